@@ -1,0 +1,284 @@
+#include "target.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define HEAD_SIZE 256	 /* BINPRM_BUF_SIZE: what the kernel reads of a script's first line */
+#define SCRIPTS_DEEPEST 5 /* fs/exec.c, exec_binprm */
+
+/* What of an ELF file decides whether ld.so maps a library into it. */
+struct image {
+	unsigned char class;
+	unsigned char data;
+	uint16_t machine;
+	bool interpreted;	/* it has a dynamic linker */
+	char interpreter[PATH_MAX];
+};
+
+static int check_executable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || access(path, X_OK))
+		return -EACCES;
+	return 0;
+}
+
+int target_find(const char *command, struct target *ret_target)
+{
+	const char *list = getenv("PATH");
+	int rc = -ENOENT;
+
+	memset(ret_target, 0, sizeof(*ret_target));
+	if (strchr(command, '/')) {
+		if (strlen(command) >= sizeof(ret_target->path))
+			return -ENAMETOOLONG;
+		strcpy(ret_target->path, command);
+		return check_executable(command);
+	}
+	if (!*command)
+		return -ENOENT;
+	/* execvp(3): the default where PATH is not set */
+	for (list = list ? list : "/bin:/usr/bin"; list; list = strchr(list, ':')) {
+		char path[PATH_MAX];
+		size_t len;
+		int found;
+
+		list += *list == ':';
+		len = strcspn(list, ":");
+		if (len + strlen(command) + 2 > sizeof(path))
+			continue;
+		/* an empty entry is the current folder */
+		sprintf(path, "%.*s%s%s", (int)len, list, len ? "/" : "./", command);
+		found = check_executable(path);
+		if (!found) {
+			strcpy(ret_target->path, path);
+			return 0;
+		}
+		if (found == -EACCES)
+			rc = found;
+	}
+	return rc;
+}
+
+/* Reads the program headers of an ELF file. Return: 0, -ENOEXEC, or another -errno */
+static int read_image(int fd, struct image *ret_image)
+{
+	unsigned char ident[EI_NIDENT];
+	struct image image = { 0 };
+	bool wide;
+	unsigned i, count;
+
+	if (pread(fd, ident, sizeof(ident), 0) != sizeof(ident) || memcmp(ident, ELFMAG, SELFMAG))
+		return -ENOEXEC;
+	image.class = ident[EI_CLASS];
+	image.data = ident[EI_DATA];
+	wide = image.class == ELFCLASS64;
+	/* another byte order is another machine, and its headers need no reading */
+	if (image.data != (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB)) {
+		*ret_image = image;
+		return 0;
+	}
+	union {
+		Elf64_Ehdr wide;
+		Elf32_Ehdr narrow;
+	} head;
+	if (pread(fd, &head, sizeof(head), 0) < (ssize_t)sizeof(head.narrow))
+		return -ENOEXEC;
+	image.machine = wide ? head.wide.e_machine : head.narrow.e_machine;
+	count = wide ? head.wide.e_phnum : head.narrow.e_phnum;
+	for (i = 0; i < count; i++) {
+		Elf64_Phdr wide_entry;
+		Elf32_Phdr narrow_entry;
+		off_t offset;
+		size_t size;
+
+		if (wide) {
+			offset = (off_t)(head.wide.e_phoff + i * sizeof(wide_entry));
+			if (pread(fd, &wide_entry, sizeof(wide_entry), offset) != sizeof(wide_entry))
+				return -ENOEXEC;
+			if (wide_entry.p_type != PT_INTERP)
+				continue;
+			offset = (off_t)wide_entry.p_offset;
+			size = wide_entry.p_filesz;
+		} else {
+			offset = (off_t)(head.narrow.e_phoff + i * sizeof(narrow_entry));
+			if (pread(fd, &narrow_entry, sizeof(narrow_entry), offset) != sizeof(narrow_entry))
+				return -ENOEXEC;
+			if (narrow_entry.p_type != PT_INTERP)
+				continue;
+			offset = (off_t)narrow_entry.p_offset;
+			size = narrow_entry.p_filesz;
+		}
+		if (size >= sizeof(image.interpreter) ||
+		    pread(fd, image.interpreter, size, offset) != (ssize_t)size)
+			return -ENOEXEC;
+		image.interpreted = true;
+	}
+	*ret_image = image;
+	return 0;
+}
+
+/*
+ * Splits a script's first line as the kernel does: "#!", blanks, interpreter,
+ * and the rest as one argument (fs/binfmt_script.c).
+ */
+static bool parse_script(const char *head, char *ret_interpreter, char *ret_option)
+{
+	const char *p = head + 2, *end = head + strcspn(head, "\n");
+	size_t len;
+
+	if (strncmp(head, "#!", 2))
+		return false;
+	p += strspn(p, " \t");
+	len = strcspn(p, " \t\n");
+	if (!len)
+		return false;
+	memcpy(ret_interpreter, p, len);
+	ret_interpreter[len] = '\0';
+	p += len;
+	p += strspn(p, " \t");
+	while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	len = end > p ? (size_t)(end - p) : 0;
+	memcpy(ret_option, p, len);
+	ret_option[len] = '\0';
+	return true;
+}
+
+/* Will the kernel start it with rights that its caller has not? Then ld.so ignores LD_PRELOAD. */
+static const char *gains_rights(int fd, const struct stat *st)
+{
+	struct statvfs fs;
+
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ||
+	    (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID))
+		return NULL;
+	if (st->st_mode & S_ISUID && st->st_uid != getuid())
+		return "it is setuid";
+	/* without execution by the group, the bit means locking (inode(7)) */
+	if (st->st_mode & S_ISGID && st->st_mode & S_IXGRP && st->st_gid != getgid())
+		return "it is setgid";
+	/* for root, the kernel takes file capabilities for no gain (security/commoncap.c) */
+	if (getuid() && fgetxattr(fd, "security.capability", NULL, 0) > 0)
+		return "it has file capabilities";
+	return NULL;
+}
+
+static int check_image(const struct image *image, const char *path, const char *library,
+		       char *ret_why, size_t size)
+{
+	struct image ours;
+	int fd = open(library, O_RDONLY | O_CLOEXEC), rc;
+
+	rc = fd < 0 ? -errno : read_image(fd, &ours);
+	if (fd >= 0)
+		close(fd);
+	if (rc) {
+		snprintf(ret_why, size, "the library '%s' cannot be read: %s", library, strerror(-rc));
+		return rc;
+	}
+	if (image->class != ours.class)
+		snprintf(ret_why, size,
+			 "'%s' is a %d-bit program and this is the %d-bit portfence; install portfence for its "
+			 "word size",
+			 path, image->class == ELFCLASS64 ? 64 : 32, ours.class == ELFCLASS64 ? 64 : 32);
+	else if (image->machine != ours.machine || image->data != ours.data)
+		snprintf(ret_why, size,
+			 "'%s' is a program for another machine than this portfence; install portfence for that "
+			 "machine",
+			 path);
+	else if (!image->interpreted)
+		snprintf(ret_why, size,
+			 "'%s' is statically linked, so no library can be preloaded into it; use a dynamically "
+			 "linked build of it, or a network namespace",
+			 path);
+	else if (strstr(image->interpreter, "ld-musl"))
+		snprintf(ret_why, size,
+			 "'%s' is linked with musl and this portfence with glibc; build portfence with musl",
+			 path);
+	else
+		return 0;
+	return -EPERM;
+}
+
+/* Looks at one file. Return: 0 if it is the executable, 1 if a script, whose interpreter is next */
+static int check_file(struct target *target, const char *path, const char *library, char *ret_next,
+		      char *ret_option, char *ret_why, size_t size)
+{
+	char head[HEAD_SIZE + 1] = "";
+	const char *gain;
+	struct image image;
+	struct stat st;
+	int fd, rc;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st)) {
+		rc = -errno;
+		snprintf(ret_why, size, "'%s' cannot be read: %s", path, strerror(errno));
+		goto out;
+	}
+	if (pread(fd, head, HEAD_SIZE, 0) > 0 && parse_script(head, ret_next, ret_option)) {
+		rc = 1;
+		goto out;
+	}
+	gain = gains_rights(fd, &st);
+	if (gain) {
+		snprintf(ret_why, size,
+			 "'%s' cannot be fenced: %s, and the dynamic linker preloads nothing into such a "
+			 "program; run it as the user that it becomes",
+			 path, gain);
+		rc = -EPERM;
+		goto out;
+	}
+	rc = read_image(fd, &image);
+	if (rc == -ENOEXEC) {
+		/* execvp(3) hands it to the shell */
+		strcpy(ret_next, "/bin/sh");
+		*ret_option = '\0';
+		rc = 1;
+		goto out;
+	}
+	if (rc)
+		snprintf(ret_why, size, "'%s' cannot be read: %s", path, strerror(-rc));
+	else
+		rc = check_image(&image, path, library, ret_why, size);
+	if (!rc && !realpath(path, target->exe))
+		snprintf(target->exe, sizeof(target->exe), "%s", path);
+out:
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int target_check(struct target *target, const char *library, char *ret_why, size_t size)
+{
+	char path[PATH_MAX], next[PATH_MAX], option[PATH_MAX];
+	int depth, rc;
+
+	strcpy(path, target->path);
+	for (depth = 0; depth <= SCRIPTS_DEEPEST; depth++) {
+		rc = check_file(target, path, library, next, option, ret_why, size);
+		if (rc <= 0)
+			return rc;
+		if (depth == 0)
+			snprintf(target->script, sizeof(target->script), "%s%s%s ", next, *option ? " " : "",
+				 option);
+		strcpy(path, next);
+	}
+	snprintf(ret_why, size, "'%s' is a script whose interpreter is a script, too deep to follow",
+		 target->path);
+	return -ELOOP;
+}

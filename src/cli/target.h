@@ -1,0 +1,29 @@
+/* target: finds a command's executable and tells whether a preload reaches it; it runs nothing. */
+#ifndef PORTFENCE_CLI_TARGET_H
+#define PORTFENCE_CLI_TARGET_H
+
+#include <limits.h>
+#include <stddef.h>
+
+struct target {
+	char path[PATH_MAX];	/* what will be executed: found along PATH, not resolved */
+	char exe[PATH_MAX];	/* the executable in the end: resolved, of a script its interpreter */
+	char script[4 * PATH_MAX]; /* "interpreter option path " that the kernel puts in front, or "" */
+};
+
+/**
+ * target_find() - Find a command as execvp() does
+ *
+ * Return: 0, -ENOENT if there is none, another -errno if it cannot be executed
+ */
+int target_find(const char *command, struct target *ret_target);
+
+/**
+ * target_check() - Does a preload of @library reach it?
+ * @ret_why:	if not, the reason and the way out
+ *
+ * Return: 0, -EPERM, or another -errno if it cannot be read (@ret_why is set, too)
+ */
+int target_check(struct target *target, const char *library, char *ret_why, size_t size);
+
+#endif

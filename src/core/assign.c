@@ -1,0 +1,388 @@
+#include "assign.h"
+
+#include "engine_bind.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+#ifndef IPPROTO_UDPLITE
+#define IPPROTO_UDPLITE 136
+#endif
+
+/*
+ * Theory of operation
+ *
+ * Asked before a call that may need a port, we find out from the kernel, never
+ * from memory, what the descriptor is: a number can come to mean another socket
+ * in more ways than anybody can watch.
+ *
+ * A port in getsockname() settles the matter for UDP and SCTP. For TCP it does
+ * not: after a refused connect() it is still the port that the kernel had chosen,
+ * though the socket is bound no more, and the next connect() takes another. But
+ * a bind() tells: on a socket that has a port it fails with EINVAL, and then
+ * there is nothing for us to do.
+ */
+
+static int get_int(int fd, int level, int option, int otherwise)
+{
+	socklen_t len = sizeof(int);
+	int value = 0;
+
+	return getsockopt(fd, level, option, &value, &len) ? otherwise : value;
+}
+
+/* Return: true if it is a socket that is fenced: no raw, ping, netlink or UNIX socket, no file */
+static bool classify(int fd, enum proto *ret_proto)
+{
+	if (get_int(fd, SOL_SOCKET, SO_TYPE, -1) == SOCK_RAW)
+		return false;
+	switch (get_int(fd, SOL_SOCKET, SO_PROTOCOL, -1)) {
+	case IPPROTO_TCP:
+	case IPPROTO_MPTCP:
+		*ret_proto = PROTO_TCP;
+		return true;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+		*ret_proto = PROTO_UDP;
+		return true;
+	case IPPROTO_SCTP:
+		*ret_proto = PROTO_SCTP;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Return: false if the descriptor is no IPv4 or IPv6 socket */
+static bool local_address(int fd, union addr *ret_local, socklen_t *ret_len)
+{
+	socklen_t len = sizeof(*ret_local);
+
+	if (getsockname(fd, &ret_local->sa, &len))
+		return false;
+	*ret_len = len;
+	return ret_local->sa.sa_family == AF_INET || ret_local->sa.sa_family == AF_INET6;
+}
+
+bool assign_settled(int fd)
+{
+	union addr local;
+	socklen_t len;
+
+	return !local_address(fd, &local, &len) || addr_port(&local);
+}
+
+/* Is the address long enough for the kernel to look at it? */
+static bool is_whole(const union addr *addr, socklen_t len)
+{
+	if (len < sizeof(sa_family_t))
+		return false;
+	switch (addr->sa.sa_family) {
+	case AF_UNSPEC:
+	case AF_INET:
+		return len >= sizeof(struct sockaddr_in);
+	case AF_INET6:
+		return len >= ADDR_IN6_MIN;
+	default:
+		return false;
+	}
+}
+
+static bool connects(const struct assign *assign)
+{
+	return assign->call == ASSIGN_CONNECT || assign->fast_open;
+}
+
+/* The kernel's own answer when its range is used up (see test/platform). */
+static int exhausted_errno(const struct assign *assign)
+{
+	if (assign->call == ASSIGN_BIND || assign->call == ASSIGN_LISTEN)
+		return -EADDRINUSE;
+	return assign->proto == PROTO_TCP ? -EADDRNOTAVAIL : -EAGAIN;
+}
+
+static int exhausted(const struct fence *fence, struct assign *assign)
+{
+	assign->exhausted = true;
+	assign->system = fence->rule->exhausted == EXHAUSTED_SYSTEM;
+	return assign->system ? ASSIGN_GO_ON : exhausted_errno(assign);
+}
+
+/* ---- engines ---- */
+
+static int serve_kernel(const struct fence *fence, struct assign *assign)
+{
+	int rc = engine_kernel_set(&fence->kernel[assign->proto], fence->rule->range[assign->proto],
+				   assign->fd);
+
+	if (rc)
+		return rc;
+	assign->engine = ENGINE_KERNEL;
+	assign->tried = 1;
+	return 0;
+}
+
+static enum order choose_order(const struct fence *fence, const struct assign *assign)
+{
+	if (fence->rule->order != ORDER_AUTO)
+		return fence->rule->order;
+	return connects(assign) && assign->proto == PROTO_TCP ? ORDER_DOUBLE_HASH : ORDER_RANDOM;
+}
+
+/* Where the walks of this order and protocol go on. */
+static _Atomic uint32_t *choose_cursor(struct cursor_block *block, enum order order,
+				       enum proto proto, const struct order_flow *flow)
+{
+	if (order == ORDER_DOUBLE_HASH)
+		return &block->table[proto][order_table_index(&block->key, flow)];
+	return &block->next[proto];
+}
+
+/*
+ * Binds the socket to a port of the range. The cursor is moved on by one before
+ * the search, so that two processes do not try the same candidates, and by the
+ * rest after it.
+ */
+static int serve_bind(const struct fence *fence, struct assign *assign, const union addr *local,
+		      socklen_t len)
+{
+	struct cursor_block *block = fence->cursor.block;
+	const struct range *range = fence->rule->range[assign->proto];
+	enum order order = choose_order(fence, assign);
+	struct engine_bind search = {
+		.sys = fence->sys,
+		.fd = assign->fd,
+		.local = *local,
+		.len = len,
+		.range = range,
+	};
+	_Atomic uint32_t *cursor = NULL;
+	struct order_flow flow = { .remote_port = 0 };
+	struct order_walk walk;
+	uint32_t from = 0;
+	uint64_t draw;
+	int rc;
+
+	addr_bytes(local, flow.local);
+	if (assign->call == ASSIGN_CONNECT || assign->call == ASSIGN_SEND) {
+		addr_bytes(&assign->addr, flow.remote);
+		flow.remote_port = addr_port(&assign->addr);
+	}
+	if (order_has_cursor(order)) {
+		cursor = choose_cursor(block, order, assign->proto, &flow);
+		from = atomic_fetch_add_explicit(cursor, 1, memory_order_relaxed);
+	}
+	draw = atomic_fetch_add_explicit(&block->draws, 1, memory_order_relaxed);
+	order_start(&walk, order, range->count, from, draw, &block->key, &flow);
+	search.walk = &walk;
+	if (assign->proto == PROTO_TCP && connects(assign))
+		rc = engine_bind_connect(&search, &fence->cursor, &assign->addr, &assign->claim);
+	else
+		rc = engine_bind_exclusive(&search);
+	if (cursor) {
+		/* a call that turned out to need no port leaves no gap in the sequence */
+		uint32_t advance = rc == -EINVAL ? 0 : order_advance(&walk);
+
+		atomic_fetch_add_explicit(cursor, advance - 1, memory_order_relaxed);
+	}
+	assign->tried = search.tried;
+	if (!rc) {
+		assign->engine = ENGINE_BIND;
+		assign->port = addr_port(&search.local);
+	}
+	return rc;
+}
+
+/* The kernel engine where it is asked for, or where it is known to be the better one. */
+static bool prefers_kernel(const struct rule *rule, const struct assign *assign)
+{
+	if (rule->engine != ENGINE_AUTO)
+		return rule->engine == ENGINE_KERNEL;
+	return assign->proto == PROTO_TCP && connects(assign) && rule->order == ORDER_AUTO &&
+	       !rule->seeded;
+}
+
+static int serve(const struct fence *fence, struct assign *assign, const union addr *local,
+		 socklen_t len)
+{
+	int rc;
+
+	if (!fence->rule) {
+		assign->closed = true;
+		return -EACCES;
+	}
+	if (prefers_kernel(fence->rule, assign)) {
+		if (!serve_kernel(fence, assign))
+			return ASSIGN_GO_ON;
+		if (fence->rule->engine == ENGINE_KERNEL) {
+			assign->useless = true;
+			return exhausted_errno(assign);
+		}
+	}
+	rc = serve_bind(fence, assign, local, len);
+	return rc == -EADDRINUSE ? exhausted(fence, assign) : rc;
+}
+
+/* ---- calls ---- */
+
+static bool is_explicit_allowed(const struct fence *fence, const struct assign *assign)
+{
+	if (!fence->rule || fence->rule->bind == BIND_ALLOW)
+		return true;
+	return fence->rule->bind == BIND_OWN &&
+	       range_has(fence->rule->range[assign->proto], addr_port(&assign->addr));
+}
+
+static int begin_bind(const struct fence *fence, struct assign *assign)
+{
+	uint16_t port = addr_port(&assign->addr);
+	int rc;
+
+	if (!is_whole(&assign->addr, assign->len))
+		return ASSIGN_GO_ON;
+	if (port && (!fence->rule || fence->rule->bind == BIND_ALLOW))
+		return ASSIGN_GO_ON;
+	if (!classify(assign->fd, &assign->proto))
+		return ASSIGN_GO_ON;
+	if (port) {
+		assign->refused = !is_explicit_allowed(fence, assign);
+		return assign->refused ? -EACCES : ASSIGN_GO_ON;
+	}
+	/* then the port comes with connect() or listen(), and the address stays */
+	if (!assign->now && get_int(assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0))
+		return ASSIGN_GO_ON;
+	rc = serve(fence, assign, &assign->addr, assign->len);
+	return assign->engine == ENGINE_BIND ? ASSIGN_MADE : rc;
+}
+
+/*
+ * Does the kernel get as far as choosing a port? Over TCP it looks at the
+ * address first (net/ipv4/tcp_ipv4.c, tcp_v4_connect), and a socket must not
+ * be left bound by a call that it refuses. Over UDP it chooses first, even for
+ * a call that then fails (net/ipv4/af_inet.c, inet_send_prepare and
+ * inet_dgram_connect).
+ */
+static bool kernel_would_choose(const struct assign *assign, int family, bool shows_port)
+{
+	switch (assign->proto) {
+	case PROTO_TCP:
+		if (assign->call == ASSIGN_LISTEN)
+			return true;
+		return connects(assign) && is_whole(&assign->addr, assign->len) &&
+		       assign->addr.sa.sa_family == family;
+	case PROTO_UDP:
+		return assign->call != ASSIGN_LISTEN && !shows_port;
+	default:
+		return !shows_port;
+	}
+}
+
+int assign_begin(const struct fence *fence, struct assign *assign)
+{
+	union addr local;
+	socklen_t len;
+	bool shows_port;
+	int rc;
+
+	if (assign->call == ASSIGN_BIND)
+		return begin_bind(fence, assign);
+	/* AF_UNSPEC dissolves a connection */
+	if (assign->call == ASSIGN_CONNECT && (assign->len < sizeof(assign->addr.sa.sa_family) ||
+					       assign->addr.sa.sa_family == AF_UNSPEC))
+		return ASSIGN_GO_ON;
+	if (!local_address(assign->fd, &local, &len) || !classify(assign->fd, &assign->proto))
+		return ASSIGN_GO_ON;
+	assign->before = addr_port(&local);
+	shows_port = assign->before != 0;
+	if (!kernel_would_choose(assign, local.sa.sa_family, shows_port))
+		return ASSIGN_GO_ON;
+	/* without a rule no socket ever got a port unless the program named it */
+	if (!fence->rule && shows_port)
+		return ASSIGN_GO_ON;
+	/* stale, and the address with it */
+	if (shows_port)
+		len = addr_wildcard(&local, local.sa.sa_family);
+	rc = serve(fence, assign, &local, len);
+	/* bound already, connected or listening: the real call has nothing to choose */
+	return rc == -EINVAL ? ASSIGN_GO_ON : rc;
+}
+
+/* The kernel had no port left in the range, and another range may be used. */
+static bool may_retry(const struct fence *fence, const struct assign *assign, int error)
+{
+	return fence->rule->exhausted == EXHAUSTED_SYSTEM && !assign->system &&
+	       error == -exhausted_errno(assign) && !assign_settled(assign->fd);
+}
+
+/*
+ * Dissolves a connection, and with it a port that the kernel chose. That takes
+ * the socket off its device, too (net/ipv4/udp.c, __udp_disconnect).
+ */
+static void disconnect(const struct fence *fence, int fd)
+{
+	const union addr none = { .sa.sa_family = AF_UNSPEC };
+	socklen_t len = IFNAMSIZ;
+	char device[IFNAMSIZ];
+
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len))
+		len = 0;
+	fence->sys->connect(fd, &none.sa, sizeof(none.in4));
+	if (len)
+		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, len);
+}
+
+int assign_end(const struct fence *fence, struct assign *assign, int *error)
+{
+	union addr local;
+	socklen_t len;
+	uint16_t port;
+
+	if (assign->claim)
+		cursor_release(&fence->cursor, assign->claim);
+	if (assign->engine != ENGINE_KERNEL && !assign->system)
+		return ASSIGN_DONE;
+	if (may_retry(fence, assign, *error)) {
+		engine_kernel_clear(assign->fd);
+		assign->exhausted = true;
+		assign->system = true;
+		assign->engine = ENGINE_AUTO;
+		return ASSIGN_AGAIN;
+	}
+	if (!local_address(assign->fd, &local, &len))
+		return ASSIGN_DONE;
+	port = addr_port(&local);
+	if (port == 0 || port == assign->before) {
+		/* nothing was assigned: the call failed early, or the program had bound the socket */
+		assign->engine = ENGINE_AUTO;
+		return ASSIGN_DONE;
+	}
+	if (assign->system || range_has(fence->rule->range[assign->proto], port)) {
+		assign->port = port;
+		return ASSIGN_DONE;
+	}
+	/* ip_local_port_range was changed under us: no socket may go on with that port */
+	engine_kernel_distrust(&fence->kernel[assign->proto], assign->fd);
+	disconnect(fence, assign->fd);
+	assign->escaped = true;
+	*error = -exhausted_errno(assign);
+	return ASSIGN_DONE;
+}
+
+void assign_undo(const struct fence *fence, int fd)
+{
+	enum proto proto;
+	union addr local;
+	socklen_t len;
+
+	if (!classify(fd, &proto) || proto != PROTO_UDP || !local_address(fd, &local, &len))
+		return;
+	/* a port of the range, or one that the program bound, survives this anyway */
+	if (addr_port(&local) && !(fence->rule && range_has(fence->rule->range[proto], addr_port(&local))))
+		disconnect(fence, fd);
+}

@@ -1,0 +1,77 @@
+/* assign: gives a socket its port before the call that would make the kernel choose one. */
+#ifndef PORTFENCE_CORE_ASSIGN_H
+#define PORTFENCE_CORE_ASSIGN_H
+
+#include "addr.h"
+#include "fence.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum assign_call { ASSIGN_BIND, ASSIGN_CONNECT, ASSIGN_LISTEN, ASSIGN_SEND };
+
+/* One intercepted call: what was asked, and what became of it. */
+struct assign {
+	enum assign_call call;
+	int fd;
+	union addr addr;	/* bind: where to; connect and send: the peer; listen: unused */
+	socklen_t len;		/* of the address, as the program gave it; the rest is zeros */
+	bool fast_open;		/* send: MSG_FASTOPEN, so over TCP it connects */
+	bool now;		/* bind: also where IP_BIND_ADDRESS_NO_PORT would put it off */
+
+	enum proto proto;
+	enum engine engine;	/* the one that served, ENGINE_AUTO if no port was assigned */
+	uint32_t tried;		/* candidates looked at */
+	uint16_t port;		/* host byte order; 0 where none was assigned, or not yet */
+	bool exhausted;		/* the range has no port left for this call */
+	bool system;		/* so the system's range is used (`exhausted = system`) */
+	bool refused;		/* an explicit bind that `bind =` does not allow */
+	bool closed;		/* there is no valid configuration */
+	bool useless;		/* `engine = kernel`, and the kernel would not keep to the range */
+	bool escaped;		/* the kernel did not keep to the range; the call was undone */
+	uint16_t before;	/* what getsockname() showed before the call */
+	uint64_t claim;
+};
+
+/* What assign_begin() wants done with the call. */
+enum { ASSIGN_GO_ON, ASSIGN_MADE };
+
+/* What assign_end() wants done with it afterwards. */
+enum { ASSIGN_DONE, ASSIGN_AGAIN };
+
+/**
+ * assign_settled() - Has this socket a port already, or none that we give?
+ *
+ * One system call: for the sends, whose path is hot. True for a socket that is
+ * no IPv4 or IPv6 socket. A TCP port proves nothing (see assign.c), and a send
+ * over TCP needs none unless it connects, so ask this of a send only.
+ */
+bool assign_settled(int fd);
+
+/**
+ * assign_begin() - Before the real call: give the socket a port from the range if it needs one
+ *
+ * Return: ASSIGN_GO_ON: make the real call, then call assign_end();
+ * ASSIGN_MADE: the call, a bind, has been made and succeeded;
+ * -errno: the call fails with it
+ */
+int assign_begin(const struct fence *fence, struct assign *assign);
+
+/**
+ * assign_end() - After the real call
+ * @error:	its errno, 0 if it succeeded; changed if the call has to fail for another reason
+ *
+ * Return: ASSIGN_DONE, or ASSIGN_AGAIN: make the real call once more
+ */
+int assign_end(const struct fence *fence, struct assign *assign, int *error);
+
+/**
+ * assign_undo() - Take back a port that the kernel gave to a send without destination
+ *
+ * A send on a UDP socket that is neither bound nor connected fails with
+ * EDESTADDRREQ, but only after the kernel has given the socket a port
+ * (net/ipv4/af_inet.c, inet_send_prepare). Call it after such a failure.
+ */
+void assign_undo(const struct fence *fence, int fd);
+
+#endif

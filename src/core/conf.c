@@ -1,0 +1,676 @@
+#include "conf.h"
+
+#include "preset.h"
+#include "range.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * inih splits the lines, we know what they mean. As packaged (Debian's 55) it
+ * cuts lines at 199 bytes and section names at 49 without a word, takes an
+ * indented line for a second value of the key before, calls no handler for a
+ * section without keys, gives the handler no line number, and reports only the
+ * first line that it cannot split. So the reader that we hand it counts lines,
+ * strips indentation, keeps over-long lines and names back, and notes section
+ * headers; and a line that should have reached the handler, but had not when the
+ * next line was asked for, was no "key = value".
+ *
+ * A line that is kept back is replaced with an empty one, so that reading goes
+ * on and all errors come out in one go.
+ */
+
+#define LINE_LONGEST 199	/* INI_MAX_LINE less the terminating NUL */
+#define NAME_LONGEST 49		/* MAX_SECTION of ini.c, likewise */
+#define FILE_LARGEST (16L << 20)
+#define BUCKETS 1024
+#define LIST_MAX 4096
+
+enum settings_key { SETTINGS_LOG, SETTINGS_STATE, SETTINGS_KEYS };
+
+static const char *const key_names[CONF_KEYS] = {
+	[CONF_MATCH] = "match",
+	[CONF_ARGS] = "args",
+	[CONF_RANGE] = "range",
+	[CONF_TCP_RANGE] = "tcp.range",
+	[CONF_UDP_RANGE] = "udp.range",
+	[CONF_SCTP_RANGE] = "sctp.range",
+	[CONF_EXCLUDE] = "exclude",
+	[CONF_ORDER] = "order",
+	[CONF_SEED] = "seed",
+	[CONF_BIND] = "bind",
+	[CONF_EXHAUSTED] = "exhausted",
+	[CONF_ENGINE] = "engine",
+};
+
+static const char *const settings_names[SETTINGS_KEYS] = {
+	[SETTINGS_LOG] = "log",
+	[SETTINGS_STATE] = "state",
+};
+
+static const char *const bind_names[] = { "allow", "own", "deny", NULL };
+static const char *const exhausted_names[] = { "fail", "system", NULL };
+static const char *const engine_names[] = { "auto", "kernel", "bind", NULL };
+
+enum where { AT_START, IN_SETTINGS, IN_RULE, IN_REFUSED };
+
+struct named {
+	struct named *next;
+	struct rule *rule;
+};
+
+struct conf {
+	const char *file;
+	struct arena *arena;
+	conf_error_fn *error;
+	void *context;
+	struct policy *policy;
+	size_t room;			/* rules that policy->rules has room for */
+	struct named *names[BUCKETS];	/* rules by the hash of their names */
+	int rc;				/* 0, -EINVAL once an error was told, -ENOMEM */
+
+	const char *text, *end;		/* what is still to be read */
+	unsigned line;
+	bool pending;			/* the line went to inih, the handler was not called yet */
+
+	enum where where;
+	bool settings_seen;
+	struct rule *rule;
+	unsigned seen;			/* keys of the section so far, by bit */
+	struct range_set set[PROTO_COUNT + 1]; /* [PROTO_COUNT]: `range` itself */
+	struct range_set exclude;
+};
+
+__attribute__((format(printf, 2, 3))) static void fail(struct conf *conf, const char *format, ...)
+{
+	char problem[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(problem, sizeof(problem), format, args);
+	va_end(args);
+	if (!conf->rc)
+		conf->rc = -EINVAL;
+	conf->error(conf->context, conf->file, conf->line, problem);
+}
+
+static int find_name(const char *const *names, const char *name, int count)
+{
+	int i;
+
+	for (i = 0; i < count && names[i]; i++)
+		if (!strcmp(names[i], name))
+			return i;
+	return -1;
+}
+
+static int parse_choice(const char *const *names, const char *key, const char *text, char *ret_why,
+			size_t size)
+{
+	int choice = find_name(names, text, 3);
+
+	if (choice < 0)
+		snprintf(ret_why, size, "'%s' is no value of '%s', use %s, %s%s%s", text, key, names[0],
+			 names[1], names[2] ? " or " : "", names[2] ? names[2] : "");
+	return choice;
+}
+
+static int parse_seed(const char *text, uint64_t *ret_seed, char *ret_why, size_t size)
+{
+	unsigned long long seed;
+	char *end;
+
+	errno = 0;
+	seed = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno) {
+		snprintf(ret_why, size, "'%s' is no seed, write a whole number from 0 to %llu", text,
+			 ~0ULL);
+		return -EINVAL;
+	}
+	*ret_seed = seed;
+	return 0;
+}
+
+int conf_log_valid(const char *text, char *ret_why, size_t size)
+{
+	const char *where = strncmp(text, "json:", 5) ? text : text + 5;
+
+	if (*where == '/' || !strcmp(where, "stderr") || !strcmp(where, "syslog") ||
+	    !strcmp(where, "none"))
+		return 0;
+	snprintf(ret_why, size,
+		 "'%s' is no log, write stderr, syslog, none or an absolute path, with 'json:' before it "
+		 "for JSON lines",
+		 text);
+	return -EINVAL;
+}
+
+static int parse_globs(const char *text, struct arena *arena, const char **ret_globs, char *ret_why,
+		       size_t size)
+{
+	const char *item = text;
+
+	/* a list with an empty item is a slip of the hand: "a,,b" or "a," */
+	for (;;) {
+		item += strspn(item, " \t");
+		if (*item == ',' || !*item) {
+			snprintf(ret_why, size, "'%s' has an empty item, write globs separated by commas",
+				 text);
+			return -EINVAL;
+		}
+		item = strchrnul(item, ',');
+		if (!*item)
+			break;
+		item++;
+	}
+	*ret_globs = arena_copy(arena, text, strlen(text));
+	return *ret_globs ? 0 : -ENOMEM;
+}
+
+/* A key of a rule whose value stands for itself; ranges need the whole section first. */
+static int set_plain(struct rule *rule, enum conf_key key, const char *text, struct arena *arena,
+		     char *ret_why, size_t size)
+{
+	int choice = 0;
+
+	switch (key) {
+	case CONF_MATCH:
+		return parse_globs(text, arena, &rule->match, ret_why, size);
+	case CONF_ARGS:
+		return parse_globs(text, arena, &rule->args, ret_why, size);
+	case CONF_ORDER:
+		choice = order_parse(text);
+		if (choice < 0)
+			snprintf(ret_why, size, "'%s' is no order, use one of: %s", text, order_names());
+		else
+			rule->order = (enum order)choice;
+		break;
+	case CONF_SEED:
+		rule->seeded = true;
+		return parse_seed(text, &rule->seed, ret_why, size);
+	case CONF_BIND:
+		choice = parse_choice(bind_names, "bind", text, ret_why, size);
+		rule->bind = (enum bind_policy)choice;
+		break;
+	case CONF_EXHAUSTED:
+		choice = parse_choice(exhausted_names, "exhausted", text, ret_why, size);
+		rule->exhausted = (enum exhausted)choice;
+		break;
+	case CONF_ENGINE:
+		choice = parse_choice(engine_names, "engine", text, ret_why, size);
+		rule->engine = (enum engine)choice;
+		break;
+	default:
+		break;
+	}
+	return choice < 0 ? -EINVAL : 0;
+}
+
+int conf_override(struct rule *rule, enum conf_key key, const char *text, struct arena *arena,
+		  char *ret_why, size_t size)
+{
+	const struct range *range = NULL;
+	struct range_set set = { 0 };
+	int rc;
+
+	if (key != CONF_RANGE)
+		return set_plain(rule, key, text, arena, ret_why, size);
+	rc = range_parse(text, preset_add, &set, ret_why, size);
+	if (rc)
+		return rc;
+	rc = range_build(&set, arena, &range);
+	if (rc) {
+		snprintf(ret_why, size, "%s", strerror(-rc));
+		return rc;
+	}
+	rule->range[PROTO_TCP] = range;
+	rule->range[PROTO_UDP] = range;
+	rule->range[PROTO_SCTP] = range;
+	return 0;
+}
+
+int conf_check(const struct rule *rule, char *ret_why, size_t size)
+{
+	int proto;
+
+	if (rule->engine != ENGINE_KERNEL)
+		return 0;
+	if (rule->order != ORDER_AUTO) {
+		snprintf(ret_why, size,
+			 "order '%s' cannot go with 'engine = kernel', which keeps to the kernel's own order; "
+			 "use 'engine = auto'",
+			 order_name(rule->order));
+		return -EINVAL;
+	}
+	for (proto = 0; proto < PROTO_COUNT; proto++) {
+		if (rule->range[proto]->spans == 1)
+			continue;
+		snprintf(ret_why, size,
+			 "'engine = kernel' takes one unbroken range, and that for %s has gaps; use "
+			 "'engine = auto'",
+			 policy_proto_name((enum proto)proto));
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* ---- sections ---- */
+
+static int build_range(struct conf *conf, struct range_set *set, const char *key,
+		       const struct range **ret_range)
+{
+	int rc;
+
+	range_set_remove(set, &conf->exclude);
+	rc = range_build(set, conf->arena, ret_range);
+	if (rc == -EINVAL)
+		fail(conf, "'exclude' leaves no port of '%s' in [%s], take out less", key,
+		     conf->rule->name);
+	else if (rc)
+		conf->rc = rc;
+	return rc;
+}
+
+/* Makes the ranges of the section that ends here. Errors are told at its header. */
+static void end_section(struct conf *conf)
+{
+	unsigned ranges = 1U << CONF_RANGE | 1U << CONF_TCP_RANGE | 1U << CONF_UDP_RANGE |
+			  1U << CONF_SCTP_RANGE;
+	unsigned line = conf->line;
+	struct rule *rule = conf->rule;
+	const struct range *all;
+	char why[256];
+	int proto;
+
+	if (conf->where != IN_RULE)
+		return;
+	conf->line = rule->line;
+	if (!(conf->seen & 1U << CONF_RANGE)) {
+		fail(conf, "[%s] has no 'range', give it one%s", rule->name,
+		     conf->seen & ranges ? " for the other protocols ('range = system' leaves them as they are)" :
+					   " such as 'range = 20000-20999'");
+		goto out;
+	}
+	/* a range that was refused has been told of already */
+	if (!conf->set[PROTO_COUNT].top)
+		goto out;
+	if (build_range(conf, &conf->set[PROTO_COUNT], "range", &all))
+		goto out;
+	for (proto = 0; proto < PROTO_COUNT; proto++) {
+		rule->range[proto] = all;
+		if (conf->set[proto].top &&
+		    build_range(conf, &conf->set[proto], key_names[CONF_TCP_RANGE + proto],
+				&rule->range[proto]))
+			goto out;
+	}
+	if (conf_check(rule, why, sizeof(why)))
+		fail(conf, "%s", why);
+out:
+	for (proto = 0; proto <= PROTO_COUNT; proto++)
+		range_set_clear(&conf->set[proto]);
+	range_set_clear(&conf->exclude);
+	conf->line = line;
+}
+
+static struct named **name_slot(struct conf *conf, const char *name)
+{
+	static const struct siphash_key key;
+	struct named **slot = &conf->names[siphash(&key, name, strlen(name)) % BUCKETS];
+
+	while (*slot && strcmp((*slot)->rule->name, name))
+		slot = &(*slot)->next;
+	return slot;
+}
+
+static int add_rule(struct conf *conf, struct named **slot, const char *name, size_t len)
+{
+	struct policy *policy = conf->policy;
+	struct named *named = arena_alloc(conf->arena, sizeof(*named));
+	struct rule *rule = arena_alloc(conf->arena, sizeof(*rule));
+	char *copy = arena_copy(conf->arena, name, len);
+
+	if (!named || !rule || !copy)
+		return -ENOMEM;
+	if (policy->count == conf->room) {
+		size_t room = conf->room ? 2 * conf->room : 16;
+		const struct rule **rules = arena_alloc(conf->arena, room * sizeof(*rules));
+
+		if (!rules)
+			return -ENOMEM;
+		if (policy->count)
+			memcpy(rules, policy->rules, policy->count * sizeof(*rules));
+		policy->rules = rules;
+		conf->room = room;
+	}
+	rule->name = copy;
+	rule->line = conf->line;
+	named->rule = rule;
+	*slot = named;
+	policy->rules[policy->count++] = rule;
+	conf->rule = rule;
+	return 0;
+}
+
+static void begin_section(struct conf *conf, const char *name, size_t len)
+{
+	char copy[NAME_LONGEST + 1];
+	struct named **slot;
+	size_t i;
+
+	end_section(conf);
+	conf->seen = 0;
+	conf->where = IN_REFUSED;
+	if (len > NAME_LONGEST) {
+		fail(conf, "the section's name has %zu characters, the longest allowed is %d", len,
+		     NAME_LONGEST);
+		return;
+	}
+	if (len == 0) {
+		fail(conf, "the section has no name, write [name]");
+		return;
+	}
+	memcpy(copy, name, len);
+	copy[len] = '\0';
+	/* inih does not trim names, so "[ curl ]" would be a program that never runs */
+	for (i = 0; i < len; i += len > 1 ? len - 1 : 1) {
+		if (copy[i] == ' ' || copy[i] == '\t') {
+			fail(conf, "the section's name '%s' begins or ends with a blank, take it out", copy);
+			return;
+		}
+	}
+	if (!strcmp(copy, "portfence")) {
+		if (conf->settings_seen)
+			fail(conf, "section [portfence] is given twice, join the two");
+		conf->where = IN_SETTINGS;
+		conf->settings_seen = true;
+		return;
+	}
+	slot = name_slot(conf, copy);
+	if (*slot) {
+		fail(conf, "section [%s] is given twice, first in line %u; join the two", copy,
+		     (*slot)->rule->line);
+		return;
+	}
+	if (add_rule(conf, slot, copy, len)) {
+		conf->rc = -ENOMEM;
+		return;
+	}
+	conf->where = IN_RULE;
+}
+
+/* ---- keys ---- */
+
+static bool seen_before(struct conf *conf, int key, const char *name)
+{
+	unsigned bit = 1U << key;
+
+	if (conf->seen & bit) {
+		fail(conf, "'%s' is given twice in this section, keep one", name);
+		return true;
+	}
+	conf->seen |= bit;
+	return false;
+}
+
+static void settings_key(struct conf *conf, const char *name, const char *value)
+{
+	int key = find_name(settings_names, name, SETTINGS_KEYS);
+	const char *copy;
+	char why[256];
+
+	if (key < 0) {
+		fail(conf, "unknown key '%s' in [portfence], use one of: log, state", name);
+		return;
+	}
+	if (seen_before(conf, key, name))
+		return;
+	if (key == SETTINGS_LOG && conf_log_valid(value, why, sizeof(why))) {
+		fail(conf, "%s", why);
+		return;
+	}
+	if (key == SETTINGS_STATE && *value != '/') {
+		fail(conf, "'%s' is no state folder, write an absolute path", value);
+		return;
+	}
+	copy = arena_copy(conf->arena, value, strlen(value));
+	if (!copy)
+		conf->rc = -ENOMEM;
+	else if (key == SETTINGS_LOG)
+		conf->policy->log = copy;
+	else
+		conf->policy->state = copy;
+}
+
+static void rule_key(struct conf *conf, const char *name, const char *value)
+{
+	int key = find_name(key_names, name, CONF_KEYS);
+	char why[384];
+	int rc;
+
+	if (key < 0) {
+		char list[LIST_MAX] = "";
+		int i;
+
+		for (i = 0; i < CONF_KEYS; i++) {
+			strcat(list, i ? ", " : "");
+			strcat(list, key_names[i]);
+		}
+		fail(conf, "unknown key '%s' in [%s], use one of: %s", name, conf->rule->name, list);
+		return;
+	}
+	if (seen_before(conf, key, name))
+		return;
+	if (!*value) {
+		fail(conf, "'%s' has no value", name);
+		return;
+	}
+	if (key == CONF_EXCLUDE) {
+		rc = range_parse(value, preset_add_exclusion, &conf->exclude, why, sizeof(why));
+	} else if (key >= CONF_RANGE && key <= CONF_SCTP_RANGE) {
+		struct range_set *set = &conf->set[key == CONF_RANGE ? PROTO_COUNT : key - CONF_TCP_RANGE];
+
+		rc = range_parse(value, preset_add, set, why, sizeof(why));
+		if (rc)
+			range_set_clear(set);
+	} else {
+		rc = set_plain(conf->rule, (enum conf_key)key, value, conf->arena, why, sizeof(why));
+	}
+	if (rc == -EINVAL)
+		fail(conf, "%s", why);
+	else if (rc)
+		conf->rc = rc;
+}
+
+/* inih's handler. Return: not 0, or inih would count an error of its own. */
+static int handle(void *user, const char *section, const char *name, const char *value)
+{
+	struct conf *conf = user;
+
+	(void)section; /* the reader knows it better: names are cut here */
+	conf->pending = false;
+	if (!*name)
+		fail(conf, "there is no key before '=', write 'key = value'");
+	else if (conf->where == IN_SETTINGS)
+		settings_key(conf, name, value);
+	else if (conf->where == IN_RULE)
+		rule_key(conf, name, value);
+	else if (conf->where == AT_START)
+		fail(conf, "'%s' stands before the first section, write [application] above it", name);
+	return 1;
+}
+
+/* ---- lines ---- */
+
+static bool is_text(const char *line, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if ((unsigned char)line[i] < ' ' ? line[i] != '\t' && line[i] != '\r' : line[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static void no_key(struct conf *conf)
+{
+	if (conf->pending)
+		fail(conf, "this is neither '[section]' nor 'key = value'");
+	conf->pending = false;
+}
+
+/* Return: false if the line is not for inih */
+static bool admit(struct conf *conf, const char *line, size_t len)
+{
+	const char *close;
+
+	if (!is_text(line, len)) {
+		fail(conf, "this is not text, a configuration holds printable characters only");
+		return false;
+	}
+	if (len == 0 || *line == ';' || *line == '#')
+		return false;
+	/* the newline that inih wants to see has its place, too */
+	if (len > LINE_LONGEST - 1) {
+		fail(conf, "the line has %zu characters, the longest allowed is %d", len, LINE_LONGEST - 1);
+		if (*line == '[') {
+			end_section(conf);
+			conf->where = IN_REFUSED;
+		}
+		return false;
+	}
+	if (*line != '[') {
+		conf->pending = true;
+		return true;
+	}
+	close = memchr(line, ']', len);
+	if (!close) {
+		end_section(conf);
+		conf->where = IN_REFUSED;
+		fail(conf, "the section's name has no ']' at its end, write [name]");
+		return false;
+	}
+	begin_section(conf, line + 1, (size_t)(close - line - 1));
+	for (close++; close < line + len && (*close == ' ' || *close == '\t'); close++)
+		;
+	if (close < line + len && *close != ';' && *close != '#')
+		fail(conf, "there is text after ']', begin a new line");
+	return conf->where != IN_REFUSED;
+}
+
+/* inih's reader, in the manner of fgets(). */
+static char *read_line(char *buffer, int size, void *stream)
+{
+	struct conf *conf = stream;
+	const char *line = conf->text, *next;
+	size_t len;
+
+	no_key(conf);
+	if (line == conf->end)
+		return NULL;
+	next = memchr(line, '\n', (size_t)(conf->end - line));
+	len = (size_t)((next ? next : conf->end) - line);
+	conf->text = next ? next + 1 : conf->end;
+	if (conf->line++ == 0 && len >= 3 && !memcmp(line, "\xEF\xBB\xBF", 3)) {
+		line += 3;
+		len -= 3;
+	}
+	while (len && (*line == ' ' || *line == '\t')) {
+		line++;
+		len--;
+	}
+	while (len && (line[len - 1] == ' ' || line[len - 1] == '\t' || line[len - 1] == '\r'))
+		len--;
+	if (!admit(conf, line, len) || (int)len + 2 > size)
+		len = 0;
+	memcpy(buffer, line, len);
+	buffer[len] = '\n';
+	buffer[len + 1] = '\0';
+	return buffer;
+}
+
+static int read_whole(struct conf *conf, int fd)
+{
+	struct stat st;
+	size_t used = 0, size;
+	char *text;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (st.st_size > FILE_LARGEST)
+		return -EFBIG;
+	size = (size_t)st.st_size;
+	text = arena_alloc(conf->arena, size + 1);
+	if (!text)
+		return -ENOMEM;
+	while (used < size) {
+		ssize_t n = read(fd, text + used, size - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	conf->text = text;
+	conf->end = text + used;
+	return 0;
+}
+
+int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void *context,
+	      struct policy *ret_policy)
+{
+	struct policy policy = { .file = file };
+	struct conf *conf;
+	int fd, rc;
+
+	/* not blocking: a FIFO must not hold up the start of every program */
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return -ENOENT;
+	rc = fd < 0 ? -errno : 0;
+	/* 50 kB: not for the stack of a thread that calls us before our constructor */
+	conf = rc ? NULL : arena_alloc(arena, sizeof(*conf));
+	if (!rc && !conf)
+		rc = -ENOMEM;
+	if (conf) {
+		conf->file = file;
+		conf->arena = arena;
+		conf->error = error;
+		conf->context = context;
+		conf->policy = &policy;
+		rc = read_whole(conf, fd);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (rc) {
+		char problem[256];
+
+		snprintf(problem, sizeof(problem), "cannot be read: %s",
+			 rc == -EINVAL ? "not a regular file" : strerror(-rc));
+		error(context, file, 0, problem);
+		return rc == -EINVAL ? -ENODEV : rc;
+	}
+	ini_parse_stream(read_line, conf, handle, conf);
+	no_key(conf);
+	end_section(conf);
+	if (conf->rc == -ENOMEM)
+		error(context, file, 0, "cannot be read: out of memory");
+	else if (!conf->rc)
+		*ret_policy = policy;
+	return conf->rc;
+}

@@ -1,0 +1,72 @@
+/* conf: from the INI file's text to a policy; it looks at no process and at no environment. */
+#ifndef PORTFENCE_CORE_CONF_H
+#define PORTFENCE_CORE_CONF_H
+
+#include "arena.h"
+#include "policy.h"
+
+#include <stddef.h>
+
+/* The keys of a section, of which the environment and the command override some. */
+enum conf_key {
+	CONF_MATCH,
+	CONF_ARGS,
+	CONF_RANGE,
+	CONF_TCP_RANGE,
+	CONF_UDP_RANGE,
+	CONF_SCTP_RANGE,
+	CONF_EXCLUDE,
+	CONF_ORDER,
+	CONF_SEED,
+	CONF_BIND,
+	CONF_EXHAUSTED,
+	CONF_ENGINE,
+	CONF_KEYS
+};
+
+/**
+ * conf_error_fn - Told of each error, in the order of the lines
+ * @line:	line number, 0 where the error is the whole file's
+ * @problem:	what is wrong and what is allowed, without a full stop
+ */
+typedef void conf_error_fn(void *context, const char *file, unsigned line, const char *problem);
+
+/**
+ * conf_load() - Read a configuration file
+ * @file:	its path; kept in the policy, not copied
+ * @error:	called with each error, not only the first
+ * @ret_policy:	the rules; strings and ranges are in @arena
+ *
+ * Return: 0; -ENOENT if there is no such file, -EINVAL if it was read and has errors,
+ * another -errno if it cannot be read (@error was called in each case but -ENOENT)
+ */
+int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void *context,
+	      struct policy *ret_policy);
+
+/**
+ * conf_override() - Set one key of a rule from the environment or the command line
+ * @text:	the value as it would stand in the file
+ * @ret_why:	on failure, the problem
+ *
+ * Overriding CONF_RANGE replaces the ranges of all protocols and what was excluded.
+ *
+ * Return: 0, -EINVAL, -ENOMEM
+ */
+int conf_override(struct rule *rule, enum conf_key key, const char *text, struct arena *arena,
+		  char *ret_why, size_t size);
+
+/**
+ * conf_check() - Is a rule without contradiction?
+ * @ret_why:	on failure, the problem
+ *
+ * Return: 0, -EINVAL
+ */
+int conf_check(const struct rule *rule, char *ret_why, size_t size);
+
+/**
+ * conf_log_valid() - Is it a log destination: stderr, syslog, none or an absolute path,
+ * with "json:" before it or not?
+ */
+int conf_log_valid(const char *text, char *ret_why, size_t size);
+
+#endif

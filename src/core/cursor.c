@@ -1,0 +1,342 @@
+#include "cursor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * A state file is either absent or whole: it is written under a name of its
+ * own and then linked to its real one, so nobody ever maps half a file, and two
+ * processes that begin at once agree on whose file it is without a lock. Its
+ * blocks are allocated before that, as a store into a hole of a full file
+ * system is a SIGBUS.
+ *
+ * With a seed, the numbers have to be the same in every run, so the block that
+ * they come from belongs to the process and its forked children. `sequential`
+ * draws no numbers and goes on across runs. Claims are always shared.
+ */
+
+#define CLAIM_MS 250
+#define CLAIM_TIME_BITS 24
+#define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
+
+static bool fill_random(void *data, size_t size)
+{
+	return getrandom(data, size, GRND_NONBLOCK) == (ssize_t)size;
+}
+
+static void fill_key(struct siphash_key *key)
+{
+	struct timespec now;
+
+	if (fill_random(key, sizeof(*key)))
+		return;
+	/* before the kernel has its first entropy, or where a filter forbids the call */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	key->k[0] = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec;
+	key->k[1] = (uint64_t)(uintptr_t)&now ^ (uint64_t)getpid() << 40;
+}
+
+static void fill_file(struct cursor_file *file)
+{
+	file->magic = CURSOR_MAGIC;
+	file->version = CURSOR_VERSION;
+	file->size = sizeof(*file);
+	fill_key(&file->block.key);
+}
+
+static void *map_anonymous(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/*
+ * The application's name as a file's name: letters, digits, '-', '_' and '.'
+ * stand for themselves, the rest as %XX, and so does a dot in front.
+ */
+static void file_name(const char *application, char *ret_name, size_t size)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	size_t used = 0;
+
+	for (; *application && used + 4 < size; application++) {
+		unsigned char c = (unsigned char)*application;
+
+		if (strchr(plain, c) && !(c == '.' && used == 0))
+			ret_name[used++] = (char)c;
+		else
+			used += (size_t)snprintf(ret_name + used, size - used, "%%%02X", c);
+	}
+	ret_name[used] = '\0';
+}
+
+/* Opens a folder of the user's own, making it where it is not there. Return: descriptor or -errno. */
+static int open_folder(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH)) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+/*
+ * A folder that the administrator named may serve several users, like /tmp:
+ * then it is theirs that others cannot touch each other's files in it.
+ */
+static int open_shared_folder(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) || (st.st_mode & (S_IWGRP | S_IWOTH) && !(st.st_mode & S_ISVTX))) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+static int choose_folder(const char *folder, const char *runtime, char *ret_path, size_t size)
+{
+	int fd;
+
+	if (folder) {
+		snprintf(ret_path, size, "%s", folder);
+		return open_shared_folder(folder);
+	}
+	/*
+	 * /dev/shm first: a user's login, cron jobs, services and programs with a
+	 * fresh environment find the same folder there, and it outlives the login.
+	 */
+	snprintf(ret_path, size, "/dev/shm/portfence-%u", (unsigned)geteuid());
+	fd = open_folder(ret_path);
+	if (fd < 0 && runtime && *runtime == '/') {
+		snprintf(ret_path, size, "%s/portfence", runtime);
+		fd = open_folder(ret_path);
+	}
+	return fd;
+}
+
+static int write_whole(int fd, const void *data, size_t size)
+{
+	const char *p = data;
+
+	while (size) {
+		ssize_t n = write(fd, p, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -ENOSPC;
+		p += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Makes the file under a name of its own, then links it to its real one. */
+static int create_file(int folder, const char *name)
+{
+	struct cursor_file *file = map_anonymous(sizeof(*file));
+	struct timespec now;
+	char draft[64];
+	int fd, rc;
+
+	if (file == MAP_FAILED)
+		return -errno;
+	fill_file(file);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(draft, sizeof(draft), ".%u.%lx%09lx", (unsigned)getpid(), (long)now.tv_sec, now.tv_nsec);
+	fd = openat(folder, draft, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		rc = -errno;
+		goto unmap;
+	}
+	rc = write_whole(fd, file, sizeof(*file));
+	close(fd);
+	if (!rc && linkat(folder, draft, folder, name, 0) && errno != EEXIST)
+		rc = -errno;
+	unlinkat(folder, draft, 0);
+unmap:
+	munmap(file, sizeof(*file));
+	return rc;
+}
+
+static int open_file(int folder, const char *name)
+{
+	/* not blocking, in case somebody put a FIFO there */
+	int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static bool is_ours(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	       !(st.st_mode & (S_IRWXG | S_IRWXO)) && st.st_size == (off_t)sizeof(struct cursor_file);
+}
+
+/* Return: the mapping, or NULL and what the trouble is */
+static struct cursor_file *map_file(const char *folder, const char *runtime, const char *application,
+				    const char **ret_trouble)
+{
+	char path[PATH_MAX], name[NAME_MAX + 1];
+	struct cursor_file *file;
+	size_t len;
+	int directory, fd;
+
+	*ret_trouble = "its folder cannot be used";
+	directory = choose_folder(folder, runtime, path, sizeof(path));
+	if (directory < 0)
+		return NULL;
+	file_name(application, name, sizeof(name) - sizeof(".4294967295"));
+	len = strlen(name);
+	/* a folder that the administrator named may serve many users */
+	snprintf(name + len, sizeof(name) - len, ".%u", (unsigned)geteuid());
+	*ret_trouble = "it cannot be opened";
+	fd = open_file(directory, name);
+	if (fd == -ENOENT && !create_file(directory, name))
+		fd = open_file(directory, name);
+	close(directory);
+	if (fd < 0)
+		return NULL;
+	*ret_trouble = "it is damaged or another user's";
+	if (!is_ours(fd)) {
+		close(fd);
+		return NULL;
+	}
+	file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (file == MAP_FAILED)
+		return NULL;
+	if (file->magic != CURSOR_MAGIC || file->version != CURSOR_VERSION ||
+	    file->size != sizeof(*file)) {
+		munmap(file, sizeof(*file));
+		return NULL;
+	}
+	*ret_trouble = NULL;
+	return file;
+}
+
+static void seed_key(struct siphash_key *key, uint64_t seed)
+{
+	static const struct siphash_key fixed = { { 0x706f727466656e63ULL, 0x73656564ULL } };
+	const uint64_t first[] = { seed, 0 }, second[] = { seed, 1 };
+
+	key->k[0] = siphash(&fixed, first, sizeof(first));
+	key->k[1] = siphash(&fixed, second, sizeof(second));
+}
+
+int cursor_open(const char *folder, const char *runtime, const struct rule *rule,
+		struct cursor *ret_cursor)
+{
+	struct cursor cursor = { 0 };
+
+	cursor.file = map_file(folder, runtime, rule->name, &cursor.trouble);
+	if (!cursor.file) {
+		cursor.file = map_anonymous(sizeof(*cursor.file));
+		if (cursor.file == MAP_FAILED)
+			return -ENOMEM;
+		fill_file(cursor.file);
+	}
+	cursor.block = &cursor.file->block;
+	if (rule->seeded && rule->order != ORDER_SEQUENTIAL) {
+		cursor.block = map_anonymous(sizeof(*cursor.block));
+		if (cursor.block == MAP_FAILED) {
+			munmap(cursor.file, sizeof(*cursor.file));
+			return -ENOMEM;
+		}
+		seed_key(&cursor.block->key, rule->seed);
+	}
+	*ret_cursor = cursor;
+	return 0;
+}
+
+/* ---- claims ---- */
+
+/* Milliseconds, modulo 2^24 (4.6 hours), never 0 in the tag's company: a free slot is 0. */
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) & CLAIM_TIME_MASK;
+}
+
+static bool is_live(uint64_t claim, uint64_t now)
+{
+	return claim && ((now - claim) & CLAIM_TIME_MASK) < CLAIM_MS;
+}
+
+static uint64_t claim_value(uint64_t tag)
+{
+	return tag | 1ULL << CLAIM_TIME_BITS;
+}
+
+static bool same_tag(uint64_t a, uint64_t b)
+{
+	return a >> CLAIM_TIME_BITS == b >> CLAIM_TIME_BITS;
+}
+
+int cursor_claim(const struct cursor *cursor, uint64_t tag)
+{
+	_Atomic uint64_t *slot = &cursor->file->claim[tag % CURSOR_CLAIMS];
+	uint64_t mine, old = atomic_load_explicit(slot, memory_order_acquire);
+
+	tag = claim_value(tag) & ~CLAIM_TIME_MASK;
+	for (;;) {
+		uint64_t now = now_ms();
+
+		mine = tag | now;
+		if (is_live(old, now)) {
+			if (same_tag(old, mine))
+				return -EBUSY;
+			/*
+			 * Another tuple's, in the same slot by chance. It is held for some
+			 * microseconds, and CLAIM_MS at the longest. To pass on instead
+			 * would call a free port used.
+			 */
+			sched_yield();
+			old = atomic_load_explicit(slot, memory_order_acquire);
+		} else if (atomic_compare_exchange_weak_explicit(slot, &old, mine, memory_order_acq_rel,
+								 memory_order_acquire)) {
+			return 0;
+		}
+	}
+}
+
+void cursor_release(const struct cursor *cursor, uint64_t tag)
+{
+	_Atomic uint64_t *slot = &cursor->file->claim[tag % CURSOR_CLAIMS];
+	uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
+
+	if (same_tag(old, claim_value(tag)))
+		atomic_compare_exchange_strong_explicit(slot, &old, 0, memory_order_release,
+							memory_order_relaxed);
+}

@@ -1,0 +1,45 @@
+/* diag: asks the kernel, over netlink, whether a TCP connection exists; it changes nothing. */
+#ifndef PORTFENCE_CORE_DIAG_H
+#define PORTFENCE_CORE_DIAG_H
+
+#include "addr.h"
+
+#include <stdbool.h>
+
+/* Questions of one assignment. Descriptors are opened when first needed. */
+struct diag {
+	int fd;			/* the socket that it is all about */
+	int tcp;		/* NETLINK_SOCK_DIAG, -1 if not open */
+};
+
+/* diag_start() - No question asked yet; @fd is the socket that is to connect */
+void diag_start(struct diag *diag, int fd);
+
+/* diag_end() - Close what was opened */
+void diag_end(struct diag *diag);
+
+/**
+ * diag_is_free() - Can a connect() from local to peer have this 4-tuple?
+ * @local:	source address and port, no wildcard
+ * @peer:	destination, no wildcard
+ *
+ * True where no socket has the tuple, or one in TIME_WAIT that the kernel will
+ * hand over to a new connection (net/ipv4/tcp_ipv4.c, tcp_twsk_unique; sysctl
+ * tcp_tw_reuse).
+ *
+ * Return: 1, 0, or -errno if the kernel does not say. Source: sock_diag(7).
+ */
+int diag_is_free(struct diag *diag, const union addr *local, const union addr *peer);
+
+/**
+ * diag_source() - The source address that the kernel would choose towards a peer
+ * @ret_source:	address with port 0
+ *
+ * Asked of the routing table rather than of a connected UDP socket, which would
+ * take a port of the system's range for a moment.
+ *
+ * Return: 0, or -errno. Source: rtnetlink(7), RTM_GETROUTE.
+ */
+int diag_source(const struct diag *diag, const union addr *peer, union addr *ret_source);
+
+#endif

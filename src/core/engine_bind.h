@@ -1,0 +1,51 @@
+/* engine_bind: chooses the port itself and binds the socket to it; it knows no rule and no order. */
+#ifndef PORTFENCE_CORE_ENGINE_BIND_H
+#define PORTFENCE_CORE_ENGINE_BIND_H
+
+#include "addr.h"
+#include "cursor.h"
+#include "order.h"
+#include "range.h"
+#include "sys.h"
+
+#include <stdint.h>
+
+/* One search for a port. */
+struct engine_bind {
+	const struct sys *sys;
+	int fd;
+	union addr local;		/* what to bind to; its port is written here */
+	socklen_t len;
+	const struct range *range;
+	struct order_walk *walk;
+	uint32_t tried;			/* candidates looked at */
+};
+
+/**
+ * engine_bind_exclusive() - Bind to the first candidate that no socket holds
+ *
+ * SO_REUSEADDR and SO_REUSEPORT are off while it chooses and as the program
+ * had them afterwards.
+ *
+ * Return: 0 and the port in @search->local; -EADDRINUSE when every candidate was
+ * tried; -EACCES when all of them were refused for want of privilege; any other
+ * -errno is the kernel's answer to the bind itself
+ */
+int engine_bind_exclusive(struct engine_bind *search);
+
+/**
+ * engine_bind_connect() - Bind a TCP socket to a port from which it can connect to a peer
+ * @cursor:	where claims are held
+ * @peer:	destination
+ * @ret_claim:	claim on the 4-tuple; give it back with cursor_release() once the
+ *		kernel has registered the connection
+ *
+ * A port serves one connection to each destination. The socket is left with
+ * SO_REUSEADDR, so that others can share its port in their turn.
+ *
+ * Return: as above
+ */
+int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
+			const union addr *peer, uint64_t *ret_claim);
+
+#endif

@@ -1,0 +1,147 @@
+#include "engine_kernel.h"
+
+#include "preset.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51	/* include/uapi/linux/in.h, since Linux 6.3 */
+#endif
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71	/* include/uapi/asm-generic/socket.h, since Linux 5.14 */
+#endif
+
+/*
+ * Theory of operation
+ *
+ * The sysctls that decide whether the kernel keeps to a range are those of the
+ * socket's network namespace, and a program may change its own after it has
+ * started. So the verdict is kept together with the cookie of the namespace
+ * that it was made in, and every socket's cookie is held against that. Where
+ * /proc is out of reach, the engine does not serve; the bind engine does
+ * everywhere.
+ */
+
+/* A reserved list may name every other port */
+#define RESERVED_LONGEST (256 << 10)
+
+/* Return: 0, -ERANGE if a reserved port lies in the range, or -errno */
+static int check_reserved(const struct range *range, char *ret_why, size_t size)
+{
+	struct range_set set = { 0 };
+	const struct range *reserved;
+	struct arena arena = { 0 };
+	char why[8];
+	uint16_t port;
+	char *text;
+	long n;
+	int rc = -ENOMEM;
+
+	text = arena_alloc(&arena, RESERVED_LONGEST);
+	if (!text)
+		return rc;
+	n = preset_read_file("/proc/sys/net/ipv4/ip_local_reserved_ports", text, RESERVED_LONGEST);
+	rc = n < 0 ? (int)n : 0;
+	if (n > 0 && text[n - 1] == '\n')
+		text[--n] = '\0';
+	if (n <= 0)
+		goto out;
+	rc = range_parse(text, preset_add, &set, why, sizeof(why));
+	if (!rc)
+		rc = range_build(&set, &arena, &reserved);
+	if (rc)
+		goto out;
+	port = range_overlap(range, reserved);
+	if (port && ret_why)
+		snprintf(ret_why, size, "port %d is in ip_local_reserved_ports, which the kernel passes over",
+			 port);
+	rc = port ? -ERANGE : 0;
+out:
+	arena_free(&arena);
+	return rc;
+}
+
+int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
+{
+	uint16_t first, last;
+	int rc;
+
+	if (range->spans != 1) {
+		if (ret_why)
+			snprintf(ret_why, size, "the range has gaps");
+		return -ERANGE;
+	}
+	rc = preset_ephemeral(&first, &last);
+	if (rc)
+		return rc;
+	if (range_first(range) < first || range_last(range) > last) {
+		if (ret_why)
+			snprintf(ret_why, size,
+				 "the range is not within the system's ephemeral range %d-%d", first, last);
+		return -ERANGE;
+	}
+	return check_reserved(range, ret_why, size);
+}
+
+/* Return: the cookie of a socket's network namespace, 0 if the kernel does not say */
+static uint64_t netns_cookie(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
+}
+
+/* Is a namespace the one whose sysctls we would read? The socket may be from another. */
+static bool is_here(uint64_t cookie)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool here;
+
+	if (fd < 0)
+		return false;
+	here = netns_cookie(fd) == cookie;
+	close(fd);
+	return here;
+}
+
+int engine_kernel_set(struct engine_kernel *known, const struct range *range, int fd)
+{
+	uint64_t cookie = netns_cookie(fd);
+	uint32_t value;
+
+	if (!cookie || cookie == atomic_load_explicit(&known->serves_not, memory_order_relaxed))
+		return -EOPNOTSUPP;
+	if (cookie != atomic_load_explicit(&known->serves, memory_order_relaxed)) {
+		/* the judge opens files and a socket: once for each namespace */
+		if (!is_here(cookie))
+			return -EOPNOTSUPP;
+		if (engine_kernel_judge(range, NULL, 0)) {
+			atomic_store_explicit(&known->serves_not, cookie, memory_order_relaxed);
+			return -EOPNOTSUPP;
+		}
+		atomic_store_explicit(&known->serves, cookie, memory_order_relaxed);
+	}
+	value = (uint32_t)range_last(range) << 16 | range_first(range);
+	if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)))
+		return -errno;
+	return 0;
+}
+
+void engine_kernel_clear(int fd)
+{
+	uint32_t none = 0;
+
+	setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &none, sizeof(none));
+}
+
+void engine_kernel_distrust(struct engine_kernel *known, int fd)
+{
+	atomic_store_explicit(&known->serves, 0, memory_order_relaxed);
+	atomic_store_explicit(&known->serves_not, netns_cookie(fd), memory_order_relaxed);
+}

@@ -1,0 +1,47 @@
+/* engine_kernel: the kernel chooses, within a range set on the socket; it binds nothing itself. */
+#ifndef PORTFENCE_CORE_ENGINE_KERNEL_H
+#define PORTFENCE_CORE_ENGINE_KERNEL_H
+
+#include "range.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What is known of one range: the network namespaces (by SO_NETNS_COOKIE) where
+ * the engine was last found to serve, and not to. Atomics; 0 is no namespace's
+ * cookie. A race only means that the question is asked again.
+ */
+struct engine_kernel {
+	_Atomic uint64_t serves;
+	_Atomic uint64_t serves_not;
+};
+
+/**
+ * engine_kernel_judge() - Would the kernel keep to this range in this network namespace?
+ * @ret_why:	if not, why not; may be NULL
+ *
+ * It does where the range is one interval within ip_local_port_range and
+ * free of ip_local_reserved_ports; what lies outside it ignores in silence.
+ *
+ * Return: 0, -ERANGE, or -errno if the system's own ranges cannot be read
+ */
+int engine_kernel_judge(const struct range *range, char *ret_why, size_t size);
+
+/**
+ * engine_kernel_set() - Make the kernel choose this socket's port from a range
+ *
+ * Return: 0; -errno if the engine cannot serve this socket.
+ * Source: ip(7), IP_LOCAL_PORT_RANGE; net/ipv4/inet_connection_sock.c,
+ * inet_sk_get_local_port_range.
+ */
+int engine_kernel_set(struct engine_kernel *known, const struct range *range, int fd);
+
+/* engine_kernel_clear() - Let the socket have any port of the system's range again */
+void engine_kernel_clear(int fd);
+
+/* engine_kernel_distrust() - The kernel did not keep to the range: use it no more here */
+void engine_kernel_distrust(struct engine_kernel *known, int fd);
+
+#endif

@@ -1,0 +1,21 @@
+/* fence: what a fenced process needs at hand to give out a port; built at start, then immutable. */
+#ifndef PORTFENCE_CORE_FENCE_H
+#define PORTFENCE_CORE_FENCE_H
+
+#include "cursor.h"
+#include "engine_kernel.h"
+#include "policy.h"
+#include "sys.h"
+
+/*
+ * Published once by whoever owns the process. @kernel points to the only part
+ * that changes in this process's own memory; it is made of atomics.
+ */
+struct fence {
+	const struct sys *sys;
+	const struct rule *rule;	/* NULL: closed, every call that needs a port fails */
+	struct cursor cursor;
+	struct engine_kernel *kernel;	/* one for each protocol */
+};
+
+#endif

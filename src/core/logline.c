@@ -1,0 +1,299 @@
+#include "logline.h"
+
+#include <string.h>
+
+/* Text under construction. The last byte is kept for the newline. */
+struct out {
+	char *text;
+	size_t used;
+	size_t size;
+};
+
+static void put_char(struct out *out, char c)
+{
+	if (out->used + 1 < out->size)
+		out->text[out->used++] = c;
+}
+
+static void put(struct out *out, const char *text)
+{
+	while (*text)
+		put_char(out, *text++);
+}
+
+static void put_number(struct out *out, unsigned long value, int width)
+{
+	char digits[24];
+	int n = 0;
+
+	do {
+		digits[n++] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value || n < width);
+	while (n)
+		put_char(out, digits[--n]);
+}
+
+static void put_hex(struct out *out, unsigned value, int width)
+{
+	int shift = 12;
+
+	while (shift > 0 && !(value >> shift) && shift >= 4 * width)
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		put_char(out, "0123456789abcdef"[value >> shift & 15]);
+}
+
+/* A name or a message: no byte of it can end the line or a JSON string. */
+static void put_escaped(struct out *out, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < ' ' || c == 0x7f) {
+			put(out, "\\u");
+			put_hex(out, c, 4);
+		} else {
+			if (c == '"' || c == '\\')
+				put_char(out, '\\');
+			put_char(out, (char)c);
+		}
+	}
+}
+
+/*
+ * Days since 1970-01-01 as a date of the Gregorian calendar. Years begin in
+ * March here, so that the leap day is the last one. gmtime_r would do, but may
+ * take the time zone's lock.
+ */
+static void put_date(struct out *out, long days)
+{
+	long era, day_of_era, year_of_era, day_of_year, month;
+
+	days += 719468; /* from 0000-03-01 */
+	era = days / 146097;
+	day_of_era = days % 146097;
+	year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	month = (5 * day_of_year + 2) / 153;
+	put_number(out, (unsigned long)(year_of_era + era * 400 + (month >= 10)), 4);
+	put_char(out, '-');
+	put_number(out, (unsigned long)(month < 10 ? month + 3 : month - 9), 2);
+	put_char(out, '-');
+	put_number(out, (unsigned long)(day_of_year - (153 * month + 2) / 5 + 1), 2);
+}
+
+static void put_time(struct out *out, const struct timespec *time)
+{
+	unsigned long seconds = (unsigned long)time->tv_sec;
+
+	put_date(out, (long)(seconds / 86400));
+	put_char(out, 'T');
+	put_number(out, seconds / 3600 % 24, 2);
+	put_char(out, ':');
+	put_number(out, seconds / 60 % 60, 2);
+	put_char(out, ':');
+	put_number(out, seconds % 60, 2);
+	put_char(out, '.');
+	put_number(out, (unsigned long)time->tv_nsec / 1000, 6);
+	put_char(out, 'Z');
+}
+
+static void put_v4(struct out *out, const uint8_t byte[4])
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		put(out, i ? "." : "");
+		put_number(out, byte[i], 1);
+	}
+}
+
+/* RFC 5952: the longest run of zero groups, the first of equals, becomes "::". */
+static void put_v6(struct out *out, const uint8_t byte[16])
+{
+	int i, run = 0, start = -1, length = 1;
+
+	for (i = 0; i < 8; i++) {
+		run = byte[2 * i] | byte[2 * i + 1] ? 0 : run + 1;
+		if (run > length) {
+			length = run;
+			start = i - run + 1;
+		}
+	}
+	for (i = 0; i < 8; i++) {
+		if (i == start) {
+			put(out, "::");
+			i += length - 1;
+			continue;
+		}
+		put(out, i && i != start + (start >= 0 ? length : 0) ? ":" : "");
+		put_hex(out, (unsigned)byte[2 * i] << 8 | byte[2 * i + 1], 1);
+	}
+}
+
+static void put_address(struct out *out, const union addr *addr)
+{
+	uint8_t bytes[16];
+
+	addr_bytes(addr, bytes);
+	if (addr_is_v4(addr))
+		put_v4(out, bytes + 12);
+	else
+		put_v6(out, bytes);
+}
+
+static void put_endpoint(struct out *out, const union addr *addr)
+{
+	bool brackets = !addr_is_v4(addr);
+
+	put(out, brackets ? "[" : "");
+	put_address(out, addr);
+	put(out, brackets ? "]:" : ":");
+	put_number(out, addr_port(addr), 1);
+}
+
+static size_t finish(struct out *out)
+{
+	out->text[out->used++] = '\n';
+	return out->used;
+}
+
+static void begin(struct out *out, const struct logline *line)
+{
+	if (line->json) {
+		put(out, "{\"time\":\"");
+		put_time(out, &line->time);
+		put(out, "\",\"pid\":");
+		put_number(out, (unsigned long)line->pid, 1);
+		put(out, ",\"application\":\"");
+		put_escaped(out, line->application);
+		put_char(out, '"');
+		return;
+	}
+	put_time(out, &line->time);
+	put(out, " portfence[");
+	put_number(out, (unsigned long)line->pid, 1);
+	put(out, "] ");
+	put_escaped(out, line->application);
+	put(out, ": ");
+}
+
+static const char *engine_name(enum engine engine)
+{
+	return engine == ENGINE_KERNEL ? "kernel" : engine == ENGINE_BIND ? "bind" : "none";
+}
+
+static bool has_peer(const struct assign *assign)
+{
+	return assign->call == ASSIGN_CONNECT || assign->call == ASSIGN_SEND;
+}
+
+static const char *problem(const struct assign *assign)
+{
+	if (assign->escaped)
+		return "the kernel left the range, call undone";
+	if (assign->closed)
+		return "no valid configuration";
+	if (assign->refused)
+		return "explicit bind refused";
+	if (assign->useless)
+		return "the kernel engine cannot serve";
+	return assign->exhausted ? "no port left" : "no port may be bound";
+}
+
+static void put_assign_json(struct out *out, const char *call, const struct assign *assign,
+			    const union addr *local, const char *proto, const char *family)
+{
+	put(out, ",\"call\":\"");
+	put(out, call);
+	put(out, "\",\"protocol\":\"");
+	put(out, proto);
+	put(out, family);
+	if (local) {
+		put(out, "\",\"address\":\"");
+		put_address(out, local);
+		put(out, "\",\"port\":");
+		put_number(out, addr_port(local), 1);
+	} else {
+		put(out, "\",\"address\":null,\"port\":null");
+	}
+	if (has_peer(assign)) {
+		put(out, ",\"peer\":\"");
+		put_address(out, &assign->addr);
+		put(out, "\",\"peer_port\":");
+		put_number(out, addr_port(&assign->addr), 1);
+	}
+	put(out, ",\"engine\":\"");
+	put(out, engine_name(assign->engine));
+	put(out, "\",\"tried\":");
+	put_number(out, assign->tried, 1);
+	if (!local) {
+		put(out, ",\"problem\":\"");
+		put(out, problem(assign));
+		put_char(out, '"');
+	}
+	put_char(out, '}');
+}
+
+static void put_assign_text(struct out *out, const char *call, const struct assign *assign,
+			    const union addr *local, const char *proto, const char *family)
+{
+	put(out, call);
+	put_char(out, ' ');
+	put(out, proto);
+	put(out, family);
+	put_char(out, ' ');
+	if (local)
+		put_endpoint(out, local);
+	else
+		put(out, "-");
+	if (has_peer(assign)) {
+		put(out, " -> ");
+		put_endpoint(out, &assign->addr);
+	}
+	put(out, " engine=");
+	put(out, engine_name(assign->engine));
+	put(out, " tried=");
+	put_number(out, assign->tried, 1);
+	if (!local) {
+		put(out, ": ");
+		put(out, problem(assign));
+	}
+}
+
+size_t logline_assign(const struct logline *line, const char *call, const struct assign *assign,
+		      const union addr *local, char *ret_text, size_t size)
+{
+	struct out out = { .text = ret_text, .size = size };
+	const union addr *known = local ? local : assign->call == ASSIGN_LISTEN ? NULL : &assign->addr;
+	const char *family = !known ? "" : known->sa.sa_family == AF_INET6 ? "6" : "4";
+	const char *proto = policy_proto_name(assign->proto);
+
+	begin(&out, line);
+	if (line->json)
+		put_assign_json(&out, call, assign, local, proto, family);
+	else
+		put_assign_text(&out, call, assign, local, proto, family);
+	return finish(&out);
+}
+
+size_t logline_message(const struct logline *line, const char *level, const char *message,
+		       char *ret_text, size_t size)
+{
+	struct out out = { .text = ret_text, .size = size };
+
+	begin(&out, line);
+	if (line->json) {
+		put(&out, ",\"level\":\"");
+		put(&out, level);
+		put(&out, "\",\"message\":\"");
+		put_escaped(&out, message);
+		put(&out, "\"}");
+	} else {
+		put(&out, level);
+		put(&out, ": ");
+		put_escaped(&out, message);
+	}
+	return finish(&out);
+}

@@ -1,0 +1,139 @@
+#include "order.h"
+
+#include <string.h>
+
+/*
+ * Theory of operation
+ *
+ * RFC 6056 counts in ports from min_ephemeral; we count in indexes of the
+ * range, so that a range with holes is walked as if it had none. "random()" is
+ * SipHash over (number of the walk, number of the draw): the same inputs give
+ * the same sequence, which is what `seed` promises, and nothing here has state.
+ *
+ * Where the RFC initializes a variable at boot with a random value (the table
+ * of Algorithm 4, next_ephemeral of Algorithm 5), the value is derived from the
+ * key and added to a cursor that starts at 0. So a fresh state file is nothing
+ * but zeros and a key.
+ */
+
+/* One label for each use of the key, so that no two uses share a hash. */
+enum use { USE_DRAW = 1, USE_F, USE_G, USE_TABLE, USE_INCREMENTS };
+
+static const char *const names[ORDER_COUNT] = {
+	[ORDER_AUTO] = "auto",
+	[ORDER_SEQUENTIAL] = "sequential",
+	[ORDER_RANDOM] = "random",
+	[ORDER_RANDOM_SIMPLE] = "random-simple",
+	[ORDER_HASH] = "hash",
+	[ORDER_DOUBLE_HASH] = "double-hash",
+	[ORDER_RANDOM_INCREMENTS] = "random-increments",
+};
+
+int order_parse(const char *name)
+{
+	int i;
+
+	for (i = 0; i < ORDER_COUNT; i++)
+		if (!strcmp(name, names[i]))
+			return i;
+	return -1;
+}
+
+const char *order_name(enum order order)
+{
+	return names[order];
+}
+
+const char *order_names(void)
+{
+	return "auto, sequential, random, random-simple, hash, double-hash, random-increments";
+}
+
+bool order_has_cursor(enum order order)
+{
+	return order == ORDER_SEQUENTIAL || order == ORDER_HASH || order == ORDER_DOUBLE_HASH ||
+	       order == ORDER_RANDOM_INCREMENTS;
+}
+
+static uint64_t hash_numbers(const struct siphash_key *key, enum use use, uint64_t a, uint64_t b)
+{
+	const uint64_t message[] = { use, a, b };
+
+	return siphash(key, message, sizeof(message));
+}
+
+static uint64_t hash_flow(const struct siphash_key *key, enum use use, const struct order_flow *flow)
+{
+	uint8_t message[16 + 16 + 3];
+
+	memcpy(message, flow->local, 16);
+	memcpy(message + 16, flow->remote, 16);
+	message[32] = (uint8_t)(flow->remote_port >> 8);
+	message[33] = (uint8_t)flow->remote_port;
+	message[34] = (uint8_t)use;
+	return siphash(key, message, sizeof(message));
+}
+
+uint32_t order_table_index(const struct siphash_key *key, const struct order_flow *flow)
+{
+	return (uint32_t)(hash_flow(key, USE_G, flow) % ORDER_TABLE_LENGTH);
+}
+
+void order_start(struct order_walk *walk, enum order order, uint32_t count, uint32_t cursor,
+		 uint64_t draw, const struct siphash_key *key, const struct order_flow *flow)
+{
+	walk->order = order;
+	walk->count = count;
+	walk->step = 0;
+	walk->draw = draw;
+	walk->key = *key;
+	walk->at = 0;
+	switch (order) {
+	case ORDER_RANDOM:
+		walk->at = hash_numbers(key, USE_DRAW, draw, 0) % count;
+		break;
+	case ORDER_HASH:
+		walk->at = hash_flow(key, USE_F, flow) % count + cursor;
+		break;
+	case ORDER_DOUBLE_HASH:
+		walk->at = hash_flow(key, USE_F, flow) % count + cursor +
+			   hash_numbers(key, USE_TABLE, order_table_index(key, flow), 0) % 65536;
+		break;
+	case ORDER_RANDOM_INCREMENTS:
+		walk->at = hash_numbers(key, USE_INCREMENTS, 0, 0) % 65536 + cursor;
+		break;
+	case ORDER_SEQUENTIAL:
+		walk->at = cursor;
+		break;
+	default:
+		break;
+	}
+	walk->from = walk->at;
+}
+
+bool order_next(struct order_walk *walk, uint32_t *ret_index)
+{
+	bool draws = walk->order == ORDER_RANDOM_SIMPLE || walk->order == ORDER_RANDOM_INCREMENTS;
+
+	/* count is below 65536, so twice as many steps fit */
+	if (walk->step >= (draws ? 2 * walk->count : walk->count))
+		return false;
+	if (!draws || walk->step >= walk->count) {
+		*ret_index = (uint32_t)(walk->at++ % walk->count);
+	} else {
+		uint64_t drawn = hash_numbers(&walk->key, USE_DRAW, walk->draw, walk->step);
+
+		if (walk->order == ORDER_RANDOM_SIMPLE)
+			walk->at = drawn % walk->count;
+		else
+			walk->at += drawn % ORDER_INCREMENT_MAX + 1;
+		*ret_index = (uint32_t)(walk->at % walk->count);
+	}
+	walk->step++;
+	return true;
+}
+
+uint32_t order_advance(const struct order_walk *walk)
+{
+	return (uint32_t)(walk->at - walk->from);
+}

@@ -1,0 +1,94 @@
+/* order: the sequences in which candidates are tried; pure, it makes no system call. */
+#ifndef PORTFENCE_CORE_ORDER_H
+#define PORTFENCE_CORE_ORDER_H
+
+#include "siphash.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum order {
+	ORDER_AUTO,		/* a choice between the others, made by assign */
+	ORDER_SEQUENTIAL,	/* the last port plus one, as BSD did */
+	ORDER_RANDOM,		/* RFC 6056 section 3.3.1, Algorithm 1 */
+	ORDER_RANDOM_SIMPLE,	/* RFC 6056 section 3.3.2, Algorithm 2 */
+	ORDER_HASH,		/* RFC 6056 section 3.3.3, Algorithm 3 */
+	ORDER_DOUBLE_HASH,	/* RFC 6056 section 3.3.4, Algorithm 4 */
+	ORDER_RANDOM_INCREMENTS,/* RFC 6056 section 3.3.5, Algorithm 5 */
+	ORDER_COUNT
+};
+
+/* TABLE_LENGTH of Algorithm 4, a power of two */
+#define ORDER_TABLE_LENGTH 256
+/* N of Algorithm 5, the value that the RFC suggests */
+#define ORDER_INCREMENT_MAX 500
+
+/* What the hash orders hash: addresses in 16 bytes (see addr_bytes), port in host byte order. */
+struct order_flow {
+	uint8_t local[16];
+	uint8_t remote[16];
+	uint16_t remote_port;
+};
+
+/* One walk over the indexes 0 to count - 1 of a range. Plain data: copy it, keep it on the stack. */
+struct order_walk {
+	enum order order;
+	uint32_t count;		/* num_ephemeral */
+	uint32_t step;		/* candidates given so far */
+	uint64_t from;		/* where it began */
+	uint64_t at;		/* next_ephemeral, with offset where the algorithm has one */
+	uint64_t draw;		/* which stretch of the random sequence is this walk's own */
+	struct siphash_key key;
+};
+
+/* order_parse() - The order of a name, or -1 */
+int order_parse(const char *name);
+
+/* order_name() - The name of an order */
+const char *order_name(enum order order);
+
+/* order_names() - All names as one list for messages */
+const char *order_names(void);
+
+/* order_has_cursor() - Does the order continue where the last assignment stopped? */
+bool order_has_cursor(enum order order);
+
+/**
+ * order_table_index() - G() of Algorithm 4: which cursor of the table serves this flow
+ *
+ * Return: 0 to ORDER_TABLE_LENGTH - 1
+ */
+uint32_t order_table_index(const struct siphash_key *key, const struct order_flow *flow);
+
+/**
+ * order_start() - Begin a walk
+ * @order:	any but ORDER_AUTO
+ * @count:	number of ports in the range, at least 1
+ * @cursor:	how far earlier walks went; ignored by orders without a cursor
+ * @draw:	number of this walk; two walks with one key and one number draw the same
+ * @key:	secret key of hashes and of the random sequence
+ * @flow:	what the hash orders hash
+ */
+void order_start(struct order_walk *walk, enum order order, uint32_t count, uint32_t cursor,
+		 uint64_t draw, const struct siphash_key *key, const struct order_flow *flow);
+
+/**
+ * order_next() - The next candidate
+ * @ret_index:	0 to count - 1
+ *
+ * Every index comes up at least once. Where the RFC's algorithm may miss some
+ * (2 and 5 draw with replacement), a sweep over all of them follows its last
+ * draw, so that a free port is never called used up.
+ *
+ * Return: true, or false when the walk is over
+ */
+bool order_next(struct order_walk *walk, uint32_t *ret_index);
+
+/**
+ * order_advance() - How far a walk has taken its cursor
+ *
+ * Return: what to add to the cursor that the walk began with
+ */
+uint32_t order_advance(const struct order_walk *walk);
+
+#endif

@@ -1,0 +1,153 @@
+#include "policy.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GLOB_MAX 200 /* no line of the configuration is longer */
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool match_path(const char *glob, const char *path)
+{
+	if (!path)
+		return false;
+	return !fnmatch(glob, strchr(glob, '/') ? path : base_name(path), 0);
+}
+
+static bool match_process(const char *glob, const struct policy_process *process)
+{
+	return match_path(glob, process->exe) || match_path(glob, process->started_as);
+}
+
+static bool match_args(const char *glob, const struct policy_process *process)
+{
+	return process->args && !fnmatch(glob, process->args, 0);
+}
+
+/* Calls @one with each glob of a list until one matches. */
+static bool match_any(const char *list, bool (*one)(const char *, const struct policy_process *),
+		      const struct policy_process *process)
+{
+	while (*list) {
+		size_t len = strcspn(list, ","), start = strspn(list, " \t");
+		char glob[GLOB_MAX];
+
+		if (start < len && len - start < sizeof(glob)) {
+			size_t end = len;
+
+			while (list[end - 1] == ' ' || list[end - 1] == '\t')
+				end--;
+			memcpy(glob, list + start, end - start);
+			glob[end - start] = '\0';
+			if (one(glob, process))
+				return true;
+		}
+		list += len + (list[len] == ',');
+	}
+	return false;
+}
+
+bool policy_match(const struct rule *rule, const struct policy_process *process)
+{
+	const char *match = rule->match;
+
+	if (!match && !rule->args)
+		return (process->exe && !strcmp(rule->name, base_name(process->exe))) ||
+		       (process->started_as && !strcmp(rule->name, base_name(process->started_as)));
+	if (match && !match_any(match, match_process, process))
+		return false;
+	return !rule->args || match_any(rule->args, match_args, process);
+}
+
+const struct rule *policy_find(const struct policy *policy, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < policy->count; i++)
+		if (!strcmp(policy->rules[i]->name, name))
+			return policy->rules[i];
+	return NULL;
+}
+
+const struct rule *policy_select(const struct policy *policy, const struct policy_process *process)
+{
+	size_t i;
+
+	for (i = 0; i < policy->count; i++)
+		if (policy_match(policy->rules[i], process))
+			return policy->rules[i];
+	return policy_find(policy, "*");
+}
+
+bool policy_uses_args(const struct policy *policy)
+{
+	size_t i;
+
+	for (i = 0; i < policy->count; i++)
+		if (policy->rules[i]->args)
+			return true;
+	return false;
+}
+
+const char *policy_proto_name(enum proto proto)
+{
+	static const char *const names[PROTO_COUNT] = { "tcp", "udp", "sctp" };
+
+	return names[proto];
+}
+
+static void warn_privileged(const struct rule *rule, unsigned port_start,
+			    void (*tell)(void *, const char *), void *context)
+{
+	char line[256];
+	int proto;
+
+	for (proto = 0; proto < PROTO_COUNT; proto++) {
+		if (range_first(rule->range[proto]) >= port_start)
+			continue;
+		snprintf(line, sizeof(line),
+			 "the %s range of '%s' starts at port %d, ports below %u need CAP_NET_BIND_SERVICE "
+			 "and will be passed over",
+			 policy_proto_name(proto), rule->name, range_first(rule->range[proto]),
+			 port_start);
+		tell(context, line);
+		return;
+	}
+}
+
+static void warn_overlap(const struct policy *policy, const struct rule *rule,
+			 const struct rule *other, void (*tell)(void *, const char *), void *context)
+{
+	char line[512];
+	int proto;
+
+	for (proto = 0; proto < PROTO_COUNT; proto++) {
+		uint16_t port = range_overlap(rule->range[proto], other->range[proto]);
+
+		if (!port)
+			continue;
+		snprintf(line, sizeof(line),
+			 "%s:%u: the %s range of '%s' overlaps that of '%s' (line %u) from port %d on",
+			 policy->file, rule->line, policy_proto_name(proto), rule->name, other->name,
+			 other->line, port);
+		tell(context, line);
+		return;
+	}
+}
+
+void policy_warnings(const struct policy *policy, const struct rule *rule, unsigned port_start,
+		     void (*tell)(void *context, const char *warning), void *context)
+{
+	size_t i;
+
+	warn_privileged(rule, port_start, tell, context);
+	for (i = 0; policy && i < policy->count; i++)
+		if (strcmp(policy->rules[i]->name, rule->name))
+			warn_overlap(policy, rule, policy->rules[i], tell, context);
+}

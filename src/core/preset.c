@@ -1,0 +1,127 @@
+#include "preset.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct preset preset_table[] = {
+	{ "iana", 49152, 65535, "IANA's dynamic ports, RFC 6335 section 6" },
+	{ "rfc6335", 49152, 65535, "IANA's dynamic ports, RFC 6335 section 6" },
+	{ "freebsd", 49152, 65535, "FreeBSD since 4.6" },
+	{ "windows", 49152, 65535, "Windows Vista, 7, Server 2008 and later" },
+	{ "linux", 32768, 60999, "many Linux kernels" },
+	{ "solaris", 32768, 65535, "Solaris" },
+	{ "aix", 32768, 65535, "AIX" },
+	{ "rfc6056", 1024, 65535, "RFC 6056 section 3.2" },
+	{ "windows-exchange", 1025, 60000, "Windows Server 2008 with Exchange Server 2007" },
+	{ "freebsd-legacy", 1024, 5000, "FreeBSD before 4.6" },
+	{ "bsd", 1024, 5000, "BSD" },
+	{ "windows-xp", 1024, 5000, "Windows up to XP" },
+	{ "windows-2003", 1025, 5000, "Windows Server 2003 before MS08-037" },
+	{ NULL, 0, 0, NULL },
+};
+
+long preset_read_file(const char *path, char *ret_text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t used = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (used < size - 1) {
+		ssize_t n = read(fd, ret_text + used, size - 1 - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int error = errno;
+
+			close(fd);
+			return -error;
+		}
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	close(fd);
+	ret_text[used] = '\0';
+	return (long)used;
+}
+
+int preset_ephemeral(uint16_t *ret_first, uint16_t *ret_last)
+{
+	unsigned long first, last;
+	char text[64], *end;
+	long rc;
+
+	rc = preset_read_file("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text));
+	if (rc < 0)
+		return (int)rc;
+	first = strtoul(text, &end, 10);
+	last = strtoul(end, &end, 10);
+	if (first == 0 || first > last || last > 65535)
+		return -EINVAL;
+	*ret_first = (uint16_t)first;
+	*ret_last = (uint16_t)last;
+	return 0;
+}
+
+int preset_add(const char *name, struct range_set *set)
+{
+	const struct preset *preset;
+	uint16_t first, last;
+	int rc;
+
+	for (preset = preset_table; preset->name; preset++) {
+		if (!strcmp(name, preset->name)) {
+			range_set_add(set, preset->first, preset->last);
+			return 0;
+		}
+	}
+	if (strcmp(name, "system"))
+		return -ENOENT;
+	rc = preset_ephemeral(&first, &last);
+	if (!rc)
+		range_set_add(set, first, last);
+	return rc;
+}
+
+/* Lines of /etc/services: name, blanks, port/protocol, aliases, comment (services(5)). */
+static void add_services(const char *text, struct range_set *set)
+{
+	while (*text) {
+		size_t line = strcspn(text, "\n");
+		size_t field = strcspn(text, " \t#\n");
+
+		field += strspn(text + field, " \t");
+		if (field < line && text[field] >= '0' && text[field] <= '9') {
+			unsigned long port = strtoul(text + field, NULL, 10);
+
+			if (port >= 1 && port <= 65535)
+				range_set_add(set, (uint16_t)port, (uint16_t)port);
+		}
+		text += line + (text[line] == '\n');
+	}
+}
+
+int preset_add_exclusion(const char *name, struct range_set *set)
+{
+	/* Debian's file is 12 kB, IANA's own in this form 1 MB */
+	struct arena arena = { 0 };
+	size_t size = (size_t)2 << 20;
+	char *text;
+	long rc;
+
+	if (strcmp(name, "services"))
+		return preset_add(name, set);
+	text = arena_alloc(&arena, size);
+	if (!text)
+		return -ENOMEM;
+	rc = preset_read_file("/etc/services", text, size);
+	if (rc >= 0)
+		add_services(text, set);
+	arena_free(&arena);
+	return rc < 0 ? (int)rc : 0;
+}

@@ -1,0 +1,45 @@
+/* preset: the named ranges, and the two that are read from this machine; it judges no range. */
+#ifndef PORTFENCE_CORE_PRESET_H
+#define PORTFENCE_CORE_PRESET_H
+
+#include "range.h"
+
+struct preset {
+	const char *name;
+	uint16_t first;
+	uint16_t last;
+	const char *whose;
+};
+
+/* The table; it ends with a name that is NULL. `system` and `services` are not in it. */
+extern const struct preset preset_table[];
+
+/**
+ * preset_add() - Add a preset's ports, or this machine's ephemeral range ("system"), to a set
+ *
+ * Return: 0, -ENOENT for an unknown name, another -errno if the range cannot be read
+ */
+int preset_add(const char *name, struct range_set *set);
+
+/**
+ * preset_add_exclusion() - As preset_add(), and also "services", every port named in /etc/services
+ */
+int preset_add_exclusion(const char *name, struct range_set *set);
+
+/**
+ * preset_read_file() - Read a small file whole, without stdio or the heap
+ * @path:	file to read
+ * @ret_text:	its text, NUL-terminated, cut at @size - 1 bytes
+ *
+ * Return: number of bytes, or -errno
+ */
+long preset_read_file(const char *path, char *ret_text, size_t size);
+
+/**
+ * preset_ephemeral() - This network namespace's ephemeral range
+ *
+ * Return: 0, or -errno. Source: ip-sysctl.rst, ip_local_port_range.
+ */
+int preset_ephemeral(uint16_t *ret_first, uint16_t *ret_last);
+
+#endif

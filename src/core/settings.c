@@ -1,0 +1,229 @@
+#include "settings.h"
+
+#include "preset.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#define ARGS_LONGEST 4096
+
+/* What is read of a process's own, to be matched against. */
+struct self {
+	struct policy_process process;
+	char exe[PATH_MAX];
+	char args[ARGS_LONGEST];
+};
+
+static const char *variable(const char *name)
+{
+	const char *value = secure_getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+static void describe_self(struct self *self, bool with_args)
+{
+	ssize_t n = readlink("/proc/self/exe", self->exe, sizeof(self->exe) - 1);
+	long len, i;
+
+	if (n > 0) {
+		self->exe[n] = '\0';
+		self->process.exe = self->exe;
+	}
+	/* the kernel's own word, not argv[0]: a symlink's path, or a script's */
+	self->process.started_as = (const char *)getauxval(AT_EXECFN);
+	if (!with_args)
+		return;
+	len = preset_read_file("/proc/self/cmdline", self->args, sizeof(self->args));
+	if (len <= 0)
+		return;
+	for (i = 0; i < len - 1; i++)
+		if (!self->args[i])
+			self->args[i] = ' ';
+	self->process.args = self->args;
+}
+
+/* Tries one file. Return: as conf_load(), -ENOENT also where there is no path to it. */
+static int try_file(const char *folder, const char *rest, struct arena *arena, conf_error_fn *error,
+		    void *context, struct policy *ret_policy)
+{
+	char *path;
+	int rc;
+
+	if (!folder)
+		return -ENOENT;
+	path = arena_alloc(arena, strlen(folder) + strlen(rest) + 1);
+	if (!path)
+		return -ENOMEM;
+	stpcpy(stpcpy(path, folder), rest);
+	rc = conf_load(path, arena, error, context, ret_policy);
+	/* children have to find the same file, broken or not */
+	if (rc && rc != -ENOENT)
+		ret_policy->file = path;
+	return rc;
+}
+
+static int load_policy(struct arena *arena, conf_error_fn *error, void *context,
+		       struct policy *ret_policy)
+{
+	const char *named = variable("PORTFENCE_CONFIG"), *xdg = variable("XDG_CONFIG_HOME");
+	int rc;
+
+	if (named) {
+		rc = try_file(named, "", arena, error, context, ret_policy);
+		if (rc == -ENOENT)
+			error(context, named, 0, "cannot be read: No such file or directory");
+		return rc;
+	}
+	if (xdg)
+		rc = try_file(xdg, "/portfence.ini", arena, error, context, ret_policy);
+	else
+		rc = try_file(variable("HOME"), "/.config/portfence.ini", arena, error, context,
+			      ret_policy);
+	if (rc == -ENOENT)
+		rc = try_file(SETTINGS_SYSTEM_FILE, "", arena, error, context, ret_policy);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? slash + 1 : path;
+}
+
+/* PORTFENCE_APP pins a process to a section whatever the program's name. */
+static int select_rule(const struct policy_process *process, const struct policy *policy,
+		       conf_error_fn *error, void *context, const struct rule **ret_rule)
+{
+	const char *app = variable("PORTFENCE_APP");
+	char why[256];
+
+	if (!app) {
+		*ret_rule = policy_select(policy, process);
+		return 0;
+	}
+	*ret_rule = policy_find(policy, app);
+	if (*ret_rule || variable("PORTFENCE_RANGE"))
+		return 0;
+	if (policy->file)
+		snprintf(why, sizeof(why), "there is no section [%s] in %s", app, policy->file);
+	else
+		snprintf(why, sizeof(why), "there is no section [%s], as there is no configuration file",
+			 app);
+	error(context, "PORTFENCE_APP", 0, why);
+	return -EINVAL;
+}
+
+/* Replaces *rule with a copy that the environment's variables were laid over. */
+static int override_rule(const struct policy_process *process, struct arena *arena,
+			 conf_error_fn *error, void *context, const struct rule **rule)
+{
+	static const struct {
+		const char *variable;
+		enum conf_key key;
+	} table[] = {
+		{ "PORTFENCE_RANGE", CONF_RANGE },
+		{ "PORTFENCE_ORDER", CONF_ORDER },
+		{ "PORTFENCE_SEED", CONF_SEED },
+	};
+	const char *name = variable("PORTFENCE_APP");
+	struct rule *copy;
+	char why[384];
+	int rc = 0;
+	size_t i;
+
+	if (!*rule && !variable("PORTFENCE_RANGE"))
+		return 0;
+	copy = arena_alloc(arena, sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	if (*rule) {
+		*copy = **rule;
+	} else {
+		if (!name)
+			name = base_name(process->started_as ? process->started_as : process->exe);
+		if (!name)
+			name = "unnamed";
+		copy->name = arena_copy(arena, name, strlen(name));
+		if (!copy->name)
+			return -ENOMEM;
+	}
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const char *text = variable(table[i].variable);
+
+		if (!text || !conf_override(copy, table[i].key, text, arena, why, sizeof(why)))
+			continue;
+		error(context, table[i].variable, 0, why);
+		rc = -EINVAL;
+	}
+	if (!rc && conf_check(copy, why, sizeof(why))) {
+		error(context, "PORTFENCE_ORDER", 0, why);
+		rc = -EINVAL;
+	}
+	*rule = copy;
+	return rc;
+}
+
+static int select_log(const struct policy *policy, struct arena *arena, conf_error_fn *error,
+		      void *context, const char **ret_log)
+{
+	const char *log = variable("PORTFENCE_LOG");
+	char why[384];
+
+	*ret_log = policy->log;
+	if (!log)
+		return 0;
+	if (conf_log_valid(log, why, sizeof(why))) {
+		error(context, "PORTFENCE_LOG", 0, why);
+		return -EINVAL;
+	}
+	/* the program may change its environment */
+	*ret_log = arena_copy(arena, log, strlen(log));
+	return *ret_log ? 0 : -ENOMEM;
+}
+
+int settings_load(const struct policy_process *process, struct arena *arena, conf_error_fn *error,
+		  void *context, struct settings *ret_settings)
+{
+	const char *runtime = variable("XDG_RUNTIME_DIR"), *state = variable("PORTFENCE_STATE");
+	struct settings settings = { .rule = NULL };
+	struct self *self = NULL;
+	int rc, other;
+
+	rc = load_policy(arena, error, context, &settings.policy);
+	other = select_log(&settings.policy, arena, error, context, &settings.log);
+	rc = rc ? rc : other;
+	settings.state = state ? arena_copy(arena, state, strlen(state)) : settings.policy.state;
+	if (!process) {
+		self = arena_alloc(arena, sizeof(*self));
+		if (!self)
+			return -ENOMEM;
+		describe_self(self, policy_uses_args(&settings.policy));
+		process = &self->process;
+	}
+	/* without the file's rules, the variables cannot be judged */
+	if (!rc)
+		rc = select_rule(process, &settings.policy, error, context, &settings.rule);
+	if (!rc)
+		rc = override_rule(process, arena, error, context, &settings.rule);
+	if (runtime)
+		settings.runtime = arena_copy(arena, runtime, strlen(runtime));
+	*ret_settings = settings;
+	return rc;
+}
+
+unsigned settings_port_start(void)
+{
+	char text[32];
+
+	if (geteuid() == 0)
+		return 0;
+	if (preset_read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) <= 0)
+		return 1024;
+	return (unsigned)strtoul(text, NULL, 10);
+}

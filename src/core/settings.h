@@ -1,0 +1,41 @@
+/* settings: which configuration and which rule are a process's own; it gives out no port. */
+#ifndef PORTFENCE_CORE_SETTINGS_H
+#define PORTFENCE_CORE_SETTINGS_H
+
+#include "arena.h"
+#include "conf.h"
+#include "policy.h"
+
+#include <limits.h>
+#include <stdbool.h>
+
+#define SETTINGS_SYSTEM_FILE "/etc/portfence.ini"
+
+/* What applies to one process. Strings live as long as the arena. */
+struct settings {
+	struct policy policy;		/* policy.file is NULL if there is no file */
+	const struct rule *rule;	/* NULL: the process is left alone */
+	const char *log;		/* destination; NULL: warnings on standard error */
+	const char *state;		/* folder; NULL: the user's own */
+	const char *runtime;		/* XDG_RUNTIME_DIR, or NULL */
+};
+
+/**
+ * settings_load() - Find and read what applies to a process
+ * @process:	the process, NULL for this one
+ * @error:	called with each error; for one in the environment, with the variable as file
+ *
+ * File: PORTFENCE_CONFIG, else portfence.ini under XDG_CONFIG_HOME (~/.config), else
+ * SETTINGS_SYSTEM_FILE. Rule: PORTFENCE_APP, else the first that matches. Then
+ * PORTFENCE_RANGE, _ORDER, _SEED, _LOG and _STATE override. An empty variable counts as
+ * not set. In a setuid program the environment is ignored.
+ *
+ * Return: 0; -EINVAL or another -errno if there is a mistake (@error was called)
+ */
+int settings_load(const struct policy_process *process, struct arena *arena, conf_error_fn *error,
+		  void *context, struct settings *ret_settings);
+
+/* settings_port_start() - Lowest port that this process may bind to; 0 if it may bind to all */
+unsigned settings_port_start(void);
+
+#endif

@@ -1,0 +1,181 @@
+#include "environ.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OUR_NAME "libportfence.so"
+
+static const char *const carried[] = {
+	"PORTFENCE_APP", "PORTFENCE_RANGE", "PORTFENCE_ORDER", "PORTFENCE_SEED", "PORTFENCE_LOG",
+};
+
+_Static_assert(sizeof(carried) / sizeof(carried[0]) + 2 <= ENVIRON_KEPT_MAX,
+	       "room for these, PORTFENCE_CONFIG and PORTFENCE_STATE");
+
+/* ld.so separates the entries of LD_PRELOAD by colons and blanks (ld.so(8)). */
+static const char *find_entry(const char *list, size_t *ret_len)
+{
+	const size_t name = strlen(OUR_NAME);
+
+	while (*list) {
+		size_t len = strcspn(list, ": ");
+
+		if (len >= name && !memcmp(list + len - name, OUR_NAME, name) &&
+		    (len == name || list[len - name - 1] == '/')) {
+			*ret_len = len;
+			return list;
+		}
+		list += len + (list[len] != '\0');
+	}
+	return NULL;
+}
+
+/* "NAME=value" in the arena; a relative path becomes absolute if @is_path. NULL if there is no memory */
+static const char *assignment(struct arena *arena, const char *name, const char *value, size_t len,
+			      bool is_path)
+{
+	char folder[PATH_MAX] = "";
+	size_t size;
+	char *text;
+
+	if (is_path && *value != '/' && memchr(value, '/', len) && *value != '$') {
+		if (!getcwd(folder, sizeof(folder) - 1))
+			return NULL;
+		strcat(folder, "/");
+	}
+	size = strlen(name) + 1 + strlen(folder) + len;
+	text = arena_alloc(arena, size + 1);
+	if (text)
+		snprintf(text, size + 1, "%s=%s%.*s", name, folder, (int)len, value);
+	return text;
+}
+
+static void keep(struct environ_kept *kept, const char *text)
+{
+	if (text)
+		kept->variable[kept->count++] = text;
+}
+
+void environ_remember(const struct settings *settings, struct arena *arena,
+		      struct environ_kept *ret_kept)
+{
+	const char *list = secure_getenv("LD_PRELOAD"), *entry, *file = settings->policy.file;
+	const char *named = secure_getenv("PORTFENCE_CONFIG"), *state = secure_getenv("PORTFENCE_STATE");
+	size_t len, i;
+
+	entry = list ? find_entry(list, &len) : NULL;
+	if (!entry)
+		return;
+	ret_kept->preload = assignment(arena, "LD_PRELOAD", entry, len, true);
+	/* where HOME or XDG_CONFIG_HOME led to the file, a fresh environment would not */
+	if (named && *named)
+		file = named;
+	if (file && strcmp(file, SETTINGS_SYSTEM_FILE))
+		keep(ret_kept, assignment(arena, "PORTFENCE_CONFIG", file, strlen(file), true));
+	if (state && *state)
+		keep(ret_kept, assignment(arena, "PORTFENCE_STATE", state, strlen(state), false));
+	for (i = 0; i < sizeof(carried) / sizeof(carried[0]); i++) {
+		const char *value = secure_getenv(carried[i]);
+
+		if (value && *value)
+			keep(ret_kept, assignment(arena, carried[i], value, strlen(value), false));
+	}
+}
+
+/* Is @entry ("NAME=value") of the same name as @other? */
+static bool same_name(const char *entry, const char *other)
+{
+	while (*entry && *entry != '=' && *entry == *other) {
+		entry++;
+		other++;
+	}
+	return *entry == '=' && *other == '=';
+}
+
+void environ_plan(const struct environ_kept *kept, char *const envp[], struct environ_plan *ret_plan)
+{
+	struct environ_plan plan = { .kept = kept, .envp = envp, .slots = 1, .size = 1 };
+	const size_t prefix = strlen("LD_PRELOAD=");
+	unsigned i;
+	size_t len;
+
+	if (!kept->preload) {
+		plan.complete = true;
+		*ret_plan = plan;
+		return;
+	}
+	plan.missing = (1U << kept->count) - 1;
+	for (; envp && envp[plan.entries]; plan.entries++) {
+		const char *entry = envp[plan.entries];
+
+		for (i = 0; i < kept->count; i++)
+			if (same_name(entry, kept->variable[i]))
+				plan.missing &= ~(1U << i);
+		if (strncmp(entry, "LD_PRELOAD=", prefix))
+			continue;
+		if (find_entry(entry + prefix, &len)) {
+			plan.preloaded = true;
+		} else if (!plan.preload) {
+			plan.preload = entry + prefix;
+			plan.preload_at = plan.entries;
+		}
+	}
+	plan.complete = plan.preloaded && !plan.missing;
+	/* all of it, what is kept, LD_PRELOAD and the NULL at the end */
+	plan.slots = plan.entries + kept->count + 2;
+	if (plan.preload)
+		plan.size = strlen(kept->preload) + 1 + strlen(plan.preload) + 1;
+	*ret_plan = plan;
+}
+
+char *const *environ_build(const struct environ_plan *plan, char **slots, char *preload)
+{
+	const struct environ_kept *kept = plan->kept;
+	size_t used = plan->entries;
+	unsigned i;
+
+	if (plan->complete)
+		return plan->envp;
+	if (used)
+		memcpy(slots, plan->envp, used * sizeof(*slots));
+	if (!plan->preloaded && plan->preload) {
+		/* ours first, so that it stands in front of what it was given */
+		stpcpy(stpcpy(stpcpy(preload, kept->preload), ":"), plan->preload);
+		slots[plan->preload_at] = preload;
+	} else if (!plan->preloaded) {
+		slots[used++] = (char *)kept->preload;
+	}
+	for (i = 0; i < kept->count; i++)
+		if (plan->missing & 1U << i)
+			slots[used++] = (char *)kept->variable[i];
+	slots[used] = NULL;
+	return slots;
+}
+
+void environ_mend(const struct environ_kept *kept)
+{
+	struct environ_plan plan;
+	unsigned i;
+
+	environ_plan(kept, environ, &plan);
+	if (plan.complete)
+		return;
+	for (i = 0; i < kept->count; i++)
+		if (plan.missing & 1U << i)
+			putenv((char *)kept->variable[i]);
+	if (!plan.preloaded) {
+		char *preload = malloc(plan.size);
+
+		if (plan.preload && preload) {
+			/* putenv keeps the text itself, so it is not freed */
+			stpcpy(stpcpy(stpcpy(preload, kept->preload), ":"), plan.preload);
+			putenv(preload);
+		} else {
+			free(preload);
+			putenv((char *)kept->preload);
+		}
+	}
+}

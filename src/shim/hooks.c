@@ -1,0 +1,263 @@
+#include "../core/assign.h"
+#include "memory.h"
+#include "real.h"
+#include "shim.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * An exported hook is one line that calls a function of ours. That saves errno,
+ * asks core what is to be done, and makes the real call with errno as it was:
+ * the program sees its own call's result and nothing else.
+ *
+ * A hook may run in a signal handler, in a child between vfork and exec, in any
+ * thread and before our constructor. So there is no lock, no allocation and no
+ * stdio in here, and what is remembered is immutable (shim.h).
+ */
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* ---- sockets ---- */
+
+/* Return: assign_begin()'s answer, with the failure told */
+static int begin(struct shim *now, struct assign *assign, const char *name)
+{
+	int rc = assign_begin(&now->fence, assign);
+
+	if (rc < 0 && (assign->exhausted || assign->refused || assign->closed || assign->useless))
+		log_assign(&now->log, name, assign);
+	return rc;
+}
+
+/* Was a port assigned, or left to the kernel on our behalf? */
+static bool serves(const struct assign *assign)
+{
+	return assign->engine != ENGINE_AUTO || assign->system;
+}
+
+/* Return: true if the real call has to be made again. errno may have changed. */
+static bool end(struct shim *now, struct assign *assign, const char *name, int *error)
+{
+	if (assign_end(&now->fence, assign, error) == ASSIGN_AGAIN)
+		return true;
+	if (serves(assign) || assign->escaped)
+		log_assign(&now->log, name, assign);
+	return false;
+}
+
+/* Makes a real call, the expression @call of type @type, between begin() and end(). */
+#define AROUND(type, now, assign, name, call)                                                      \
+	({                                                                                         \
+		int around_saved = errno, around_error;                                            \
+		type around_result = -1;                                                           \
+		int around_rc = begin(now, assign, name);                                          \
+                                                                                                   \
+		if (around_rc < 0) {                                                               \
+			errno = -around_rc;                                                        \
+		} else {                                                                           \
+			do {                                                                       \
+				errno = around_saved;                                              \
+				around_result = around_rc == ASSIGN_MADE ? 0 : (call);             \
+				around_error = around_result < 0 ? errno : 0;                      \
+				around_saved = around_error ? around_saved : errno;                \
+			} while (end(now, assign, name, &around_error));                           \
+			errno = around_error ? around_error : around_saved;                        \
+			if (around_error)                                                          \
+				around_result = -1;                                                \
+		}                                                                                  \
+		around_result;                                                                     \
+	})
+
+static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .len = len };
+	struct shim *now = shim();
+	int saved = errno;
+	bool copied = now->fenced && memory_address(addr, len, &assign.addr);
+
+	errno = saved;
+	if (!copied)
+		return real()->bind(fd, addr, len);
+	return AROUND(int, now, &assign, "bind", real()->bind(fd, addr, len));
+}
+
+static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .len = len };
+	struct shim *now = shim();
+	int saved = errno;
+	bool copied = now->fenced && memory_address(addr, len, &assign.addr);
+
+	errno = saved;
+	if (!copied)
+		return real()->connect(fd, addr, len);
+	return AROUND(int, now, &assign, "connect", real()->connect(fd, addr, len));
+}
+
+static int hook_listen(int fd, int backlog)
+{
+	struct assign assign = { .call = ASSIGN_LISTEN, .fd = fd };
+	struct shim *now = shim();
+
+	if (!now->fenced)
+		return real()->listen(fd, backlog);
+	return AROUND(int, now, &assign, "listen", real()->listen(fd, backlog));
+}
+
+/* A send without destination has failed for want of one: see assign_undo(). */
+static ssize_t undo(struct shim *now, int fd, ssize_t result)
+{
+	if (result < 0 && errno == EDESTADDRREQ && now->fenced) {
+		assign_undo(&now->fence, fd);
+		errno = EDESTADDRREQ;
+	}
+	return result;
+}
+
+/* Does a send to an address need a port first? Keeps errno. */
+static bool needs_port(struct shim *now, struct assign *assign, const struct sockaddr *addr)
+{
+	int saved = errno;
+	bool needs = now->fenced && (assign->fast_open || !assign_settled(assign->fd)) &&
+		     memory_address(addr, assign->len, &assign->addr);
+
+	errno = saved;
+	return needs;
+}
+
+static ssize_t hook_send(int fd, const void *data, size_t size, int flags)
+{
+	return undo(shim(), fd, real()->send(fd, data, size, flags));
+}
+
+static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
+			   const struct sockaddr *addr, socklen_t len)
+{
+	struct assign assign = {
+		.call = ASSIGN_SEND,
+		.fd = fd,
+		.len = len,
+		.fast_open = flags & MSG_FASTOPEN,
+	};
+	struct shim *now = shim();
+
+	if (!addr)
+		return undo(now, fd, real()->sendto(fd, data, size, flags, addr, len));
+	if (!needs_port(now, &assign, addr))
+		return real()->sendto(fd, data, size, flags, addr, len);
+	return AROUND(ssize_t, now, &assign, "sendto",
+		      real()->sendto(fd, data, size, flags, addr, len));
+}
+
+/* The destination of a message. Return: false if there is none. Keeps errno. */
+static bool destination(struct shim *now, const struct msghdr *message,
+			const struct sockaddr **ret_addr, socklen_t *ret_len)
+{
+	int saved = errno;
+	bool there = now->fenced && memory_readable(message, sizeof(*message)) && message->msg_name;
+
+	errno = saved;
+	if (!there)
+		return false;
+	*ret_addr = message->msg_name;
+	*ret_len = message->msg_namelen;
+	return true;
+}
+
+static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
+	struct shim *now = shim();
+	const struct sockaddr *addr;
+
+	if (!destination(now, message, &addr, &assign.len))
+		return undo(now, fd, real()->sendmsg(fd, message, flags));
+	if (!needs_port(now, &assign, addr))
+		return real()->sendmsg(fd, message, flags);
+	return AROUND(ssize_t, now, &assign, "sendmsg", real()->sendmsg(fd, message, flags));
+}
+
+/* The first message decides: once it is sent, the socket has its port. */
+static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
+	struct shim *now = shim();
+	const struct sockaddr *addr;
+
+	if (count == 0)
+		return real()->sendmmsg(fd, messages, count, flags);
+	if (!destination(now, &messages->msg_hdr, &addr, &assign.len))
+		return (int)undo(now, fd, real()->sendmmsg(fd, messages, count, flags));
+	if (!needs_port(now, &assign, addr))
+		return real()->sendmmsg(fd, messages, count, flags);
+	return AROUND(int, now, &assign, "sendmmsg", real()->sendmmsg(fd, messages, count, flags));
+}
+
+/*
+ * libc's own takes a port below 1024 by calling its internal bind. Here it is
+ * a bind to port 0, and the port is reported as bindresvport(3) has it.
+ */
+static int hook_bindresvport(int fd, struct sockaddr_in *addr)
+{
+	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .now = true };
+	struct shim *now = shim();
+	int rc;
+
+	if (!now->fenced || (addr && addr->sin_family != AF_INET))
+		return real()->bindresvport(fd, addr);
+	assign.len = addr_wildcard(&assign.addr, AF_INET);
+	if (addr)
+		assign.addr.in4.sin_addr = addr->sin_addr;
+	rc = AROUND(int, now, &assign, "bindresvport",
+		    serves(&assign) ? real()->bind(fd, &assign.addr.sa, assign.len) :
+				      real()->bindresvport(fd, addr));
+	if (!rc && addr && assign.port)
+		addr->sin_port = htons(assign.port);
+	return rc;
+}
+
+EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return hook_bind(fd, addr, len);
+}
+
+EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return hook_connect(fd, addr, len);
+}
+
+EXPORT int listen(int fd, int backlog)
+{
+	return hook_listen(fd, backlog);
+}
+
+EXPORT ssize_t send(int fd, const void *data, size_t size, int flags)
+{
+	return hook_send(fd, data, size, flags);
+}
+
+EXPORT ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
+		      socklen_t len)
+{
+	return hook_sendto(fd, data, size, flags, addr, len);
+}
+
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	return hook_sendmsg(fd, message, flags);
+}
+
+EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	return hook_sendmmsg(fd, messages, count, flags);
+}
+
+EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
+{
+	return hook_bindresvport(fd, addr);
+}

@@ -1,0 +1,154 @@
+#include "environ.h"
+#include "real.h"
+#include "shim.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * A program that is started with another environment than ours would leave the
+ * fence, so what it lacks is put back, and nothing else is changed. The caller
+ * may be a child between vfork and exec, which shares its parent's memory: the
+ * new environment is built on the stack, as glibc builds argv in its execl().
+ */
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* Makes @call with @fenced as an environment that keeps the program fenced. */
+#define WITH_FENCE(envp, fenced, call)                                                             \
+	({                                                                                         \
+		struct environ_plan with_plan;                                                     \
+                                                                                                   \
+		environ_plan(&shim()->kept, envp, &with_plan);                                     \
+		char *with_slots[with_plan.slots];                                                 \
+		char with_preload[with_plan.size];                                                 \
+		char *const *fenced = environ_build(&with_plan, with_slots, with_preload);         \
+                                                                                                   \
+		call;                                                                              \
+	})
+
+static int hook_execve(const char *path, char *const argv[], char *const envp[])
+{
+	return WITH_FENCE(envp, fenced, real()->execve(path, argv, fenced));
+}
+
+static int hook_execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	return WITH_FENCE(envp, fenced, real()->execvpe(file, argv, fenced));
+}
+
+/* Number of arguments after the first, up to the NULL that ends them. */
+static size_t count_arguments(va_list arguments)
+{
+	size_t count = 0;
+
+	while (va_arg(arguments, char *))
+		count++;
+	return count;
+}
+
+/*
+ * Collects execl()'s arguments into @argv, which must be declared by the
+ * caller: an array whose size is known only now cannot leave its frame.
+ */
+static void collect_arguments(char **argv, const char *first, size_t count, va_list arguments)
+{
+	size_t i;
+
+	argv[0] = (char *)first;
+	for (i = 1; i <= count; i++)
+		argv[i] = va_arg(arguments, char *);
+	argv[count + 1] = NULL;
+}
+
+EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	return hook_execve(path, argv, envp);
+}
+
+EXPORT int execv(const char *path, char *const argv[])
+{
+	return hook_execve(path, argv, environ);
+}
+
+EXPORT int execvp(const char *file, char *const argv[])
+{
+	return hook_execvpe(file, argv, environ);
+}
+
+EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	return hook_execvpe(file, argv, envp);
+}
+
+/* Declares @argv in the calling function and fills it with the arguments after @first. */
+#define ARGUMENTS(argv, first, rest)                                                               \
+	va_list rest;                                                                              \
+	va_start(rest, first);                                                                     \
+	size_t argv##_count = count_arguments(rest);                                               \
+	va_end(rest);                                                                              \
+	char *argv[argv##_count + 2];                                                              \
+	va_start(rest, first);                                                                     \
+	collect_arguments(argv, first, argv##_count, rest)
+
+EXPORT int execl(const char *path, const char *first, ...)
+{
+	ARGUMENTS(argv, first, rest);
+	va_end(rest);
+	return hook_execve(path, argv, environ);
+}
+
+EXPORT int execlp(const char *file, const char *first, ...)
+{
+	ARGUMENTS(argv, first, rest);
+	va_end(rest);
+	return hook_execvpe(file, argv, environ);
+}
+
+EXPORT int execle(const char *path, const char *first, ...)
+{
+	ARGUMENTS(argv, first, rest);
+	(void)va_arg(rest, char *); /* the NULL that ends them */
+	char *const *envp = va_arg(rest, char *const *);
+	va_end(rest);
+	return hook_execve(path, argv, envp);
+}
+
+EXPORT int execveat(int folder, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	return WITH_FENCE(envp, fenced, real()->execveat(folder, path, argv, fenced, flags));
+}
+
+EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	return WITH_FENCE(envp, fenced, real()->fexecve(fd, argv, fenced));
+}
+
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	return WITH_FENCE(envp, fenced,
+			  real()->posix_spawn(pid, path, actions, attributes, argv, fenced));
+}
+
+EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	return WITH_FENCE(envp, fenced,
+			  real()->posix_spawnp(pid, file, actions, attributes, argv, fenced));
+}
+
+EXPORT int system(const char *command)
+{
+	environ_mend(&shim()->kept);
+	return real()->system(command);
+}
+
+EXPORT FILE *popen(const char *command, const char *type)
+{
+	environ_mend(&shim()->kept);
+	return real()->popen(command, type);
+}

@@ -1,0 +1,187 @@
+#include "log.h"
+
+#include "../core/logline.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * No descriptor is kept, as programs close what they do not know; so a file is
+ * opened for each line, and standard error is checked to be still what it was.
+ * System calls rather than libc's functions where those are cancellation
+ * points: a thread cancelled here would leak the descriptor.
+ */
+
+/* Facility daemon; severities of syslog(3) */
+#define SYSLOG_INFO "<30>"
+#define SYSLOG_WARNING "<28>"
+
+static bool is_json(const struct log *log)
+{
+	return log->destination && !strncmp(log->destination, "json:", 5);
+}
+
+static const char *where(const struct log *log)
+{
+	if (!log->destination)
+		return "stderr";
+	return is_json(log) ? log->destination + 5 : log->destination;
+}
+
+/* Return: descriptor above 2, closed on exec */
+static int keep_high(int fd)
+{
+	int low = fd;
+
+	if (fd >= 0 && fd <= STDERR_FILENO) {
+		fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		close(low);
+	}
+	return fd;
+}
+
+static void write_stderr(const struct log *log, const char *text, size_t len)
+{
+	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct timespec now = { 0 };
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) || st.st_dev != log->stderr_dev || st.st_ino != log->stderr_ino)
+		return;
+	/* a pipe that is ready takes PIPE_BUF bytes without waiting */
+	if (syscall(SYS_ppoll, &ready, 1, &now, NULL, 8) == 1 && ready.revents & POLLOUT)
+		syscall(SYS_write, STDERR_FILENO, text, len);
+}
+
+static void write_file(const char *path, const char *text, size_t len)
+{
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path,
+			      O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+
+	fd = keep_high(fd);
+	if (fd < 0)
+		return;
+	syscall(SYS_write, fd, text, len);
+	close(fd);
+}
+
+static void write_syslog(const char *severity, const char *text, size_t len)
+{
+	static const struct sockaddr_un device = { AF_UNIX, "/dev/log" };
+	char datagram[LOGLINE_MAX + 8];
+	size_t prefix = strlen(severity);
+	int fd = keep_high(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+
+	if (fd < 0)
+		return;
+	memcpy(datagram, severity, prefix);
+	memcpy(datagram + prefix, text, len - 1); /* syslog wants no newline */
+	syscall(SYS_sendto, fd, datagram, prefix + len - 1, MSG_DONTWAIT | MSG_NOSIGNAL, &device,
+		sizeof(device));
+	close(fd);
+}
+
+static void write_line(const struct log *log, const char *severity, const char *text, size_t len)
+{
+	const char *to = where(log);
+
+	if (!strcmp(to, "stderr"))
+		write_stderr(log, text, len);
+	else if (!strcmp(to, "syslog"))
+		write_syslog(severity, text, len);
+	else if (*to == '/')
+		write_file(to, text, len);
+}
+
+static void begin(const struct log *log, struct logline *ret_line)
+{
+	ret_line->json = is_json(log);
+	ret_line->pid = (int)getpid();
+	ret_line->application = log->application;
+	clock_gettime(CLOCK_REALTIME, &ret_line->time);
+}
+
+static void tell(const struct log *log, const char *level, const char *message)
+{
+	char text[LOGLINE_MAX];
+	struct logline line;
+
+	begin(log, &line);
+	write_line(log, SYSLOG_WARNING, text,
+		   logline_message(&line, level, message, text, sizeof(text)));
+}
+
+static bool first_time(struct log *log, enum log_topic topic)
+{
+	unsigned bit = 1U << topic;
+
+	return !(atomic_fetch_or_explicit(&log->told, bit, memory_order_relaxed) & bit);
+}
+
+static void tell_once(struct log *log, const struct assign *assign)
+{
+	unsigned i;
+
+	if (assign->closed && first_time(log, LOG_CLOSED))
+		tell(log, "error", log->error);
+	if (!assign->closed && log->warnings && first_time(log, LOG_START))
+		for (i = 0; i < log->warnings; i++)
+			tell(log, "warning", log->warning[i]);
+	if (assign->escaped && first_time(log, LOG_ESCAPED))
+		tell(log, "error",
+		     "the system's ip_local_port_range was changed and the kernel left the range; the call "
+		     "was undone, and ports are bound from now on");
+	if (assign->useless && first_time(log, LOG_USELESS))
+		tell(log, "error",
+		     "'engine = kernel' cannot serve, as the range is not within ip_local_port_range or some "
+		     "of it is reserved; calls that need a port fail, use 'engine = auto'");
+	if (assign->system && first_time(log, LOG_EXHAUSTED))
+		tell(log, "warning",
+		     "no port is left in the range, ports of the system's range are used ('exhausted = system')");
+}
+
+void log_start(struct log *log)
+{
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st))
+		return;
+	log->stderr_dev = st.st_dev;
+	log->stderr_ino = st.st_ino;
+}
+
+/* The socket's address once it has its port. Return: false where there is none */
+static bool find_local(const struct assign *assign, union addr *ret_local)
+{
+	socklen_t len = sizeof(*ret_local);
+
+	if (!assign->port || getsockname(assign->fd, &ret_local->sa, &len))
+		return false;
+	return addr_port(ret_local) != 0;
+}
+
+void log_assign(struct log *log, const char *call, const struct assign *assign)
+{
+	char text[LOGLINE_MAX];
+	struct logline line;
+	union addr local;
+	bool found;
+	size_t len;
+
+	tell_once(log, assign);
+	if (!log->destination || !strcmp(where(log), "none"))
+		return;
+	found = find_local(assign, &local);
+	begin(log, &line);
+	len = logline_assign(&line, call, assign, found ? &local : NULL, text, sizeof(text));
+	write_line(log, found ? SYSLOG_INFO : SYSLOG_WARNING, text, len);
+}

@@ -1,0 +1,45 @@
+/* log: writes lines where the configuration wants them; it never waits and never asks for memory. */
+#ifndef PORTFENCE_SHIM_LOG_H
+#define PORTFENCE_SHIM_LOG_H
+
+#include "../core/assign.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define LOG_WARNINGS_MAX 8
+
+/* Each of these is said once in a process. */
+enum log_topic {
+	LOG_START,	/* what was found doubtful at the start */
+	LOG_CLOSED,
+	LOG_EXHAUSTED,
+	LOG_USELESS,
+	LOG_ESCAPED
+};
+
+struct log {
+	const char *destination;	/* as configured; NULL: standard error, warnings only */
+	const char *application;
+	dev_t stderr_dev;		/* what standard error was at the start, as a program */
+	ino_t stderr_ino;		/* may close it and get the number for another file */
+	const char *error;		/* the configuration's first mistake, or NULL */
+	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, told with the first port */
+	unsigned warnings;
+	_Atomic unsigned told;		/* topics, by bit; the one part that changes */
+};
+
+/* log_start() - Note what standard error is now */
+void log_start(struct log *log);
+
+/**
+ * log_assign() - A line for an assignment or a failed one, and once a warning where it needs one
+ * @call:	name of the call
+ *
+ * One write a line, so that lines of several processes do not mix. Where the
+ * write would wait, the line is dropped. May change errno.
+ */
+void log_assign(struct log *log, const char *call, const struct assign *assign);
+
+#endif

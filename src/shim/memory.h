@@ -1,0 +1,25 @@
+/* memory: reads what a caller points to without crashing on it; it never writes there. */
+#ifndef PORTFENCE_SHIM_MEMORY_H
+#define PORTFENCE_SHIM_MEMORY_H
+
+#include "../core/addr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/**
+ * memory_readable() - Can this memory be read?
+ *
+ * A program that hands over a bad pointer gets EFAULT from the kernel, and must
+ * not get a SIGSEGV from us instead.
+ */
+bool memory_readable(const void *at, size_t size);
+
+/**
+ * memory_address() - Copy a socket address out of the program's memory
+ *
+ * Return: false if it cannot be read or is no length that the kernel takes
+ */
+bool memory_address(const struct sockaddr *addr, socklen_t len, union addr *ret_addr);
+
+#endif

@@ -1,0 +1,149 @@
+#include "shim.h"
+
+#include "../core/settings.h"
+#include "real.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Where there is no memory even for a shim: fenced and closed. */
+static struct shim helpless = {
+	.fenced = true,
+	.log = { .application = "unknown", .error = "no memory to read the configuration" },
+};
+
+static struct shim *_Atomic published;
+
+/* The configuration's mistakes: the first one's words, and how many there are. */
+struct mistakes {
+	char first[1024];
+	unsigned count;
+};
+
+static void note_mistake(void *context, const char *file, unsigned line, const char *problem)
+{
+	struct mistakes *mistakes = context;
+
+	if (mistakes->count++)
+		return;
+	if (line)
+		snprintf(mistakes->first, sizeof(mistakes->first), "%s:%u: %s", file, line, problem);
+	else
+		snprintf(mistakes->first, sizeof(mistakes->first), "%s: %s", file, problem);
+}
+
+static const char *describe_mistakes(const struct mistakes *mistakes, struct arena *arena)
+{
+	char text[sizeof(mistakes->first) + 128], more[64] = "";
+	const char *copy;
+
+	if (mistakes->count > 1)
+		snprintf(more, sizeof(more), " (and %u more, see 'portfence run')", mistakes->count - 1);
+	snprintf(text, sizeof(text), "%s%s; until it is mended, calls that need a port fail",
+		 mistakes->first, more);
+	copy = arena_copy(arena, text, strlen(text));
+	return copy ? copy : "the configuration has a mistake";
+}
+
+struct warnings {
+	struct log *log;
+	struct arena *arena;
+};
+
+static void note_warning(void *context, const char *warning)
+{
+	struct warnings *warnings = context;
+	struct log *log = warnings->log;
+	const char *copy;
+
+	if (log->warnings == LOG_WARNINGS_MAX)
+		return;
+	copy = arena_copy(warnings->arena, warning, strlen(warning));
+	if (copy)
+		log->warning[log->warnings++] = copy;
+}
+
+/* Looks for what is doubtful, if there is a log to tell it to. */
+static void find_warnings(struct shim *new, const struct settings *settings, struct arena *arena)
+{
+	struct warnings warnings = { .log = &new->log, .arena = arena };
+	char text[128];
+
+	if (new->fence.cursor.trouble) {
+		snprintf(text, sizeof(text), "the state file is not used, %s; ports are chosen without it",
+			 new->fence.cursor.trouble);
+		note_warning(&warnings, text);
+	}
+	if (settings->log)
+		policy_warnings(&settings->policy, settings->rule, settings_port_start(), note_warning,
+				&warnings);
+}
+
+static void fill(struct shim *new, const struct settings *settings, const struct mistakes *mistakes,
+		 struct arena *arena)
+{
+	new->fenced = true;
+	new->fence.sys = real_sys();
+	new->fence.kernel = new->kernel;
+	new->log.destination = settings->log;
+	new->log.application = settings->rule ? settings->rule->name : program_invocation_short_name;
+	log_start(&new->log);
+	if (mistakes->count) {
+		new->log.error = describe_mistakes(mistakes, arena);
+	} else if (cursor_open(settings->state, settings->runtime, settings->rule, &new->fence.cursor)) {
+		new->log.error = "no memory for the shared state";
+	} else {
+		new->fence.rule = settings->rule;
+		find_warnings(new, settings, arena);
+	}
+}
+
+static struct shim *publish(struct shim *new)
+{
+	struct shim *other = NULL;
+
+	if (atomic_compare_exchange_strong_explicit(&published, &other, new, memory_order_acq_rel,
+						    memory_order_acquire))
+		return new;
+	/* another thread was faster; what this one has mapped is not worth the code to unmap it */
+	return other;
+}
+
+static struct shim *build(void)
+{
+	struct mistakes mistakes = { .count = 0 };
+	struct settings settings = { .rule = NULL };
+	struct arena arena = { .used = 0 };
+	struct shim *new = arena_alloc(&arena, sizeof(*new));
+	int rc;
+
+	if (!new) {
+		helpless.fence.sys = real_sys();
+		return publish(&helpless);
+	}
+	rc = settings_load(NULL, &arena, note_mistake, &mistakes, &settings);
+	if (rc && !mistakes.count)
+		note_mistake(&mistakes, "the configuration", 0, strerror(-rc));
+	environ_remember(&settings, &arena, &new->kept);
+	if (settings.rule || rc)
+		fill(new, &settings, &mistakes, &arena);
+	return publish(new);
+}
+
+struct shim *shim(void)
+{
+	struct shim *now = atomic_load_explicit(&published, memory_order_acquire);
+
+	return __builtin_expect(now != NULL, 1) ? now : build();
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	int saved = errno;
+
+	real();
+	shim();
+	errno = saved;
+}

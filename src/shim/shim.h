@@ -1,0 +1,32 @@
+/* shim: what this process runs under, built once; it hooks nothing. */
+#ifndef PORTFENCE_SHIM_SHIM_H
+#define PORTFENCE_SHIM_SHIM_H
+
+#include "../core/fence.h"
+#include "environ.h"
+#include "log.h"
+
+#include <stdbool.h>
+
+/*
+ * Everything is written before the pointer to it is published, and never
+ * again, except for what is made of atomics: the kernel engine's verdicts and
+ * which messages were told.
+ */
+struct shim {
+	bool fenced;			/* false: hooks only pass on */
+	struct fence fence;
+	struct engine_kernel kernel[PROTO_COUNT];
+	struct environ_kept kept;
+	struct log log;
+};
+
+/**
+ * shim() - What this process runs under
+ *
+ * Built by our constructor, or by the first hook where that runs before it.
+ * No lock: two threads that come first build one each, and one is published.
+ */
+struct shim *shim(void);
+
+#endif

@@ -1,0 +1,152 @@
+# Helpers of all Bats files. Each test gets a network namespace, a temporary folder and a state
+# folder of its own; whatever it starts ends with it.
+#
+#   load lib/helpers          at the top of a file
+#   ns COMMAND...             run a command in the test's namespace
+#   ns_background COMMAND...  likewise, in the background; its process id is in $pid
+#   wait_tcp PORT [ADDRESS]   wait until somebody listens there (wait_udp likewise)
+#   capture_start [FILTER]    capture on loopback, ready when it returns
+#   capture_stop              end it; what was seen is in $capture, one line a packet
+#   skip_missing COMMAND...   skip (or fail, in CI) where a program is not installed
+#
+# PORTFENCE_NO_SKIP=1 turns skips into failures.
+
+ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+BUILD=${BUILD:-$ROOT/build}
+LIBRARY=$BUILD/libportfence.so
+PORTFENCE=$BUILD/portfence
+PROBES=$BUILD/test/probes
+
+NO_SKIP=${PORTFENCE_NO_SKIP:-${NO_SKIP:-0}}
+export NO_SKIP
+
+# What a developer's shell has set must not leak into the tests.
+unset LD_PRELOAD "${!PORTFENCE_@}" XDG_CONFIG_HOME 2>/dev/null || true
+
+skip_or_fail() {
+	if [ "${NO_SKIP:-0}" = 1 ]; then
+		echo "$1 (a failure here, as PORTFENCE_NO_SKIP is set)" >&2
+		return 1
+	fi
+	skip "$1"
+}
+
+skip_missing() {
+	local command
+	for command in "$@"; do
+		command -v "$command" >/dev/null || skip_or_fail "$command is not installed"
+	done
+}
+
+# A namespace lives as long as the process that holds it.
+ns_open() {
+	unshare -n sleep infinity 3>&- &
+	NS_PID=$!
+	PIDS=()
+	until [ "$(readlink "/proc/$NS_PID/ns/net" 2>/dev/null)" != "$(readlink /proc/self/ns/net)" ] &&
+		[ "$(cat "/proc/$NS_PID/comm" 2>/dev/null)" = sleep ]; do
+		kill -0 "$NS_PID" || return 1
+	done
+	ns ip link set lo up
+}
+
+ns_close() {
+	local one
+	for one in "${PIDS[@]}" "$NS_PID"; do
+		kill "$one" 2>/dev/null || true
+		wait "$one" 2>/dev/null || true
+	done
+}
+
+ns() {
+	nsenter -t "$NS_PID" -n -- "$@"
+}
+
+ns_background() {
+	# descriptor 3 is Bats' own: who holds it open keeps Bats waiting
+	nsenter -t "$NS_PID" -n -- "$@" 3>&- &
+	pid=$!
+	PIDS+=("$pid")
+}
+
+# Waiting for an event, not for a time: asks again until it is so, and gives up after 10 s.
+wait_until() {
+	local deadline=$((SECONDS + 10))
+	until "$@"; do
+		if ((SECONDS > deadline)); then
+			echo "waited in vain for: $*" >&2
+			return 1
+		fi
+	done
+}
+
+has_tcp() {
+	ns ss -Hltn "sport = :$1" | grep -q .
+}
+
+has_udp() {
+	ns ss -Hlun "sport = :$1" | grep -q .
+}
+
+wait_tcp() {
+	wait_until has_tcp "$1"
+}
+
+wait_udp() {
+	wait_until has_udp "$1"
+}
+
+capture_says() {
+	grep -q "$1" "$BATS_TEST_TMPDIR/capture.err"
+}
+
+capture_has() {
+	grep -q "$1" "$BATS_TEST_TMPDIR/capture"
+}
+
+# Port 9 (discard) is the capture's own: its packets mark the end.
+capture_start() {
+	capture=$BATS_TEST_TMPDIR/capture
+	ns_background tcpdump -i lo -nn -q -l --immediate-mode -B 16384 ${1:+"($1) or udp dst port 9"} \
+		>"$capture" 2>"$capture.err"
+	capture_pid=$pid
+	wait_until capture_says 'listening on'
+}
+
+capture_stop() {
+	ns bash -c 'echo end >/dev/udp/127.0.0.1/9'
+	wait_until capture_has '\.9: UDP'
+	kill -INT "$capture_pid"
+	wait "$capture_pid" || true
+	grep -q '^0 packets dropped by kernel' "$capture.err"
+	sed -i '/\.9: UDP/d; /unreachable/d' "$capture"
+}
+
+# Source ports of all packets that went to port $1 (TCP and UDP), one a line, each once.
+ports_to() {
+	sed -nE "s/^.* IP6? [^ ]+\.([0-9]+) > [^ ]+\.$1: .*/\1/p" "$capture" | sort -nu
+}
+
+# Fails unless there is at least one number on standard input, and all are in $1 to $2.
+all_within() {
+	awk -v low="$1" -v high="$2" '
+		{ n++; if ($1 + 0 < low || $1 + 0 > high) { print "out of range: " $1; bad = 1 } }
+		END { if (!n) print "no port was seen"; exit bad || !n }'
+}
+
+common_setup() {
+	export PORTFENCE_STATE=$BATS_TEST_TMPDIR/state
+	mkdir -p "$PORTFENCE_STATE"
+	chmod 700 "$PORTFENCE_STATE"
+	export XDG_CONFIG_HOME=$BATS_TEST_TMPDIR/config
+	cd "$BATS_TEST_TMPDIR"
+	ns_open
+}
+
+setup() {
+	common_setup
+}
+
+teardown() {
+	ns_close
+}
