@@ -78,7 +78,7 @@ PACKAGES_TEST := bats binutils busybox-static curl git inetutils-ftp iperf3 ipro
 	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib rpcbind socat strace tcpdump \
 	tftp-hpa tftpd-hpa util-linux wget
 
-TEST_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(SANITIZE) $(CFLAGS)
+TEST_CFLAGS = -std=gnu11 $(WARNINGS) $(SANITIZE) $(CFLAGS)
 
 $(BUILD)/test/platform/%: test/platform/%.c $(wildcard test/platform/*.h) Makefile
 	@mkdir -p $(@D)
@@ -88,12 +88,12 @@ $(BUILD)/test/platform/%: test/platform/%.c $(wildcard test/platform/*.h) Makefi
 $(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(CORE_OBJECTS) Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(TEST_CFLAGS) -o $@ $< $(CORE_OBJECTS) $(INIH) $(LDFLAGS)
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $< $(CORE_OBJECTS) $(INIH) $(LDFLAGS)
 
 $(BUILD)/test/probes/%: test/probes/%.c Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(TEST_CFLAGS) -pthread -o $@ $< $(LDFLAGS)
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $< $(LDFLAGS)
 
 test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS)
 
@@ -106,7 +106,7 @@ demo:
 test:
 	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
 	$(Q)$(MAKE) --no-print-directory test-programs
-	$(Q)BUILD='$(abspath $(BUILD))' bats $(BATSFLAGS) test
+	$(Q)BUILD='$(abspath $(BUILD))' BATS_TEST_TIMEOUT=300 bats $(BATSFLAGS) test
 
 check: test
 

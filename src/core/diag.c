@@ -27,6 +27,7 @@ void diag_start(struct diag *diag, int fd)
 {
 	diag->fd = fd;
 	diag->tcp = -1;
+	diag->known = false;
 }
 
 /* The interface that the socket is bound to, as SO_BINDTODEVICE does; 0 for none. */
@@ -103,18 +104,20 @@ static long read_sysctl(const char *path, long otherwise)
  * (a second where there is no such sysctl), and on loopback alone if
  * tcp_tw_reuse is 2. A fenced program gets what it would get without the fence.
  */
-static bool is_handed_over(const struct inet_diag_msg *found, const union addr *local,
-			   const union addr *peer)
+static bool is_handed_over(struct diag *diag, const struct inet_diag_msg *found,
+			   const union addr *local, const union addr *peer)
 {
-	long reuse = read_sysctl("/proc/sys/net/ipv4/tcp_tw_reuse", 2);
-	long delay = read_sysctl("/proc/sys/net/ipv4/tcp_tw_reuse_delay", 1000);
-	bool loopback = addr_is_loopback(local) || addr_is_loopback(peer);
-
-	if (reuse == 0 || (reuse == 2 && !loopback))
+	if (!diag->known) {
+		diag->reuse = read_sysctl("/proc/sys/net/ipv4/tcp_tw_reuse", 2);
+		diag->delay_ms = read_sysctl("/proc/sys/net/ipv4/tcp_tw_reuse_delay", 1000);
+		diag->timestamps = read_sysctl("/proc/sys/net/ipv4/tcp_timestamps", 1);
+		diag->known = true;
+	}
+	if (!diag->timestamps || diag->reuse == 0)
 		return false;
-	if (!read_sysctl("/proc/sys/net/ipv4/tcp_timestamps", 1))
+	if (diag->reuse == 2 && !addr_is_loopback(local) && !addr_is_loopback(peer))
 		return false;
-	return TIMEWAIT_MS - (long)found->idiag_expires >= delay;
+	return TIMEWAIT_MS - (long)found->idiag_expires >= diag->delay_ms;
 }
 
 static void copy_address(const union addr *addr, bool v4, __be32 ret[4])
@@ -173,7 +176,7 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 	/* where there is no connection, the kernel shows who would accept one */
 	if (found->idiag_state == STATE_LISTEN)
 		return 1;
-	return found->idiag_state == STATE_TIME_WAIT && is_handed_over(found, local, peer);
+	return found->idiag_state == STATE_TIME_WAIT && is_handed_over(diag, found, local, peer);
 }
 
 int diag_source(const struct diag *diag, const union addr *peer, union addr *ret_source)

@@ -1,0 +1,94 @@
+#!/usr/bin/env bats
+#
+# 100,000 connects from 8 threads in 4 processes in a range of 100 ports: none from another port,
+# and no error that the same load without the fence does not get from a kernel range of 100 ports.
+
+load lib/helpers
+
+# Captures only what must not be, so that no packet is too many.
+strays_start() {
+	ns_background tcpdump -i lo -nn -q -l --immediate-mode \
+		"tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn and not src portrange $1" \
+		>strays 2>strays.err
+	strays_pid=$pid
+	wait_until grep -q 'listening on' strays.err
+}
+
+strays_stop() {
+	# one connect from outside the range shows that the capture sees them
+	ns bash -c 'exec 3<>/dev/tcp/127.0.0.1/1' 2>/dev/null || true
+	wait_until grep -q '\.1: tcp' strays
+	kill -INT "$strays_pid"
+	wait "$strays_pid" || true
+	grep -q '^0 packets dropped by kernel' strays.err
+	run grep -vE '\.1: tcp|^$' strays
+	echo "$output"
+	[ "$status" = 1 ]
+}
+
+serve() {
+	ns_background "$PROBES/load" serve 7000
+	wait_tcp 7000
+}
+
+# The errors of a line of counts, without their numbers.
+errors_of() {
+	grep -oE '\bE[A-Z]+' <<<"$1" | sort -u
+}
+
+connected_of() {
+	grep -oE 'connected [0-9]+' <<<"$1" | cut -d' ' -f2
+}
+
+# compare RANGE PORT CONNECTS MODE [--option...]: the load plain, then fenced
+compare() {
+	local range=$1 port=$2 connects=$3 mode=$4 plain
+	fenced=
+	shift 4
+	serve
+	ns sh -c "echo $range | tr - ' ' >/proc/sys/net/ipv4/ip_local_port_range"
+	plain=$(ns "$PROBES/load" "$port" "$connects" 4 8 "$mode")
+	ns_close
+	ns_open
+	serve
+	strays_start "$range"
+	fenced=$(ns "$PORTFENCE" run --range "$range" "$@" -- "$PROBES/load" "$port" "$connects" 4 8 "$mode")
+	strays_stop
+	echo "plain:  $plain"
+	echo "fenced: $fenced"
+	# no kind of error that the plain load did not get
+	[ -z "$(comm -23 <(errors_of "$fenced") <(errors_of "$plain"))" ]
+	plain_connected=$(connected_of "$plain")
+	fenced_connected=$(connected_of "$fenced")
+}
+
+@test "the server closes first: every connect of 33,600 succeeds (bind engine)" {
+	compare 20000-20099 7000 33600 server
+	[ "$fenced_connected" = 33600 ]
+}
+
+@test "the server closes first: every connect of 33,600 succeeds (kernel engine)" {
+	compare 40000-40099 7000 33600 server
+	[ "$fenced_connected" = 33600 ]
+}
+
+@test "the client closes first: 33,600 connects get no error but the kernel's own (bind engine)" {
+	compare 20000-20099 7000 33600 client
+	# at least one connection a port: a full range is no empty promise
+	[ "$fenced_connected" -ge 100 ]
+}
+
+@test "the client closes first: 33,600 connects get no error but the kernel's own (kernel engine)" {
+	compare 40000-40099 7000 33600 client
+	[ "$fenced_connected" -ge 100 ]
+}
+
+@test "nobody listens: 33,600 connects are refused, and not one fails otherwise (bind engine)" {
+	compare 20000-20099 7001 33600 refused
+	[ "$fenced" = "connected 0 ECONNREFUSED 33600" ]
+}
+
+@test "nobody listens: 33,600 connects are refused, and not one fails otherwise (kernel engine)" {
+	compare 40000-40099 7001 33600 refused
+	[ "$fenced" = "connected 0 ECONNREFUSED 33600" ]
+}
