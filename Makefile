@@ -49,8 +49,7 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test check asan tsan lint format install uninstall dist clean help deps-build \
-	deps-test test-programs
+.PHONY: all demo test check asan lint format install uninstall dist clean help test-programs
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence
 
@@ -110,5 +109,60 @@ test:
 
 check: test
 
+# The suite once more with AddressSanitizer and UndefinedBehaviorSanitizer in shim, command and
+# probes. The programs under the fence are not built so, hence the two options.
+asan:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
+	$(Q)$(MAKE) --no-print-directory BUILD='$(BUILD)/asan' CFLAGS='-O1 -g' \
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' test-programs
+	$(Q)BUILD='$(abspath $(BUILD))/asan' BATS_TEST_TIMEOUT=300 SANITIZED=1 \
+		ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 \
+		bats $(BATSFLAGS) $(SANITIZED_TESTS)
+
+# ---- source ----
+
+SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
+SCRIPTS := .ci/run test/demo/demo test/lib/need
+PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck
+
+lint:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_LINT)
+	clang-format --dry-run -Werror $(SOURCES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+		--inline-suppr -D__GNUC__ -D_GNU_SOURCE src
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard src/*/*.c) -- -std=gnu11 $(ALL_CPPFLAGS)
+	shellcheck -x $(SCRIPTS) test/lib/helpers.bash
+	shellcheck -x -s bash $(sort $(wildcard test/*.bats))
+
+format:
+	clang-format -i $(SOURCES)
+
+# ---- installation ----
+
+INSTALLED := $(BINDIR)/portfence $(LIBDIR)/libportfence.so
+
+install: all
+	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)'
+	install -m 755 $(BUILD)/portfence '$(DESTDIR)$(BINDIR)/portfence'
+	install -m 644 $(BUILD)/libportfence.so '$(DESTDIR)$(LIBDIR)/libportfence.so'
+
+uninstall:
+	rm -f $(INSTALLED:%='$(DESTDIR)%')
+
+dist:
+	git archive --prefix=portfence-$(VERSION)/ -o portfence-$(VERSION).tar.gz HEAD
+
 clean:
 	rm -rf $(BUILD)
+
+help:
+	@echo 'make            build libportfence.so and portfence in $(BUILD)/'
+	@echo 'make demo       see curl talk from a range of its own (installs what is missing)'
+	@echo 'make test       run the tests, as root (installs what is missing); also: check'
+	@echo 'make asan       run them with the address and undefined-behaviour sanitizers'
+	@echo 'make lint       check style and for defects'
+	@echo 'make format     put the sources in style'
+	@echo 'make install    copy to PREFIX (/usr/local), under DESTDIR; uninstall takes it away'
+	@echo 'make dist       make a tar file of the sources'
+	@echo 'make clean      remove $(BUILD)/'
+	@echo 'variables: PREFIX DESTDIR BINDIR LIBDIR BUILD CC CFLAGS CPPFLAGS LDFLAGS V=1 WERROR=1'

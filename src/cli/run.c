@@ -1,5 +1,5 @@
-#include "../core/settings.h"
 #include "../core/engine_kernel.h"
+#include "../core/settings.h"
 #include "target.h"
 #include "verbs.h"
 
@@ -95,7 +95,8 @@ static int set_path(const char *name, const char *prefix, const char *path)
 
 	if (*path != '/') {
 		if (!getcwd(folder, sizeof(folder) - 1))
-			return complain(EXIT_OWN, "cannot tell the current folder: %s", strerror(errno));
+			return complain(EXIT_OWN, "cannot tell the current folder: %s",
+					strerror(errno));
 		strcat(folder, "/");
 	}
 	if (snprintf(text, sizeof(text), "%s%s%s", prefix, folder, path) >= (int)sizeof(text))
@@ -109,7 +110,8 @@ static int set_log(const char *log)
 	const char *prefix = strncmp(log, "json:", 5) ? "" : "json:";
 	const char *where = log + strlen(prefix);
 
-	if (!*where || !strcmp(where, "stderr") || !strcmp(where, "syslog") || !strcmp(where, "none"))
+	if (!*where || !strcmp(where, "stderr") || !strcmp(where, "syslog") ||
+	    !strcmp(where, "none"))
 		return set_variable("PORTFENCE_LOG", log);
 	return set_path("PORTFENCE_LOG", prefix, where);
 }
@@ -150,7 +152,8 @@ static int parse_options(int argc, char *argv[])
 			return complain(EXIT_OWN, "see 'portfence run --help'");
 		}
 		if (c != 'h' && optarg && !*optarg)
-			return complain(EXIT_OWN, "an option has an empty value, see 'portfence run --help'");
+			return complain(EXIT_OWN,
+					"an option has an empty value, see 'portfence run --help'");
 	}
 	if (rc)
 		return rc;
@@ -180,7 +183,8 @@ static int find_library(char ret_path[PATH_MAX])
 	}
 	snprintf(ret_path, PATH_MAX, "%s/%s", PORTFENCE_LIBDIR, LIBRARY_NAME);
 	if (access(ret_path, R_OK))
-		return complain(EXIT_OWN, "the library '%s' cannot be read: %s", ret_path, strerror(errno));
+		return complain(EXIT_OWN, "the library '%s' cannot be read: %s", ret_path,
+				strerror(errno));
 	return 0;
 }
 
@@ -192,10 +196,11 @@ static int set_preload(const char *library)
 	int rc;
 
 	if (strpbrk(library, ": $"))
-		return complain(EXIT_OWN,
-				"the library's path '%s' has a blank, a colon or a dollar sign, which LD_PRELOAD "
-				"cannot hold; install portfence elsewhere",
-				library);
+		return complain(
+			EXIT_OWN,
+			"the library's path '%s' has a blank, a colon or a dollar sign, which LD_PRELOAD "
+			"cannot hold; install portfence elsewhere",
+			library);
 	if (!old || !*old)
 		return set_variable("LD_PRELOAD", library);
 	/* once is enough where a run stands inside another */
@@ -235,9 +240,10 @@ static int check_engine(const struct rule *rule)
 
 	for (proto = 0; rule->engine == ENGINE_KERNEL && proto < PROTO_COUNT; proto++)
 		if (engine_kernel_judge(rule->range[proto], why, sizeof(why)))
-			return complain(EXIT_OWN,
-					"'engine = kernel' cannot serve '%s' for %s: %s; use 'engine = auto'",
-					rule->name, policy_proto_name((enum proto)proto), why);
+			return complain(
+				EXIT_OWN,
+				"'engine = kernel' cannot serve '%s' for %s: %s; use 'engine = auto'",
+				rule->name, policy_proto_name((enum proto)proto), why);
 	return 0;
 }
 
@@ -258,10 +264,12 @@ static int find_rule(const struct target *target, char *argv[], struct arena *ar
 	if (ret_settings->rule)
 		return check_engine(ret_settings->rule);
 	if (ret_settings->policy.file)
-		return complain(EXIT_OWN,
-				"no section of %s fits '%s' and there is no [*]; add one, or use --app or --range",
-				ret_settings->policy.file, argv[0]);
-	return complain(EXIT_OWN, "there is no configuration file; write %s, or use --config or --range",
+		return complain(
+			EXIT_OWN,
+			"no section of %s fits '%s' and there is no [*]; add one, or use --app or --range",
+			ret_settings->policy.file, argv[0]);
+	return complain(EXIT_OWN,
+			"there is no configuration file; write %s, or use --config or --range",
 			SETTINGS_SYSTEM_FILE);
 }
 
@@ -294,8 +302,8 @@ int verb_run(int argc, char *argv[])
 		return rc;
 	rc = target_find(command[0], &target);
 	if (rc)
-		return complain(rc == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN, "'%s' cannot be run: %s",
-				command[0], strerror(-rc));
+		return complain(rc == -ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN,
+				"'%s' cannot be run: %s", command[0], strerror(-rc));
 	rc = target_check(&target, library, why, sizeof(why));
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
 	if (rc)
@@ -303,7 +311,8 @@ int verb_run(int argc, char *argv[])
 	rc = find_rule(&target, command, &arena, &settings);
 	if (rc)
 		return rc;
-	policy_warnings(&settings.policy, settings.rule, settings_port_start(), print_warning, NULL);
+	policy_warnings(&settings.policy, settings.rule, settings_port_start(), print_warning,
+			NULL);
 	rc = pin(&settings, library);
 	if (rc)
 		return rc;

@@ -13,7 +13,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define HEAD_SIZE 256	 /* BINPRM_BUF_SIZE: what the kernel reads of a script's first line */
+#define HEAD_SIZE 256     /* BINPRM_BUF_SIZE: what the kernel reads of a script's first line */
 #define SCRIPTS_DEEPEST 5 /* fs/exec.c, exec_binprm */
 
 /* What of an ELF file decides whether ld.so maps a library into it. */
@@ -21,7 +21,7 @@ struct image {
 	unsigned char class;
 	unsigned char data;
 	uint16_t machine;
-	bool interpreted;	/* it has a dynamic linker */
+	bool interpreted; /* it has a dynamic linker */
 	char interpreter[PATH_MAX];
 };
 
@@ -107,7 +107,8 @@ static int read_image(int fd, struct image *ret_image)
 
 		if (wide) {
 			offset = (off_t)(head.wide.e_phoff + i * sizeof(wide_entry));
-			if (pread(fd, &wide_entry, sizeof(wide_entry), offset) != sizeof(wide_entry))
+			if (pread(fd, &wide_entry, sizeof(wide_entry), offset) !=
+			    sizeof(wide_entry))
 				return -ENOEXEC;
 			if (wide_entry.p_type != PT_INTERP)
 				continue;
@@ -115,7 +116,8 @@ static int read_image(int fd, struct image *ret_image)
 			size = wide_entry.p_filesz;
 		} else {
 			offset = (off_t)(head.narrow.e_phoff + i * sizeof(narrow_entry));
-			if (pread(fd, &narrow_entry, sizeof(narrow_entry), offset) != sizeof(narrow_entry))
+			if (pread(fd, &narrow_entry, sizeof(narrow_entry), offset) !=
+			    sizeof(narrow_entry))
 				return -ENOEXEC;
 			if (narrow_entry.p_type != PT_INTERP)
 				continue;
@@ -187,28 +189,34 @@ static int check_image(const struct image *image, const char *path, const char *
 	if (fd >= 0)
 		close(fd);
 	if (rc) {
-		snprintf(ret_why, size, "the library '%s' cannot be read: %s", library, strerror(-rc));
+		snprintf(ret_why, size, "the library '%s' cannot be read: %s", library,
+			 strerror(-rc));
 		return rc;
 	}
 	if (image->class != ours.class)
-		snprintf(ret_why, size,
-			 "'%s' is a %d-bit program and this is the %d-bit portfence; install portfence for its "
-			 "word size",
-			 path, image->class == ELFCLASS64 ? 64 : 32, ours.class == ELFCLASS64 ? 64 : 32);
+		snprintf(
+			ret_why, size,
+			"'%s' is a %d-bit program and this is the %d-bit portfence; install portfence for its "
+			"word size",
+			path, image->class == ELFCLASS64 ? 64 : 32,
+			ours.class == ELFCLASS64 ? 64 : 32);
 	else if (image->machine != ours.machine || image->data != ours.data)
-		snprintf(ret_why, size,
-			 "'%s' is a program for another machine than this portfence; install portfence for that "
-			 "machine",
-			 path);
+		snprintf(
+			ret_why, size,
+			"'%s' is a program for another machine than this portfence; install portfence for that "
+			"machine",
+			path);
 	else if (!image->interpreted)
-		snprintf(ret_why, size,
-			 "'%s' is statically linked, so no library can be preloaded into it; use a dynamically "
-			 "linked build of it, or a network namespace",
-			 path);
+		snprintf(
+			ret_why, size,
+			"'%s' is statically linked, so no library can be preloaded into it; use a dynamically "
+			"linked build of it, or a network namespace",
+			path);
 	else if (strstr(image->interpreter, "ld-musl"))
-		snprintf(ret_why, size,
-			 "'%s' is linked with musl and this portfence with glibc; build portfence with musl",
-			 path);
+		snprintf(
+			ret_why, size,
+			"'%s' is linked with musl and this portfence with glibc; build portfence with musl",
+			path);
 	else
 		return 0;
 	return -EPERM;
@@ -236,10 +244,11 @@ static int check_file(struct target *target, const char *path, const char *libra
 	}
 	gain = gains_rights(fd, &st);
 	if (gain) {
-		snprintf(ret_why, size,
-			 "'%s' cannot be fenced: %s, and the dynamic linker preloads nothing into such a "
-			 "program; run it as the user that it becomes",
-			 path, gain);
+		snprintf(
+			ret_why, size,
+			"'%s' cannot be fenced: %s, and the dynamic linker preloads nothing into such a "
+			"program; run it as the user that it becomes",
+			path, gain);
 		rc = -EPERM;
 		goto out;
 	}
@@ -265,7 +274,7 @@ out:
 
 int target_check(struct target *target, const char *library, char *ret_why, size_t size)
 {
-	char path[PATH_MAX], next[PATH_MAX], option[PATH_MAX];
+	char path[PATH_MAX], next[PATH_MAX] = "", option[PATH_MAX] = "";
 	int depth, rc;
 
 	strcpy(path, target->path);
@@ -274,11 +283,12 @@ int target_check(struct target *target, const char *library, char *ret_why, size
 		if (rc <= 0)
 			return rc;
 		if (depth == 0)
-			snprintf(target->script, sizeof(target->script), "%s%s%s ", next, *option ? " " : "",
-				 option);
+			snprintf(target->script, sizeof(target->script), "%s%s%s ", next,
+				 *option ? " " : "", option);
 		strcpy(path, next);
 	}
-	snprintf(ret_why, size, "'%s' is a script whose interpreter is a script, too deep to follow",
+	snprintf(ret_why, size,
+		 "'%s' is a script whose interpreter is a script, too deep to follow",
 		 target->path);
 	return -ELOOP;
 }

@@ -6,9 +6,10 @@
 #include <stddef.h>
 
 struct target {
-	char path[PATH_MAX];	/* what will be executed: found along PATH, not resolved */
-	char exe[PATH_MAX];	/* the executable in the end: resolved, of a script its interpreter */
-	char script[4 * PATH_MAX]; /* "interpreter option path " that the kernel puts in front, or "" */
+	char path[PATH_MAX]; /* what will be executed: found along PATH, not resolved */
+	char exe[PATH_MAX];  /* the executable in the end: resolved, of a script its interpreter */
+	char script[4 *
+		    PATH_MAX]; /* "interpreter option path " that the kernel puts in front, or "" */
 };
 
 /**

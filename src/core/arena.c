@@ -24,7 +24,8 @@ void *arena_alloc(struct arena *arena, size_t size)
 		size_t whole = size + sizeof(*block);
 
 		whole = (whole + BLOCK_SIZE - 1) & ~(BLOCK_SIZE - 1);
-		block = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		block = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0);
 		if (block == MAP_FAILED)
 			return NULL;
 		block->next = arena->blocks;

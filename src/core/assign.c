@@ -383,6 +383,7 @@ void assign_undo(const struct fence *fence, int fd)
 	if (!classify(fd, &proto) || proto != PROTO_UDP || !local_address(fd, &local, &len))
 		return;
 	/* a port of the range, or one that the program bound, survives this anyway */
-	if (addr_port(&local) && !(fence->rule && range_has(fence->rule->range[proto], addr_port(&local))))
+	if (addr_port(&local) &&
+	    !(fence->rule && range_has(fence->rule->range[proto], addr_port(&local))))
 		disconnect(fence, fd);
 }

@@ -14,22 +14,22 @@ enum assign_call { ASSIGN_BIND, ASSIGN_CONNECT, ASSIGN_LISTEN, ASSIGN_SEND };
 struct assign {
 	enum assign_call call;
 	int fd;
-	union addr addr;	/* bind: where to; connect and send: the peer; listen: unused */
-	socklen_t len;		/* of the address, as the program gave it; the rest is zeros */
-	bool fast_open;		/* send: MSG_FASTOPEN, so over TCP it connects */
-	bool now;		/* bind: also where IP_BIND_ADDRESS_NO_PORT would put it off */
+	union addr addr; /* bind: where to; connect and send: the peer; listen: unused */
+	socklen_t len;   /* of the address, as the program gave it; the rest is zeros */
+	bool fast_open;  /* send: MSG_FASTOPEN, so over TCP it connects */
+	bool now;        /* bind: also where IP_BIND_ADDRESS_NO_PORT would put it off */
 
 	enum proto proto;
-	enum engine engine;	/* the one that served, ENGINE_AUTO if no port was assigned */
-	uint32_t tried;		/* candidates looked at */
-	uint16_t port;		/* host byte order; 0 where none was assigned, or not yet */
-	bool exhausted;		/* the range has no port left for this call */
-	bool system;		/* so the system's range is used (`exhausted = system`) */
-	bool refused;		/* an explicit bind that `bind =` does not allow */
-	bool closed;		/* there is no valid configuration */
-	bool useless;		/* `engine = kernel`, and the kernel would not keep to the range */
-	bool escaped;		/* the kernel did not keep to the range; the call was undone */
-	uint16_t before;	/* what getsockname() showed before the call */
+	enum engine engine; /* the one that served, ENGINE_AUTO if no port was assigned */
+	uint32_t tried;     /* candidates looked at */
+	uint16_t port;      /* host byte order; 0 where none was assigned, or not yet */
+	bool exhausted;     /* the range has no port left for this call */
+	bool system;        /* so the system's range is used (`exhausted = system`) */
+	bool refused;       /* an explicit bind that `bind =` does not allow */
+	bool closed;        /* there is no valid configuration */
+	bool useless;       /* `engine = kernel`, and the kernel would not keep to the range */
+	bool escaped;       /* the kernel did not keep to the range; the call was undone */
+	uint16_t before;    /* what getsockname() showed before the call */
 	uint64_t claim;
 };
 

@@ -29,8 +29,8 @@
  * on and all errors come out in one go.
  */
 
-#define LINE_LONGEST 199	/* INI_MAX_LINE less the terminating NUL */
-#define NAME_LONGEST 49		/* MAX_SECTION of ini.c, likewise */
+#define LINE_LONGEST 199 /* INI_MAX_LINE less the terminating NUL */
+#define NAME_LONGEST 49  /* MAX_SECTION of ini.c, likewise */
 #define FILE_LARGEST (16L << 20)
 #define BUCKETS 1024
 #define LIST_MAX 4096
@@ -38,18 +38,12 @@
 enum settings_key { SETTINGS_LOG, SETTINGS_STATE, SETTINGS_KEYS };
 
 static const char *const key_names[CONF_KEYS] = {
-	[CONF_MATCH] = "match",
-	[CONF_ARGS] = "args",
-	[CONF_RANGE] = "range",
-	[CONF_TCP_RANGE] = "tcp.range",
-	[CONF_UDP_RANGE] = "udp.range",
-	[CONF_SCTP_RANGE] = "sctp.range",
-	[CONF_EXCLUDE] = "exclude",
-	[CONF_ORDER] = "order",
-	[CONF_SEED] = "seed",
-	[CONF_BIND] = "bind",
-	[CONF_EXHAUSTED] = "exhausted",
-	[CONF_ENGINE] = "engine",
+	[CONF_MATCH] = "match",         [CONF_ARGS] = "args",
+	[CONF_RANGE] = "range",         [CONF_TCP_RANGE] = "tcp.range",
+	[CONF_UDP_RANGE] = "udp.range", [CONF_SCTP_RANGE] = "sctp.range",
+	[CONF_EXCLUDE] = "exclude",     [CONF_ORDER] = "order",
+	[CONF_SEED] = "seed",           [CONF_BIND] = "bind",
+	[CONF_EXHAUSTED] = "exhausted", [CONF_ENGINE] = "engine",
 };
 
 static const char *const settings_names[SETTINGS_KEYS] = {
@@ -74,18 +68,18 @@ struct conf {
 	conf_error_fn *error;
 	void *context;
 	struct policy *policy;
-	size_t room;			/* rules that policy->rules has room for */
-	struct named *names[BUCKETS];	/* rules by the hash of their names */
-	int rc;				/* 0, -EINVAL once an error was told, -ENOMEM */
+	size_t room;                  /* rules that policy->rules has room for */
+	struct named *names[BUCKETS]; /* rules by the hash of their names */
+	int rc;                       /* 0, -EINVAL once an error was told, -ENOMEM */
 
-	const char *text, *end;		/* what is still to be read */
+	const char *text, *end; /* what is still to be read */
 	unsigned line;
-	bool pending;			/* the line went to inih, the handler was not called yet */
+	bool pending; /* the line went to inih, the handler was not called yet */
 
 	enum where where;
 	bool settings_seen;
 	struct rule *rule;
-	unsigned seen;			/* keys of the section so far, by bit */
+	unsigned seen;                         /* keys of the section so far, by bit */
 	struct range_set set[PROTO_COUNT + 1]; /* [PROTO_COUNT]: `range` itself */
 	struct range_set exclude;
 };
@@ -119,8 +113,8 @@ static int parse_choice(const char *const *names, const char *key, const char *t
 	int choice = find_name(names, text, 3);
 
 	if (choice < 0)
-		snprintf(ret_why, size, "'%s' is no value of '%s', use %s, %s%s%s", text, key, names[0],
-			 names[1], names[2] ? " or " : "", names[2] ? names[2] : "");
+		snprintf(ret_why, size, "'%s' is no value of '%s', use %s, %s%s%s", text, key,
+			 names[0], names[1], names[2] ? " or " : "", names[2] ? names[2] : "");
 	return choice;
 }
 
@@ -132,8 +126,8 @@ static int parse_seed(const char *text, uint64_t *ret_seed, char *ret_why, size_
 	errno = 0;
 	seed = strtoull(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno) {
-		snprintf(ret_why, size, "'%s' is no seed, write a whole number from 0 to %llu", text,
-			 ~0ULL);
+		snprintf(ret_why, size, "'%s' is no seed, write a whole number from 0 to %llu",
+			 text, ~0ULL);
 		return -EINVAL;
 	}
 	*ret_seed = seed;
@@ -147,10 +141,11 @@ int conf_log_valid(const char *text, char *ret_why, size_t size)
 	if (*where == '/' || !strcmp(where, "stderr") || !strcmp(where, "syslog") ||
 	    !strcmp(where, "none"))
 		return 0;
-	snprintf(ret_why, size,
-		 "'%s' is no log, write stderr, syslog, none or an absolute path, with 'json:' before it "
-		 "for JSON lines",
-		 text);
+	snprintf(
+		ret_why, size,
+		"'%s' is no log, write stderr, syslog, none or an absolute path, with 'json:' before it "
+		"for JSON lines",
+		text);
 	return -EINVAL;
 }
 
@@ -163,8 +158,8 @@ static int parse_globs(const char *text, struct arena *arena, const char **ret_g
 	for (;;) {
 		item += strspn(item, " \t");
 		if (*item == ',' || !*item) {
-			snprintf(ret_why, size, "'%s' has an empty item, write globs separated by commas",
-				 text);
+			snprintf(ret_why, size,
+				 "'%s' has an empty item, write globs separated by commas", text);
 			return -EINVAL;
 		}
 		item = strchrnul(item, ',');
@@ -190,7 +185,8 @@ static int set_plain(struct rule *rule, enum conf_key key, const char *text, str
 	case CONF_ORDER:
 		choice = order_parse(text);
 		if (choice < 0)
-			snprintf(ret_why, size, "'%s' is no order, use one of: %s", text, order_names());
+			snprintf(ret_why, size, "'%s' is no order, use one of: %s", text,
+				 order_names());
 		else
 			rule->order = (enum order)choice;
 		break;
@@ -245,19 +241,21 @@ int conf_check(const struct rule *rule, char *ret_why, size_t size)
 	if (rule->engine != ENGINE_KERNEL)
 		return 0;
 	if (rule->order != ORDER_AUTO) {
-		snprintf(ret_why, size,
-			 "order '%s' cannot go with 'engine = kernel', which keeps to the kernel's own order; "
-			 "use 'engine = auto'",
-			 order_name(rule->order));
+		snprintf(
+			ret_why, size,
+			"order '%s' cannot go with 'engine = kernel', which keeps to the kernel's own order; "
+			"use 'engine = auto'",
+			order_name(rule->order));
 		return -EINVAL;
 	}
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
 		if (rule->range[proto]->spans == 1)
 			continue;
-		snprintf(ret_why, size,
-			 "'engine = kernel' takes one unbroken range, and that for %s has gaps; use "
-			 "'engine = auto'",
-			 policy_proto_name((enum proto)proto));
+		snprintf(
+			ret_why, size,
+			"'engine = kernel' takes one unbroken range, and that for %s has gaps; use "
+			"'engine = auto'",
+			policy_proto_name((enum proto)proto));
 		return -EINVAL;
 	}
 	return 0;
@@ -296,8 +294,9 @@ static void end_section(struct conf *conf)
 	conf->line = rule->line;
 	if (!(conf->seen & 1U << CONF_RANGE)) {
 		fail(conf, "[%s] has no 'range', give it one%s", rule->name,
-		     conf->seen & ranges ? " for the other protocols ('range = system' leaves them as they are)" :
-					   " such as 'range = 20000-20999'");
+		     conf->seen & ranges
+			     ? " for the other protocols ('range = system' leaves them as they are)"
+			     : " such as 'range = 20000-20999'");
 		goto out;
 	}
 	/* a range that was refused has been told of already */
@@ -381,9 +380,11 @@ static void begin_section(struct conf *conf, const char *name, size_t len)
 	memcpy(copy, name, len);
 	copy[len] = '\0';
 	/* inih does not trim names, so "[ curl ]" would be a program that never runs */
-	for (i = 0; i < len; i += len > 1 ? len - 1 : 1) {
+	for (i = 0; i<len; i += len> 1 ? len - 1 : 1) {
 		if (copy[i] == ' ' || copy[i] == '\t') {
-			fail(conf, "the section's name '%s' begins or ends with a blank, take it out", copy);
+			fail(conf,
+			     "the section's name '%s' begins or ends with a blank, take it out",
+			     copy);
 			return;
 		}
 	}
@@ -464,7 +465,8 @@ static void rule_key(struct conf *conf, const char *name, const char *value)
 			strcat(list, i ? ", " : "");
 			strcat(list, key_names[i]);
 		}
-		fail(conf, "unknown key '%s' in [%s], use one of: %s", name, conf->rule->name, list);
+		fail(conf, "unknown key '%s' in [%s], use one of: %s", name, conf->rule->name,
+		     list);
 		return;
 	}
 	if (seen_before(conf, key, name))
@@ -476,13 +478,15 @@ static void rule_key(struct conf *conf, const char *name, const char *value)
 	if (key == CONF_EXCLUDE) {
 		rc = range_parse(value, preset_add_exclusion, &conf->exclude, why, sizeof(why));
 	} else if (key >= CONF_RANGE && key <= CONF_SCTP_RANGE) {
-		struct range_set *set = &conf->set[key == CONF_RANGE ? PROTO_COUNT : key - CONF_TCP_RANGE];
+		struct range_set *set =
+			&conf->set[key == CONF_RANGE ? PROTO_COUNT : key - CONF_TCP_RANGE];
 
 		rc = range_parse(value, preset_add, set, why, sizeof(why));
 		if (rc)
 			range_set_clear(set);
 	} else {
-		rc = set_plain(conf->rule, (enum conf_key)key, value, conf->arena, why, sizeof(why));
+		rc = set_plain(conf->rule, (enum conf_key)key, value, conf->arena, why,
+			       sizeof(why));
 	}
 	if (rc == -EINVAL)
 		fail(conf, "%s", why);
@@ -504,7 +508,8 @@ static int handle(void *user, const char *section, const char *name, const char 
 	else if (conf->where == IN_RULE)
 		rule_key(conf, name, value);
 	else if (conf->where == AT_START)
-		fail(conf, "'%s' stands before the first section, write [application] above it", name);
+		fail(conf, "'%s' stands before the first section, write [application] above it",
+		     name);
 	return 1;
 }
 
@@ -515,7 +520,8 @@ static bool is_text(const char *line, size_t len)
 	size_t i;
 
 	for (i = 0; i < len; i++)
-		if ((unsigned char)line[i] < ' ' ? line[i] != '\t' && line[i] != '\r' : line[i] == 0x7f)
+		if ((unsigned char)line[i] < ' ' ? line[i] != '\t' && line[i] != '\r'
+						 : line[i] == 0x7f)
 			return false;
 	return true;
 }
@@ -540,7 +546,8 @@ static bool admit(struct conf *conf, const char *line, size_t len)
 		return false;
 	/* the newline that inih wants to see has its place, too */
 	if (len > LINE_LONGEST - 1) {
-		fail(conf, "the line has %zu characters, the longest allowed is %d", len, LINE_LONGEST - 1);
+		fail(conf, "the line has %zu characters, the longest allowed is %d", len,
+		     LINE_LONGEST - 1);
 		if (*line == '[') {
 			end_section(conf);
 			conf->where = IN_REFUSED;

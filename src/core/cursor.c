@@ -67,7 +67,8 @@ static void *map_anonymous(size_t size)
  */
 static void file_name(const char *application, char *ret_name, size_t size)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
 	size_t used = 0;
 
 	for (; *application && used + 4 < size; application++) {
@@ -170,7 +171,8 @@ static int create_file(int folder, const char *name)
 		return -errno;
 	fill_file(file);
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(draft, sizeof(draft), ".%u.%lx%09lx", (unsigned)getpid(), (long)now.tv_sec, now.tv_nsec);
+	snprintf(draft, sizeof(draft), ".%u.%lx%09lx", (unsigned)getpid(), (long)now.tv_sec,
+		 now.tv_nsec);
 	fd = openat(folder, draft, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		rc = -errno;
@@ -199,12 +201,13 @@ static bool is_ours(int fd)
 	struct stat st;
 
 	return !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-	       !(st.st_mode & (S_IRWXG | S_IRWXO)) && st.st_size == (off_t)sizeof(struct cursor_file);
+	       !(st.st_mode & (S_IRWXG | S_IRWXO)) &&
+	       st.st_size == (off_t)sizeof(struct cursor_file);
 }
 
 /* Return: the mapping, or NULL and what the trouble is */
-static struct cursor_file *map_file(const char *folder, const char *runtime, const char *application,
-				    const char **ret_trouble)
+static struct cursor_file *map_file(const char *folder, const char *runtime,
+				    const char *application, const char **ret_trouble)
 {
 	char path[PATH_MAX], name[NAME_MAX + 1];
 	struct cursor_file *file;
@@ -324,8 +327,8 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag)
 			 */
 			sched_yield();
 			old = atomic_load_explicit(slot, memory_order_acquire);
-		} else if (atomic_compare_exchange_weak_explicit(slot, &old, mine, memory_order_acq_rel,
-								 memory_order_acquire)) {
+		} else if (atomic_compare_exchange_weak_explicit(
+				   slot, &old, mine, memory_order_acq_rel, memory_order_acquire)) {
 			return 0;
 		}
 	}

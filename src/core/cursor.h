@@ -20,8 +20,8 @@
  * value says anything about another.
  */
 struct cursor_block {
-	struct siphash_key key;		/* written before the file gets its name, then never */
-	_Atomic uint64_t draws;		/* walks begun */
+	struct siphash_key key; /* written before the file gets its name, then never */
+	_Atomic uint64_t draws; /* walks begun */
 	_Atomic uint32_t next[PROTO_COUNT];
 	uint32_t unused;
 	_Atomic uint32_t table[PROTO_COUNT][ORDER_TABLE_LENGTH];
@@ -43,8 +43,8 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics need no lock");
 /* Two pointers into shared mappings, set at start and then immutable. */
 struct cursor {
 	struct cursor_file *file;
-	struct cursor_block *block;	/* file->block, or one of this process's own if seeded */
-	const char *trouble;		/* why the state is private to this process, or NULL */
+	struct cursor_block *block; /* file->block, or one of this process's own if seeded */
+	const char *trouble;        /* why the state is private to this process, or NULL */
 };
 
 /**

@@ -18,10 +18,10 @@
 enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10 };
 
 #ifndef SO_BINDTOIFINDEX
-#define SO_BINDTOIFINDEX 62	/* include/uapi/asm-generic/socket.h, since Linux 5.0 */
+#define SO_BINDTOIFINDEX 62 /* include/uapi/asm-generic/socket.h, since Linux 5.0 */
 #endif
 
-#define TIMEWAIT_MS 60000	/* TCP_TIMEWAIT_LEN of include/net/tcp.h */
+#define TIMEWAIT_MS 60000 /* TCP_TIMEWAIT_LEN of include/net/tcp.h */
 
 void diag_start(struct diag *diag, int fd)
 {
@@ -72,7 +72,8 @@ static long ask(int fd, struct nlmsghdr *question, void *ret_answer, size_t size
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	long n;
 
-	if (syscall(SYS_sendto, fd, question, (size_t)question->nlmsg_len, 0, &kernel, sizeof(kernel)) < 0)
+	if (syscall(SYS_sendto, fd, question, (size_t)question->nlmsg_len, 0, &kernel,
+		    sizeof(kernel)) < 0)
 		return -errno;
 	n = syscall(SYS_recvfrom, fd, ret_answer, size, MSG_DONTWAIT, NULL, NULL);
 	if (n < 0)

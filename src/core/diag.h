@@ -8,12 +8,12 @@
 
 /* Questions of one assignment. Descriptors are opened when first needed. */
 struct diag {
-	int fd;			/* the socket that it is all about */
-	int tcp;		/* NETLINK_SOCK_DIAG, -1 if not open */
-	bool known;		/* the three that follow were read */
-	long reuse;		/* sysctl tcp_tw_reuse */
-	long delay_ms;		/* sysctl tcp_tw_reuse_delay */
-	bool timestamps;	/* sysctl tcp_timestamps */
+	int fd;          /* the socket that it is all about */
+	int tcp;         /* NETLINK_SOCK_DIAG, -1 if not open */
+	bool known;      /* the three that follow were read */
+	long reuse;      /* sysctl tcp_tw_reuse */
+	long delay_ms;   /* sysctl tcp_tw_reuse_delay */
+	bool timestamps; /* sysctl tcp_timestamps */
 };
 
 /* diag_start() - No question asked yet; @fd is the socket that is to connect */

@@ -104,9 +104,9 @@ int engine_bind_exclusive(struct engine_bind *search)
 /* What a search for a port to share needs to know. */
 struct sharing {
 	struct diag diag;
-	union addr peer;	/* never the wildcard */
-	union addr source;	/* family 0 until it is known */
-	bool no_source;		/* the kernel does not say */
+	union addr peer;   /* never the wildcard */
+	union addr source; /* family 0 until it is known */
+	bool no_source;    /* the kernel does not say */
 };
 
 /* connect() takes the wildcard for this host (net/ipv4/route.c, net/ipv6/tcp_ipv6.c). */

@@ -14,11 +14,11 @@
 struct engine_bind {
 	const struct sys *sys;
 	int fd;
-	union addr local;		/* what to bind to; its port is written here */
+	union addr local; /* what to bind to; its port is written here */
 	socklen_t len;
 	const struct range *range;
 	struct order_walk *walk;
-	uint32_t tried;			/* candidates looked at */
+	uint32_t tried; /* candidates looked at */
 };
 
 /**

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51	/* include/uapi/linux/in.h, since Linux 6.3 */
+#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
 #endif
 #ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71	/* include/uapi/asm-generic/socket.h, since Linux 5.14 */
+#define SO_NETNS_COOKIE 71 /* include/uapi/asm-generic/socket.h, since Linux 5.14 */
 #endif
 
 /*
@@ -58,7 +58,8 @@ static int check_reserved(const struct range *range, char *ret_why, size_t size)
 		goto out;
 	port = range_overlap(range, reserved);
 	if (port && ret_why)
-		snprintf(ret_why, size, "port %d is in ip_local_reserved_ports, which the kernel passes over",
+		snprintf(ret_why, size,
+			 "port %d is in ip_local_reserved_ports, which the kernel passes over",
 			 port);
 	rc = port ? -ERANGE : 0;
 out:
@@ -82,7 +83,8 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
 	if (range_first(range) < first || range_last(range) > last) {
 		if (ret_why)
 			snprintf(ret_why, size,
-				 "the range is not within the system's ephemeral range %d-%d", first, last);
+				 "the range is not within the system's ephemeral range %d-%d",
+				 first, last);
 		return -ERANGE;
 	}
 	return check_reserved(range, ret_why, size);

@@ -13,9 +13,9 @@
  */
 struct fence {
 	const struct sys *sys;
-	const struct rule *rule;	/* NULL: closed, every call that needs a port fails */
+	const struct rule *rule; /* NULL: closed, every call that needs a port fails */
 	struct cursor cursor;
-	struct engine_kernel *kernel;	/* one for each protocol */
+	struct engine_kernel *kernel; /* one for each protocol */
 };
 
 #endif

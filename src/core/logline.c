@@ -73,7 +73,8 @@ static void put_date(struct out *out, long days)
 	days += 719468; /* from 0000-03-01 */
 	era = days / 146097;
 	day_of_era = days % 146097;
-	year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	year_of_era =
+		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
 	day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	month = (5 * day_of_year + 2) / 153;
 	put_number(out, (unsigned long)(year_of_era + era * 400 + (month >= 10)), 4);
@@ -266,7 +267,9 @@ size_t logline_assign(const struct logline *line, const char *call, const struct
 		      const union addr *local, char *ret_text, size_t size)
 {
 	struct out out = { .text = ret_text, .size = size };
-	const union addr *known = local ? local : assign->call == ASSIGN_LISTEN ? NULL : &assign->addr;
+	const union addr *known = local                           ? local
+				  : assign->call == ASSIGN_LISTEN ? NULL
+								  : &assign->addr;
 	const char *family = !known ? "" : known->sa.sa_family == AF_INET6 ? "6" : "4";
 	const char *proto = policy_proto_name(assign->proto);
 

@@ -13,7 +13,7 @@
 
 struct logline {
 	bool json;
-	struct timespec time;	/* CLOCK_REALTIME */
+	struct timespec time; /* CLOCK_REALTIME */
 	int pid;
 	const char *application;
 };

@@ -62,7 +62,8 @@ static uint64_t hash_numbers(const struct siphash_key *key, enum use use, uint64
 	return siphash(key, message, sizeof(message));
 }
 
-static uint64_t hash_flow(const struct siphash_key *key, enum use use, const struct order_flow *flow)
+static uint64_t hash_flow(const struct siphash_key *key, enum use use,
+			  const struct order_flow *flow)
 {
 	uint8_t message[16 + 16 + 3];
 

@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 enum order {
-	ORDER_AUTO,		/* a choice between the others, made by assign */
-	ORDER_SEQUENTIAL,	/* the last port plus one, as BSD did */
-	ORDER_RANDOM,		/* RFC 6056 section 3.3.1, Algorithm 1 */
-	ORDER_RANDOM_SIMPLE,	/* RFC 6056 section 3.3.2, Algorithm 2 */
-	ORDER_HASH,		/* RFC 6056 section 3.3.3, Algorithm 3 */
-	ORDER_DOUBLE_HASH,	/* RFC 6056 section 3.3.4, Algorithm 4 */
-	ORDER_RANDOM_INCREMENTS,/* RFC 6056 section 3.3.5, Algorithm 5 */
+	ORDER_AUTO,              /* a choice between the others, made by assign */
+	ORDER_SEQUENTIAL,        /* the last port plus one, as BSD did */
+	ORDER_RANDOM,            /* RFC 6056 section 3.3.1, Algorithm 1 */
+	ORDER_RANDOM_SIMPLE,     /* RFC 6056 section 3.3.2, Algorithm 2 */
+	ORDER_HASH,              /* RFC 6056 section 3.3.3, Algorithm 3 */
+	ORDER_DOUBLE_HASH,       /* RFC 6056 section 3.3.4, Algorithm 4 */
+	ORDER_RANDOM_INCREMENTS, /* RFC 6056 section 3.3.5, Algorithm 5 */
 	ORDER_COUNT
 };
 
@@ -33,11 +33,11 @@ struct order_flow {
 /* One walk over the indexes 0 to count - 1 of a range. Plain data: copy it, keep it on the stack. */
 struct order_walk {
 	enum order order;
-	uint32_t count;		/* num_ephemeral */
-	uint32_t step;		/* candidates given so far */
-	uint64_t from;		/* where it began */
-	uint64_t at;		/* next_ephemeral, with offset where the algorithm has one */
-	uint64_t draw;		/* which stretch of the random sequence is this walk's own */
+	uint32_t count; /* num_ephemeral */
+	uint32_t step;  /* candidates given so far */
+	uint64_t from;  /* where it began */
+	uint64_t at;    /* next_ephemeral, with offset where the algorithm has one */
+	uint64_t draw;  /* which stretch of the random sequence is this walk's own */
 	struct siphash_key key;
 };
 

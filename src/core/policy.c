@@ -111,18 +111,20 @@ static void warn_privileged(const struct rule *rule, unsigned port_start,
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
 		if (range_first(rule->range[proto]) >= port_start)
 			continue;
-		snprintf(line, sizeof(line),
-			 "the %s range of '%s' starts at port %d, ports below %u need CAP_NET_BIND_SERVICE "
-			 "and will be passed over",
-			 policy_proto_name(proto), rule->name, range_first(rule->range[proto]),
-			 port_start);
+		snprintf(
+			line, sizeof(line),
+			"the %s range of '%s' starts at port %d, ports below %u need CAP_NET_BIND_SERVICE "
+			"and will be passed over",
+			policy_proto_name(proto), rule->name, range_first(rule->range[proto]),
+			port_start);
 		tell(context, line);
 		return;
 	}
 }
 
 static void warn_overlap(const struct policy *policy, const struct rule *rule,
-			 const struct rule *other, void (*tell)(void *, const char *), void *context)
+			 const struct rule *other, void (*tell)(void *, const char *),
+			 void *context)
 {
 	char line[512];
 	int proto;
@@ -132,10 +134,11 @@ static void warn_overlap(const struct policy *policy, const struct rule *rule,
 
 		if (!port)
 			continue;
-		snprintf(line, sizeof(line),
-			 "%s:%u: the %s range of '%s' overlaps that of '%s' (line %u) from port %d on",
-			 policy->file, rule->line, policy_proto_name(proto), rule->name, other->name,
-			 other->line, port);
+		snprintf(
+			line, sizeof(line),
+			"%s:%u: the %s range of '%s' overlaps that of '%s' (line %u) from port %d on",
+			policy->file, rule->line, policy_proto_name(proto), rule->name, other->name,
+			other->line, port);
 		tell(context, line);
 		return;
 	}

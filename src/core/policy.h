@@ -21,8 +21,8 @@ enum engine { ENGINE_AUTO, ENGINE_KERNEL, ENGINE_BIND };
 /* One section. Immutable once read; strings and ranges live as long as its arena. */
 struct rule {
 	const char *name;
-	const char *match;	/* globs, separated by commas; NULL if not given */
-	const char *args;	/* globs on the command line; NULL if not given */
+	const char *match; /* globs, separated by commas; NULL if not given */
+	const char *args;  /* globs on the command line; NULL if not given */
 	const struct range *range[PROTO_COUNT];
 	enum order order;
 	enum bind_policy bind;
@@ -30,23 +30,23 @@ struct rule {
 	enum engine engine;
 	bool seeded;
 	uint64_t seed;
-	unsigned line;		/* of the section's header, 0 if it has none */
+	unsigned line; /* of the section's header, 0 if it has none */
 };
 
 /* One configuration file. */
 struct policy {
 	const char *file;
-	const char *log;	/* NULL if not given */
-	const char *state;	/* NULL if not given */
+	const char *log;           /* NULL if not given */
+	const char *state;         /* NULL if not given */
 	const struct rule **rules; /* in the file's order */
 	size_t count;
 };
 
 /* What is known of a process. Any member may be NULL. */
 struct policy_process {
-	const char *exe;	/* resolved path of the executable */
-	const char *started_as;	/* the path that it was started by: a symlink's or a script's own */
-	const char *args;	/* command line, joined by blanks */
+	const char *exe;        /* resolved path of the executable */
+	const char *started_as; /* the path that it was started by: a symlink's or a script's own */
+	const char *args;       /* command line, joined by blanks */
 };
 
 /**

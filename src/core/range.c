@@ -110,8 +110,8 @@ static int parse_ports(const char *item, struct range_set *set, char *ret_why, s
 	last = sign == '-' ? second : first;
 	if (sign == '+') {
 		if (second == 0) {
-			snprintf(ret_why, size, "'%s' holds no port, the count after '+' starts at 1",
-				 item);
+			snprintf(ret_why, size,
+				 "'%s' holds no port, the count after '+' starts at 1", item);
 			return -EINVAL;
 		}
 		last = second > PORT_MAX ? PORT_MAX + 1UL : first + second - 1;
@@ -144,17 +144,19 @@ static int parse_item(const char *item, range_name_fn *name, struct range_set *s
 	int rc;
 
 	if (!*item) {
-		snprintf(ret_why, size, "an item is empty, write first-last, first+count, one port or a preset");
+		snprintf(ret_why, size,
+			 "an item is empty, write first-last, first+count, one port or a preset");
 		return -EINVAL;
 	}
 	if ((*item >= '0' && *item <= '9') || *item == '-' || *item == '+')
 		return parse_ports(item, set, ret_why, size);
 	rc = name(item, set);
 	if (rc == -ENOENT)
-		snprintf(ret_why, size,
-			 "'%s' is neither a range nor a preset, write first-last, first+count, one port or "
-			 "a preset such as iana, linux or system",
-			 item);
+		snprintf(
+			ret_why, size,
+			"'%s' is neither a range nor a preset, write first-last, first+count, one port or "
+			"a preset such as iana, linux or system",
+			item);
 	else if (rc)
 		snprintf(ret_why, size, "'%s' cannot be read: %s", item, strerror(-rc));
 	return rc ? -EINVAL : 0;
@@ -176,7 +178,8 @@ int range_parse(const char *text, range_name_fn *name, struct range_set *set, ch
 		while (len && is_blank(text[len - 1]))
 			len--;
 		if (len >= sizeof(item)) {
-			snprintf(ret_why, size, "an item is longer than %zu characters", sizeof(item) - 1);
+			snprintf(ret_why, size, "an item is longer than %zu characters",
+				 sizeof(item) - 1);
 			return -EINVAL;
 		}
 		memcpy(item, text, len);

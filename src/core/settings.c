@@ -3,10 +3,12 @@
 #include "preset.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define ARGS_LONGEST 4096
@@ -113,8 +115,8 @@ static int select_rule(const struct policy_process *process, const struct policy
 	if (policy->file)
 		snprintf(why, sizeof(why), "there is no section [%s] in %s", app, policy->file);
 	else
-		snprintf(why, sizeof(why), "there is no section [%s], as there is no configuration file",
-			 app);
+		snprintf(why, sizeof(why),
+			 "there is no section [%s], as there is no configuration file", app);
 	error(context, "PORTFENCE_APP", 0, why);
 	return -EINVAL;
 }
@@ -217,13 +219,23 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 	return rc;
 }
 
+/* Return: true if the kernel lets this process bind to any port (capabilities(7)) */
+static bool may_bind_low(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+	return !syscall(SYS_capget, &head, data) && data[0].effective & 1U << CAP_NET_BIND_SERVICE;
+}
+
 unsigned settings_port_start(void)
 {
 	char text[32];
 
-	if (geteuid() == 0)
+	if (may_bind_low())
 		return 0;
-	if (preset_read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) <= 0)
+	if (preset_read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) <=
+	    0)
 		return 1024;
 	return (unsigned)strtoul(text, NULL, 10);
 }

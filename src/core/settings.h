@@ -13,11 +13,11 @@
 
 /* What applies to one process. Strings live as long as the arena. */
 struct settings {
-	struct policy policy;		/* policy.file is NULL if there is no file */
-	const struct rule *rule;	/* NULL: the process is left alone */
-	const char *log;		/* destination; NULL: warnings on standard error */
-	const char *state;		/* folder; NULL: the user's own */
-	const char *runtime;		/* XDG_RUNTIME_DIR, or NULL */
+	struct policy policy;    /* policy.file is NULL if there is no file */
+	const struct rule *rule; /* NULL: the process is left alone */
+	const char *log;         /* destination; NULL: warnings on standard error */
+	const char *state;       /* folder; NULL: the user's own */
+	const char *runtime;     /* XDG_RUNTIME_DIR, or NULL */
 };
 
 /**

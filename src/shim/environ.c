@@ -63,7 +63,8 @@ void environ_remember(const struct settings *settings, struct arena *arena,
 		      struct environ_kept *ret_kept)
 {
 	const char *list = secure_getenv("LD_PRELOAD"), *entry, *file = settings->policy.file;
-	const char *named = secure_getenv("PORTFENCE_CONFIG"), *state = secure_getenv("PORTFENCE_STATE");
+	const char *named = secure_getenv("PORTFENCE_CONFIG"),
+		   *state = secure_getenv("PORTFENCE_STATE");
 	size_t len, i;
 
 	entry = list ? find_entry(list, &len) : NULL;
@@ -95,7 +96,8 @@ static bool same_name(const char *entry, const char *other)
 	return *entry == '=' && *other == '=';
 }
 
-void environ_plan(const struct environ_kept *kept, char *const envp[], struct environ_plan *ret_plan)
+void environ_plan(const struct environ_kept *kept, char *const envp[],
+		  struct environ_plan *ret_plan)
 {
 	struct environ_plan plan = { .kept = kept, .envp = envp, .slots = 1, .size = 1 };
 	const size_t prefix = strlen("LD_PRELOAD=");

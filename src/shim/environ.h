@@ -12,8 +12,8 @@
 
 /* What children need in their environment. Immutable; strings live as long as the arena. */
 struct environ_kept {
-	const char *preload;			/* our own entry of LD_PRELOAD; NULL: keep nothing */
-	const char *variable[ENVIRON_KEPT_MAX];	/* "NAME=value" */
+	const char *preload; /* our own entry of LD_PRELOAD; NULL: keep nothing */
+	const char *variable[ENVIRON_KEPT_MAX]; /* "NAME=value" */
 	unsigned count;
 };
 
@@ -21,14 +21,14 @@ struct environ_kept {
 struct environ_plan {
 	const struct environ_kept *kept;
 	char *const *envp;
-	size_t entries;		/* of envp, without the NULL at its end */
-	bool preloaded;		/* its LD_PRELOAD names us */
-	const char *preload;	/* the LD_PRELOAD that does not, or NULL if there is none */
-	size_t preload_at;	/* index of that entry */
-	unsigned missing;	/* which of kept->variable, by bit */
-	size_t slots;		/* pointers that the new environment needs, at least 1 */
-	size_t size;		/* bytes that the new LD_PRELOAD needs, at least 1 */
-	bool complete;		/* nothing is missing */
+	size_t entries;      /* of envp, without the NULL at its end */
+	bool preloaded;      /* its LD_PRELOAD names us */
+	const char *preload; /* the LD_PRELOAD that does not, or NULL if there is none */
+	size_t preload_at;   /* index of that entry */
+	unsigned missing;    /* which of kept->variable, by bit */
+	size_t slots;        /* pointers that the new environment needs, at least 1 */
+	size_t size;         /* bytes that the new LD_PRELOAD needs, at least 1 */
+	bool complete;       /* nothing is missing */
 };
 
 /**
@@ -41,7 +41,8 @@ void environ_remember(const struct settings *settings, struct arena *arena,
 		      struct environ_kept *ret_kept);
 
 /* environ_plan() - Find what an environment lacks; it may be NULL, which the kernel takes as empty */
-void environ_plan(const struct environ_kept *kept, char *const envp[], struct environ_plan *ret_plan);
+void environ_plan(const struct environ_kept *kept, char *const envp[],
+		  struct environ_plan *ret_plan);
 
 /**
  * environ_build() - The environment with what it lacks

@@ -214,8 +214,8 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	if (addr)
 		assign.addr.in4.sin_addr = addr->sin_addr;
 	rc = AROUND(int, now, &assign, "bindresvport",
-		    serves(&assign) ? real()->bind(fd, &assign.addr.sa, assign.len) :
-				      real()->bindresvport(fd, addr));
+		    serves(&assign) ? real()->bind(fd, &assign.addr.sa, assign.len)
+				    : real()->bindresvport(fd, addr));
 	if (!rc && addr && assign.port)
 		addr->sin_port = htons(assign.port);
 	return rc;

@@ -55,7 +55,8 @@ static void write_stderr(const struct log *log, const char *text, size_t len)
 	struct timespec now = { 0 };
 	struct stat st;
 
-	if (fstat(STDERR_FILENO, &st) || st.st_dev != log->stderr_dev || st.st_ino != log->stderr_ino)
+	if (fstat(STDERR_FILENO, &st) || st.st_dev != log->stderr_dev ||
+	    st.st_ino != log->stderr_ino)
 		return;
 	/* a pipe that is ready takes PIPE_BUF bytes without waiting */
 	if (syscall(SYS_ppoll, &ready, 1, &now, NULL, 8) == 1 && ready.revents & POLLOUT)
@@ -65,7 +66,8 @@ static void write_stderr(const struct log *log, const char *text, size_t len)
 static void write_file(const char *path, const char *text, size_t len)
 {
 	int fd = (int)syscall(SYS_openat, AT_FDCWD, path,
-			      O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+			      O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+			      0644);
 
 	fd = keep_high(fd);
 	if (fd < 0)

@@ -12,7 +12,7 @@
 
 /* Each of these is said once in a process. */
 enum log_topic {
-	LOG_START,	/* what was found doubtful at the start */
+	LOG_START, /* what was found doubtful at the start */
 	LOG_CLOSED,
 	LOG_EXHAUSTED,
 	LOG_USELESS,
@@ -20,14 +20,14 @@ enum log_topic {
 };
 
 struct log {
-	const char *destination;	/* as configured; NULL: standard error, warnings only */
+	const char *destination; /* as configured; NULL: standard error, warnings only */
 	const char *application;
-	dev_t stderr_dev;		/* what standard error was at the start, as a program */
-	ino_t stderr_ino;		/* may close it and get the number for another file */
-	const char *error;		/* the configuration's first mistake, or NULL */
+	dev_t stderr_dev;  /* what standard error was at the start, as a program */
+	ino_t stderr_ino;  /* may close it and get the number for another file */
+	const char *error; /* the configuration's first mistake, or NULL */
 	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, told with the first port */
 	unsigned warnings;
-	_Atomic unsigned told;		/* topics, by bit; the one part that changes */
+	_Atomic unsigned told; /* topics, by bit; the one part that changes */
 };
 
 /* log_start() - Note what standard error is now */

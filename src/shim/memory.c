@@ -6,8 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PAGE ((uintptr_t)4096)	/* the smallest page there is */
-#define MASK_SIZE 8		/* the kernel's sigset_t */
+#define PAGE ((uintptr_t)4096) /* the smallest page there is */
+#define MASK_SIZE 8            /* the kernel's sigset_t */
 #define STACK_NEAR ((uintptr_t)8192)
 
 /*

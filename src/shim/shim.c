@@ -29,7 +29,8 @@ static void note_mistake(void *context, const char *file, unsigned line, const c
 	if (mistakes->count++)
 		return;
 	if (line)
-		snprintf(mistakes->first, sizeof(mistakes->first), "%s:%u: %s", file, line, problem);
+		snprintf(mistakes->first, sizeof(mistakes->first), "%s:%u: %s", file, line,
+			 problem);
 	else
 		snprintf(mistakes->first, sizeof(mistakes->first), "%s: %s", file, problem);
 }
@@ -40,7 +41,8 @@ static const char *describe_mistakes(const struct mistakes *mistakes, struct are
 	const char *copy;
 
 	if (mistakes->count > 1)
-		snprintf(more, sizeof(more), " (and %u more, see 'portfence run')", mistakes->count - 1);
+		snprintf(more, sizeof(more), " (and %u more, see 'portfence run')",
+			 mistakes->count - 1);
 	snprintf(text, sizeof(text), "%s%s; until it is mended, calls that need a port fail",
 		 mistakes->first, more);
 	copy = arena_copy(arena, text, strlen(text));
@@ -72,13 +74,14 @@ static void find_warnings(struct shim *new, const struct settings *settings, str
 	char text[128];
 
 	if (new->fence.cursor.trouble) {
-		snprintf(text, sizeof(text), "the state file is not used, %s; ports are chosen without it",
+		snprintf(text, sizeof(text),
+			 "the state file is not used, %s; ports are chosen without it",
 			 new->fence.cursor.trouble);
 		note_warning(&warnings, text);
 	}
 	if (settings->log)
-		policy_warnings(&settings->policy, settings->rule, settings_port_start(), note_warning,
-				&warnings);
+		policy_warnings(&settings->policy, settings->rule, settings_port_start(),
+				note_warning, &warnings);
 }
 
 static void fill(struct shim *new, const struct settings *settings, const struct mistakes *mistakes,
@@ -88,11 +91,13 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	new->fence.sys = real_sys();
 	new->fence.kernel = new->kernel;
 	new->log.destination = settings->log;
-	new->log.application = settings->rule ? settings->rule->name : program_invocation_short_name;
+	new->log.application =
+		settings->rule ? settings->rule->name : program_invocation_short_name;
 	log_start(&new->log);
 	if (mistakes->count) {
 		new->log.error = describe_mistakes(mistakes, arena);
-	} else if (cursor_open(settings->state, settings->runtime, settings->rule, &new->fence.cursor)) {
+	} else if (cursor_open(settings->state, settings->runtime, settings->rule,
+			       &new->fence.cursor)) {
 		new->log.error = "no memory for the shared state";
 	} else {
 		new->fence.rule = settings->rule;

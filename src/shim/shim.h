@@ -14,7 +14,7 @@
  * which messages were told.
  */
 struct shim {
-	bool fenced;			/* false: hooks only pass on */
+	bool fenced; /* false: hooks only pass on */
 	struct fence fence;
 	struct engine_kernel kernel[PROTO_COUNT];
 	struct environ_kept kept;

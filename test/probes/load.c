@@ -116,8 +116,8 @@ int main(int argc, char *argv[])
 	threads = atoi(argv[4]);
 	each = atol(argv[2]) / processes / threads;
 	mode = argv[5][0];
-	counts = mmap(NULL, ERRORS * sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		      -1, 0);
+	counts = mmap(NULL, ERRORS * sizeof(*counts), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (counts == MAP_FAILED)
 		die("mmap");
 	for (i = 0; i < processes; i++) {

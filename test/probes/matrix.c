@@ -164,8 +164,14 @@ static void try_send(int flags, const char *suffix)
 {
 	struct iovec data = { .iov_base = (char *)"x", .iov_len = 1 };
 	struct mmsghdr messages[2] = {
-		{ .msg_hdr = { .msg_name = &peer, .msg_namelen = len, .msg_iov = &data, .msg_iovlen = 1 } },
-		{ .msg_hdr = { .msg_name = &peer, .msg_namelen = len, .msg_iov = &data, .msg_iovlen = 1 } },
+		{ .msg_hdr = { .msg_name = &peer,
+			       .msg_namelen = len,
+			       .msg_iov = &data,
+			       .msg_iovlen = 1 } },
+		{ .msg_hdr = { .msg_name = &peer,
+			       .msg_namelen = len,
+			       .msg_iov = &data,
+			       .msg_iovlen = 1 } },
 	};
 	char call[32];
 	int fd = new_socket();
@@ -189,7 +195,8 @@ static void try_send(int flags, const char *suffix)
 	fd = new_socket();
 	if (sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, 4) >= 0 || errno != EINVAL)
 		puts("send to a short address did not fail with EINVAL");
-	report("send-short-then-sendto", fd, sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, len) < 0);
+	report("send-short-then-sendto", fd,
+	       sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, len) < 0);
 }
 
 __attribute__((noreturn)) static void serve(int port)
@@ -199,7 +206,8 @@ __attribute__((noreturn)) static void serve(int port)
 	size_t p;
 
 	for (p = 0; p < sizeof(protos) / sizeof(protos[0]); p++) {
-		struct sockaddr_in6 addr = { .sin6_family = AF_INET6, .sin6_port = htons((in_port_t)port) };
+		struct sockaddr_in6 addr = { .sin6_family = AF_INET6,
+					     .sin6_port = htons((in_port_t)port) };
 		int fd = socket(AF_INET6, protos[p].type, protos[p].protocol);
 
 		/* an MPTCP listener takes TCP, too, so one of the two is enough */
@@ -228,7 +236,8 @@ __attribute__((noreturn)) static void serve(int port)
 			if (!(fds[i].revents & (POLLIN | POLLHUP | POLLERR)))
 				continue;
 			if (i == 0 && count < 512)
-				fds[count++] = (struct pollfd){ .fd = accept(fds[0].fd, NULL, NULL), .events = POLLIN };
+				fds[count++] = (struct pollfd){ .fd = accept(fds[0].fd, NULL, NULL),
+								.events = POLLIN };
 			else if (read(fds[i].fd, buffer, sizeof(buffer)) <= 0 && i >= listeners) {
 				close(fds[i].fd);
 				fds[i--] = fds[--count];
@@ -257,7 +266,8 @@ int main(int argc, char *argv[])
 		peer4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		peer4->sin_port = htons((in_port_t)atoi(argv[3]));
 	} else {
-		inet_pton(AF_INET6, strcmp(family_name, "6") ? "::ffff:127.0.0.1" : "::1", &peer6->sin6_addr);
+		inet_pton(AF_INET6, strcmp(family_name, "6") ? "::ffff:127.0.0.1" : "::1",
+			  &peer6->sin6_addr);
 		peer6->sin6_port = htons((in_port_t)atoi(argv[3]));
 	}
 	try_bind();

@@ -1,0 +1,241 @@
+#!/usr/bin/env bats
+#
+# What a rule says beyond its range: explicit binds, exhaustion, engines, and what happens when the
+# system's own ranges change under a running program.
+
+load lib/helpers
+
+PYTHON=/usr/bin/python3
+
+# rule KEY=VALUE...: writes the configuration of the section [app]
+rule() {
+	printf '[app]\n' >app.ini
+	printf '%s\n' "$@" >>app.ini
+}
+
+# fenced_python CODE: runs it under the rule, with what every test here needs
+fenced_python() {
+	cat >code.py <<-END
+		import errno, os, socket, sys
+		def tcp(*options):
+		    s = socket.socket()
+		    for option in options: s.setsockopt(socket.SOL_SOCKET, option, 1)
+		    return s
+		def udp(): return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		def port(s): return s.getsockname()[1]
+		def error(call, *arguments):
+		    try: call(*arguments)
+		    except OSError as e: return errno.errorcode[e.errno]
+		    return "ok"
+		$1
+	END
+	sed -i 's/^\t*//' code.py
+	run ns "$PORTFENCE" run --config app.ini --app app "${@:2}" -- $PYTHON code.py
+	echo "$output"
+}
+
+@test "bind = allow lets the program bind to any port" {
+	rule 'range = 20000-20009'
+	fenced_python 's = tcp(); print(error(s.bind, ("127.0.0.1", 5555)), port(s))'
+	[ "$output" = "ok 5555" ]
+}
+
+@test "bind = own lets the program bind inside its range only" {
+	rule 'range = 20000-20009' 'udp.range = 21000-21009' 'bind = own'
+	fenced_python 'print(error(tcp().bind, ("127.0.0.1", 5555)), error(tcp().bind, ("127.0.0.1", 20009)),
+		error(tcp().bind, ("127.0.0.1", 20010)), error(udp().bind, ("127.0.0.1", 20009)),
+		error(udp().bind, ("127.0.0.1", 21000)), error(tcp().bind, ("127.0.0.1", 0)))'
+	[ "$output" = "EACCES ok EACCES EACCES ok ok" ]
+}
+
+@test "bind = deny refuses every explicit bind, and no implicit one" {
+	rule 'range = 20000-20009' 'bind = deny'
+	fenced_python 's = tcp(); print(error(tcp().bind, ("127.0.0.1", 20001)), error(udp().bind, ("127.0.0.1", 5)),
+		error(s.bind, ("127.0.0.1", 0)), 20000 <= port(s) <= 20009)'
+	[ "$output" = "EACCES EACCES ok True" ]
+}
+
+@test "bind = deny is not for sockets that are not fenced" {
+	rule 'range = 20000-20009' 'bind = deny'
+	fenced_python 'u = socket.socket(socket.AF_UNIX); print(error(u.bind, "here.sock"))
+		r = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+		print(error(r.bind, ("127.0.0.1", 99)))'
+	[ "$output" = "ok
+ok" ]
+}
+
+# Fills a range of two ports with each kind of call, and compares with the kernel's own answers.
+exhaust='def fill(new, call):
+		    held = []
+		    for i in range(4):
+		        s = new(); held.append(s)
+		        print(call.__name__, error(call, s), port(s) != 0)
+		    return held
+		def bind(s): s.bind(("127.0.0.1", 0))
+		def listen(s): s.listen()
+		def connect(s): s.connect(("127.0.0.1", 7000))
+		def sendto(s): s.sendto(b"x", ("127.0.0.1", 7000))
+		def clear(held): [s.close() for s in held]
+		server = tcp(socket.SO_REUSEADDR); server.bind(("127.0.0.1", 7000)); server.listen()
+		accepted = []
+		clear(fill(tcp, bind)); clear(fill(tcp, listen)); clear(fill(udp, bind)); clear(fill(udp, connect))
+		clear(fill(udp, sendto)); fill(tcp, connect)'
+
+@test "a full range fails each call as the kernel fails it (bind engine)" {
+	rule 'range = 40000-40001' 'engine = bind'
+	fenced_python "$exhaust"
+	local fenced=$output
+	ns sh -c 'echo 40000 40001 >/proc/sys/net/ipv4/ip_local_port_range'
+	run ns $PYTHON code.py
+	# the kernel's connections are in TIME_WAIT on both sides only after this, so both start alike
+	diff <(printf '%s\n' "$fenced") <(printf '%s\n' "$output")
+}
+
+@test "a full range fails each call as the kernel fails it (kernel engine)" {
+	rule 'range = 40000-40001' 'engine = kernel'
+	fenced_python "$exhaust"
+	local fenced=$output
+	ns sh -c 'echo 40000 40001 >/proc/sys/net/ipv4/ip_local_port_range'
+	run ns $PYTHON code.py
+	diff <(printf '%s\n' "$fenced") <(printf '%s\n' "$output")
+}
+
+@test "after a connect that found no port, the socket is as it was and can connect elsewhere" {
+	rule 'range = 20000-20001'
+	fenced_python 'servers = [tcp(socket.SO_REUSEADDR) for i in range(2)]
+		for i, s in enumerate(servers): s.bind(("127.0.0.1", 7000 + i)); s.listen()
+		held = [tcp() for i in range(2)]
+		for s in held: s.connect(("127.0.0.1", 7000))
+		s = tcp()
+		print(error(s.connect, ("127.0.0.1", 7000)), port(s), s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR))
+		print(error(s.connect, ("127.0.0.1", 7001)), 20000 <= port(s) <= 20001)'
+	[ "$output" = "EADDRNOTAVAIL 0 0
+ok True" ]
+}
+
+@test "exhausted = system goes on with the system's range and warns once" {
+	local engine
+	for engine in bind auto; do
+		rule 'range = 40000-40001' 'exhausted = system' "engine = $engine"
+		fenced_python 'held = []
+			server = tcp(socket.SO_REUSEADDR); server.bind(("127.0.0.1", 7000)); server.listen(20)
+			for new, call, argument in ((tcp, "bind", ("127.0.0.1", 0)), (udp, "connect", ("127.0.0.1", 9)),
+			    (tcp, "connect", ("127.0.0.1", 7000))):
+			    count = 0
+			    for i in range(4):
+			        s = new(); held.append(s); getattr(s, call)(argument)
+			        assert port(s); count += 40000 <= port(s) <= 40001
+			    print(call, count)'
+		[ "$status" = 0 ]
+		[ "$(grep -c warning <<<"$output")" = 1 ]
+		grep -q "^bind 2$" <<<"$output"
+	done
+}
+
+@test "a server's SO_REUSEADDR and SO_REUSEPORT stay as it set them, and it shares no port" {
+	rule 'range = 20000-20009'
+	fenced_python 'seen = set(); held = []
+		for i in range(10):
+		    s = tcp(socket.SO_REUSEADDR, socket.SO_REUSEPORT); s.bind(("", 0)); held.append(s)
+		    assert s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 1
+		    assert s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) == 1
+		    s.listen(); seen.add(port(s))
+		print(len(seen), error(tcp(socket.SO_REUSEADDR, socket.SO_REUSEPORT).bind, ("", 0)))
+		again = tcp(socket.SO_REUSEPORT, socket.SO_REUSEADDR); print(error(again.bind, ("", port(held[0]))))'
+	[ "$output" = "10 EADDRINUSE
+ok" ]
+}
+
+@test "ports below 1024 are passed over without the privilege, and EACCES says so when there are no others" {
+	rule 'range = 1022-1025'
+	cat >code.py <<-'END'
+		import socket
+		held = []
+		for i in range(2):
+		    s = socket.socket(); s.bind(("127.0.0.1", 0)); held.append(s)
+		print(sorted(s.getsockname()[1] for s in held))
+	END
+	run ns setpriv --bounding-set=-net_bind_service --inh-caps=-net_bind_service \
+		"$PORTFENCE" run --config app.ini --app app -- $PYTHON code.py
+	echo "$output"
+	grep -q '^\[1024, 1025\]$' <<<"$output"
+	grep -q "warning: the tcp range of 'app' starts at port 1022" <<<"$output"
+	rule 'range = 1022-1023'
+	run ns setpriv --bounding-set=-net_bind_service --inh-caps=-net_bind_service \
+		"$PORTFENCE" run --config app.ini --app app -- $PYTHON code.py
+	grep -q 'PermissionError' <<<"$output"
+}
+
+@test "a range that holds a reserved port is served by the bind engine, reserved ports included" {
+	rule 'range = 40000-40001'
+	ns sh -c 'echo 40000-40001 >/proc/sys/net/ipv4/ip_local_reserved_ports'
+	fenced_python 'server = tcp(socket.SO_REUSEADDR); server.bind(("127.0.0.1", 7000)); server.listen()
+		s = tcp(); s.connect(("127.0.0.1", 7000)); print(40000 <= port(s) <= 40001)' --log stderr
+	grep -q '^True$' <<<"$output"
+	grep -q 'connect tcp4 .* engine=bind' <<<"$output"
+}
+
+@test "engine = kernel outside the ephemeral range is refused before the program starts" {
+	rule 'range = 20000-20009' 'engine = kernel'
+	fenced_python 'print("started")'
+	[ "$status" = 125 ]
+	[ "$output" = "portfence: 'engine = kernel' cannot serve 'app' for tcp: the range is not within the system's ephemeral range 32768-60999; use 'engine = auto'" ]
+}
+
+@test "engine = kernel outside the ephemeral range is closed under a plain preload" {
+	rule 'range = 20000-20009' 'engine = kernel'
+	cat >code.py <<-'END'
+		import socket
+		try: socket.socket().bind(("127.0.0.1", 0))
+		except OSError as e: print(e.errno)
+	END
+	run ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/app.ini" PORTFENCE_APP=app $PYTHON code.py
+	echo "$output"
+	grep -q '^98$' <<<"$output"
+	[ "$(grep -c "'engine = kernel' cannot serve" <<<"$output")" = 1 ]
+}
+
+@test "a program that moves to another network namespace stays in its range there" {
+	# the new namespace's ephemeral range does not hold the fence's, so its kernel would ignore it
+	rule 'range = 40000-40009'
+	fenced_python 'import ctypes, subprocess
+		def once():
+		    server = tcp(socket.SO_REUSEADDR); server.bind(("127.0.0.1", 7000)); server.listen()
+		    s = tcp(); s.connect(("127.0.0.1", 7000)); print(40000 <= port(s) <= 40009)
+		once()
+		assert ctypes.CDLL(None).unshare(0x40000000) == 0
+		subprocess.run("ip link set lo up; echo 50000 50999 >/proc/sys/net/ipv4/ip_local_port_range", shell=True, check=True)
+		once()'
+	[ "$output" = "True
+True" ]
+}
+
+@test "when the system's range is changed under a program, no connection goes on outside, and it says so" {
+	rule 'range = 40000-40009'
+	fenced_python 'server = tcp(socket.SO_REUSEADDR); server.bind(("127.0.0.1", 7000)); server.listen(20)
+		s = tcp(); s.connect(("127.0.0.1", 7000)); print(40000 <= port(s) <= 40009)
+		open("/proc/sys/net/ipv4/ip_local_port_range", "w").write("50000 50999")
+		s = tcp(); print(error(s.connect, ("127.0.0.1", 7000)))
+		for i in range(3):
+		    s = tcp(); s.connect(("127.0.0.1", 7000)); print(40000 <= port(s) <= 40009)'
+	[ "$(grep -v portfence <<<"$output")" = "True
+EADDRNOTAVAIL
+True
+True
+True" ]
+	[ "$(grep -c 'ip_local_port_range was changed' <<<"$output")" = 1 ]
+}
+
+@test "a connected pair on loopback never is a socket with itself" {
+	# nobody listens on the only port of the range: the plain kernel would connect the socket to itself
+	rule 'range = 20000'
+	fenced_python 's = tcp(); print(error(s.connect, ("127.0.0.1", 20000)))'
+	[ "$output" = "EADDRNOTAVAIL" ]
+}
+
+@test "write to an unbound UDP socket is outside the fence, as the manual says, and send is not" {
+	rule 'range = 20000-20009'
+	fenced_python 'u = udp(); print(error(u.send, b"x"), port(u)); u.sendto(b"x", ("127.0.0.1", 9)); print(20000 <= port(u) <= 20009)'
+	[ "$output" = "EDESTADDRREQ 0
+True" ]
+}

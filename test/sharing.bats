@@ -1,0 +1,117 @@
+#!/usr/bin/env bats
+#
+# A range of N ports serves N connections to each destination, not N altogether.
+
+load lib/helpers
+
+PYTHON=/usr/bin/python3
+
+# Opens CONNECTIONS to each of DESTINATIONS servers of its own, from a fenced client, and says what
+# became of them; then one more to each, which cannot be had.
+cat_client() {
+	cat >client.py <<-'END'
+		import errno, resource, socket, sys
+		family, address, destinations, connections = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+		family = socket.AF_INET6 if family == "6" else socket.AF_INET
+		resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+		held, ports = [], set()
+		for i in range(connections):
+		    for d in range(destinations):
+		        s = socket.socket(family); s.connect((address, 7000 + d)); held.append(s)
+		        ports.add(s.getsockname()[1])
+		print("connected", len(held), "ports", len(ports))
+		print("READY", flush=True); sys.stdin.readline()
+		failed = set()
+		for d in range(destinations):
+		    s = socket.socket(family)
+		    try: s.connect((address, 7000 + d))
+		    except OSError as e: failed.add(errno.errorcode[e.errno])
+		    else: failed.add("connected")
+		print("one more:", *failed)
+	END
+	cat >server.py <<-'END'
+		import resource, socket, sys
+		resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+		held = []
+		for d in range(int(sys.argv[1])):
+		    s = socket.socket(socket.AF_INET6); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		    s.bind(("::", 7000 + d)); s.listen(1000); held.append(s)
+		s = socket.socket(); s.bind(("", 6999)); s.listen()
+		sys.stdin.readline()
+	END
+}
+
+# stands FAMILY ADDRESS DESTINATIONS CONNECTIONS RANGE
+stands() {
+	cat_client
+	ns sh -c 'echo 4096 >/proc/sys/net/core/somaxconn' || true
+	mkfifo hold
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background bash -c 'exec "$@" <hold' - $PYTHON server.py "$3"
+	exec 4>hold
+	wait_tcp 6999
+	mkfifo go
+	# shellcheck disable=SC2016
+	ns_background bash -c 'exec "$@" <go >client.out 2>&1' - \
+		"$PORTFENCE" run --range "$5" -- $PYTHON client.py "$1" "$2" "$3" "$4"
+	exec 5>go
+	wait_until grep -qE 'READY|Error' client.out
+	ns ss -Htn state established "( dport >= :7000 and dport < :7100 )" | awk '{ print $3, $4 }' >standing
+	echo >&5
+	exec 5>&-
+	wait "$pid" || true
+	exec 4>&-
+	cat client.out
+	grep -q "^connected $(($3 * $4)) ports $4$" client.out
+	grep -q '^one more: EADDRNOTAVAIL$' client.out
+	# what the kernel says: as many connections, each with a tuple of its own, all from the range
+	[ "$(wc -l <standing)" = $(($3 * $4)) ]
+	[ "$(sort -u standing | wc -l)" = $(($3 * $4)) ]
+	awk '{ sub(/.*:/, "", $1); print $1 }' standing | all_within "${5%-*}" "${5#*-}"
+}
+
+@test "5,000 connections stand at once: 100 ports to each of 50 destinations (IPv4)" {
+	stands 4 127.0.0.1 50 100 20000-20099
+}
+
+@test "1,000 connections stand at once: 100 ports to each of 10 destinations (IPv6)" {
+	stands 6 ::1 10 100 20000-20099
+}
+
+@test "1,000 connections stand at once: 100 ports to each of 10 destinations (IPv6 sockets, IPv4 destination)" {
+	stands 6 ::ffff:127.0.0.1 10 100 20000-20099
+}
+
+@test "a port in TIME_WAIT towards one destination serves another at once" {
+	cat >both.py <<-'END'
+		import socket
+		servers = [socket.create_server(("127.0.0.1", 7000 + d)) for d in range(3)]
+		for server in servers:
+		    s = socket.create_connection(server.getsockname()); a, _ = server.accept()
+		    print(s.getsockname()[1]); s.close(); a.close()
+	END
+	run ns "$PORTFENCE" run --range 20000 -- $PYTHON both.py
+	[ "$output" = "20000
+20000
+20000" ]
+	[ "$(ns ss -Htn state time-wait "sport = :20000" | wc -l)" = 3 ]
+}
+
+@test "a fenced server's listening port is not shared by a client of the same range" {
+	cat >both.py <<-'END'
+		import socket
+		outside = socket.create_server(("127.0.0.1", 7000))
+		server = socket.create_server(("127.0.0.1", 0)); print(server.getsockname()[1] in (20000, 20001))
+		clients = []
+		for i in range(1):
+		    s = socket.create_connection(("127.0.0.1", 7000)); clients.append(s)
+		    print(s.getsockname()[1] != server.getsockname()[1])
+		try: socket.create_connection(("127.0.0.1", 7000)); print("connected")
+		except OSError as e: print(e.errno)
+	END
+	run ns "$PORTFENCE" run --range 20000-20001 -- $PYTHON both.py
+	echo "$output"
+	[ "$output" = "True
+True
+99" ]
+}
