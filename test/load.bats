@@ -58,7 +58,6 @@ compare() {
 	echo "fenced: $fenced"
 	# no kind of error that the plain load did not get
 	[ -z "$(comm -23 <(errors_of "$fenced") <(errors_of "$plain"))" ]
-	plain_connected=$(connected_of "$plain")
 	fenced_connected=$(connected_of "$fenced")
 }
 

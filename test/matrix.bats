@@ -175,7 +175,9 @@ each_family() {
 	run ns "$PORTFENCE" run --config gaps.ini -- "$PROBES/matrix" tcp 4 7777 </dev/null
 	echo "$output"
 	[ "$status" = 0 ]
-	! grep -v '^end$' <<<"$output" | awk '{ print $4 }' | grep -vE '^(2100[0-4]|21010|210(1[2-9]|[2-3].|4[01]))$'
+	run grep -vE '^end$| (2100[0-4]|21010|210(1[2-9]|[2-3].|4[01])) 0$' <<<"$output"
+	echo "$output"
+	[ "$status" = 1 ]
 	run ns "$PORTFENCE" run --config gaps.ini -- "$PROBES/matrix" udp 4 7777 </dev/null
 	grep -v '^end$' <<<"$output" | awk '{ print $4 }' | all_within 20000 20099
 }

@@ -10,6 +10,8 @@
 #   skip_missing COMMAND...   skip (or fail, in CI) where a program is not installed
 #
 # PORTFENCE_NO_SKIP=1 turns skips into failures.
+#
+# shellcheck disable=SC2034 # the tests use them
 
 ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
 BUILD=${BUILD:-$ROOT/build}
@@ -139,7 +141,7 @@ common_setup() {
 	mkdir -p "$PORTFENCE_STATE"
 	chmod 700 "$PORTFENCE_STATE"
 	export XDG_CONFIG_HOME=$BATS_TEST_TMPDIR/config
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 	ns_open
 }
 

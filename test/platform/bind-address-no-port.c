@@ -15,8 +15,7 @@ static void expect_address(int fd, const char *ip)
 	union addr got = name_of(fd), want = addr(ip, 0);
 
 	check(got.in.sin_addr.s_addr == want.in.sin_addr.s_addr,
-	      "expected the address %s to be kept, found %#x", ip,
-	      ntohl(got.in.sin_addr.s_addr));
+	      "expected the address %s to be kept, found %#x", ip, ntohl(got.in.sin_addr.s_addr));
 }
 
 static void no_port(int type, int protocol)

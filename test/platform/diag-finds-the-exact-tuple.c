@@ -41,8 +41,8 @@ static void ask(void *arg)
 	}
 }
 
-static void expect_tuple(const char *what, const char *here, unsigned int sport,
-			 unsigned int dport, int want)
+static void expect_tuple(const char *what, const char *here, unsigned int sport, unsigned int dport,
+			 int want)
 {
 	struct question q = { addr(here, sport), addr(here, dport), want, what };
 
