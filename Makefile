@@ -26,7 +26,7 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -DPORTFENCE_VERSION='"$(VERSION)"' \
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
-CORE := addr arena assign conf cursor diag engine_bind engine_kernel logline order policy preset \
+CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd logline order policy preset \
 	range settings siphash
 SHIM := environ hooks hooks_exec log memory real shim
 CLI := main run target

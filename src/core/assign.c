@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -283,6 +284,19 @@ static bool kernel_would_choose(const struct assign *assign, int family, bool sh
 	}
 }
 
+/*
+ * Is a TCP socket connecting, connected or listening? Then it has its port, and
+ * to try a bind on it would mean to touch the options that others share it by.
+ */
+static bool is_in_use(int fd)
+{
+	uint8_t state =
+		TCP_CLOSE; /* the first member of struct tcp_info; the kernel cuts the rest */
+	socklen_t len = sizeof(state);
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) && state != TCP_CLOSE;
+}
+
 int assign_begin(const struct fence *fence, struct assign *assign)
 {
 	union addr local;
@@ -304,6 +318,8 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 		return ASSIGN_GO_ON;
 	/* without a rule no socket ever got a port unless the program named it */
 	if (!fence->rule && shows_port)
+		return ASSIGN_GO_ON;
+	if (shows_port && is_in_use(assign->fd))
 		return ASSIGN_GO_ON;
 	/* stale, and the address with it */
 	if (shows_port)

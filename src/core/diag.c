@@ -1,9 +1,8 @@
 #include "diag.h"
 
-#include "preset.h"
+#include "fd.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -42,21 +41,8 @@ static uint32_t bound_interface(const struct diag *diag)
 void diag_end(struct diag *diag)
 {
 	if (diag->tcp >= 0)
-		close(diag->tcp);
+		fd_close(diag->tcp);
 	diag->tcp = -1;
-}
-
-/* Return: descriptor above 2, as a program may have closed those and count on getting them back */
-static int open_netlink(int protocol)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-	int low = fd;
-
-	if (fd >= 0 && fd <= STDERR_FILENO) {
-		fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		close(low);
-	}
-	return fd < 0 ? -errno : fd;
 }
 
 /*
@@ -95,7 +81,7 @@ static long read_sysctl(const char *path, long otherwise)
 {
 	char text[32];
 
-	return preset_read_file(path, text, sizeof(text)) > 0 ? strtol(text, NULL, 10) : otherwise;
+	return fd_read_file(path, text, sizeof(text)) > 0 ? strtol(text, NULL, 10) : otherwise;
 }
 
 /*
@@ -161,7 +147,7 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 	long n;
 
 	if (diag->tcp < 0)
-		diag->tcp = open_netlink(NETLINK_SOCK_DIAG);
+		diag->tcp = fd_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
 	if (diag->tcp < 0)
 		return diag->tcp;
 	question.body.sdiag_family = v4 ? AF_INET : AF_INET6;
@@ -219,11 +205,11 @@ int diag_source(const struct diag *diag, const union addr *peer, union addr *ret
 		memcpy(RTA_DATA(attribute), &ifindex, sizeof(ifindex));
 		question.head.nlmsg_len += RTA_SPACE(sizeof(ifindex));
 	}
-	fd = open_netlink(NETLINK_ROUTE);
+	fd = fd_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 	if (fd < 0)
 		return fd;
 	n = ask(fd, &question.head, &answer, sizeof(answer));
-	close(fd);
+	fd_close(fd);
 	if (n < 0)
 		return (int)n;
 	attribute = RTM_RTA((struct rtmsg *)NLMSG_DATA(&answer.head));

@@ -1,5 +1,6 @@
 #include "engine_kernel.h"
 
+#include "fd.h"
 #include "preset.h"
 
 #include <errno.h>
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #ifndef IP_LOCAL_PORT_RANGE
 #define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
@@ -33,27 +33,29 @@
 /* Return: 0, -ERANGE if a reserved port lies in the range, or -errno */
 static int check_reserved(const struct range *range, char *ret_why, size_t size)
 {
-	struct range_set set = { 0 };
 	const struct range *reserved;
 	struct arena arena = { 0 };
+	struct range_set *set;
 	char why[8];
 	uint16_t port;
 	char *text;
 	long n;
 	int rc = -ENOMEM;
 
+	/* we may be in a signal handler, whose stack may be small */
+	set = arena_alloc(&arena, sizeof(*set));
 	text = arena_alloc(&arena, RESERVED_LONGEST);
-	if (!text)
-		return rc;
-	n = preset_read_file("/proc/sys/net/ipv4/ip_local_reserved_ports", text, RESERVED_LONGEST);
+	if (!set || !text)
+		goto out;
+	n = fd_read_file("/proc/sys/net/ipv4/ip_local_reserved_ports", text, RESERVED_LONGEST);
 	rc = n < 0 ? (int)n : 0;
 	if (n > 0 && text[n - 1] == '\n')
 		text[--n] = '\0';
 	if (n <= 0)
 		goto out;
-	rc = range_parse(text, preset_add, &set, why, sizeof(why));
+	rc = range_parse(text, preset_add, set, why, sizeof(why));
 	if (!rc)
-		rc = range_build(&set, &arena, &reserved);
+		rc = range_build(set, &arena, &reserved);
 	if (rc)
 		goto out;
 	port = range_overlap(range, reserved);
@@ -102,13 +104,13 @@ static uint64_t netns_cookie(int fd)
 /* Is a namespace the one whose sysctls we would read? The socket may be from another. */
 static bool is_here(uint64_t cookie)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = fd_socket(AF_INET, SOCK_DGRAM, 0);
 	bool here;
 
 	if (fd < 0)
 		return false;
 	here = netns_cookie(fd) == cookie;
-	close(fd);
+	fd_close(fd);
 	return here;
 }
 

@@ -1,10 +1,10 @@
 #include "preset.h"
 
+#include "fd.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 const struct preset preset_table[] = {
 	{ "iana", 49152, 65535, "IANA's dynamic ports, RFC 6335 section 6" },
@@ -23,40 +23,13 @@ const struct preset preset_table[] = {
 	{ NULL, 0, 0, NULL },
 };
 
-long preset_read_file(const char *path, char *ret_text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	size_t used = 0;
-
-	if (fd < 0)
-		return -errno;
-	while (used < size - 1) {
-		ssize_t n = read(fd, ret_text + used, size - 1 - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			int error = errno;
-
-			close(fd);
-			return -error;
-		}
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
-	close(fd);
-	ret_text[used] = '\0';
-	return (long)used;
-}
-
 int preset_ephemeral(uint16_t *ret_first, uint16_t *ret_last)
 {
 	unsigned long first, last;
 	char text[64], *end;
 	long rc;
 
-	rc = preset_read_file("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text));
+	rc = fd_read_file("/proc/sys/net/ipv4/ip_local_port_range", text, sizeof(text));
 	if (rc < 0)
 		return (int)rc;
 	first = strtoul(text, &end, 10);
@@ -119,7 +92,7 @@ int preset_add_exclusion(const char *name, struct range_set *set)
 	text = arena_alloc(&arena, size);
 	if (!text)
 		return -ENOMEM;
-	rc = preset_read_file("/etc/services", text, size);
+	rc = fd_read_file("/etc/services", text, size);
 	if (rc >= 0)
 		add_services(text, set);
 	arena_free(&arena);

@@ -27,15 +27,6 @@ int preset_add(const char *name, struct range_set *set);
 int preset_add_exclusion(const char *name, struct range_set *set);
 
 /**
- * preset_read_file() - Read a small file whole, without stdio or the heap
- * @path:	file to read
- * @ret_text:	its text, NUL-terminated, cut at @size - 1 bytes
- *
- * Return: number of bytes, or -errno
- */
-long preset_read_file(const char *path, char *ret_text, size_t size);
-
-/**
  * preset_ephemeral() - This network namespace's ephemeral range
  *
  * Return: 0, or -errno. Source: ip-sysctl.rst, ip_local_port_range.

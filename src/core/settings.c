@@ -1,6 +1,6 @@
 #include "settings.h"
 
-#include "preset.h"
+#include "fd.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -40,7 +40,7 @@ static void describe_self(struct self *self, bool with_args)
 	self->process.started_as = (const char *)getauxval(AT_EXECFN);
 	if (!with_args)
 		return;
-	len = preset_read_file("/proc/self/cmdline", self->args, sizeof(self->args));
+	len = fd_read_file("/proc/self/cmdline", self->args, sizeof(self->args));
 	if (len <= 0)
 		return;
 	for (i = 0; i < len - 1; i++)
@@ -234,8 +234,7 @@ unsigned settings_port_start(void)
 
 	if (may_bind_low())
 		return 0;
-	if (preset_read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) <=
-	    0)
+	if (fd_read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) <= 0)
 		return 1024;
 	return (unsigned)strtoul(text, NULL, 10);
 }

@@ -1,5 +1,6 @@
 #include "log.h"
 
+#include "../core/fd.h"
 #include "../core/logline.h"
 
 #include <fcntl.h>
@@ -17,8 +18,6 @@
  *
  * No descriptor is kept, as programs close what they do not know; so a file is
  * opened for each line, and standard error is checked to be still what it was.
- * System calls rather than libc's functions where those are cancellation
- * points: a thread cancelled here would leak the descriptor.
  */
 
 /* Facility daemon; severities of syslog(3) */
@@ -37,18 +36,6 @@ static const char *where(const struct log *log)
 	return is_json(log) ? log->destination + 5 : log->destination;
 }
 
-/* Return: descriptor above 2, closed on exec */
-static int keep_high(int fd)
-{
-	int low = fd;
-
-	if (fd >= 0 && fd <= STDERR_FILENO) {
-		fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-		close(low);
-	}
-	return fd;
-}
-
 static void write_stderr(const struct log *log, const char *text, size_t len)
 {
 	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
@@ -58,22 +45,22 @@ static void write_stderr(const struct log *log, const char *text, size_t len)
 	if (fstat(STDERR_FILENO, &st) || st.st_dev != log->stderr_dev ||
 	    st.st_ino != log->stderr_ino)
 		return;
-	/* a pipe that is ready takes PIPE_BUF bytes without waiting */
-	if (syscall(SYS_ppoll, &ready, 1, &now, NULL, 8) == 1 && ready.revents & POLLOUT)
-		syscall(SYS_write, STDERR_FILENO, text, len);
+	/*
+	 * A pipe that is ready takes PIPE_BUF bytes without waiting; one whose reader
+	 * has gone is ready, too, and in error: it would send the program a SIGPIPE.
+	 */
+	if (syscall(SYS_ppoll, &ready, 1, &now, NULL, 8) == 1 && ready.revents == POLLOUT)
+		fd_write(STDERR_FILENO, text, len);
 }
 
 static void write_file(const char *path, const char *text, size_t len)
 {
-	int fd = (int)syscall(SYS_openat, AT_FDCWD, path,
-			      O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-			      0644);
+	int fd = fd_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0644);
 
-	fd = keep_high(fd);
 	if (fd < 0)
 		return;
-	syscall(SYS_write, fd, text, len);
-	close(fd);
+	fd_write(fd, text, len);
+	fd_close(fd);
 }
 
 static void write_syslog(const char *severity, const char *text, size_t len)
@@ -81,7 +68,7 @@ static void write_syslog(const char *severity, const char *text, size_t len)
 	static const struct sockaddr_un device = { AF_UNIX, "/dev/log" };
 	char datagram[LOGLINE_MAX + 8];
 	size_t prefix = strlen(severity);
-	int fd = keep_high(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	int fd = fd_socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	if (fd < 0)
 		return;
@@ -89,7 +76,7 @@ static void write_syslog(const char *severity, const char *text, size_t len)
 	memcpy(datagram + prefix, text, len - 1); /* syslog wants no newline */
 	syscall(SYS_sendto, fd, datagram, prefix + len - 1, MSG_DONTWAIT | MSG_NOSIGNAL, &device,
 		sizeof(device));
-	close(fd);
+	fd_close(fd);
 }
 
 static void write_line(const struct log *log, const char *severity, const char *text, size_t len)

@@ -1,0 +1,35 @@
+/* fd: descriptors that live no longer than one hook; it knows nothing of what they are for. */
+#ifndef PORTFENCE_CORE_FD_H
+#define PORTFENCE_CORE_FD_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * Each of these makes the bare system call: libc's open(), write() and close()
+ * are cancellation points, and a thread cancelled in one of them would leak
+ * the descriptor into the program. What is made is closed on exec, and is
+ * above 2, as a program may have closed those and count on getting them back.
+ */
+
+/* fd_open() - Open a file; @flags without O_CLOEXEC. Return: descriptor or -errno */
+int fd_open(const char *path, int flags, mode_t mode);
+
+/* fd_socket() - Make a socket; @type without SOCK_CLOEXEC. Return: descriptor or -errno */
+int fd_socket(int family, int type, int protocol);
+
+/* fd_write() - One write. Return: bytes written or -errno */
+long fd_write(int fd, const void *data, size_t size);
+
+/* fd_close() - Close, without a word about errors */
+void fd_close(int fd);
+
+/**
+ * fd_read_file() - Read a small file whole
+ * @ret_text:	its text, NUL-terminated, cut at @size - 1 bytes
+ *
+ * Return: number of bytes, or -errno
+ */
+long fd_read_file(const char *path, char *ret_text, size_t size);
+
+#endif
