@@ -31,7 +31,7 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd logline 
 SHIM := environ hooks hooks_exec log memory real shim
 CLI := main run target
 UNIT := conf logline order policy range siphash
-PROBES := load matrix
+PROBES := load matrix spawn
 
 CORE_OBJECTS := $(CORE:%=$(BUILD)/core/%.o)
 SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)
@@ -72,7 +72,7 @@ $(BUILD)/%.o: src/%.c Makefile
 # ---- tests ----
 
 PACKAGES_BUILD := gcc libc6-dev libinih-dev
-PACKAGES_DEMO := curl iproute2 procps python3-minimal
+PACKAGES_DEMO := curl iproute2 python3
 PACKAGES_TEST := bats binutils busybox-static curl git inetutils-ftp iperf3 iproute2 libcap2-bin \
 	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib rpcbind socat strace tcpdump \
 	tftp-hpa tftpd-hpa util-linux wget
@@ -122,7 +122,7 @@ asan:
 # ---- source ----
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
-SCRIPTS := .ci/run test/demo/demo test/lib/need
+SCRIPTS := .ci/run test/demo/demo test/lib/need test/programs/fences.bash
 PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck
 
 lint:

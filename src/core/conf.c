@@ -77,7 +77,7 @@ struct conf {
 	bool pending; /* the line went to inih, the handler was not called yet */
 
 	enum where where;
-	bool settings_seen;
+	unsigned settings_line; /* of [portfence], 0 before it */
 	struct rule *rule;
 	unsigned seen;                         /* keys of the section so far, by bit */
 	struct range_set set[PROTO_COUNT + 1]; /* [PROTO_COUNT]: `range` itself */
@@ -113,8 +113,9 @@ static int parse_choice(const char *const *names, const char *key, const char *t
 	int choice = find_name(names, text, 3);
 
 	if (choice < 0)
-		snprintf(ret_why, size, "'%s' is no value of '%s', use %s, %s%s%s", text, key,
-			 names[0], names[1], names[2] ? " or " : "", names[2] ? names[2] : "");
+		snprintf(ret_why, size, "'%s' is no value of '%s', use %s%s%s or %s", text, key,
+			 names[0], names[2] ? ", " : "", names[2] ? names[1] : "",
+			 names[2] ? names[2] : names[1]);
 	return choice;
 }
 
@@ -292,6 +293,12 @@ static void end_section(struct conf *conf)
 	if (conf->where != IN_RULE)
 		return;
 	conf->line = rule->line;
+	if (!(conf->seen & (1U << CONF_MATCH | 1U << CONF_ARGS)) && strpbrk(rule->name, "/*?[") &&
+	    strcmp(rule->name, "*"))
+		fail(conf,
+		     "[%s] would have to be a program's name, which it can not be; write another name "
+		     "and 'match = %s'",
+		     rule->name, rule->name);
 	if (!(conf->seen & 1U << CONF_RANGE)) {
 		fail(conf, "[%s] has no 'range', give it one%s", rule->name,
 		     conf->seen & ranges
@@ -369,8 +376,10 @@ static void begin_section(struct conf *conf, const char *name, size_t len)
 	conf->seen = 0;
 	conf->where = IN_REFUSED;
 	if (len > NAME_LONGEST) {
-		fail(conf, "the section's name has %zu characters, the longest allowed is %d", len,
-		     NAME_LONGEST);
+		fail(conf,
+		     "the section's name has %zu characters, the longest allowed is %d; shorten it and "
+		     "name the program with 'match'",
+		     len, NAME_LONGEST);
 		return;
 	}
 	if (len == 0) {
@@ -389,10 +398,13 @@ static void begin_section(struct conf *conf, const char *name, size_t len)
 		}
 	}
 	if (!strcmp(copy, "portfence")) {
-		if (conf->settings_seen)
-			fail(conf, "section [portfence] is given twice, join the two");
+		if (conf->settings_line)
+			fail(conf,
+			     "section [portfence] is given twice, first in line %u; join the two",
+			     conf->settings_line);
+		else
+			conf->settings_line = conf->line;
 		conf->where = IN_SETTINGS;
-		conf->settings_seen = true;
 		return;
 	}
 	slot = name_slot(conf, copy);
@@ -422,6 +434,23 @@ static bool seen_before(struct conf *conf, int key, const char *name)
 	return false;
 }
 
+static void no_value(struct conf *conf, const char *name)
+{
+	fail(conf, "'%s' has no value, write one after '=' or take the line out", name);
+}
+
+/* inih takes '#' for a comment in front of a line only: behind a value it would be part of it. */
+static bool has_hash(struct conf *conf, const char *value)
+{
+	const char *hash = strchr(value, '#');
+
+	while (hash && hash != value && hash[-1] != ' ' && hash[-1] != '\t')
+		hash = strchr(hash + 1, '#');
+	if (hash)
+		fail(conf, "'#' begins no comment behind a value, write ';' instead");
+	return hash;
+}
+
 static void settings_key(struct conf *conf, const char *name, const char *value)
 {
 	int key = find_name(settings_names, name, SETTINGS_KEYS);
@@ -433,6 +462,12 @@ static void settings_key(struct conf *conf, const char *name, const char *value)
 		return;
 	}
 	if (seen_before(conf, key, name))
+		return;
+	if (!*value) {
+		no_value(conf, name);
+		return;
+	}
+	if (has_hash(conf, value))
 		return;
 	if (key == SETTINGS_LOG && conf_log_valid(value, why, sizeof(why))) {
 		fail(conf, "%s", why);
@@ -472,11 +507,15 @@ static void rule_key(struct conf *conf, const char *name, const char *value)
 	if (seen_before(conf, key, name))
 		return;
 	if (!*value) {
-		fail(conf, "'%s' has no value", name);
+		no_value(conf, name);
 		return;
 	}
+	if (has_hash(conf, value))
+		return;
 	if (key == CONF_EXCLUDE) {
 		rc = range_parse(value, preset_add_exclusion, &conf->exclude, why, sizeof(why));
+		if (rc)
+			range_set_clear(&conf->exclude);
 	} else if (key >= CONF_RANGE && key <= CONF_SCTP_RANGE) {
 		struct range_set *set =
 			&conf->set[key == CONF_RANGE ? PROTO_COUNT : key - CONF_TCP_RANGE];
@@ -520,8 +559,7 @@ static bool is_text(const char *line, size_t len)
 	size_t i;
 
 	for (i = 0; i < len; i++)
-		if ((unsigned char)line[i] < ' ' ? line[i] != '\t' && line[i] != '\r'
-						 : line[i] == 0x7f)
+		if ((unsigned char)line[i] < ' ' ? line[i] != '\t' : line[i] == 0x7f)
 			return false;
 	return true;
 }
@@ -546,8 +584,8 @@ static bool admit(struct conf *conf, const char *line, size_t len)
 		return false;
 	/* the newline that inih wants to see has its place, too */
 	if (len > LINE_LONGEST - 1) {
-		fail(conf, "the line has %zu characters, the longest allowed is %d", len,
-		     LINE_LONGEST - 1);
+		fail(conf, "the line has %zu characters, the longest allowed is %d; shorten it",
+		     len, LINE_LONGEST - 1);
 		if (*line == '[') {
 			end_section(conf);
 			conf->where = IN_REFUSED;
@@ -568,8 +606,10 @@ static bool admit(struct conf *conf, const char *line, size_t len)
 	begin_section(conf, line + 1, (size_t)(close - line - 1));
 	for (close++; close < line + len && (*close == ' ' || *close == '\t'); close++)
 		;
-	if (close < line + len && *close != ';' && *close != '#')
+	if (close < line + len && *close != ';' && *close != '#') {
 		fail(conf, "there is text after ']', begin a new line");
+		conf->where = IN_REFUSED;
+	}
 	return conf->where != IN_REFUSED;
 }
 
@@ -586,6 +626,13 @@ static char *read_line(char *buffer, int size, void *stream)
 	next = memchr(line, '\n', (size_t)(conf->end - line));
 	len = (size_t)((next ? next : conf->end) - line);
 	conf->text = next ? next + 1 : conf->end;
+	if (memchr(line, '\0', len)) {
+		/* once: each line of a program or of UTF-16 would say the same */
+		conf->line++;
+		fail(conf, "this is no text file, as it holds a NUL byte; save it as UTF-8");
+		conf->text = conf->end;
+		return NULL;
+	}
 	if (conf->line++ == 0 && len >= 3 && !memcmp(line, "\xEF\xBB\xBF", 3)) {
 		line += 3;
 		len -= 3;
@@ -668,7 +715,9 @@ int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void 
 		char problem[256];
 
 		snprintf(problem, sizeof(problem), "cannot be read: %s",
-			 rc == -EINVAL ? "not a regular file" : strerror(-rc));
+			 rc == -EINVAL  ? "not a regular file"
+			 : rc == -EFBIG ? "larger than 16 MiB, is it a configuration?"
+					: strerror(-rc));
 		error(context, file, 0, problem);
 		return rc == -EINVAL ? -ENODEV : rc;
 	}

@@ -25,7 +25,7 @@ enum conf_key {
 };
 
 /**
- * conf_error_fn - Told of each error, in the order of the lines
+ * conf_error_fn - Told of each error as it is found: of a section as a whole, after its lines
  * @line:	line number, 0 where the error is the whole file's
  * @problem:	what is wrong and what is allowed, without a full stop
  */

@@ -83,10 +83,13 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
 	if (rc)
 		return rc;
 	if (range_first(range) < first || range_last(range) > last) {
+		char text[64];
+
+		range_format(range, text, sizeof(text));
 		if (ret_why)
 			snprintf(ret_why, size,
-				 "the range is not within the system's ephemeral range %d-%d",
-				 first, last);
+				 "%s is not within the system's ephemeral range %d-%d", text, first,
+				 last);
 		return -ERANGE;
 	}
 	return check_reserved(range, ret_why, size);
@@ -101,17 +104,23 @@ static uint64_t netns_cookie(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
 }
 
-/* Is a namespace the one whose sysctls we would read? The socket may be from another. */
-static bool is_here(uint64_t cookie)
+/* Return: the cookie of the namespace whose sysctls we would read, or 0 */
+static uint64_t own_cookie(void)
 {
 	int fd = fd_socket(AF_INET, SOCK_DGRAM, 0);
-	bool here;
+	uint64_t cookie;
 
 	if (fd < 0)
-		return false;
-	here = netns_cookie(fd) == cookie;
+		return 0;
+	cookie = netns_cookie(fd);
 	fd_close(fd);
-	return here;
+	return cookie;
+}
+
+void engine_kernel_prepare(struct engine_kernel *known, const struct range *range)
+{
+	if (!engine_kernel_judge(range, NULL, 0))
+		atomic_store_explicit(&known->serves, own_cookie(), memory_order_relaxed);
 }
 
 int engine_kernel_set(struct engine_kernel *known, const struct range *range, int fd)
@@ -122,8 +131,8 @@ int engine_kernel_set(struct engine_kernel *known, const struct range *range, in
 	if (!cookie || cookie == atomic_load_explicit(&known->serves_not, memory_order_relaxed))
 		return -EOPNOTSUPP;
 	if (cookie != atomic_load_explicit(&known->serves, memory_order_relaxed)) {
-		/* the judge opens files and a socket: once for each namespace */
-		if (!is_here(cookie))
+		/* the socket may be from another; and this opens files, so once for each */
+		if (own_cookie() != cookie)
 			return -EOPNOTSUPP;
 		if (engine_kernel_judge(range, NULL, 0)) {
 			atomic_store_explicit(&known->serves_not, cookie, memory_order_relaxed);

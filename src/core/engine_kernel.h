@@ -30,6 +30,14 @@ struct engine_kernel {
 int engine_kernel_judge(const struct range *range, char *ret_why, size_t size);
 
 /**
+ * engine_kernel_prepare() - Judge now, for the network namespace that this process is in
+ *
+ * For a rule that has no other engine: the process may chroot, and see no /proc
+ * later. Without a verdict the question is asked with the first socket.
+ */
+void engine_kernel_prepare(struct engine_kernel *known, const struct range *range);
+
+/**
  * engine_kernel_set() - Make the kernel choose this socket's port from a range
  *
  * Return: 0; -errno if the engine cannot serve this socket.

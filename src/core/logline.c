@@ -7,7 +7,11 @@ struct out {
 	char *text;
 	size_t used;
 	size_t size;
+	bool json;
 };
+
+/* More than what follows an application's name takes in any line without a message. */
+#define REST 400
 
 static void put_char(struct out *out, char c)
 {
@@ -44,20 +48,58 @@ static void put_hex(struct out *out, unsigned value, int width)
 		put_char(out, "0123456789abcdef"[value >> shift & 15]);
 }
 
-/* A name or a message: no byte of it can end the line or a JSON string. */
-static void put_escaped(struct out *out, const char *text)
+/* Return: length of the character that @text begins with, 0 if it is not UTF-8 (RFC 3629, section 4) */
+static int utf8_length(const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
+	const unsigned char *c = (const unsigned char *)text;
+	int length = c[0] < 0x80   ? 1
+		     : c[0] < 0xc2 ? 0
+		     : c[0] < 0xe0 ? 2
+		     : c[0] < 0xf0 ? 3
+		     : c[0] < 0xf5 ? 4
+				   : 0;
+	int i;
 
+	for (i = 1; i < length; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	/* the long way round, surrogates, beyond U+10FFFF */
+	if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
+	    (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f))
+		return 0;
+	return length;
+}
+
+/*
+ * A name or a message: no byte of it can end the line or a JSON string. It is
+ * cut between two characters where it would leave less than @keep bytes for
+ * what follows, so that a JSON line stays one.
+ */
+static void put_escaped(struct out *out, const char *text, size_t keep)
+{
+	int length;
+
+	for (; *text; text += length) {
+		unsigned char c = (unsigned char)*text;
+		int i;
+
+		/* the longest form is an escape of 6 bytes */
+		if (out->used + 6 + keep + 1 > out->size)
+			return;
+		length = utf8_length(text);
 		if (c < ' ' || c == 0x7f) {
 			put(out, "\\u");
 			put_hex(out, c, 4);
+		} else if (out->json && !length) {
+			put(out, "\\ufffd");
+		} else if (c == '"' || c == '\\') {
+			put_char(out, '\\');
+			put_char(out, *text);
 		} else {
-			if (c == '"' || c == '\\')
-				put_char(out, '\\');
-			put_char(out, (char)c);
+			for (i = 0; i < length || i < 1; i++)
+				put_char(out, text[i]);
 		}
+		length = length ? length : 1;
 	}
 }
 
@@ -168,7 +210,7 @@ static void begin(struct out *out, const struct logline *line)
 		put(out, "\",\"pid\":");
 		put_number(out, (unsigned long)line->pid, 1);
 		put(out, ",\"application\":\"");
-		put_escaped(out, line->application);
+		put_escaped(out, line->application, REST);
 		put_char(out, '"');
 		return;
 	}
@@ -176,7 +218,7 @@ static void begin(struct out *out, const struct logline *line)
 	put(out, " portfence[");
 	put_number(out, (unsigned long)line->pid, 1);
 	put(out, "] ");
-	put_escaped(out, line->application);
+	put_escaped(out, line->application, REST);
 	put(out, ": ");
 }
 
@@ -266,7 +308,7 @@ static void put_assign_text(struct out *out, const char *call, const struct assi
 size_t logline_assign(const struct logline *line, const char *call, const struct assign *assign,
 		      const union addr *local, char *ret_text, size_t size)
 {
-	struct out out = { .text = ret_text, .size = size };
+	struct out out = { .text = ret_text, .size = size, .json = line->json };
 	const union addr *known = local                           ? local
 				  : assign->call == ASSIGN_LISTEN ? NULL
 								  : &assign->addr;
@@ -284,19 +326,19 @@ size_t logline_assign(const struct logline *line, const char *call, const struct
 size_t logline_message(const struct logline *line, const char *level, const char *message,
 		       char *ret_text, size_t size)
 {
-	struct out out = { .text = ret_text, .size = size };
+	struct out out = { .text = ret_text, .size = size, .json = line->json };
 
 	begin(&out, line);
 	if (line->json) {
 		put(&out, ",\"level\":\"");
 		put(&out, level);
 		put(&out, "\",\"message\":\"");
-		put_escaped(&out, message);
+		put_escaped(&out, message, 2);
 		put(&out, "\"}");
 	} else {
 		put(&out, level);
 		put(&out, ": ");
-		put_escaped(&out, message);
+		put_escaped(&out, message, 2);
 	}
 	return finish(&out);
 }

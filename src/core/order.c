@@ -1,5 +1,6 @@
 #include "order.h"
 
+#include <endian.h>
 #include <string.h>
 
 /*
@@ -57,7 +58,7 @@ bool order_has_cursor(enum order order)
 
 static uint64_t hash_numbers(const struct siphash_key *key, enum use use, uint64_t a, uint64_t b)
 {
-	const uint64_t message[] = { use, a, b };
+	const uint64_t message[] = { htole64(use), htole64(a), htole64(b) };
 
 	return siphash(key, message, sizeof(message));
 }

@@ -136,7 +136,7 @@ static void warn_overlap(const struct policy *policy, const struct rule *rule,
 			continue;
 		snprintf(
 			line, sizeof(line),
-			"%s:%u: the %s range of '%s' overlaps that of '%s' (line %u) from port %d on",
+			"%s:%u: the %s range of '%s' overlaps that of '%s' (line %u), both hold port %d",
 			policy->file, rule->line, policy_proto_name(proto), rule->name, other->name,
 			other->line, port);
 		tell(context, line);

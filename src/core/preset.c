@@ -66,8 +66,9 @@ static void add_services(const char *text, struct range_set *set)
 {
 	while (*text) {
 		size_t line = strcspn(text, "\n");
-		size_t field = strcspn(text, " \t#\n");
+		size_t field = strspn(text, " \t");
 
+		field += strcspn(text + field, " \t#\n");
 		field += strspn(text + field, " \t");
 		if (field < line && text[field] >= '0' && text[field] <= '9') {
 			unsigned long port = strtoul(text + field, NULL, 10);

@@ -133,8 +133,10 @@ static int parse_ports(const char *item, struct range_set *set, char *ret_why, s
 	return 0;
 
 malformed:
-	snprintf(ret_why, size, "'%s' is not a range, write first-last, first+count or one port",
-		 item);
+	snprintf(
+		ret_why, size,
+		"'%s' is not a range, write first-last, first+count or one port, such as 20000-20999",
+		item);
 	return -EINVAL;
 }
 

@@ -93,7 +93,7 @@ uint16_t range_last(const struct range *range);
 
 /**
  * range_format() - Write a range as text that range_parse() reads back
- * @size:	size of @ret_text; a longer list is cut after a whole item and ends in ", ..."
+ * @size:	size of @ret_text; a list that leaves no room for it is cut to end in ", ..."
  */
 void range_format(const struct range *range, char *ret_text, size_t size);
 

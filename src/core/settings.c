@@ -69,6 +69,22 @@ static int try_file(const char *folder, const char *rest, struct arena *arena, c
 	return rc;
 }
 
+/*
+ * The home folder may be one that this process cannot enter: a daemon that gave
+ * up root's rights often keeps root's HOME. Then there is no file for it there.
+ */
+static int try_home(struct arena *arena, conf_error_fn *error, void *context,
+		    struct policy *ret_policy)
+{
+	const char *home = variable("HOME");
+	char folder[PATH_MAX];
+
+	if (!home || snprintf(folder, sizeof(folder), "%s/.config", home) >= (int)sizeof(folder) ||
+	    access(folder, X_OK))
+		return -ENOENT;
+	return try_file(folder, "/portfence.ini", arena, error, context, ret_policy);
+}
+
 static int load_policy(struct arena *arena, conf_error_fn *error, void *context,
 		       struct policy *ret_policy)
 {
@@ -84,8 +100,7 @@ static int load_policy(struct arena *arena, conf_error_fn *error, void *context,
 	if (xdg)
 		rc = try_file(xdg, "/portfence.ini", arena, error, context, ret_policy);
 	else
-		rc = try_file(variable("HOME"), "/.config/portfence.ini", arena, error, context,
-			      ret_policy);
+		rc = try_home(arena, error, context, ret_policy);
 	if (rc == -ENOENT)
 		rc = try_file(SETTINGS_SYSTEM_FILE, "", arena, error, context, ret_policy);
 	return rc == -ENOENT ? 0 : rc;
@@ -134,6 +149,7 @@ static int override_rule(const struct policy_process *process, struct arena *are
 		{ "PORTFENCE_SEED", CONF_SEED },
 	};
 	const char *name = variable("PORTFENCE_APP");
+	const char *last = "PORTFENCE_RANGE";
 	struct rule *copy;
 	char why[384];
 	int rc = 0;
@@ -158,13 +174,15 @@ static int override_rule(const struct policy_process *process, struct arena *are
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		const char *text = variable(table[i].variable);
 
+		if (text)
+			last = table[i].variable;
 		if (!text || !conf_override(copy, table[i].key, text, arena, why, sizeof(why)))
 			continue;
 		error(context, table[i].variable, 0, why);
 		rc = -EINVAL;
 	}
 	if (!rc && conf_check(copy, why, sizeof(why))) {
-		error(context, "PORTFENCE_ORDER", 0, why);
+		error(context, last, 0, why);
 		rc = -EINVAL;
 	}
 	*rule = copy;

@@ -198,9 +198,23 @@ static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int f
 	return AROUND(int, now, &assign, "sendmmsg", real()->sendmmsg(fd, messages, count, flags));
 }
 
+/* Keeps errno. */
+static bool is_inet(int fd)
+{
+	union addr local = { .sa.sa_family = AF_UNSPEC };
+	socklen_t len = sizeof(local);
+	int saved = errno;
+	bool inet = !getsockname(fd, &local.sa, &len) && local.sa.sa_family == AF_INET;
+
+	errno = saved;
+	return inet;
+}
+
 /*
  * libc's own takes a port below 1024 by calling its internal bind. Here it is
- * a bind to port 0, and the port is reported as bindresvport(3) has it.
+ * a bind to port 0, and the port is reported as bindresvport(3) has it. For
+ * other families than libc's, a library such as libtirpc may have a version of
+ * its own, which binds by bind(), our hook.
  */
 static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 {
@@ -208,7 +222,7 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	struct shim *now = shim();
 	int rc;
 
-	if (!now->fenced || (addr && addr->sin_family != AF_INET))
+	if (!now->fenced || !is_inet(fd) || (addr && addr->sin_family != AF_INET))
 		return real()->bindresvport(fd, addr);
 	assign.len = addr_wildcard(&assign.addr, AF_INET);
 	if (addr)

@@ -87,6 +87,8 @@ static void find_warnings(struct shim *new, const struct settings *settings, str
 static void fill(struct shim *new, const struct settings *settings, const struct mistakes *mistakes,
 		 struct arena *arena)
 {
+	int proto;
+
 	new->fenced = true;
 	new->fence.sys = real_sys();
 	new->fence.kernel = new->kernel;
@@ -101,6 +103,9 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 		new->log.error = "no memory for the shared state";
 	} else {
 		new->fence.rule = settings->rule;
+		for (proto = 0; settings->rule->engine == ENGINE_KERNEL && proto < PROTO_COUNT;
+		     proto++)
+			engine_kernel_prepare(&new->kernel[proto], settings->rule->range[proto]);
 		find_warnings(new, settings, arena);
 	}
 }

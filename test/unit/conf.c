@@ -1,0 +1,636 @@
+/*
+ * conf: what a good file comes to, and what each bad one is told. The words of
+ * each message, as an administrator sees them, are asserted in test/conf.bats.
+ */
+#include "../../src/core/conf.h"
+#include "../../src/core/preset.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct arena arena;
+static struct policy policy;
+static char file_name[64];
+static char told[1 << 16];
+
+static void note(void *context, const char *file, unsigned line, const char *problem)
+{
+	size_t used = strlen(told);
+
+	CHECK(context == &policy, "the context is passed on");
+	CHECK_TEXT(file, file_name, "the file is named");
+	CHECK(!strchr(problem, '\n') && *problem, "one line: '%s'", problem);
+	CHECK(problem[strlen(problem) - 1] != '.', "a full stop: '%s'", problem);
+	snprintf(told + used, sizeof(told) - used, "%u: %s\n", line, problem);
+}
+
+/* Reads @len bytes as a file. Return: conf_load()'s answer; its errors are in told */
+static int load_bytes(const char *bytes, size_t len)
+{
+	int fd = memfd_create("conf", MFD_CLOEXEC), rc;
+
+	if (fd < 0 || write(fd, bytes, len) != (ssize_t)len)
+		abort();
+	snprintf(file_name, sizeof(file_name), "/proc/self/fd/%d", fd);
+	arena_free(&arena);
+	memset(&policy, 0x5a, sizeof(policy));
+	told[0] = '\0';
+	rc = conf_load(file_name, &arena, note, &policy, &policy);
+	close(fd);
+	return rc;
+}
+
+static int load(const char *text)
+{
+	return load_bytes(text, strlen(text));
+}
+
+static bool good(const char *text)
+{
+	int rc = load(text);
+
+	return CHECK(rc == 0 && !*told, "%d: %s of\n%s", rc, told, text);
+}
+
+/* @want: "line: problem\n" for each error, in order */
+static void bad(const char *text, const char *want)
+{
+	struct policy untouched;
+	int rc = load(text);
+
+	memset(&untouched, 0x5a, sizeof(untouched));
+	CHECK(rc == -EINVAL, "%d of\n%s", rc, text);
+	CHECK_TEXT(told, want, "errors of\n%s", text);
+	CHECK(!memcmp(&policy, &untouched, sizeof(policy)), "the policy was touched by\n%s", text);
+}
+
+static const struct rule *rule(const char *name)
+{
+	const struct rule *found = policy_find(&policy, name);
+	static const struct rule none;
+
+	CHECK(found, "there is no [%s]", name);
+	return found ? found : &none;
+}
+
+static const char *range_text(const struct rule *of, enum proto proto)
+{
+	static char text[4096];
+
+	text[0] = '\0';
+	if (of->range[proto])
+		range_format(of->range[proto], text, sizeof(text));
+	return text;
+}
+
+static void check_ranges(const char *name, const char *tcp, const char *udp, const char *sctp)
+{
+	const struct rule *of = rule(name);
+
+	CHECK_TEXT(range_text(of, PROTO_TCP), tcp, "tcp of [%s]", name);
+	CHECK_TEXT(range_text(of, PROTO_UDP), udp, "udp of [%s]", name);
+	CHECK_TEXT(range_text(of, PROTO_SCTP), sctp, "sctp of [%s]", name);
+}
+
+/* ---- good files ---- */
+
+static void every_key(void)
+{
+	const struct rule *erp, *curl;
+
+	if (!good("[portfence]\n"
+		  "log = /var/log/portfence.log\n"
+		  "state = /run/portfence\n"
+		  "\n"
+		  "[curl]\n"
+		  "range = 20000-20999\n"
+		  "[erp]\n"
+		  "match = /opt/erp/bin/*, erpd\n"
+		  "args = *erp.jar*\n"
+		  "range = 21000-21499\n"
+		  "tcp.range = 21000-21099\n"
+		  "udp.range = 21500-21999, 22500\n"
+		  "sctp.range = 23000+10\n"
+		  "exclude = 21080, 21500\n"
+		  "order = sequential\n"
+		  "seed = 42\n"
+		  "bind = own\n"
+		  "exhausted = system\n"
+		  "engine = bind\n"
+		  "[*]\n"
+		  "range = linux\n"))
+		return;
+	CHECK_TEXT(policy.file, file_name, "file");
+	CHECK_TEXT(policy.log, "/var/log/portfence.log", "log");
+	CHECK_TEXT(policy.state, "/run/portfence", "state");
+	CHECK(policy.count == 3 && !strcmp(policy.rules[0]->name, "curl") &&
+		      !strcmp(policy.rules[1]->name, "erp") && !strcmp(policy.rules[2]->name, "*"),
+	      "the rules are in the file's order");
+	erp = rule("erp");
+	CHECK_TEXT(erp->match, "/opt/erp/bin/*, erpd", "match");
+	CHECK_TEXT(erp->args, "*erp.jar*", "args");
+	check_ranges("erp", "21000-21079, 21081-21099", "21501-21999, 22500", "23000-23009");
+	CHECK(erp->order == ORDER_SEQUENTIAL, "order %d", erp->order);
+	CHECK(erp->seeded && erp->seed == 42, "seed %d %llu", erp->seeded,
+	      (unsigned long long)erp->seed);
+	CHECK(erp->bind == BIND_OWN, "bind %d", erp->bind);
+	CHECK(erp->exhausted == EXHAUSTED_SYSTEM, "exhausted %d", erp->exhausted);
+	CHECK(erp->engine == ENGINE_BIND, "engine %d", erp->engine);
+	CHECK(erp->line == 7, "line %u", erp->line);
+	curl = rule("curl");
+	CHECK(!curl->match && !curl->args && curl->order == ORDER_AUTO && !curl->seeded &&
+		      curl->bind == BIND_ALLOW && curl->exhausted == EXHAUSTED_FAIL &&
+		      curl->engine == ENGINE_AUTO && curl->line == 5,
+	      "defaults");
+	check_ranges("curl", "20000-20999", "20000-20999", "20000-20999");
+	check_ranges("*", "32768-60999", "32768-60999", "32768-60999");
+}
+
+static void every_value(void)
+{
+	static const struct {
+		const char *line;
+		int order, bind, exhausted, engine;
+	} table[] = {
+		{ "order = auto", ORDER_AUTO, 0, 0, 0 },
+		{ "order = sequential", ORDER_SEQUENTIAL, 0, 0, 0 },
+		{ "order = random", ORDER_RANDOM, 0, 0, 0 },
+		{ "order = random-simple", ORDER_RANDOM_SIMPLE, 0, 0, 0 },
+		{ "order = hash", ORDER_HASH, 0, 0, 0 },
+		{ "order = double-hash", ORDER_DOUBLE_HASH, 0, 0, 0 },
+		{ "order = random-increments", ORDER_RANDOM_INCREMENTS, 0, 0, 0 },
+		{ "bind = allow", 0, BIND_ALLOW, 0, 0 },
+		{ "bind = own", 0, BIND_OWN, 0, 0 },
+		{ "bind = deny", 0, BIND_DENY, 0, 0 },
+		{ "exhausted = fail", 0, 0, EXHAUSTED_FAIL, 0 },
+		{ "exhausted = system", 0, 0, EXHAUSTED_SYSTEM, 0 },
+		{ "engine = auto", 0, 0, 0, ENGINE_AUTO },
+		{ "engine = kernel", 0, 0, 0, ENGINE_KERNEL },
+		{ "engine = bind", 0, 0, 0, ENGINE_BIND },
+	};
+	static const struct {
+		const char *text;
+		uint64_t value;
+	} seeds[] = { { "0", 0 }, { "00", 0 }, { "1", 1 }, { "18446744073709551615", UINT64_MAX } };
+	static const char *const logs[] = { "stderr",      "syslog",      "none",      "/a",
+					    "json:stderr", "json:syslog", "json:none", "json:/a b" };
+	char text[256];
+	size_t i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const struct rule *a;
+
+		snprintf(text, sizeof(text), "[a]\nrange = 20000-20999\n%s\n", table[i].line);
+		if (!good(text))
+			continue;
+		a = rule("a");
+		CHECK((int)a->order == table[i].order && (int)a->bind == table[i].bind &&
+			      (int)a->exhausted == table[i].exhausted &&
+			      (int)a->engine == table[i].engine,
+		      "%s", table[i].line);
+	}
+	for (i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
+		snprintf(text, sizeof(text), "[a]\nrange = 1\nseed = %s\n", seeds[i].text);
+		if (good(text))
+			CHECK(rule("a")->seeded && rule("a")->seed == seeds[i].value, "%s",
+			      seeds[i].text);
+	}
+	for (i = 0; i < sizeof(logs) / sizeof(logs[0]); i++) {
+		snprintf(text, sizeof(text), "[portfence]\nlog = %s\n", logs[i]);
+		if (good(text))
+			CHECK_TEXT(policy.log, logs[i], "log");
+	}
+}
+
+/* All these are the same file. */
+static void ways_of_writing(void)
+{
+	static const char *const same[] = {
+		"[curl]\nrange = 20000-20999\norder = random\n",
+		"[curl]\nrange = 20000-20999\norder = random", /* no newline at the end */
+		"[curl]\r\nrange = 20000-20999\r\norder = random\r\n",
+		"\xEF\xBB\xBF[curl]\nrange = 20000-20999\norder = random\n",
+		"\xEF\xBB\xBF[curl]\r\nrange = 20000-20999\r\norder = random\r\n",
+		"  [curl]\n\trange = 20000-20999\n    order = random\n",
+		"[curl]\nrange=20000-20999\norder=random\n",
+		"[curl]\nrange : 20000-20999\norder: random\n",
+		"[curl]\nrange\t=\t20000-20999\norder = random   \t\n",
+		"\n\n[curl]\n\n\nrange = 20000-20999\n\norder = random\n\n",
+		("; a comment\n# another\n[curl] ; beside\n;\n#\nrange = 20000-20999 ; beside\n"
+		 "  ; indented\n\t# indented\norder = random ; beside ; and more\n; at the end"),
+		"[curl]# close by\nrange = 20000-20999\norder = random\n",
+		"[curl]   \nrange = 20000-20999\norder = random\n",
+		"\xEF\xBB\xBF; a comment\n[curl]\norder = random\nrange = 20000-20999\n",
+		"\xEF\xBB\xBF  [curl]\nrange = 20000-20999\norder = random\n",
+		"; \xC3\xA4\xC3\xB6\xC3\xBC\n[curl]\nrange = 20000 - 20999\norder = random\n",
+		"[curl]\n;[other]\n;range = 1\nrange = 20000+1000\norder = random\n",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		if (!good(same[i]))
+			continue;
+		CHECK(policy.count == 1 && !policy.log && !policy.state, "%zu rules in\n%s",
+		      policy.count, same[i]);
+		check_ranges("curl", "20000-20999", "20000-20999", "20000-20999");
+		CHECK(rule("curl")->order == ORDER_RANDOM, "order in\n%s", same[i]);
+		CHECK(!rule("curl")->match, "match in\n%s", same[i]);
+	}
+}
+
+/* What inih as packaged gets wrong by itself: DESIGN.md, section 7. */
+static void no_surprise_of_inih(void)
+{
+	char text[1024], name[64], value[256];
+
+	/* an indented line is a line of its own, not a second value of the key before */
+	if (good("[a]\nmatch = x\n  range = 20000-20999\n"))
+		CHECK_TEXT(rule("a")->match, "x", "match");
+	/* the longest name, and the longest line */
+	memset(name, 'n', 49);
+	name[49] = '\0';
+	snprintf(text, sizeof(text), "[%s]\nrange = 1\n", name);
+	if (good(text))
+		CHECK(policy.count == 1 && !strcmp(policy.rules[0]->name, name), "%s",
+		      policy.rules[0]->name);
+	memset(value, 'v', 190);
+	value[190] = '\0';
+	snprintf(text, sizeof(text), "[a]\nrange = 1\nmatch = %s\n", value);
+	if (good(text))
+		CHECK_TEXT(rule("a")->match, value, "match of a line of 198 characters");
+	/* two names that begin alike are two */
+	snprintf(text, sizeof(text), "[%s]\nrange = 1\n[%.48s]\nrange = 2\n", name, name);
+	if (good(text))
+		CHECK(policy.count == 2, "%zu rules", policy.count);
+	/* only the first '=' parts */
+	if (good("[a]\nrange = 1\nargs = *--port=5*\nmatch = a:b\n")) {
+		CHECK_TEXT(rule("a")->args, "*--port=5*", "args");
+		CHECK_TEXT(rule("a")->match, "a:b", "match");
+	}
+	/* a ';' that no blank precedes is the value's own */
+	if (good("[a]\nrange = 1\nargs = *a;b*\n"))
+		CHECK_TEXT(rule("a")->args, "*a;b*", "args");
+	/* as is '#' */
+	if (good("[a]\nrange = 1\nargs = *a#b*\n"))
+		CHECK_TEXT(rule("a")->args, "*a#b*", "args");
+}
+
+static void protocol_overrides(void)
+{
+	if (good("[a]\nrange = 20000-20999\nudp.range = 21000-21999\n"))
+		check_ranges("a", "20000-20999", "21000-21999", "20000-20999");
+	if (good("[a]\ntcp.range = 1-5\nrange = 20000-20999\n"))
+		check_ranges("a", "1-5", "20000-20999", "20000-20999");
+	if (good("[a]\nsctp.range = 7\nrange = 20000-20999\n"))
+		check_ranges("a", "20000-20999", "20000-20999", "7");
+	/* nothing of a section stays for the next */
+	if (good("[a]\nrange = 20000-20999\nudp.range = 7\nexclude = 20001-20998\norder = random\n"
+		 "[b]\nrange = 20000-20999\n")) {
+		check_ranges("a", "20000, 20999", "7", "20000, 20999");
+		check_ranges("b", "20000-20999", "20000-20999", "20000-20999");
+		CHECK(rule("b")->order == ORDER_AUTO, "order of [b]");
+	}
+}
+
+static void exclusions(void)
+{
+	static struct range_set services;
+	const struct rule *a;
+	unsigned port;
+
+	/* before and after what it takes from, and for each protocol */
+	if (good("[a]\nexclude = 20001, 30\nrange = 20000-20003\nudp.range = 30-31\n"))
+		check_ranges("a", "20000, 20002-20003", "31", "20000, 20002-20003");
+	if (good("[a]\nrange = 1-65535\nexclude = 2-65534\n"))
+		check_ranges("a", "1, 65535", "1, 65535", "1, 65535");
+	if (good("[a]\nrange = rfc6056\nexclude = iana, linux\n"))
+		check_ranges("a", "1024-32767", "1024-32767", "1024-32767");
+	/* taking out what is not in it is no error */
+	if (good("[a]\nrange = 20000-20003\nexclude = 5\n"))
+		check_ranges("a", "20000-20003", "20000-20003", "20000-20003");
+	if (preset_add_exclusion("services", &services) ||
+	    !good("[a]\nrange = 1-65535\nexclude = 21080, services\n"))
+		return;
+	a = rule("a");
+	for (port = 1; port <= 65535; port++) {
+		bool named = port == 21080 || services.bit[port / 64] >> (port % 64) & 1;
+
+		if (!CHECK(range_has(a->range[PROTO_TCP], (uint16_t)port) == !named, "port %u",
+			   port))
+			return;
+	}
+}
+
+static void many_sections(void)
+{
+	enum { SECTIONS = 3000 };
+	char *text = malloc(SECTIONS * 64), *p = text;
+	int i;
+
+	if (!text)
+		abort();
+	for (i = 0; i < SECTIONS; i++)
+		p += sprintf(p, "[app-%d]\nrange = %d\n", i, i + 1);
+	if (good(text)) {
+		CHECK(policy.count == SECTIONS, "%zu rules", policy.count);
+		for (i = 0; i < SECTIONS && i < (int)policy.count; i++) {
+			char name[32];
+
+			snprintf(name, sizeof(name), "app-%d", i);
+			CHECK_TEXT(policy.rules[i]->name, name, "rule %d", i);
+			CHECK(range_first(policy.rules[i]->range[PROTO_TCP]) == i + 1 &&
+				      policy.rules[i]->line == (unsigned)(2 * i + 1),
+			      "rule %d", i);
+		}
+	}
+	/* the last one is one too many */
+	sprintf(p, "[app-1234]\nrange = 5\n");
+	CHECK(load(text) == -EINVAL, "a name twice among many");
+	CHECK_TEXT(told,
+		   "6001: section [app-1234] is given twice, first in line 2469; join the two\n",
+		   "a name twice among many");
+	free(text);
+}
+
+static void empty_files(void)
+{
+	static const char *const empty[] = { "",
+					     "\n",
+					     "\n\n\n",
+					     "; nothing\n",
+					     "\xEF\xBB\xBF",
+					     "\xEF\xBB\xBF\n",
+					     "   \t  ",
+					     "\r\n\r\n",
+					     "[portfence]\n" };
+	size_t i;
+
+	for (i = 0; i < sizeof(empty) / sizeof(empty[0]); i++)
+		if (good(empty[i]))
+			CHECK(policy.count == 0 && !policy.log && !policy.state, "file %zu", i);
+}
+
+/* ---- bad files: what each is told is in conf.bats; here are the corners ---- */
+
+static void all_errors_at_once(void)
+{
+	bad("key = 1\n"
+	    "[a]\n"
+	    "range = 0\n"
+	    "order = best\n"
+	    "nonsense\n"
+	    "[b]\n"
+	    "[c]\n"
+	    "range = 1\n"
+	    "range = 2\n",
+	    "1: 'key' stands before the first section, write [application] above it\n"
+	    "3: '0' holds port 0, ports are 1 to 65535\n"
+	    "4: 'best' is no order, use one of: auto, sequential, random, random-simple, hash, "
+	    "double-hash, random-increments\n"
+	    "5: this is neither '[section]' nor 'key = value'\n"
+	    "6: [b] has no 'range', give it one such as 'range = 20000-20999'\n"
+	    "9: 'range' is given twice in this section, keep one\n");
+}
+
+static void line_numbers(void)
+{
+	static const char *const breaks[] = { "\n", "\r\n" };
+	char text[4096];
+	unsigned line, k;
+
+	for (k = 0; k < 2; k++) {
+		for (line = 3; line < 60; line += 7) {
+			char want[128];
+			unsigned i;
+
+			strcpy(text, k ? "\xEF\xBB\xBF[a]\r\nrange = 1\r\n" : "[a]\nrange = 1\n");
+			for (i = 3; i < line; i++)
+				strcat(strcat(text, i % 3 ? "" : "; comment"), breaks[k]);
+			strcat(text, "order = best");
+			snprintf(want, sizeof(want), "%u: 'best'", line);
+			CHECK(load(text) == -EINVAL && !strncmp(told, want, strlen(want)),
+			      "line %u: %s", line, told);
+		}
+	}
+}
+
+/* No line that is refused may hide the one after it, nor lend its keys to another section. */
+static void refused_headers(void)
+{
+	static const char *const headers[] = {
+		"[]",      "[curl", "[ curl]",
+		"[curl ]", "[\t]",  "[nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn]",
+		"[a]",
+	};
+	char text[512];
+	size_t i;
+
+	for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		/* the refused section's own keys are not judged: one error, not three */
+		snprintf(text, sizeof(text), "[a]\nrange = 1\n%s\nrange = 2\nfoo = 3\n",
+			 headers[i]);
+		CHECK(load(text) == -EINVAL, "%s", headers[i]);
+		CHECK(!strncmp(told, "3: ", 3) && strchr(told, '\n')[1] == '\0', "%s: %s",
+		      headers[i], told);
+		/* and the next section is judged again */
+		strcat(text, "[b]\nrange = 0\n");
+		CHECK(load(text) == -EINVAL, "%s", headers[i]);
+		CHECK(strstr(told, "7: '0' holds port 0"), "%s: %s", headers[i], told);
+	}
+}
+
+static void long_lines(void)
+{
+	char text[2048], value[512];
+	size_t len;
+
+	for (len = 180; len < 300; len++) {
+		memset(value, 'v', len);
+		value[len] = '\0';
+		snprintf(text, sizeof(text), "[a]\nrange = 1\nmatch = %s\nargs = x\n", value);
+		if (len + 8 <= 198) {
+			if (good(text))
+				CHECK_TEXT(rule("a")->match, value, "%zu characters", len + 8);
+		} else {
+			char want[128];
+
+			snprintf(
+				want, sizeof(want),
+				"3: the line has %zu characters, the longest allowed is 198; shorten it\n",
+				len + 8);
+			bad(text, want);
+		}
+	}
+	/* blanks around do not count */
+	memset(value, ' ', 400);
+	value[400] = '\0';
+	snprintf(text, sizeof(text), "[a]\n%srange = 1%s\n", value, value);
+	good(text);
+}
+
+static void bytes_that_are_no_text(void)
+{
+	static const char not_text[] =
+		"3: this is not text, a configuration holds printable characters only\n";
+	static const char nul[] =
+		"3: this is no text file, as it holds a NUL byte; save it as UTF-8\n";
+	char bytes[] = "[a]\nrange = 1\nmatch = x?y\n";
+	char *at = strchr(bytes, '?');
+	int c;
+
+	for (c = 0; c < 256; c++) {
+		bool allowed = c == '\t' || c == '\n' || (c >= ' ' && c != 0x7f);
+		int rc;
+
+		*at = (char)c;
+		rc = load_bytes(bytes, sizeof(bytes) - 1);
+		if (c == '\n')
+			continue; /* two lines */
+		CHECK(rc == (allowed ? 0 : -EINVAL), "byte %d: %d, %s", c, rc, told);
+		CHECK_TEXT(told, allowed ? "" : c ? not_text : nul, "byte %d", c);
+	}
+}
+
+static void files_that_are_none(void)
+{
+	char folder[] = "/tmp/unit-conf-XXXXXX", path[64];
+	int rc;
+
+	if (!mkdtemp(folder))
+		abort();
+	snprintf(path, sizeof(path), "%s/none.ini", folder);
+	strcpy(file_name, path);
+	told[0] = '\0';
+	arena_free(&arena);
+	rc = conf_load(path, &arena, note, &policy, &policy);
+	CHECK(rc == -ENOENT && !*told, "missing: %d, %s", rc, told);
+	strcpy(file_name, folder);
+	rc = conf_load(folder, &arena, note, &policy, &policy);
+	CHECK(rc == -EISDIR, "a folder: %d", rc);
+	CHECK_TEXT(told, "0: cannot be read: Is a directory\n", "a folder");
+	strcpy(file_name, "/dev/null");
+	told[0] = '\0';
+	rc = conf_load("/dev/null", &arena, note, &policy, &policy);
+	CHECK(rc == -ENODEV, "a device: %d", rc);
+	CHECK_TEXT(told, "0: cannot be read: not a regular file\n", "a device");
+	strcpy(file_name, "/dev/null/x");
+	told[0] = '\0';
+	rc = conf_load("/dev/null/x", &arena, note, &policy, &policy);
+	CHECK(rc == -ENOENT && !*told, "no path to it: %d, %s", rc, told);
+	rmdir(folder);
+}
+
+static unsigned open_descriptors(void)
+{
+	unsigned count = 0;
+	int fd;
+
+	for (fd = 0; fd < 64; fd++)
+		count += lseek(fd, 0, SEEK_CUR) >= 0 || errno != EBADF;
+	return count;
+}
+
+static void nothing_stays_open(void)
+{
+	unsigned before = open_descriptors();
+
+	good("[a]\nrange = system\nexclude = services\n");
+	load("[a]\nrange = 0\n");
+	files_that_are_none();
+	CHECK(open_descriptors() == before, "%u open, %u before", open_descriptors(), before);
+}
+
+/* ---- overrides ---- */
+
+static void overrides(void)
+{
+	struct rule copy;
+	char why[384];
+	int rc;
+
+	if (!good("[a]\nrange = 20000-20999\nudp.range = 7\nexclude = 20005\norder = hash\nseed = 3\n"))
+		return;
+	copy = *rule("a");
+	rc = conf_override(&copy, CONF_RANGE, "20000-20009, 30000", &arena, why, sizeof(why));
+	CHECK(rc == 0, "range: %d", rc);
+	CHECK_TEXT(range_text(&copy, PROTO_TCP), "20000-20009, 30000", "range, nothing excluded");
+	CHECK(copy.range[PROTO_UDP] == copy.range[PROTO_TCP] &&
+		      copy.range[PROTO_SCTP] == copy.range[PROTO_TCP],
+	      "for all protocols");
+	rc = conf_override(&copy, CONF_ORDER, "random", &arena, why, sizeof(why));
+	CHECK(rc == 0 && copy.order == ORDER_RANDOM, "order: %d", rc);
+	rc = conf_override(&copy, CONF_SEED, "99", &arena, why, sizeof(why));
+	CHECK(rc == 0 && copy.seeded && copy.seed == 99, "seed: %d", rc);
+	/* a refused value leaves the rule as it was, or the process closed: never half of each */
+	rc = conf_override(&copy, CONF_RANGE, "30000-29999", &arena, why, sizeof(why));
+	CHECK(rc == -EINVAL && copy.range[PROTO_TCP]->count == 11, "range: %d", rc);
+	CHECK_TEXT(why, "'30000-29999' is reversed, write the lower port first", "range");
+	rc = conf_override(&copy, CONF_ORDER, "best", &arena, why, sizeof(why));
+	CHECK(rc == -EINVAL && copy.order == ORDER_RANDOM, "order: %d", rc);
+	rc = conf_override(&copy, CONF_SEED, "-1", &arena, why, sizeof(why));
+	CHECK(rc == -EINVAL && copy.seed == 99, "seed: %d", rc);
+	/* the file's rule is not the copy */
+	CHECK_TEXT(range_text(rule("a"), PROTO_UDP), "7", "the file's own");
+}
+
+static void contradictions(void)
+{
+	struct rule copy;
+	char why[384];
+	int rc;
+
+	if (!good("[a]\nrange = 20000-20999\nengine = kernel\n"))
+		return;
+	copy = *rule("a");
+	CHECK(conf_check(&copy, why, sizeof(why)) == 0, "%s", why);
+	copy.order = ORDER_HASH;
+	rc = conf_check(&copy, why, sizeof(why));
+	CHECK(rc == -EINVAL, "%d", rc);
+	CHECK_TEXT(
+		why,
+		"order 'hash' cannot go with 'engine = kernel', which keeps to the kernel's own order; "
+		"use 'engine = auto'",
+		"an order");
+	copy.engine = ENGINE_BIND;
+	CHECK(conf_check(&copy, why, sizeof(why)) == 0, "with the bind engine");
+	copy = *rule("a");
+	conf_override(&copy, CONF_RANGE, "20000, 20002", &arena, why, sizeof(why));
+	rc = conf_check(&copy, why, sizeof(why));
+	CHECK(rc == -EINVAL, "%d", rc);
+	CHECK_TEXT(why,
+		   "'engine = kernel' takes one unbroken range, and that for tcp has gaps; use "
+		   "'engine = auto'",
+		   "gaps");
+	/* lists that leave no gap are one range */
+	good("[a]\nrange = 20000-20499, 20500-20999\nengine = kernel\n");
+	good("[a]\nrange = 20000-20999\nexclude = 20900-20999\nengine = kernel\n");
+}
+
+int main(int argc, char *argv[])
+{
+	static const struct unit_group groups[] = {
+		{ "every-key", every_key },
+		{ "every-value", every_value },
+		{ "ways-of-writing", ways_of_writing },
+		{ "no-surprise-of-inih", no_surprise_of_inih },
+		{ "protocol-overrides", protocol_overrides },
+		{ "exclusions", exclusions },
+		{ "many-sections", many_sections },
+		{ "empty-files", empty_files },
+		{ "all-errors-at-once", all_errors_at_once },
+		{ "line-numbers", line_numbers },
+		{ "refused-headers", refused_headers },
+		{ "long-lines", long_lines },
+		{ "bytes-that-are-no-text", bytes_that_are_no_text },
+		{ "files-that-are-none", files_that_are_none },
+		{ "nothing-stays-open", nothing_stays_open },
+		{ "overrides", overrides },
+		{ "contradictions", contradictions },
+		{ NULL, NULL },
+	};
+
+	return unit_main(argc, argv, groups);
+}
