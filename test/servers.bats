@@ -191,8 +191,7 @@ setup_tftp() {
 @test "TFTP: in.tftpd answers from its range also as another user and in another root" {
 	setup_tftp
 	file=image
-	enter_fence bind
-	each_address tftp_transfers --user nobody --secure tftp
+	each_server tftp_transfers --user nobody --secure tftp
 	enter_fence auto
 	each_address tftp_transfers --user nobody --secure tftp
 }

@@ -121,12 +121,26 @@ static void try_bind(void)
 
 static void try_connect(void)
 {
-	struct sockaddr_storage addr = any;
+	struct sockaddr_storage addr;
 	int fd = new_socket();
 
-	report("connect", fd, connect(fd, (struct sockaddr *)&peer, len));
-	if (protos[proto].type != SOCK_STREAM)
+	if (protos[proto].type != SOCK_STREAM) {
+		report("connect", fd, connect(fd, (struct sockaddr *)&peer, len));
 		return;
+	}
+	/*
+	 * Refused, then again with the same socket. First of all, as it cannot be bound again: another
+	 * connection from its port to the server would be in its way.
+	 */
+	addr = peer;
+	*(in_port_t *)((char *)&addr + 2) = htons(1);
+	if (!connect(fd, (struct sockaddr *)&addr, len) || errno != ECONNREFUSED)
+		puts("connect to a closed port was not refused");
+	report("connect-refused", fd, 0);
+	report("connect-again", fd, connect(fd, (struct sockaddr *)&peer, len));
+	fd = new_socket();
+	report("connect", fd, connect(fd, (struct sockaddr *)&peer, len));
+	addr = any;
 	if (!strcmp(family_name, "4"))
 		((struct sockaddr_in *)&addr)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	fd = new_socket();
@@ -137,14 +151,6 @@ static void try_connect(void)
 	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, protos[proto].protocol);
 	connect(fd, (struct sockaddr *)&peer, len);
 	report("connect-nonblock", fd, 0);
-	/* refused, then again with the same socket: the port must not be another one */
-	fd = new_socket();
-	addr = peer;
-	*(in_port_t *)((char *)&addr + 2) = htons(1);
-	if (!connect(fd, (struct sockaddr *)&addr, len) || errno != ECONNREFUSED)
-		puts("connect to a closed port was not refused");
-	report("connect-refused", fd, 0);
-	report("connect-again", fd, connect(fd, (struct sockaddr *)&peer, len));
 }
 
 static void try_listen(void)
