@@ -383,7 +383,7 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 		return ASSIGN_DONE;
 	}
 	/* ip_local_port_range was changed under us: no socket may go on with that port */
-	engine_kernel_distrust(&fence->kernel[assign->proto], assign->fd);
+	engine_kernel_distrust(&fence->kernel[assign->proto]);
 	disconnect(fence, assign->fd);
 	assign->escaped = true;
 	*error = -exhausted_errno(assign);

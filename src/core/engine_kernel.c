@@ -125,17 +125,20 @@ void engine_kernel_prepare(struct engine_kernel *known, const struct range *rang
 
 int engine_kernel_set(struct engine_kernel *known, const struct range *range, int fd)
 {
-	uint64_t cookie = netns_cookie(fd);
+	uint64_t cookie;
 	uint32_t value;
 
-	if (!cookie || cookie == atomic_load_explicit(&known->serves_not, memory_order_relaxed))
+	if (atomic_load_explicit(&known->refused, memory_order_relaxed))
+		return -EOPNOTSUPP;
+	cookie = netns_cookie(fd);
+	if (!cookie)
 		return -EOPNOTSUPP;
 	if (cookie != atomic_load_explicit(&known->serves, memory_order_relaxed)) {
 		/* the socket may be from another; and this opens files, so once for each */
 		if (own_cookie() != cookie)
 			return -EOPNOTSUPP;
 		if (engine_kernel_judge(range, NULL, 0)) {
-			atomic_store_explicit(&known->serves_not, cookie, memory_order_relaxed);
+			engine_kernel_distrust(known);
 			return -EOPNOTSUPP;
 		}
 		atomic_store_explicit(&known->serves, cookie, memory_order_relaxed);
@@ -153,8 +156,7 @@ void engine_kernel_clear(int fd)
 	setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &none, sizeof(none));
 }
 
-void engine_kernel_distrust(struct engine_kernel *known, int fd)
+void engine_kernel_distrust(struct engine_kernel *known)
 {
-	atomic_store_explicit(&known->serves, 0, memory_order_relaxed);
-	atomic_store_explicit(&known->serves_not, netns_cookie(fd), memory_order_relaxed);
+	atomic_store_explicit(&known->refused, true, memory_order_relaxed);
 }

@@ -5,17 +5,19 @@
 #include "range.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * What is known of one range: the network namespaces (by SO_NETNS_COOKIE) where
- * the engine was last found to serve, and not to. Atomics; 0 is no namespace's
- * cookie. A race only means that the question is asked again.
+ * What is known of one range. Atomics; a race only means that the question is
+ * asked again. A refusal holds for good, wherever it was found: the bind engine
+ * serves everywhere, and then no connect has to ask.
  */
 struct engine_kernel {
-	_Atomic uint64_t serves;
-	_Atomic uint64_t serves_not;
+	_Atomic uint64_t
+		serves; /* the network namespace where it does, by SO_NETNS_COOKIE; 0: none */
+	_Atomic bool refused;
 };
 
 /**
@@ -49,7 +51,7 @@ int engine_kernel_set(struct engine_kernel *known, const struct range *range, in
 /* engine_kernel_clear() - Let the socket have any port of the system's range again */
 void engine_kernel_clear(int fd);
 
-/* engine_kernel_distrust() - The kernel did not keep to the range: use it no more here */
-void engine_kernel_distrust(struct engine_kernel *known, int fd);
+/* engine_kernel_distrust() - The kernel did not keep to the range: use it no more */
+void engine_kernel_distrust(struct engine_kernel *known);
 
 #endif
