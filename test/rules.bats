@@ -179,7 +179,7 @@ ok" ]
 	rule 'range = 20000-20009' 'engine = kernel'
 	fenced_python 'print("started")'
 	[ "$status" = 125 ]
-	[ "$output" = "portfence: 'engine = kernel' cannot serve 'app' for tcp: the range is not within the system's ephemeral range 32768-60999; use 'engine = auto'" ]
+	[ "$output" = "portfence: 'engine = kernel' cannot serve 'app' for tcp: 20000-20009 is not within the system's ephemeral range 32768-60999; use 'engine = auto'" ]
 }
 
 @test "engine = kernel outside the ephemeral range is closed under a plain preload" {

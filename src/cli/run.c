@@ -16,6 +16,8 @@
 
 enum { OPTION_CONFIG = 256, OPTION_APP, OPTION_RANGE, OPTION_ORDER, OPTION_SEED, OPTION_LOG };
 
+#define OPTIONS (OPTION_LOG - OPTION_CONFIG + 1)
+
 static const struct option options[] = {
 	{ "config", required_argument, NULL, OPTION_CONFIG },
 	{ "app", required_argument, NULL, OPTION_APP },
@@ -45,6 +47,9 @@ static void print_help(FILE *to)
 	      "  --log LOG       a line for each port: stderr, syslog, none or a file; json:LOG\n"
 	      "                  for JSON lines\n"
 	      "  -h, --help      this text\n"
+	      "\n"
+	      "With --config, --app or --range, what the PORTFENCE_ variables say of section,\n"
+	      "range, order and seed no longer counts.\n"
 	      "\n"
 	      "exit status: COMMAND's own; 125 if portfence fails, 126 if COMMAND cannot be run,\n"
 	      "127 if it is not found\n"
@@ -117,24 +122,50 @@ static int set_log(const char *log)
 	return set_path("PORTFENCE_LOG", prefix, where);
 }
 
+/*
+ * Who names a section, a file or a range does not mean what a run around this
+ * one was told: that is in the environment now, and is taken out of it.
+ */
+static int start_anew(const bool given[OPTIONS])
+{
+	static const struct {
+		int option;
+		const char *variable;
+	} table[] = {
+		{ OPTION_APP, "PORTFENCE_APP" },
+		{ OPTION_RANGE, "PORTFENCE_RANGE" },
+		{ OPTION_ORDER, "PORTFENCE_ORDER" },
+		{ OPTION_SEED, "PORTFENCE_SEED" },
+	};
+	size_t i;
+	int rc = 0;
+
+	if (!given[OPTION_APP - OPTION_CONFIG] && !given[OPTION_RANGE - OPTION_CONFIG] && !given[0])
+		return 0;
+	for (i = 0; !rc && i < sizeof(table) / sizeof(table[0]); i++)
+		if (!given[table[i].option - OPTION_CONFIG])
+			rc = set_variable(table[i].variable, "");
+	return rc;
+}
+
 /* Return: 0, or an exit status; -1 after --help */
 static int parse_options(int argc, char *argv[])
 {
-	bool app = false, range = false;
+	bool given[OPTIONS] = { false };
 	int c, rc = 0;
 
 	/* '+': COMMAND's own options are not ours */
 	while (!rc && (c = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+		if (c >= OPTION_CONFIG && c < OPTION_CONFIG + OPTIONS)
+			given[c - OPTION_CONFIG] = true;
 		switch (c) {
 		case OPTION_CONFIG:
 			rc = set_path("PORTFENCE_CONFIG", "", optarg);
 			break;
 		case OPTION_APP:
-			app = true;
 			rc = set_variable("PORTFENCE_APP", optarg);
 			break;
 		case OPTION_RANGE:
-			range = true;
 			rc = set_variable("PORTFENCE_RANGE", optarg);
 			break;
 		case OPTION_ORDER:
@@ -158,12 +189,7 @@ static int parse_options(int argc, char *argv[])
 	}
 	if (rc)
 		return rc;
-	/* who names a section wants its ranges, not those of a run around this one */
-	if (app && !range)
-		rc = set_variable("PORTFENCE_RANGE", "");
-	/* who names a range wants it for whatever the command is, not for an outer run's section */
-	if (range && !app)
-		rc = rc ? rc : set_variable("PORTFENCE_APP", "");
+	rc = start_anew(given);
 	if (!rc && optind >= argc)
 		rc = complain(EXIT_OWN, "there is no command to run, see 'portfence run --help'");
 	return rc;
@@ -213,6 +239,19 @@ static void warn_unreadable(const char *library)
 	}
 }
 
+/* Is a library among the entries of a list as LD_PRELOAD has it? */
+static bool has_entry(const char *list, const char *library)
+{
+	size_t len;
+
+	for (; *list; list += len + (list[len] != '\0')) {
+		len = strcspn(list, ": ");
+		if (len == strlen(library) && !memcmp(list, library, len))
+			return true;
+	}
+	return false;
+}
+
 /* Puts the library in front of an LD_PRELOAD that is there already. */
 static int set_preload(const char *library)
 {
@@ -229,7 +268,7 @@ static int set_preload(const char *library)
 	if (!old || !*old)
 		return set_variable("LD_PRELOAD", library);
 	/* once is enough where a run stands inside another */
-	if (strstr(old, library))
+	if (has_entry(old, library))
 		return 0;
 	if (asprintf(&text, "%s:%s", library, old) < 0)
 		return complain(EXIT_OWN, "%s", strerror(ENOMEM));

@@ -38,7 +38,7 @@ static int check_executable(const char *path)
 
 int target_find(const char *command, struct target *ret_target)
 {
-	const char *list = getenv("PATH");
+	const char *list = getenv("PATH"), *next;
 	int rc = -ENOENT;
 
 	memset(ret_target, 0, sizeof(*ret_target));
@@ -51,13 +51,13 @@ int target_find(const char *command, struct target *ret_target)
 	if (!*command)
 		return -ENOENT;
 	/* execvp(3): the default where PATH is not set */
-	for (list = list ? list : "/bin:/usr/bin"; list; list = strchr(list, ':')) {
+	for (list = list ? list : "/bin:/usr/bin"; list; list = next) {
 		char path[PATH_MAX];
 		size_t len;
 		int found;
 
-		list += *list == ':';
 		len = strcspn(list, ":");
+		next = list[len] ? list + len + 1 : NULL;
 		if (len + strlen(command) + 2 > sizeof(path))
 			continue;
 		/* an empty entry is the current folder */

@@ -2,8 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 static int raise_above_standard(int fd)
@@ -36,6 +40,43 @@ long fd_write(int fd, const void *data, size_t size)
 	long n = syscall(SYS_write, fd, data, size);
 
 	return n < 0 ? -errno : n;
+}
+
+/*
+ * A pipe that says it is ready takes PIPE_BUF bytes without waiting, but another
+ * writer may fill it before we come to it. So RWF_NOWAIT first, which pipes and
+ * sockets know; files and terminals do not.
+ */
+static long write_now(int fd, const void *data, size_t size)
+{
+	struct iovec whole = { (void *)data, size };
+	struct pollfd ready = { .fd = fd, .events = POLLOUT };
+	struct timespec now = { 0 };
+	long n = syscall(SYS_pwritev2, fd, &whole, 1, -1L, -1L, RWF_NOWAIT);
+
+	if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+		return n < 0 ? -errno : n;
+	if (syscall(SYS_ppoll, &ready, 1, &now, NULL, 8) != 1 || !(ready.revents & POLLOUT))
+		return -EAGAIN;
+	return fd_write(fd, data, size);
+}
+
+long fd_write_now(int fd, const void *data, size_t size)
+{
+	struct timespec now = { 0 };
+	sigset_t broken, before, pending;
+	long n;
+
+	sigemptyset(&broken);
+	sigaddset(&broken, SIGPIPE);
+	if (sigpending(&pending) || sigprocmask(SIG_BLOCK, &broken, &before))
+		return -errno;
+	n = write_now(fd, data, size);
+	/* one that the program has blocked and not yet taken is its own */
+	if (n == -EPIPE && !sigismember(&pending, SIGPIPE))
+		syscall(SYS_rt_sigtimedwait, &broken, NULL, &now, 8);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return n;
 }
 
 void fd_close(int fd)

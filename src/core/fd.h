@@ -21,6 +21,15 @@ int fd_socket(int family, int type, int protocol);
 /* fd_write() - One write. Return: bytes written or -errno */
 long fd_write(int fd, const void *data, size_t size);
 
+/**
+ * fd_write_now() - Write if that can be done without waiting
+ *
+ * Where nobody reads any more, the program gets no SIGPIPE for it.
+ *
+ * Return: number of bytes, or -errno
+ */
+long fd_write_now(int fd, const void *data, size_t size);
+
 /* fd_close() - Close, without a word about errors */
 void fd_close(int fd);
 

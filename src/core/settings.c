@@ -219,6 +219,11 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 	other = select_log(&settings.policy, arena, error, context, &settings.log);
 	rc = rc ? rc : other;
 	settings.state = state ? arena_copy(arena, state, strlen(state)) : settings.policy.state;
+	if (state && *state != '/') {
+		error(context, "PORTFENCE_STATE", 0,
+		      "this is no state folder, write an absolute path");
+		rc = rc ? rc : -EINVAL;
+	}
 	if (!process) {
 		self = arena_alloc(arena, sizeof(*self));
 		if (!self)

@@ -1,12 +1,15 @@
 #include "environ.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define OUR_NAME "libportfence.so"
+#define STACK_MOST ((size_t)8192) /* a thread's stack may be PTHREAD_STACK_MIN, 16 kB */
 
 static const char *const carried[] = {
 	"PORTFENCE_APP", "PORTFENCE_RANGE", "PORTFENCE_ORDER", "PORTFENCE_SEED", "PORTFENCE_LOG",
@@ -99,7 +102,7 @@ static bool same_name(const char *entry, const char *other)
 void environ_plan(const struct environ_kept *kept, char *const envp[],
 		  struct environ_plan *ret_plan)
 {
-	struct environ_plan plan = { .kept = kept, .envp = envp, .slots = 1, .size = 1 };
+	struct environ_plan plan = { .kept = kept, .envp = envp, .room = 1 };
 	const size_t prefix = strlen("LD_PRELOAD=");
 	unsigned i;
 	size_t len;
@@ -116,35 +119,44 @@ void environ_plan(const struct environ_kept *kept, char *const envp[],
 		for (i = 0; i < kept->count; i++)
 			if (same_name(entry, kept->variable[i]))
 				plan.missing &= ~(1U << i);
-		if (strncmp(entry, "LD_PRELOAD=", prefix))
-			continue;
-		if (find_entry(entry + prefix, &len)) {
-			plan.preloaded = true;
-		} else if (!plan.preload) {
+		/* of several, ld.so takes the last */
+		if (!strncmp(entry, "LD_PRELOAD=", prefix)) {
 			plan.preload = entry + prefix;
 			plan.preload_at = plan.entries;
 		}
 	}
+	plan.preloaded = plan.preload && find_entry(plan.preload, &len);
 	plan.complete = plan.preloaded && !plan.missing;
 	/* all of it, what is kept, LD_PRELOAD and the NULL at the end */
 	plan.slots = plan.entries + kept->count + 2;
-	if (plan.preload)
-		plan.size = strlen(kept->preload) + 1 + strlen(plan.preload) + 1;
+	plan.size = plan.slots * sizeof(char *);
+	if (plan.preload && !plan.preloaded)
+		plan.size += strlen(kept->preload) + 1 + strlen(plan.preload) + 1;
+	if (!plan.complete && plan.size <= STACK_MOST)
+		plan.room = plan.size / sizeof(char *) + 1;
 	*ret_plan = plan;
 }
 
-char *const *environ_build(const struct environ_plan *plan, char **slots, char *preload)
+char *const *environ_build(const struct environ_plan *plan, char **room)
 {
 	const struct environ_kept *kept = plan->kept;
 	size_t used = plan->entries;
+	char **slots = room, *preload;
 	unsigned i;
 
 	if (plan->complete)
 		return plan->envp;
+	if (plan->size > STACK_MOST) {
+		slots = mmap(NULL, plan->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			     -1, 0);
+		if (slots == MAP_FAILED)
+			return NULL;
+	}
 	if (used)
 		memcpy(slots, plan->envp, used * sizeof(*slots));
-	if (!plan->preloaded && plan->preload) {
+	if (plan->preload && !plan->preloaded) {
 		/* ours first, so that it stands in front of what it was given */
+		preload = (char *)(slots + plan->slots);
 		stpcpy(stpcpy(stpcpy(preload, kept->preload), ":"), plan->preload);
 		slots[plan->preload_at] = preload;
 	} else if (!plan->preloaded) {
@@ -155,6 +167,15 @@ char *const *environ_build(const struct environ_plan *plan, char **slots, char *
 			slots[used++] = (char *)kept->variable[i];
 	slots[used] = NULL;
 	return slots;
+}
+
+void environ_drop(const struct environ_plan *plan, char *const *built)
+{
+	int saved = errno;
+
+	if (!plan->complete && plan->size > STACK_MOST)
+		munmap((void *)built, plan->size);
+	errno = saved;
 }
 
 void environ_mend(const struct environ_kept *kept)
@@ -168,16 +189,17 @@ void environ_mend(const struct environ_kept *kept)
 	for (i = 0; i < kept->count; i++)
 		if (plan.missing & 1U << i)
 			putenv((char *)kept->variable[i]);
-	if (!plan.preloaded) {
-		char *preload = malloc(plan.size);
+	if (!plan.preloaded && plan.preload) {
+		char *list = NULL;
 
-		if (plan.preload && preload) {
-			/* putenv keeps the text itself, so it is not freed */
-			stpcpy(stpcpy(stpcpy(preload, kept->preload), ":"), plan.preload);
-			putenv(preload);
-		} else {
-			free(preload);
-			putenv((char *)kept->preload);
-		}
+		/* putenv keeps the text itself, so it is not freed */
+		if (asprintf(&list, "LD_PRELOAD=%s:%s", strchr(kept->preload, '=') + 1,
+			     plan.preload) < 0)
+			return;
+		/* where it stands twice, ld.so takes the last, and putenv would mend the first */
+		unsetenv("LD_PRELOAD");
+		putenv(list);
+	} else if (!plan.preloaded) {
+		putenv((char *)kept->preload);
 	}
 }

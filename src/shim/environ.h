@@ -22,13 +22,14 @@ struct environ_plan {
 	const struct environ_kept *kept;
 	char *const *envp;
 	size_t entries;      /* of envp, without the NULL at its end */
-	bool preloaded;      /* its LD_PRELOAD names us */
-	const char *preload; /* the LD_PRELOAD that does not, or NULL if there is none */
+	const char *preload; /* its LD_PRELOAD's value, or NULL */
 	size_t preload_at;   /* index of that entry */
+	bool preloaded;      /* it names us */
 	unsigned missing;    /* which of kept->variable, by bit */
-	size_t slots;        /* pointers that the new environment needs, at least 1 */
-	size_t size;         /* bytes that the new LD_PRELOAD needs, at least 1 */
 	bool complete;       /* nothing is missing */
+	size_t slots;        /* pointers that the new environment needs */
+	size_t size;         /* bytes that it needs, its LD_PRELOAD included */
+	size_t room;         /* pointers that the caller keeps on its stack for it, at least 1 */
 };
 
 /**
@@ -46,14 +47,18 @@ void environ_plan(const struct environ_kept *kept, char *const envp[],
 
 /**
  * environ_build() - The environment with what it lacks
- * @slots:	room for plan->slots pointers, the caller's own stack
- * @preload:	room for plan->size bytes, likewise
+ * @room:	room for plan->room pointers, on the caller's own stack
  *
- * No memory is asked for, as the caller may be a child between vfork and exec.
+ * The caller may be a child between vfork and exec, which shares its parent's
+ * memory, so nothing is allocated. Only an environment that a small stack may
+ * not hold is built in pages of its own; such a child leaves them to its parent.
  *
- * Return: @slots, or plan->envp if nothing is missing
+ * Return: the environment, plan->envp if nothing is missing; NULL and errno if there is no memory
  */
-char *const *environ_build(const struct environ_plan *plan, char **slots, char *preload);
+char *const *environ_build(const struct environ_plan *plan, char **room);
+
+/* environ_drop() - Give back what environ_build() returned */
+void environ_drop(const struct environ_plan *plan, char *const *built);
 
 /**
  * environ_mend() - Put what is missing into this process's own environment

@@ -2,6 +2,7 @@
 #include "real.h"
 #include "shim.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,27 +18,34 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Makes @call with @fenced as an environment that keeps the program fenced. */
-#define WITH_FENCE(envp, fenced, call)                                                             \
+/*
+ * Makes @call, which returns an int, with @fenced as an environment that keeps
+ * the program fenced; @none is its failure for want of memory.
+ */
+#define WITH_FENCE(envp, fenced, none, call)                                                       \
 	({                                                                                         \
 		struct environ_plan with_plan;                                                     \
+		int with_result = none;                                                            \
                                                                                                    \
 		environ_plan(&shim()->kept, envp, &with_plan);                                     \
-		char *with_slots[with_plan.slots];                                                 \
-		char with_preload[with_plan.size];                                                 \
-		char *const *fenced = environ_build(&with_plan, with_slots, with_preload);         \
+		char *with_room[with_plan.room];                                                   \
+		char *const *fenced = environ_build(&with_plan, with_room);                        \
                                                                                                    \
-		call;                                                                              \
+		if (fenced || with_plan.complete) {                                                \
+			with_result = (call);                                                      \
+			environ_drop(&with_plan, fenced);                                          \
+		}                                                                                  \
+		with_result;                                                                       \
 	})
 
 static int hook_execve(const char *path, char *const argv[], char *const envp[])
 {
-	return WITH_FENCE(envp, fenced, real()->execve(path, argv, fenced));
+	return WITH_FENCE(envp, fenced, -1, real()->execve(path, argv, fenced));
 }
 
 static int hook_execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	return WITH_FENCE(envp, fenced, real()->execvpe(file, argv, fenced));
+	return WITH_FENCE(envp, fenced, -1, real()->execvpe(file, argv, fenced));
 }
 
 /* Number of arguments after the first, up to the NULL that ends them. */
@@ -52,15 +60,16 @@ static size_t count_arguments(va_list arguments)
 
 /*
  * Collects execl()'s arguments into @argv, which must be declared by the
- * caller: an array whose size is known only now cannot leave its frame.
+ * caller: an array whose size is known only now cannot leave its frame. The
+ * list is handed over by its address, as the caller reads on from it (C11 7.16).
  */
-static void collect_arguments(char **argv, const char *first, size_t count, va_list arguments)
+static void collect_arguments(char **argv, const char *first, size_t count, va_list *arguments)
 {
 	size_t i;
 
 	argv[0] = (char *)first;
 	for (i = 1; i <= count; i++)
-		argv[i] = va_arg(arguments, char *);
+		argv[i] = va_arg(*arguments, char *);
 	argv[count + 1] = NULL;
 }
 
@@ -92,7 +101,7 @@ EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 	va_end(rest);                                                                              \
 	char *argv[argv##_count + 2];                                                              \
 	va_start(rest, first);                                                                     \
-	collect_arguments(argv, first, argv##_count, rest)
+	collect_arguments(argv, first, argv##_count, &rest)
 
 EXPORT int execl(const char *path, const char *first, ...)
 {
@@ -119,25 +128,25 @@ EXPORT int execle(const char *path, const char *first, ...)
 
 EXPORT int execveat(int folder, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	return WITH_FENCE(envp, fenced, real()->execveat(folder, path, argv, fenced, flags));
+	return WITH_FENCE(envp, fenced, -1, real()->execveat(folder, path, argv, fenced, flags));
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	return WITH_FENCE(envp, fenced, real()->fexecve(fd, argv, fenced));
+	return WITH_FENCE(envp, fenced, -1, real()->fexecve(fd, argv, fenced));
 }
 
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-	return WITH_FENCE(envp, fenced,
+	return WITH_FENCE(envp, fenced, ENOMEM,
 			  real()->posix_spawn(pid, path, actions, attributes, argv, fenced));
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 			const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-	return WITH_FENCE(envp, fenced,
+	return WITH_FENCE(envp, fenced, ENOMEM,
 			  real()->posix_spawnp(pid, file, actions, attributes, argv, fenced));
 }
 

@@ -4,7 +4,6 @@
 #include "../core/logline.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -38,19 +37,11 @@ static const char *where(const struct log *log)
 
 static void write_stderr(const struct log *log, const char *text, size_t len)
 {
-	struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
-	struct timespec now = { 0 };
 	struct stat st;
 
-	if (fstat(STDERR_FILENO, &st) || st.st_dev != log->stderr_dev ||
-	    st.st_ino != log->stderr_ino)
-		return;
-	/*
-	 * A pipe that is ready takes PIPE_BUF bytes without waiting; one whose reader
-	 * has gone is ready, too, and in error: it would send the program a SIGPIPE.
-	 */
-	if (syscall(SYS_ppoll, &ready, 1, &now, NULL, 8) == 1 && ready.revents == POLLOUT)
-		fd_write(STDERR_FILENO, text, len);
+	if (!fstat(STDERR_FILENO, &st) && st.st_dev == log->stderr_dev &&
+	    st.st_ino == log->stderr_ino)
+		fd_write_now(STDERR_FILENO, text, len);
 }
 
 static void write_file(const char *path, const char *text, size_t len)
@@ -59,7 +50,7 @@ static void write_file(const char *path, const char *text, size_t len)
 
 	if (fd < 0)
 		return;
-	fd_write(fd, text, len);
+	fd_write_now(fd, text, len);
 	fd_close(fd);
 }
 
