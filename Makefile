@@ -31,7 +31,7 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd logline 
 SHIM := environ hooks hooks_exec log memory real shim
 CLI := main run target
 UNIT := conf logline order policy range siphash
-PROBES := load matrix spawn
+PROBES := load matrix odd spawn
 
 CORE_OBJECTS := $(CORE:%=$(BUILD)/core/%.o)
 SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)

@@ -239,3 +239,58 @@ True" ]
 	[ "$output" = "EDESTADDRREQ 0
 True" ]
 }
+
+@test "calls that are easily overlooked stay in the range, and bad pointers are EFAULT" {
+	run ns "$PORTFENCE" run --range 20000-20099 -- "$PROBES/odd"
+	echo "$output"
+	[ "$status" = 0 ]
+	awk '$2 ~ /^[0-9]+$/ && $1 != "still-connected" { print $2 }' <<<"$output" | all_within 20000 20099
+	[ "$(grep -c ' 20' <<<"$output")" = 6 ]
+	[ "$(grep -c 'nowhere EFAULT' <<<"$output")" = 4 ]
+	grep -q '^still-connected 0$' <<<"$output"
+}
+
+@test "an address that can be bound only once is no way out" {
+	# after IPV6_V6ONLY, the kernel refuses to bind the address again, but would listen on it
+	rule 'range = 20000-20009'
+	fenced_python 's = socket.socket(socket.AF_INET6); s.setsockopt(socket.IPPROTO_IP, 24, 1)
+		s.bind(("::ffff:127.0.0.1", 0)); s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+		print(error(s.listen), port(s))'
+	[ "$output" = "EADDRINUSE 0" ]
+}
+
+@test "a connect that finds no descriptor to ask through fails, and does not leave the range" {
+	rule 'range = 20000' 'exhausted = system'
+	fenced_python 'import resource
+		servers = [socket.create_server(("127.0.0.1", 7000 + i)) for i in range(2)]
+		held = tcp(); held.connect(("127.0.0.1", 7000)); s = tcp()
+		resource.setrlimit(resource.RLIMIT_NOFILE, (s.fileno() + 1, s.fileno() + 1))
+		print(error(s.connect, ("127.0.0.1", 7001)), port(s))'
+	[ "$output" = "EADDRNOTAVAIL 0" ]
+}
+
+@test "a limit on the size of files kills no fenced program" {
+	rm -rf "$PORTFENCE_STATE"
+	ns bash -c 'ulimit -f 1; exec "$@"' - env LD_PRELOAD="$LIBRARY" PORTFENCE_RANGE=20000-20099 /bin/true
+	dd if=/dev/zero of=full.log bs=1024 count=4 status=none
+	run ns bash -c 'ulimit -f 1; exec "$@"' - env LD_PRELOAD="$LIBRARY" PORTFENCE_RANGE=20000-20099 \
+		PORTFENCE_LOG="$PWD/full.log" $PYTHON -c 'import socket; socket.socket().bind(("", 0)); print("alive")'
+	echo "$output"
+	grep -q alive <<<"$output"
+}
+
+@test "engine = kernel serves its own network namespace again after another that it cannot serve" {
+	rule 'range = 40000-40009' 'engine = kernel'
+	fenced_python 'import ctypes, subprocess
+		libc = ctypes.CDLL(None); home = os.open("/proc/self/ns/net", os.O_RDONLY)
+		def once(): s = tcp(); return error(s.bind, ("127.0.0.1", 0)), 40000 <= port(s) <= 40009
+		print(*once())
+		assert libc.unshare(0x40000000) == 0
+		subprocess.run("ip link set lo up; echo 50000 50999 >/proc/sys/net/ipv4/ip_local_port_range", shell=True, check=True)
+		print(*once())
+		assert libc.setns(home, 0x40000000) == 0
+		print(*once())'
+	[ "$(grep -v portfence <<<"$output")" = "ok True
+EADDRINUSE False
+ok True" ]
+}

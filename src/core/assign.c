@@ -201,12 +201,15 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 }
 
 /* The kernel engine where it is asked for, or where it is known to be the better one. */
-static bool prefers_kernel(const struct rule *rule, const struct assign *assign)
+static bool prefers_kernel(const struct fence *fence, const struct assign *assign)
 {
+	const struct rule *rule = fence->rule;
+
 	if (rule->engine != ENGINE_AUTO)
 		return rule->engine == ENGINE_KERNEL;
 	return assign->proto == PROTO_TCP && connects(assign) && rule->order == ORDER_AUTO &&
-	       !rule->seeded;
+	       !rule->seeded &&
+	       !atomic_load_explicit(&fence->kernel[PROTO_TCP].refused, memory_order_relaxed);
 }
 
 static int serve(const struct fence *fence, struct assign *assign, const union addr *local,
@@ -218,7 +221,7 @@ static int serve(const struct fence *fence, struct assign *assign, const union a
 		assign->closed = true;
 		return -EACCES;
 	}
-	if (prefers_kernel(fence->rule, assign)) {
+	if (prefers_kernel(fence, assign)) {
 		if (!serve_kernel(fence, assign))
 			return ASSIGN_GO_ON;
 		if (fence->rule->engine == ENGINE_KERNEL) {
@@ -321,19 +324,36 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 		return ASSIGN_GO_ON;
 	if (shows_port && is_in_use(assign->fd))
 		return ASSIGN_GO_ON;
-	/* stale, and the address with it */
-	if (shows_port)
+	/*
+	 * Stale, and the address may be so, too. But listen() takes a socket only
+	 * once the kernel has reset what the program did not choose itself.
+	 */
+	if (shows_port && assign->call != ASSIGN_LISTEN)
 		len = addr_wildcard(&local, local.sa.sa_family);
 	rc = serve(fence, assign, &local, len);
+	if (rc != -EINVAL)
+		return rc;
 	/* bound already, connected or listening: the real call has nothing to choose */
-	return rc == -EINVAL ? ASSIGN_GO_ON : rc;
+	if (shows_port || assign_settled(assign->fd))
+		return ASSIGN_GO_ON;
+	/*
+	 * Or its address cannot be bound a second time (net/ipv6/af_inet6.c,
+	 * __inet6_bind: its device was taken off, or IPV6_V6ONLY set since), but
+	 * the kernel would still choose a port for it.
+	 */
+	assign->exhausted = true;
+	return exhausted_errno(assign);
 }
 
 /* The kernel had no port left in the range, and another range may be used. */
 static bool may_retry(const struct fence *fence, const struct assign *assign, int error)
 {
+	union addr local;
+	socklen_t len;
+
 	return fence->rule->exhausted == EXHAUSTED_SYSTEM && !assign->system &&
-	       error == -exhausted_errno(assign) && !assign_settled(assign->fd);
+	       error == -exhausted_errno(assign) && local_address(assign->fd, &local, &len) &&
+	       addr_port(&local) == assign->before;
 }
 
 /*
@@ -393,10 +413,13 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 void assign_undo(const struct fence *fence, int fd)
 {
 	enum proto proto;
-	union addr local;
-	socklen_t len;
+	union addr local, peer;
+	socklen_t len, peer_len = sizeof(peer);
 
 	if (!classify(fd, &proto) || proto != PROTO_UDP || !local_address(fd, &local, &len))
+		return;
+	/* a connected socket had its port before, and must stay connected */
+	if (!getpeername(fd, &peer.sa, &peer_len))
 		return;
 	/* a port of the range, or one that the program bound, survives this anyway */
 	if (addr_port(&local) &&

@@ -69,8 +69,9 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error);
  * assign_undo() - Take back a port that the kernel gave to a send without destination
  *
  * A send on a UDP socket that is neither bound nor connected fails with
- * EDESTADDRREQ, but only after the kernel has given the socket a port
- * (net/ipv4/af_inet.c, inet_send_prepare). Call it after such a failure.
+ * EDESTADDRREQ, EMSGSIZE or EOPNOTSUPP, but only after the kernel has given the
+ * socket a port (net/ipv4/af_inet.c, inet_send_prepare). Call it after such a
+ * failure; a connected socket is left alone.
  */
 void assign_undo(const struct fence *fence, int fd);
 

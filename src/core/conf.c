@@ -370,7 +370,6 @@ static void begin_section(struct conf *conf, const char *name, size_t len)
 {
 	char copy[NAME_LONGEST + 1];
 	struct named **slot;
-	size_t i;
 
 	end_section(conf);
 	conf->seen = 0;
@@ -389,13 +388,10 @@ static void begin_section(struct conf *conf, const char *name, size_t len)
 	memcpy(copy, name, len);
 	copy[len] = '\0';
 	/* inih does not trim names, so "[ curl ]" would be a program that never runs */
-	for (i = 0; i<len; i += len> 1 ? len - 1 : 1) {
-		if (copy[i] == ' ' || copy[i] == '\t') {
-			fail(conf,
-			     "the section's name '%s' begins or ends with a blank, take it out",
-			     copy);
-			return;
-		}
+	if (strchr(" \t", copy[0]) || strchr(" \t", copy[len - 1])) {
+		fail(conf, "the section's name '%s' begins or ends with a blank, take it out",
+		     copy);
+		return;
 	}
 	if (!strcmp(copy, "portfence")) {
 		if (conf->settings_line)

@@ -1,5 +1,7 @@
 #include "cursor.h"
 
+#include "fd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -28,6 +30,7 @@
  */
 
 #define CLAIM_MS 250
+#define CLAIM_FOREIGN_MS 10 /* at least two ticks of the coarse clock */
 #define CLAIM_TIME_BITS 24
 #define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
 
@@ -121,24 +124,22 @@ static int open_shared_folder(const char *path)
 	return fd;
 }
 
-static int choose_folder(const char *folder, const char *runtime, char *ret_path, size_t size)
+static int choose_folder(const char *folder, const char *runtime)
 {
+	char path[PATH_MAX];
 	int fd;
 
-	if (folder) {
-		snprintf(ret_path, size, "%s", folder);
+	if (folder)
 		return open_shared_folder(folder);
-	}
 	/*
 	 * /dev/shm first: a user's login, cron jobs, services and programs with a
 	 * fresh environment find the same folder there, and it outlives the login.
 	 */
-	snprintf(ret_path, size, "/dev/shm/portfence-%u", (unsigned)geteuid());
-	fd = open_folder(ret_path);
-	if (fd < 0 && runtime && *runtime == '/') {
-		snprintf(ret_path, size, "%s/portfence", runtime);
-		fd = open_folder(ret_path);
-	}
+	snprintf(path, sizeof(path), "/dev/shm/portfence-%u", (unsigned)geteuid());
+	fd = open_folder(path);
+	if (fd < 0 && runtime && *runtime == '/' &&
+	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
+		fd = open_folder(path);
 	return fd;
 }
 
@@ -147,12 +148,12 @@ static int write_whole(int fd, const void *data, size_t size)
 	const char *p = data;
 
 	while (size) {
-		ssize_t n = write(fd, p, size);
+		long n = fd_write_now(fd, p, size);
 
-		if (n < 0 && errno == EINTR)
+		if (n == -EINTR)
 			continue;
 		if (n <= 0)
-			return n ? -errno : -ENOSPC;
+			return n ? (int)n : -ENOSPC;
 		p += n;
 		size -= (size_t)n;
 	}
@@ -209,13 +210,13 @@ static bool is_ours(int fd)
 static struct cursor_file *map_file(const char *folder, const char *runtime,
 				    const char *application, const char **ret_trouble)
 {
-	char path[PATH_MAX], name[NAME_MAX + 1];
+	char name[NAME_MAX + 1];
 	struct cursor_file *file;
 	size_t len;
 	int directory, fd;
 
 	*ret_trouble = "its folder cannot be used";
-	directory = choose_folder(folder, runtime, path, sizeof(path));
+	directory = choose_folder(folder, runtime);
 	if (directory < 0)
 		return NULL;
 	file_name(application, name, sizeof(name) - sizeof(".4294967295"));
@@ -292,9 +293,9 @@ static uint64_t now_ms(void)
 	return ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) & CLAIM_TIME_MASK;
 }
 
-static bool is_live(uint64_t claim, uint64_t now)
+static bool is_live(uint64_t claim, uint64_t now, uint64_t ms)
 {
-	return claim && ((now - claim) & CLAIM_TIME_MASK) < CLAIM_MS;
+	return claim && ((now - claim) & CLAIM_TIME_MASK) < ms;
 }
 
 static uint64_t claim_value(uint64_t tag)
@@ -317,13 +318,14 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag)
 		uint64_t now = now_ms();
 
 		mine = tag | now;
-		if (is_live(old, now)) {
+		if (is_live(old, now, same_tag(old, mine) ? CLAIM_MS : CLAIM_FOREIGN_MS)) {
 			if (same_tag(old, mine))
 				return -EBUSY;
 			/*
-			 * Another tuple's, in the same slot by chance. It is held for some
-			 * microseconds, and CLAIM_MS at the longest. To pass on instead
-			 * would call a free port used.
+			 * Another tuple's, in the same slot by chance. To pass on instead
+			 * would call a free port used. It is needed for some microseconds
+			 * until the kernel has registered the connection, but held as long
+			 * as a connect() blocks: an older one is taken over.
 			 */
 			sched_yield();
 			old = atomic_load_explicit(slot, memory_order_acquire);

@@ -140,7 +140,7 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 	};
 	union {
 		struct nlmsghdr head;
-		char room[1024];
+		char room[512];
 	} answer;
 	const struct inet_diag_msg *found = NLMSG_DATA(&answer.head);
 	bool v4 = addr_is_v4(peer);
@@ -175,7 +175,7 @@ int diag_source(const struct diag *diag, const union addr *peer, union addr *ret
 	} question = { 0 };
 	union {
 		struct nlmsghdr head;
-		char room[2048];
+		char room[512];
 	} answer;
 	bool v4 = addr_is_v4(peer);
 	unsigned short size = v4 ? 4 : 16;

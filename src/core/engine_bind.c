@@ -107,6 +107,7 @@ struct sharing {
 	union addr peer;   /* never the wildcard */
 	union addr source; /* family 0 until it is known */
 	bool no_source;    /* the kernel does not say */
+	bool unsure;       /* a port may be free, but could not be asked about */
 };
 
 /* connect() takes the wildcard for this host (net/ipv4/route.c, net/ipv6/tcp_ipv6.c). */
@@ -168,14 +169,18 @@ static uint64_t tuple_tag(const struct cursor *cursor, const union addr *local,
 /* The candidate alone if nobody holds it, else shared if the tuple is free. */
 static int try_tuple(const struct engine_bind *search, struct sharing *sharing)
 {
-	int rc = try_bind(search);
+	int rc = try_bind(search), is_free;
 
 	if (rc != -EADDRINUSE)
 		return rc;
-	if (!find_source(sharing, &search->local))
+	if (!find_source(sharing, &search->local)) {
+		sharing->unsure = true;
 		return rc;
+	}
 	addr_set_port(&sharing->source, addr_port(&search->local));
-	if (diag_is_free(&sharing->diag, &sharing->source, &sharing->peer) != 1)
+	is_free = diag_is_free(&sharing->diag, &sharing->source, &sharing->peer);
+	sharing->unsure |= is_free < 0;
+	if (is_free != 1)
 		return rc;
 	set_flag(search->fd, SO_REUSEADDR, 1);
 	rc = try_bind(search);
@@ -220,7 +225,7 @@ int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
 		}
 		rc = try_claimed(search, &sharing, cursor, ret_claim);
 		if (rc == -EADDRINUSE)
-			end = rc;
+			end = sharing.unsure ? -EADDRNOTAVAIL : rc;
 	} while (rc == -EADDRINUSE || rc == -EACCES);
 	diag_end(&sharing.diag);
 	if (!rc)

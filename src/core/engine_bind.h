@@ -43,7 +43,8 @@ int engine_bind_exclusive(struct engine_bind *search);
  * A port serves one connection to each destination. The socket is left with
  * SO_REUSEADDR, so that others can share its port in their turn.
  *
- * Return: as above
+ * Return: as above; -EADDRNOTAVAIL instead of -EADDRINUSE where the kernel could not be
+ * asked about some port (no descriptor to be had), so that the range may not be used up
  */
 int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
 			const union addr *peer, uint64_t *ret_claim);

@@ -83,13 +83,10 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
 	if (rc)
 		return rc;
 	if (range_first(range) < first || range_last(range) > last) {
-		char text[64];
-
-		range_format(range, text, sizeof(text));
 		if (ret_why)
 			snprintf(ret_why, size,
-				 "%s is not within the system's ephemeral range %d-%d", text, first,
-				 last);
+				 "%d-%d is not within the system's ephemeral range %d-%d",
+				 range_first(range), range_last(range), first, last);
 		return -ERANGE;
 	}
 	return check_reserved(range, ret_why, size);
@@ -128,8 +125,6 @@ int engine_kernel_set(struct engine_kernel *known, const struct range *range, in
 	uint64_t cookie;
 	uint32_t value;
 
-	if (atomic_load_explicit(&known->refused, memory_order_relaxed))
-		return -EOPNOTSUPP;
 	cookie = netns_cookie(fd);
 	if (!cookie)
 		return -EOPNOTSUPP;
@@ -158,5 +153,6 @@ void engine_kernel_clear(int fd)
 
 void engine_kernel_distrust(struct engine_kernel *known)
 {
+	atomic_store_explicit(&known->serves, 0, memory_order_relaxed);
 	atomic_store_explicit(&known->refused, true, memory_order_relaxed);
 }

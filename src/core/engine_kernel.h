@@ -11,8 +11,8 @@
 
 /*
  * What is known of one range. Atomics; a race only means that the question is
- * asked again. A refusal holds for good, wherever it was found: the bind engine
- * serves everywhere, and then no connect has to ask.
+ * asked again. Where there is a choice, a refusal holds for good, wherever it
+ * was found: the bind engine serves everywhere, and no connect has to ask.
  */
 struct engine_kernel {
 	_Atomic uint64_t

@@ -69,11 +69,13 @@ long fd_write_now(int fd, const void *data, size_t size)
 
 	sigemptyset(&broken);
 	sigaddset(&broken, SIGPIPE);
+	sigaddset(&broken, SIGXFSZ);
 	if (sigpending(&pending) || sigprocmask(SIG_BLOCK, &broken, &before))
 		return -errno;
 	n = write_now(fd, data, size);
 	/* one that the program has blocked and not yet taken is its own */
-	if (n == -EPIPE && !sigismember(&pending, SIGPIPE))
+	if ((n == -EPIPE && !sigismember(&pending, SIGPIPE)) ||
+	    (n == -EFBIG && !sigismember(&pending, SIGXFSZ)))
 		syscall(SYS_rt_sigtimedwait, &broken, NULL, &now, 8);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return n;

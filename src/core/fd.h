@@ -24,7 +24,8 @@ long fd_write(int fd, const void *data, size_t size);
 /**
  * fd_write_now() - Write if that can be done without waiting
  *
- * Where nobody reads any more, the program gets no SIGPIPE for it.
+ * Where nobody reads any more, the program gets no SIGPIPE for it, and beyond
+ * RLIMIT_FSIZE no SIGXFSZ.
  *
  * Return: number of bytes, or -errno
  */

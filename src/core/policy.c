@@ -6,7 +6,7 @@
 
 #define GLOB_MAX 200 /* no line of the configuration is longer */
 
-static const char *base_name(const char *path)
+const char *policy_base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -17,7 +17,7 @@ static bool match_path(const char *glob, const char *path)
 {
 	if (!path)
 		return false;
-	return !fnmatch(glob, strchr(glob, '/') ? path : base_name(path), 0);
+	return !fnmatch(glob, strchr(glob, '/') ? path : policy_base_name(path), 0);
 }
 
 static bool match_process(const char *glob, const struct policy_process *process)
@@ -58,8 +58,9 @@ bool policy_match(const struct rule *rule, const struct policy_process *process)
 	const char *match = rule->match;
 
 	if (!match && !rule->args)
-		return (process->exe && !strcmp(rule->name, base_name(process->exe))) ||
-		       (process->started_as && !strcmp(rule->name, base_name(process->started_as)));
+		return (process->exe && !strcmp(rule->name, policy_base_name(process->exe))) ||
+		       (process->started_as &&
+			!strcmp(rule->name, policy_base_name(process->started_as)));
 	if (match && !match_any(match, match_process, process))
 		return false;
 	return !rule->args || match_any(rule->args, match_args, process);

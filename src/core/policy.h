@@ -70,6 +70,9 @@ const struct rule *policy_find(const struct policy *policy, const char *name);
 /* policy_uses_args() - Does any rule look at the command line? */
 bool policy_uses_args(const struct policy *policy);
 
+/* policy_base_name() - What follows the last slash of a path */
+const char *policy_base_name(const char *path);
+
 /* policy_proto_name() - "tcp", "udp" or "sctp" */
 const char *policy_proto_name(enum proto proto);
 

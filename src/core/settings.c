@@ -106,13 +106,6 @@ static int load_policy(struct arena *arena, conf_error_fn *error, void *context,
 	return rc == -ENOENT ? 0 : rc;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = path ? strrchr(path, '/') : NULL;
-
-	return slash ? slash + 1 : path;
-}
-
 /* PORTFENCE_APP pins a process to a section whatever the program's name. */
 static int select_rule(const struct policy_process *process, const struct policy *policy,
 		       conf_error_fn *error, void *context, const struct rule **ret_rule)
@@ -164,9 +157,9 @@ static int override_rule(const struct policy_process *process, struct arena *are
 		*copy = **rule;
 	} else {
 		if (!name)
-			name = base_name(process->started_as ? process->started_as : process->exe);
-		if (!name)
-			name = "unnamed";
+			name = policy_base_name(process->started_as ? process->started_as
+						: process->exe      ? process->exe
+								    : "unnamed");
 		copy->name = arena_copy(arena, name, strlen(name));
 		if (!copy->name)
 			return -ENOMEM;

@@ -1,5 +1,7 @@
 #include "environ.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -107,7 +109,8 @@ void environ_plan(const struct environ_kept *kept, char *const envp[],
 	unsigned i;
 	size_t len;
 
-	if (!kept->preload) {
+	/* what the kernel cannot read either is for it to say */
+	if (!kept->preload || (envp && !memory_readable(envp, sizeof(*envp)))) {
 		plan.complete = true;
 		*ret_plan = plan;
 		return;

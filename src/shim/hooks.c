@@ -4,6 +4,7 @@
 #include "shim.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,9 @@
  */
 
 #define EXPORT __attribute__((visibility("default")))
+
+int __connect(int fd, const struct sockaddr *addr, socklen_t len);
+ssize_t __send(int fd, const void *data, size_t size, int flags);
 
 /* ---- sockets ---- */
 
@@ -109,12 +113,19 @@ static int hook_listen(int fd, int backlog)
 	return AROUND(int, now, &assign, "listen", real()->listen(fd, backlog));
 }
 
-/* A send without destination has failed for want of one: see assign_undo(). */
+/*
+ * A send without destination has failed: see assign_undo(). Too long a datagram
+ * and MSG_OOB are refused before the want of a destination is noticed
+ * (net/ipv4/udp.c, udp_sendmsg).
+ */
 static ssize_t undo(struct shim *now, int fd, ssize_t result)
 {
-	if (result < 0 && errno == EDESTADDRREQ && now->fenced) {
+	int error = errno;
+
+	if (result < 0 && now->fenced &&
+	    (error == EDESTADDRREQ || error == EMSGSIZE || error == EOPNOTSUPP)) {
 		assign_undo(&now->fence, fd);
-		errno = EDESTADDRREQ;
+		errno = error;
 	}
 	return result;
 }
@@ -159,13 +170,17 @@ static bool destination(struct shim *now, const struct msghdr *message,
 			const struct sockaddr **ret_addr, socklen_t *ret_len)
 {
 	int saved = errno;
-	bool there = now->fenced && memory_readable(message, sizeof(*message)) && message->msg_name;
+	bool there = now->fenced && memory_readable(message, sizeof(*message)) &&
+		     message->msg_name && message->msg_namelen;
 
 	errno = saved;
 	if (!there)
 		return false;
 	*ret_addr = message->msg_name;
 	*ret_len = message->msg_namelen;
+	/* of a message, the kernel cuts what sendto() and connect() refuse (net/socket.c, __copy_msghdr) */
+	if (*ret_len > sizeof(struct sockaddr_storage) && *ret_len <= INT_MAX)
+		*ret_len = sizeof(struct sockaddr_storage);
 	return true;
 }
 
@@ -274,4 +289,15 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
 {
 	return hook_bindresvport(fd, addr);
+}
+
+/* glibc exports these names, too (GLIBC_2.2.5). */
+EXPORT int __connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return hook_connect(fd, addr, len);
+}
+
+EXPORT ssize_t __send(int fd, const void *data, size_t size, int flags)
+{
+	return hook_send(fd, data, size, flags);
 }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,16 +58,21 @@ static void write_file(const char *path, const char *text, size_t len)
 static void write_syslog(const char *severity, const char *text, size_t len)
 {
 	static const struct sockaddr_un device = { AF_UNIX, "/dev/log" };
-	char datagram[LOGLINE_MAX + 8];
-	size_t prefix = strlen(severity);
+	struct iovec parts[] = {
+		{ (void *)severity, strlen(severity) },
+		{ (void *)text, len - 1 }, /* syslog wants no newline */
+	};
+	const struct msghdr datagram = {
+		.msg_name = (void *)&device,
+		.msg_namelen = sizeof(device),
+		.msg_iov = parts,
+		.msg_iovlen = 2,
+	};
 	int fd = fd_socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	if (fd < 0)
 		return;
-	memcpy(datagram, severity, prefix);
-	memcpy(datagram + prefix, text, len - 1); /* syslog wants no newline */
-	syscall(SYS_sendto, fd, datagram, prefix + len - 1, MSG_DONTWAIT | MSG_NOSIGNAL, &device,
-		sizeof(device));
+	syscall(SYS_sendmsg, fd, &datagram, MSG_DONTWAIT | MSG_NOSIGNAL);
 	fd_close(fd);
 }
 
@@ -90,7 +96,12 @@ static void begin(const struct log *log, struct logline *ret_line)
 	clock_gettime(CLOCK_REALTIME, &ret_line->time);
 }
 
-static void tell(const struct log *log, const char *level, const char *message)
+/*
+ * A line's room is on the stack, which may be a signal handler's, so it is in
+ * frames that do not stand above each other.
+ */
+__attribute__((noinline)) static void tell(const struct log *log, const char *level,
+					   const char *message)
 {
 	char text[LOGLINE_MAX];
 	struct logline line;
@@ -150,7 +161,8 @@ static bool find_local(const struct assign *assign, union addr *ret_local)
 	return addr_port(ret_local) != 0;
 }
 
-void log_assign(struct log *log, const char *call, const struct assign *assign)
+__attribute__((noinline)) static void write_assign(const struct log *log, const char *call,
+						   const struct assign *assign)
 {
 	char text[LOGLINE_MAX];
 	struct logline line;
@@ -158,11 +170,15 @@ void log_assign(struct log *log, const char *call, const struct assign *assign)
 	bool found;
 	size_t len;
 
-	tell_once(log, assign);
-	if (!log->destination || !strcmp(where(log), "none"))
-		return;
 	found = find_local(assign, &local);
 	begin(log, &line);
 	len = logline_assign(&line, call, assign, found ? &local : NULL, text, sizeof(text));
 	write_line(log, found ? SYSLOG_INFO : SYSLOG_WARNING, text, len);
+}
+
+void log_assign(struct log *log, const char *call, const struct assign *assign)
+{
+	tell_once(log, assign);
+	if (log->destination && strcmp(where(log), "none"))
+		write_assign(log, call, assign);
 }

@@ -145,8 +145,15 @@ static struct shim *build(void)
 struct shim *shim(void)
 {
 	struct shim *now = atomic_load_explicit(&published, memory_order_acquire);
+	int saved;
 
-	return __builtin_expect(now != NULL, 1) ? now : build();
+	if (__builtin_expect(now != NULL, 1))
+		return now;
+	/* a library's constructor may call a hook before ours has run */
+	saved = errno;
+	now = build();
+	errno = saved;
+	return now;
 }
 
 __attribute__((constructor)) static void start(void)
