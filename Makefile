@@ -31,7 +31,7 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd logline 
 SHIM := environ hooks hooks_exec log memory real shim
 CLI := main run target
 UNIT := conf logline order policy range siphash
-PROBES := load matrix odd spawn
+PROBES := load matrix odd spawn without
 
 CORE_OBJECTS := $(CORE:%=$(BUILD)/core/%.o)
 SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)
@@ -77,6 +77,9 @@ PACKAGES_TEST := bats binutils busybox-static curl git inetutils-ftp iperf3 ipro
 	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib rpcbind socat strace tcpdump \
 	tftp-hpa tftpd-hpa util-linux wget
 
+# each test makes a network namespace
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
 TEST_CFLAGS = -std=gnu11 $(WARNINGS) $(SANITIZE) $(CFLAGS)
 
 $(BUILD)/test/platform/%: test/platform/%.c $(wildcard test/platform/*.h) Makefile
@@ -105,7 +108,7 @@ demo:
 test:
 	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
 	$(Q)$(MAKE) --no-print-directory test-programs
-	$(Q)BUILD='$(abspath $(BUILD))' BATS_TEST_TIMEOUT=300 bats $(BATSFLAGS) test
+	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))' BATS_TEST_TIMEOUT=300 bats $(BATSFLAGS) test
 
 check: test
 
@@ -122,9 +125,15 @@ asan:
 	$(Q)$(MAKE) --no-print-directory BUILD='$(BUILD)/asan' CFLAGS='-O1 -g' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all $(ASAN_ALLOCA)' \
 		test-programs
-	$(Q)BUILD='$(abspath $(BUILD))/asan' BATS_TEST_TIMEOUT=300 SANITIZED=1 \
+	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))/asan' BATS_TEST_TIMEOUT=300 \
 		ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 \
 		bats $(BATSFLAGS) $(SANITIZED_TESTS)
+
+# ---- speed ----
+
+include test/bench/bench.mk
+
+bench: all
 
 # ---- source ----
 
@@ -168,6 +177,7 @@ help:
 	@echo 'make demo       see curl talk from a range of its own (installs what is missing)'
 	@echo 'make test       run the tests, as root (installs what is missing); also: check'
 	@echo 'make asan       run them with the address and undefined-behaviour sanitizers'
+	@echo 'make bench      time the fence against no fence (see BENCHFLAGS=--help)'
 	@echo 'make lint       check style and for defects'
 	@echo 'make format     put the sources in style'
 	@echo 'make install    copy to PREFIX (/usr/local), under DESTDIR; uninstall takes it away'

@@ -52,7 +52,7 @@ fenced_calls() {
 	mkfifo hold
 	# shellcheck disable=SC2016 # the inner shell expands it
 	ns_background bash -c 'exec "$@" <hold >calls' - \
-		"$PORTFENCE" run --config matrix.ini -- "$PROBES/matrix" "$proto" "$family" 7777
+		${without:+"$PROBES/without"} "$PORTFENCE" run --config matrix.ini -- "$PROBES/matrix" "$proto" "$family" 7777
 	exec 4>hold
 	wait_until grep -q '^end$' calls
 	if [ "$proto" = udplite ]; then
@@ -136,6 +136,18 @@ each_family() {
 	each_family $OUTSIDE udplite
 	each_family $INSIDE udplite
 	each_family $INSIDE udplite 'engine = kernel'
+}
+
+@test "on a kernel without IP_LOCAL_PORT_RANGE, every call gets a port" {
+	without=1
+	each_family $INSIDE tcp
+	each_family $INSIDE mptcp
+	each_family $INSIDE udp
+	ns "$PROBES/without" "$PORTFENCE" run --config matrix.ini --log "$PWD/log" -- \
+		"$PROBES/matrix" tcp 4 7777 </dev/null
+	grep -q 'connect tcp4 .* engine=bind' log
+	run grep 'engine=kernel' log
+	[ "$status" = 1 ]
 }
 
 @test "sequential: every call gets a port" {

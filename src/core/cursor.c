@@ -148,7 +148,7 @@ static int write_whole(int fd, const void *data, size_t size)
 	const char *p = data;
 
 	while (size) {
-		long n = fd_write_now(fd, p, size);
+		long n = fd_write(fd, p, size);
 
 		if (n == -EINTR)
 			continue;

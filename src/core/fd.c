@@ -35,7 +35,7 @@ int fd_socket(int family, int type, int protocol)
 	return raise_above_standard(socket(family, type | SOCK_CLOEXEC, protocol));
 }
 
-long fd_write(int fd, const void *data, size_t size)
+static long write_once(int fd, const void *data, size_t size)
 {
 	long n = syscall(SYS_write, fd, data, size);
 
@@ -52,16 +52,19 @@ static long write_now(int fd, const void *data, size_t size)
 	struct iovec whole = { (void *)data, size };
 	struct pollfd ready = { .fd = fd, .events = POLLOUT };
 	struct timespec now = { 0 };
+	/* long arguments: syscall() would not extend the sign of an int */
 	long n = syscall(SYS_pwritev2, fd, &whole, 1, -1L, -1L, RWF_NOWAIT);
 
 	if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
 		return n < 0 ? -errno : n;
 	if (syscall(SYS_ppoll, &ready, 1, &now, NULL, 8) != 1 || !(ready.revents & POLLOUT))
 		return -EAGAIN;
-	return fd_write(fd, data, size);
+	return write_once(fd, data, size);
 }
 
-long fd_write_now(int fd, const void *data, size_t size)
+/* Writes with @one while the signals are blocked that a failing write sends. */
+static long write_quietly(long (*one)(int, const void *, size_t), int fd, const void *data,
+			  size_t size)
 {
 	struct timespec now = { 0 };
 	sigset_t broken, before, pending;
@@ -72,13 +75,23 @@ long fd_write_now(int fd, const void *data, size_t size)
 	sigaddset(&broken, SIGXFSZ);
 	if (sigpending(&pending) || sigprocmask(SIG_BLOCK, &broken, &before))
 		return -errno;
-	n = write_now(fd, data, size);
+	n = one(fd, data, size);
 	/* one that the program has blocked and not yet taken is its own */
 	if ((n == -EPIPE && !sigismember(&pending, SIGPIPE)) ||
 	    (n == -EFBIG && !sigismember(&pending, SIGXFSZ)))
 		syscall(SYS_rt_sigtimedwait, &broken, NULL, &now, 8);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return n;
+}
+
+long fd_write(int fd, const void *data, size_t size)
+{
+	return write_quietly(write_once, fd, data, size);
+}
+
+long fd_write_now(int fd, const void *data, size_t size)
+{
+	return write_quietly(write_now, fd, data, size);
 }
 
 void fd_close(int fd)

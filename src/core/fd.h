@@ -18,17 +18,17 @@ int fd_open(const char *path, int flags, mode_t mode);
 /* fd_socket() - Make a socket; @type without SOCK_CLOEXEC. Return: descriptor or -errno */
 int fd_socket(int family, int type, int protocol);
 
-/* fd_write() - One write. Return: bytes written or -errno */
-long fd_write(int fd, const void *data, size_t size);
-
 /**
- * fd_write_now() - Write if that can be done without waiting
+ * fd_write() - One write
  *
- * Where nobody reads any more, the program gets no SIGPIPE for it, and beyond
- * RLIMIT_FSIZE no SIGXFSZ.
+ * The program gets no SIGPIPE for it where nobody reads any more, and no SIGXFSZ
+ * beyond RLIMIT_FSIZE.
  *
  * Return: number of bytes, or -errno
  */
+long fd_write(int fd, const void *data, size_t size);
+
+/* fd_write_now() - The same if it can be done without waiting, else -EAGAIN */
 long fd_write_now(int fd, const void *data, size_t size);
 
 /* fd_close() - Close, without a word about errors */

@@ -96,7 +96,7 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	new->log.application =
 		settings->rule ? settings->rule->name : program_invocation_short_name;
 	log_start(&new->log);
-	if (mistakes->count) {
+	if (mistakes->count || !settings->rule) {
 		new->log.error = describe_mistakes(mistakes, arena);
 	} else if (cursor_open(settings->state, settings->runtime, settings->rule,
 			       &new->fence.cursor)) {

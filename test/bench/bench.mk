@@ -1,0 +1,37 @@
+# bench: times the fence against no fence. The root's Makefile includes it and adds `bench: all`;
+# alone, after `make`:
+#   make -f test/bench/bench.mk bench BENCHFLAGS='--quick rows'
+# BENCHFLAGS: see `build/test/bench/bench --help`.
+BUILD ?= build
+CC ?= cc
+CFLAGS ?= -O2 -g
+
+BENCH_DRIVER := bench calls curves measure report scene subject
+BENCH_WORKER := worker holder rows server
+BENCH_SHIMS := floor least lean
+BENCH_PROGRAMS := $(BUILD)/test/bench/bench $(BUILD)/test/bench/worker \
+	$(BENCH_SHIMS:%=$(BUILD)/test/bench/%.so)
+BENCH_CFLAGS = -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wformat=2 $(CPPFLAGS) $(CFLAGS)
+
+.PHONY: bench bench-programs
+
+bench-programs: $(BENCH_PROGRAMS)
+
+$(BUILD)/test/bench/bench: $(BENCH_DRIVER:%=test/bench/%.c) $(wildcard test/bench/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+$(BUILD)/test/bench/worker: $(BENCH_WORKER:%=test/bench/%.c) $(wildcard test/bench/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+# Linked as libportfence.so is, relocated at once; lean is the least that ld.so can be given.
+$(BUILD)/test/bench/lean.so: BENCH_LEAN := -nostdlib -Wl,-z,noseparate-code
+$(BUILD)/test/bench/%.so: test/bench/%.c test/bench/place.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(BENCH_CFLAGS)) -fPIC -shared -o $@ $< \
+		-Wl,-z,relro,-z,now,--as-needed -s $(BENCH_LEAN) $(LDFLAGS)
+
+bench: bench-programs
+	$(Q)BUILD='$(BUILD)' $(BUILD)/test/bench/bench $(BENCHFLAGS)

@@ -1,0 +1,295 @@
+#include "rows.h"
+
+#include "place.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * An operation goes from socket() to close(), with the calls that a program
+ * would make and no other, so that fenced and plain differ in the fence alone.
+ *
+ * A TCP client closes with SO_LINGER 0: its RST frees the port at once on both
+ * sides, so no TIME_WAIT piles up on ports, and a batch ends as it began. That
+ * is one more setsockopt, the same for all.
+ *
+ * Datagrams go to a socket that is never read and has the smallest receive
+ * buffer: after the first few the kernel drops them at the receiver, at a
+ * constant cost, and send() succeeds all the same.
+ */
+
+extern char **environ;
+
+static struct sockaddr_in near4, sink4, udp4, any4;
+static struct sockaddr_in6 near6;
+
+__attribute__((constructor)) static void fill_addresses(void)
+{
+	near4.sin_family = sink4.sin_family = udp4.sin_family = any4.sin_family = AF_INET;
+	near4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	sink4.sin_addr = udp4.sin_addr = near4.sin_addr;
+	near4.sin_port = htons(PLACE_NEAR);
+	sink4.sin_port = htons(PLACE_SINK);
+	udp4.sin_port = htons(PLACE_UDP);
+	near6.sin6_family = AF_INET6;
+	near6.sin6_addr = in6addr_loopback;
+	near6.sin6_port = htons(PLACE_NEAR);
+}
+
+/* Closes, and tells what went wrong before. */
+static int finish(int fd, int failed)
+{
+	int error = failed ? errno : 0;
+
+	close(fd);
+	return error;
+}
+
+/* ---- TCP ---- */
+
+static int connect_once(const void *to, socklen_t len, int family)
+{
+	static const struct linger reset = { .l_onoff = 1 };
+	int fd = socket(family, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		return errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)))
+		return finish(fd, 1);
+	return finish(fd, connect(fd, to, len));
+}
+
+static int tcp4_connect(struct rows_state *state)
+{
+	(void)state;
+	return connect_once(&near4, sizeof(near4), AF_INET);
+}
+
+static int tcp6_connect(struct rows_state *state)
+{
+	(void)state;
+	return connect_once(&near6, sizeof(near6), AF_INET6);
+}
+
+static int bind_once(int type)
+{
+	int fd = socket(AF_INET, type, 0);
+
+	if (fd < 0)
+		return errno;
+	return finish(fd, bind(fd, (const struct sockaddr *)&any4, sizeof(any4)));
+}
+
+static int bind_tcp(struct rows_state *state)
+{
+	(void)state;
+	return bind_once(SOCK_STREAM);
+}
+
+static int listen_once(struct rows_state *state)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	if (fd < 0)
+		return errno;
+	return finish(fd, listen(fd, 1));
+}
+
+static int open_tcp_send(struct rows_state *state)
+{
+	state->fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (state->fd < 0 || connect(state->fd, (const struct sockaddr *)&sink4, sizeof(sink4)))
+		return errno;
+	return 0;
+}
+
+/* One byte, without TCP_NODELAY: most are only appended to what waits. */
+static int send_once(struct rows_state *state)
+{
+	return send(state->fd, "x", 1, 0) == 1 ? 0 : errno;
+}
+
+/* ---- UDP ---- */
+
+static int bind_udp(struct rows_state *state)
+{
+	(void)state;
+	return bind_once(SOCK_DGRAM);
+}
+
+static int sendto_fd(int fd)
+{
+	return sendto(fd, "x", 1, 0, (const struct sockaddr *)&udp4, sizeof(udp4)) == 1 ? 0 : errno;
+}
+
+static int udp_first(struct rows_state *state)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	(void)state;
+	if (fd < 0)
+		return errno;
+	return finish(fd, sendto_fd(fd));
+}
+
+static int udp_connect(struct rows_state *state)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	(void)state;
+	if (fd < 0)
+		return errno;
+	return finish(fd, connect(fd, (const struct sockaddr *)&udp4, sizeof(udp4)));
+}
+
+/* A socket that has its port. */
+static int open_udp(struct rows_state *state)
+{
+	int i;
+
+	state->fd = socket(AF_INET, SOCK_DGRAM, 0);
+	if (state->fd < 0)
+		return errno;
+	state->data.iov_base = (char *)"x";
+	state->data.iov_len = 1;
+	for (i = 0; i < ROWS_MESSAGES; i++) {
+		struct msghdr *message = &state->messages[i].msg_hdr;
+
+		message->msg_name = &udp4;
+		message->msg_namelen = sizeof(udp4);
+		message->msg_iov = &state->data;
+		message->msg_iovlen = 1;
+	}
+	return sendto_fd(state->fd);
+}
+
+static int open_udp_connected(struct rows_state *state)
+{
+	int error = open_udp(state);
+
+	if (!error && connect(state->fd, (const struct sockaddr *)&udp4, sizeof(udp4)))
+		error = errno;
+	return error;
+}
+
+static int sendto_once(struct rows_state *state)
+{
+	return sendto_fd(state->fd);
+}
+
+static int sendmsg_once(struct rows_state *state)
+{
+	return sendmsg(state->fd, &state->messages[0].msg_hdr, 0) == 1 ? 0 : errno;
+}
+
+static int sendmmsg_once(struct rows_state *state)
+{
+	int n = sendmmsg(state->fd, state->messages, ROWS_MESSAGES, 0);
+
+	return n == ROWS_MESSAGES ? 0 : n < 0 ? errno : EAGAIN;
+}
+
+/* ---- what is none of ours ---- */
+
+static int open_null(struct rows_state *state)
+{
+	state->fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	return state->fd < 0 ? errno : 0;
+}
+
+static int write_once(struct rows_state *state)
+{
+	return write(state->fd, "x", 1) == 1 ? 0 : errno;
+}
+
+/* Datagram: nobody has to accept, and nothing can queue up. */
+static int unix_connect(struct rows_state *state)
+{
+	static const struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "\0" PLACE_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	(void)state;
+	if (fd < 0)
+		return errno;
+	return finish(fd, connect(fd, (const struct sockaddr *)&to,
+				  offsetof(struct sockaddr_un, sun_path) + sizeof(PLACE_UNIX)));
+}
+
+static int spawn_once(struct rows_state *state)
+{
+	char *argv[] = { (char *)"true", NULL };
+	int error, status;
+	pid_t pid;
+
+	(void)state;
+	error = posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ);
+	if (error)
+		return error;
+	if (waitpid(pid, &status, 0) != pid)
+		return errno;
+	return status ? ECHILD : 0;
+}
+
+static const struct rows table[] = {
+	{ "tcp4-connect", NULL, tcp4_connect },
+	{ "tcp6-connect", NULL, tcp6_connect },
+	{ "bind-tcp", NULL, bind_tcp },
+	{ "bind-udp", NULL, bind_udp },
+	{ "listen", NULL, listen_once },
+	{ "udp-first", NULL, udp_first },
+	{ "udp-connect", NULL, udp_connect },
+	{ "sendto", open_udp, sendto_once },
+	{ "sendmsg", open_udp, sendmsg_once },
+	{ "sendmmsg", open_udp, sendmmsg_once },
+	{ "udp-send", open_udp_connected, send_once },
+	{ "tcp-send", open_tcp_send, send_once },
+	{ "write", open_null, write_once },
+	{ "unix-connect", NULL, unix_connect },
+	{ "spawn", NULL, spawn_once },
+};
+
+const struct rows *rows_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (!strcmp(table[i].name, name))
+			return &table[i];
+	}
+	return NULL;
+}
+
+void rows_close(struct rows_state *state)
+{
+	if (state->fd >= 0)
+		close(state->fd);
+	state->fd = -1;
+}
+
+int rows_where(void)
+{
+	struct sockaddr_in local = { .sin_port = 0 };
+	socklen_t len = sizeof(local);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), port;
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (const struct sockaddr *)&any4, sizeof(any4)) ||
+	    getsockname(fd, (struct sockaddr *)&local, &len))
+		port = -errno;
+	else
+		port = ntohs(local.sin_port);
+	close(fd);
+	return port;
+}
