@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define LIBRARY_NAME "libportfence.so"
@@ -215,30 +214,6 @@ static int find_library(char ret_path[PATH_MAX])
 	return 0;
 }
 
-/*
- * Root's programs often become another user's, and what those start is not
- * fenced if ld.so cannot read the library then: it says so and goes on without.
- */
-static void warn_unreadable(const char *library)
-{
-	char path[PATH_MAX];
-	struct stat st;
-	mode_t needed = S_IROTH;
-
-	for (strcpy(path, library); getuid() == 0 && *path; *strrchr(path, '/') = '\0') {
-		if (!stat(path, &st) && (st.st_mode & needed) == needed) {
-			needed = S_IXOTH;
-			continue;
-		}
-		complain(
-			0,
-			"warning: other users than root cannot read '%s' (see '%s'), so what the command "
-			"starts as another user will not be fenced; install portfence elsewhere",
-			library, path);
-		return;
-	}
-}
-
 /* Is a library among the entries of a list as LD_PRELOAD has it? */
 static bool has_entry(const char *list, const char *library)
 {
@@ -377,7 +352,6 @@ int verb_run(int argc, char *argv[])
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), print_warning,
 			NULL);
-	warn_unreadable(library);
 	rc = pin(&settings, library);
 	if (rc)
 		return rc;
