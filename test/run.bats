@@ -15,8 +15,7 @@ end() {
 	errors=$(cat "$BATS_TEST_TMPDIR/errors")
 }
 
-# Lets other users reach portfence and the test's folder, wherever the build is: portfence run
-# warns root of a library that others cannot read.
+# Lets other users reach portfence and the test's folder, wherever the build is.
 install_for_all() {
 	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
 	install=$BATS_TEST_TMPDIR/install
@@ -292,19 +291,6 @@ CAP_NET_BIND_SERVICE and will be passed over" \
 		setpriv --reuid 65534 --regid 65534 --clear-groups \
 		"$install/portfence" run --range 1000-2000 -- true
 	says 0 "" "$PORTFENCE" run --range 1000-2000 -- true
-}
-
-@test "root is warned of a library that other users cannot read" {
-	chmod 700 "$install"
-	says 0 "portfence: warning: other users than root cannot read '$LIBRARY' (see '$install'), so what \
-the command starts as another user will not be fenced; install portfence elsewhere" \
-		"$PORTFENCE" run --range "$RANGE" -- true
-	chmod 711 "$install"
-	says 0 "" "$PORTFENCE" run --range "$RANGE" -- true
-	chmod 640 "$LIBRARY"
-	says 0 "portfence: warning: other users than root cannot read '$LIBRARY' (see '$LIBRARY'), so what \
-the command starts as another user will not be fenced; install portfence elsewhere" \
-		"$PORTFENCE" run --range "$RANGE" -- true
 }
 
 @test "a library whose path LD_PRELOAD cannot hold is refused" {

@@ -10,8 +10,7 @@ load lib/helpers
 
 RANGE=20000-20099
 
-# Lets other users reach portfence and the test's folder, wherever the build is: portfence run
-# warns root of a library that others cannot read.
+# Lets other users reach portfence and the test's folder, wherever the build is.
 install_for_all() {
 	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
 	install=$BATS_TEST_TMPDIR/install
