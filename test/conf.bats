@@ -397,6 +397,16 @@ no_text='this is not text, a configuration holds printable characters only'
 	same ''
 }
 
+@test "the configuration that ships is right as it stands, and with all that it shows" {
+	run -0 --separate-stderr "$PORTFENCE" run --config "$ROOT/conf/portfence.ini" --app curl -- true
+	same ''
+	# keys and sections in comments, without the explanations behind them
+	sed -E 's/^; (\[[a-z*]+\]|[a-z.]+ *= )/\1/' "$ROOT/conf/portfence.ini" >whole.ini
+	[ "$(grep -cE '^[a-z.]+ *= ' whole.ini)" = 14 ]
+	run -0 --separate-stderr "$PORTFENCE" run --config "$PWD/whole.ini" --app erp -- true
+	same ''
+}
+
 @test "a file without a section leaves a program alone, and fences no command" {
 	run -0 --separate-stderr ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$CONF/good-empty.ini" \
 		perl -e "$callers"

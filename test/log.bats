@@ -10,16 +10,6 @@ RANGE=20000-20999
 TIME='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z'
 OVERLAP="the tcp range of 'spawn' overlaps that of 'other' \\(line 3\\), both hold port 20000"
 
-# Lets other users reach portfence and the test's folder, wherever the build is.
-install_for_all() {
-	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
-	install=$BATS_TEST_TMPDIR/install
-	mkdir "$install"
-	cp "$PORTFENCE" "$LIBRARY" "$PROBES/spawn" "$install"
-	PORTFENCE=$install/portfence
-	LIBRARY=$install/libportfence.so
-}
-
 setup() {
 	common_setup
 	install_for_all

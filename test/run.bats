@@ -15,16 +15,6 @@ end() {
 	errors=$(cat "$BATS_TEST_TMPDIR/errors")
 }
 
-# Lets other users reach portfence and the test's folder, wherever the build is.
-install_for_all() {
-	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
-	install=$BATS_TEST_TMPDIR/install
-	mkdir "$install"
-	cp "$PORTFENCE" "$LIBRARY" "$PROBES/spawn" "$install"
-	PORTFENCE=$install/portfence
-	LIBRARY=$install/libportfence.so
-}
-
 setup() {
 	common_setup
 	install_for_all

@@ -10,16 +10,6 @@ load lib/helpers
 
 RANGE=20000-20099
 
-# Lets other users reach portfence and the test's folder, wherever the build is.
-install_for_all() {
-	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
-	install=$BATS_TEST_TMPDIR/install
-	mkdir "$install"
-	cp "$PORTFENCE" "$LIBRARY" "$PROBES/spawn" "$install"
-	PORTFENCE=$install/portfence
-	LIBRARY=$install/libportfence.so
-}
-
 setup() {
 	common_setup
 	install_for_all

@@ -7,6 +7,7 @@
 #   wait_tcp PORT [ADDRESS]   wait until somebody listens there (wait_udp likewise)
 #   capture_start [FILTER]    capture on loopback, ready when it returns
 #   capture_stop              end it; what was seen is in $capture, one line a packet
+#   install_for_all           a copy of what is built where other users can reach it, in $install
 #   skip_missing COMMAND...   skip (or fail, in CI) where a program is not installed
 #
 # PORTFENCE_NO_SKIP=1 turns skips into failures.
@@ -134,6 +135,16 @@ all_within() {
 	awk -v low="$1" -v high="$2" '
 		{ n++; if ($1 + 0 < low || $1 + 0 > high) { print "out of range: " $1; bad = 1 } }
 		END { if (!n) print "no port was seen"; exit bad || !n }'
+}
+
+# Lets other users reach portfence and the test's folder, wherever the build is.
+install_for_all() {
+	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+	install=$BATS_TEST_TMPDIR/install
+	mkdir "$install"
+	cp "$PORTFENCE" "$LIBRARY" "$PROBES/spawn" "$install"
+	PORTFENCE=$install/portfence
+	LIBRARY=$install/libportfence.so
 }
 
 common_setup() {
