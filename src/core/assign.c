@@ -293,8 +293,8 @@ static bool kernel_would_choose(const struct assign *assign, int family, bool sh
  */
 static bool is_in_use(int fd)
 {
-	uint8_t state =
-		TCP_CLOSE; /* the first member of struct tcp_info; the kernel cuts the rest */
+	/* the first member of struct tcp_info; the kernel cuts the rest */
+	uint8_t state = TCP_CLOSE;
 	socklen_t len = sizeof(state);
 
 	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) && state != TCP_CLOSE;
