@@ -562,7 +562,7 @@ traced() {
 
 # --- the source
 
-# Lowest first: an include points upwards only (DESIGN.md, section 9)
+# Lowest first: an include points upwards only
 ROOMS="sys addr siphash arena fd range preset order policy conf cursor diag engine_kernel engine_bind fence
 	assign logline settings"
 

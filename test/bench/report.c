@@ -15,7 +15,7 @@
 static struct measure_result *kept;
 static size_t kept_count, kept_room;
 
-/* What issue 3 asks for; a name without a range of percents stands for any. */
+/* The targets; a name without a range of percents stands for any. */
 static const struct target {
 	const char *group, *label, *subject;
 	double from, to; /* percents, in curves */

@@ -241,7 +241,7 @@ static void ways_of_writing(void)
 	}
 }
 
-/* What inih as packaged gets wrong by itself: DESIGN.md, section 7. */
+/* What inih as packaged gets wrong by itself. */
 static void no_surprise_of_inih(void)
 {
 	char text[1024], name[64], value[256];

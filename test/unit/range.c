@@ -456,7 +456,7 @@ static void most_spans(void)
 
 /* ---- presets ---- */
 
-/* DESIGN.md, section 10. */
+/* The table of presets, once more by hand. */
 static void presets(void)
 {
 	static const struct {
