@@ -182,7 +182,7 @@ static int parse_options(int argc, char *argv[])
 		default:
 			return complain(EXIT_OWN, "see 'portfence run --help'");
 		}
-		if (c != 'h' && optarg && !*optarg)
+		if (optarg && !*optarg)
 			return complain(EXIT_OWN,
 					"an option has an empty value, see 'portfence run --help'");
 	}

@@ -235,27 +235,21 @@ static int serve(const struct fence *fence, struct assign *assign, const union a
 
 /* ---- calls ---- */
 
-static bool is_explicit_allowed(const struct fence *fence, const struct assign *assign)
-{
-	if (!fence->rule || fence->rule->bind == BIND_ALLOW)
-		return true;
-	return fence->rule->bind == BIND_OWN &&
-	       range_has(fence->rule->range[assign->proto], addr_port(&assign->addr));
-}
-
 static int begin_bind(const struct fence *fence, struct assign *assign)
 {
+	const struct rule *rule = fence->rule;
 	uint16_t port = addr_port(&assign->addr);
 	int rc;
 
 	if (!is_whole(&assign->addr, assign->len))
 		return ASSIGN_GO_ON;
-	if (port && (!fence->rule || fence->rule->bind == BIND_ALLOW))
+	if (port && (!rule || rule->bind == BIND_ALLOW))
 		return ASSIGN_GO_ON;
 	if (!classify(assign->fd, &assign->proto))
 		return ASSIGN_GO_ON;
 	if (port) {
-		assign->refused = !is_explicit_allowed(fence, assign);
+		assign->refused =
+			rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port);
 		return assign->refused ? -EACCES : ASSIGN_GO_ON;
 	}
 	/* then the port comes with connect() or listen(), and the address stays */

@@ -85,43 +85,28 @@ static void file_name(const char *application, char *ret_name, size_t size)
 	ret_name[used] = '\0';
 }
 
-/* Opens a folder of the user's own, making it where it is not there. Return: descriptor or -errno. */
-static int open_folder(const char *path)
-{
-	struct stat st;
-	int fd;
-
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) || st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH)) {
-		close(fd);
-		return -EPERM;
-	}
-	return fd;
-}
-
 /*
- * A folder that the administrator named may serve several users, like /tmp:
- * then it is theirs that others cannot touch each other's files in it.
+ * Opens a folder, making it where it is not there: the user's own, or one that
+ * the administrator named, which may serve several users, like /tmp. Then it is
+ * sticky, so that others cannot touch each other's files in it.
+ *
+ * Return: descriptor or -errno
  */
-static int open_shared_folder(const char *path)
+static int open_folder(const char *path, bool shared)
 {
 	struct stat st;
 	int fd;
 
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (shared ? 0 : O_NOFOLLOW));
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) || (st.st_mode & (S_IWGRP | S_IWOTH) && !(st.st_mode & S_ISVTX))) {
-		close(fd);
-		return -EPERM;
-	}
-	return fd;
+	if (!fstat(fd, &st) && (shared || st.st_uid == geteuid()) &&
+	    (!(st.st_mode & (S_IWGRP | S_IWOTH)) || (shared && st.st_mode & S_ISVTX)))
+		return fd;
+	close(fd);
+	return -EPERM;
 }
 
 static int choose_folder(const char *folder, const char *runtime)
@@ -130,16 +115,16 @@ static int choose_folder(const char *folder, const char *runtime)
 	int fd;
 
 	if (folder)
-		return open_shared_folder(folder);
+		return open_folder(folder, true);
 	/*
 	 * /dev/shm first: a user's login, cron jobs, services and programs with a
 	 * fresh environment find the same folder there, and it outlives the login.
 	 */
 	snprintf(path, sizeof(path), "/dev/shm/portfence-%u", (unsigned)geteuid());
-	fd = open_folder(path);
+	fd = open_folder(path, false);
 	if (fd < 0 && runtime && *runtime == '/' &&
 	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
-		fd = open_folder(path);
+		fd = open_folder(path, false);
 	return fd;
 }
 

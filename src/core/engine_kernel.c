@@ -122,10 +122,9 @@ void engine_kernel_prepare(struct engine_kernel *known, const struct range *rang
 
 int engine_kernel_set(struct engine_kernel *known, const struct range *range, int fd)
 {
-	uint64_t cookie;
+	uint64_t cookie = netns_cookie(fd);
 	uint32_t value;
 
-	cookie = netns_cookie(fd);
 	if (!cookie)
 		return -EOPNOTSUPP;
 	if (cookie != atomic_load_explicit(&known->serves, memory_order_relaxed)) {
