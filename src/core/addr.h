@@ -10,11 +10,11 @@
 /* The shortest AF_INET6 address that the kernel takes, without sin6_scope_id (RFC 2133). */
 #define ADDR_IN6_MIN 24
 
+/* What any other family has more is of no interest here, and is cut. */
 union addr {
 	struct sockaddr sa;
 	struct sockaddr_in in4;
 	struct sockaddr_in6 in6;
-	struct sockaddr_storage any;
 };
 
 /**

@@ -38,11 +38,9 @@ static int get_int(int fd, int level, int option, int otherwise)
 	return getsockopt(fd, level, option, &value, &len) ? otherwise : value;
 }
 
-/* Return: true if it is a socket that is fenced: no raw, ping, netlink or UNIX socket, no file */
-static bool classify(int fd, enum proto *ret_proto)
+/* A protocol of ours. Return: false for any other, and for what is no socket */
+static bool get_proto(int fd, enum proto *ret_proto)
 {
-	if (get_int(fd, SOL_SOCKET, SO_TYPE, -1) == SOCK_RAW)
-		return false;
 	switch (get_int(fd, SOL_SOCKET, SO_PROTOCOL, -1)) {
 	case IPPROTO_TCP:
 	case IPPROTO_MPTCP:
@@ -58,6 +56,12 @@ static bool classify(int fd, enum proto *ret_proto)
 	default:
 		return false;
 	}
+}
+
+/* Return: true if it is a socket that is fenced: no raw, ping, netlink or UNIX socket, no file */
+static bool classify(int fd, enum proto *ret_proto)
+{
+	return get_int(fd, SOL_SOCKET, SO_TYPE, -1) != SOCK_RAW && get_proto(fd, ret_proto);
 }
 
 /* Return: false if the descriptor is no IPv4 or IPv6 socket */
@@ -77,6 +81,19 @@ bool assign_settled(int fd)
 	socklen_t len;
 
 	return !local_address(fd, &local, &len) || addr_port(&local);
+}
+
+enum assign_state assign_state(int fd)
+{
+	union addr local = { .sa.sa_family = AF_UNSPEC };
+	enum proto proto;
+	socklen_t len;
+
+	if (!local_address(fd, &local, &len))
+		return local.sa.sa_family == AF_UNSPEC ? ASSIGN_NEEDY : ASSIGN_SETTLED;
+	if (!addr_port(&local))
+		return ASSIGN_NEEDY;
+	return classify(fd, &proto) && proto == PROTO_UDP ? ASSIGN_SETTLED_UDP : ASSIGN_SETTLED;
 }
 
 /* Is the address long enough for the kernel to look at it? */
@@ -119,9 +136,15 @@ static int exhausted(const struct fence *fence, struct assign *assign)
 
 static int serve_kernel(const struct fence *fence, struct assign *assign)
 {
-	int rc = engine_kernel_set(&fence->kernel[assign->proto], fence->rule->range[assign->proto],
-				   assign->fd);
+	struct engine_kernel *known = &fence->kernel[assign->proto];
+	const struct range *range = fence->rule->range[assign->proto];
+	int rc;
 
+	rc = engine_kernel_check(known, range, assign->fd, assign->home);
+	if (rc)
+		return rc;
+	assign->home = true;
+	rc = engine_kernel_set(fence->sys, range, assign->fd);
 	if (rc)
 		return rc;
 	assign->engine = ENGINE_KERNEL;
@@ -160,8 +183,9 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 		.sys = fence->sys,
 		.fd = assign->fd,
 		.local = *local,
-		.len = len,
+		.len = len < sizeof(*local) ? len : sizeof(*local),
 		.range = range,
+		.fresh = assign->fresh,
 	};
 	_Atomic uint32_t *cursor = NULL;
 	struct order_flow flow = { .remote_port = 0 };
@@ -245,7 +269,7 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 		return ASSIGN_GO_ON;
 	if (port && (!rule || rule->bind == BIND_ALLOW))
 		return ASSIGN_GO_ON;
-	if (!classify(assign->fd, &assign->proto))
+	if (!assign->fresh && !classify(assign->fd, &assign->proto))
 		return ASSIGN_GO_ON;
 	if (port) {
 		assign->refused =
@@ -253,7 +277,8 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 		return assign->refused ? -EACCES : ASSIGN_GO_ON;
 	}
 	/* then the port comes with connect() or listen(), and the address stays */
-	if (!assign->now && get_int(assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0))
+	if (!assign->now && !assign->fresh &&
+	    get_int(assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0))
 		return ASSIGN_GO_ON;
 	rc = serve(fence, assign, &assign->addr, assign->len);
 	return assign->engine == ENGINE_BIND ? ASSIGN_MADE : rc;
@@ -294,6 +319,17 @@ static bool is_in_use(int fd)
 	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) && state != TCP_CLOSE;
 }
 
+/* What the socket is. Return: false if it is none of ours */
+static bool look_at(struct assign *assign, union addr *ret_local, socklen_t *ret_len)
+{
+	if (assign->fresh) {
+		*ret_len = addr_wildcard(ret_local, assign->family);
+		return true;
+	}
+	return local_address(assign->fd, ret_local, ret_len) &&
+	       classify(assign->fd, &assign->proto);
+}
+
 int assign_begin(const struct fence *fence, struct assign *assign)
 {
 	union addr local;
@@ -307,7 +343,7 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 	if (assign->call == ASSIGN_CONNECT && (assign->len < sizeof(assign->addr.sa.sa_family) ||
 					       assign->addr.sa.sa_family == AF_UNSPEC))
 		return ASSIGN_GO_ON;
-	if (!local_address(assign->fd, &local, &len) || !classify(assign->fd, &assign->proto))
+	if (!look_at(assign, &local, &len))
 		return ASSIGN_GO_ON;
 	assign->before = addr_port(&local);
 	shows_port = assign->before != 0;
@@ -327,6 +363,12 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 	rc = serve(fence, assign, &local, len);
 	if (rc != -EINVAL)
 		return rc;
+	/* not so fresh after all */
+	if (assign->fresh) {
+		assign->fresh = false;
+		assign->home = false;
+		return assign_begin(fence, assign);
+	}
 	/* bound already, connected or listening: the real call has nothing to choose */
 	if (shows_port || assign_settled(assign->fd))
 		return ASSIGN_GO_ON;
@@ -364,7 +406,7 @@ static void disconnect(const struct fence *fence, int fd)
 		len = 0;
 	fence->sys->connect(fd, &none.sa, sizeof(none.in4));
 	if (len)
-		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, len);
+		fence->sys->setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, len);
 }
 
 int assign_end(const struct fence *fence, struct assign *assign, int *error)
@@ -378,7 +420,7 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	if (assign->engine != ENGINE_KERNEL && !assign->system)
 		return ASSIGN_DONE;
 	if (may_retry(fence, assign, *error)) {
-		engine_kernel_clear(assign->fd);
+		engine_kernel_clear(fence->sys, assign->fd);
 		assign->exhausted = true;
 		assign->system = true;
 		assign->engine = ENGINE_AUTO;
@@ -387,7 +429,7 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	if (!local_address(assign->fd, &local, &len))
 		return ASSIGN_DONE;
 	port = addr_port(&local);
-	if (port == 0 || port == assign->before) {
+	if (port == 0 || port == assign->before || *error == EISCONN) {
 		/* nothing was assigned: the call failed early, or the program had bound the socket */
 		assign->engine = ENGINE_AUTO;
 		return ASSIGN_DONE;

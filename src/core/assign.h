@@ -10,7 +10,13 @@
 
 enum assign_call { ASSIGN_BIND, ASSIGN_CONNECT, ASSIGN_LISTEN, ASSIGN_SEND };
 
-/* One intercepted call: what was asked, and what became of it. */
+/*
+ * One intercepted call: what was asked, and what became of it.
+ *
+ * A fresh socket is TCP or UDP, has no address and no device, and SO_REUSEADDR,
+ * SO_REUSEPORT and IP_BIND_ADDRESS_NO_PORT are off. Then the kernel is not asked. Where that
+ * is wrong, no port outside the range comes of it.
+ */
 struct assign {
 	enum assign_call call;
 	int fd;
@@ -18,8 +24,11 @@ struct assign {
 	socklen_t len;   /* of the address, as the program gave it; the rest is zeros */
 	bool fast_open;  /* send: MSG_FASTOPEN, so over TCP it connects */
 	bool now;        /* bind: also where IP_BIND_ADDRESS_NO_PORT would put it off */
+	bool fresh;      /* the caller has seen the socket made, see below */
+	bool home;       /* and its network namespace is the one that the kernel engine serves */
+	int family;      /* of a fresh socket */
 
-	enum proto proto;
+	enum proto proto;   /* of a fresh socket, it is given by the caller */
 	enum engine engine; /* the one that served, ENGINE_AUTO if no port was assigned */
 	uint32_t tried;     /* candidates looked at */
 	uint16_t port;      /* host byte order; 0 where none was assigned, or not yet */
@@ -39,14 +48,23 @@ enum { ASSIGN_GO_ON, ASSIGN_MADE };
 /* What assign_end() wants done with it afterwards. */
 enum { ASSIGN_DONE, ASSIGN_AGAIN };
 
+/* What assign_state() finds. */
+enum assign_state {
+	ASSIGN_NEEDY,      /* an unbound IPv4 or IPv6 socket, or no socket at all */
+	ASSIGN_SETTLED,    /* it has its port, or is of a kind that we give none */
+	ASSIGN_SETTLED_UDP /* of these, a UDP socket: no connect chooses another port for it */
+};
+
 /**
  * assign_settled() - Has this socket a port already, or none that we give?
  *
- * One system call: for the sends, whose path is hot. True for a socket that is
- * no IPv4 or IPv6 socket. A TCP port proves nothing (see assign.c), and a send
- * over TCP needs none unless it connects, so ask this of a send only.
+ * One system call. A TCP port proves nothing (see assign.c), and a send over
+ * TCP needs none unless it connects, so ask this of a send only.
  */
 bool assign_settled(int fd);
+
+/* assign_state() - The same in more detail, so that it can be remembered; up to three system calls */
+enum assign_state assign_state(int fd);
 
 /**
  * assign_begin() - Before the real call: give the socket a port from the range if it needs one

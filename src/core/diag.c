@@ -24,18 +24,12 @@ enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10 };
 
 void diag_start(struct diag *diag, int fd)
 {
-	diag->fd = fd;
+	socklen_t len = sizeof(diag->ifindex);
+
 	diag->tcp = -1;
 	diag->known = false;
-}
-
-/* The interface that the socket is bound to, as SO_BINDTODEVICE does; 0 for none. */
-static uint32_t bound_interface(const struct diag *diag)
-{
-	socklen_t len = sizeof(uint32_t);
-	uint32_t index = 0;
-
-	return getsockopt(diag->fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, &len) ? 0 : index;
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
+		diag->ifindex = 0;
 }
 
 void diag_end(struct diag *diag)
@@ -134,7 +128,7 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 			.idiag_states = ~0U,
 			.id.idiag_sport = htons(addr_port(local)),
 			.id.idiag_dport = htons(addr_port(peer)),
-			.id.idiag_if = bound_interface(diag),
+			.id.idiag_if = diag->ifindex,
 			.id.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
 		},
 	};
@@ -185,7 +179,7 @@ int diag_source(const struct diag *diag, const union addr *peer, union addr *ret
 	int fd, left;
 	long n;
 
-	ifindex = bound_interface(diag);
+	ifindex = diag->ifindex;
 	/* a link-local address has a route for each interface */
 	if (!v4 && !ifindex)
 		ifindex = peer->in6.sin6_scope_id;

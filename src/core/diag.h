@@ -8,15 +8,15 @@
 
 /* Questions of one assignment. Descriptors are opened when first needed. */
 struct diag {
-	int fd;          /* the socket that it is all about */
-	int tcp;         /* NETLINK_SOCK_DIAG, -1 if not open */
-	bool known;      /* the three that follow were read */
-	long reuse;      /* sysctl tcp_tw_reuse */
-	long delay_ms;   /* sysctl tcp_tw_reuse_delay */
-	bool timestamps; /* sysctl tcp_timestamps */
+	uint32_t ifindex; /* that the socket is bound to, as SO_BINDTODEVICE does; 0 for none */
+	int tcp;          /* NETLINK_SOCK_DIAG, -1 if not open */
+	bool known;       /* the three that follow were read */
+	long reuse;       /* sysctl tcp_tw_reuse */
+	long delay_ms;    /* sysctl tcp_tw_reuse_delay */
+	bool timestamps;  /* sysctl tcp_timestamps */
 };
 
-/* diag_start() - No question asked yet; @fd is the socket that is to connect */
+/* diag_start() - No question asked yet; @fd is the socket that is to connect, -1 if it has no device */
 void diag_start(struct diag *diag, int fd);
 
 /* diag_end() - Close what was opened */

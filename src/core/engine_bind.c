@@ -40,27 +40,33 @@ static bool get_flag(int fd, int option)
 	return !getsockopt(fd, SOL_SOCKET, option, &value, &len) && value;
 }
 
-static void set_flag(int fd, int option, int value)
+static void set_flag(const struct engine_bind *search, int option, int value)
 {
-	setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value));
+	search->sys->setsockopt(search->fd, SOL_SOCKET, option, &value, sizeof(value));
 }
 
-static void take_flags(int fd, struct flags *ret_flags)
+static struct flags take_flags(const struct engine_bind *search)
 {
-	ret_flags->reuse_addr = get_flag(fd, SO_REUSEADDR);
-	ret_flags->reuse_port = get_flag(fd, SO_REUSEPORT);
-	if (ret_flags->reuse_addr)
-		set_flag(fd, SO_REUSEADDR, 0);
-	if (ret_flags->reuse_port)
-		set_flag(fd, SO_REUSEPORT, 0);
+	struct flags flags = { .reuse_addr = false };
+	int fd = search->fd;
+
+	if (search->fresh)
+		return flags;
+	flags.reuse_addr = get_flag(fd, SO_REUSEADDR);
+	flags.reuse_port = get_flag(fd, SO_REUSEPORT);
+	if (flags.reuse_addr)
+		set_flag(search, SO_REUSEADDR, 0);
+	if (flags.reuse_port)
+		set_flag(search, SO_REUSEPORT, 0);
+	return flags;
 }
 
-static void restore_flags(int fd, const struct flags *flags)
+static void restore_flags(const struct engine_bind *search, const struct flags *flags)
 {
 	if (flags->reuse_addr)
-		set_flag(fd, SO_REUSEADDR, 1);
+		set_flag(search, SO_REUSEADDR, 1);
 	if (flags->reuse_port)
-		set_flag(fd, SO_REUSEPORT, 1);
+		set_flag(search, SO_REUSEPORT, 1);
 }
 
 /* Return: false after the last candidate */
@@ -82,10 +88,9 @@ static int try_bind(const struct engine_bind *search)
 
 int engine_bind_exclusive(struct engine_bind *search)
 {
-	struct flags flags;
+	struct flags flags = take_flags(search);
 	int rc, end = -EACCES;
 
-	take_flags(search->fd, &flags);
 	do {
 		if (!next_port(search)) {
 			rc = end;
@@ -95,7 +100,7 @@ int engine_bind_exclusive(struct engine_bind *search)
 		if (rc == -EADDRINUSE)
 			end = rc;
 	} while (rc == -EADDRINUSE || rc == -EACCES);
-	restore_flags(search->fd, &flags);
+	restore_flags(search, &flags);
 	return rc;
 }
 
@@ -167,7 +172,7 @@ static uint64_t tuple_tag(const struct cursor *cursor, const union addr *local,
 }
 
 /* The candidate alone if nobody holds it, else shared if the tuple is free. */
-static int try_tuple(const struct engine_bind *search, struct sharing *sharing)
+static int try_tuple(struct engine_bind *search, struct sharing *sharing)
 {
 	int rc = try_bind(search), is_free;
 
@@ -182,14 +187,15 @@ static int try_tuple(const struct engine_bind *search, struct sharing *sharing)
 	sharing->unsure |= is_free < 0;
 	if (is_free != 1)
 		return rc;
-	set_flag(search->fd, SO_REUSEADDR, 1);
+	set_flag(search, SO_REUSEADDR, 1);
 	rc = try_bind(search);
+	search->shared = !rc;
 	if (rc)
-		set_flag(search->fd, SO_REUSEADDR, 0);
+		set_flag(search, SO_REUSEADDR, 0);
 	return rc;
 }
 
-static int try_claimed(const struct engine_bind *search, struct sharing *sharing,
+static int try_claimed(struct engine_bind *search, struct sharing *sharing,
 		       const struct cursor *cursor, uint64_t *ret_claim)
 {
 	uint64_t tag;
@@ -212,12 +218,11 @@ int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
 			const union addr *peer, uint64_t *ret_claim)
 {
 	struct sharing sharing = { .source.sa.sa_family = AF_UNSPEC };
-	struct flags flags;
+	struct flags flags = take_flags(search);
 	int rc, end = -EACCES;
 
-	diag_start(&sharing.diag, search->fd);
+	diag_start(&sharing.diag, search->fresh ? -1 : search->fd);
 	resolve_peer(peer, &sharing.peer);
-	take_flags(search->fd, &flags);
 	do {
 		if (!next_port(search)) {
 			rc = end;
@@ -228,8 +233,8 @@ int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
 			end = sharing.unsure ? -EADDRNOTAVAIL : rc;
 	} while (rc == -EADDRINUSE || rc == -EACCES);
 	diag_end(&sharing.diag);
-	if (!rc)
+	if (!rc && !search->shared)
 		flags.reuse_addr = true;
-	restore_flags(search->fd, &flags);
+	restore_flags(search, &flags);
 	return rc;
 }

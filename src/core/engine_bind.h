@@ -8,6 +8,7 @@
 #include "range.h"
 #include "sys.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* One search for a port. */
@@ -18,6 +19,8 @@ struct engine_bind {
 	socklen_t len;
 	const struct range *range;
 	struct order_walk *walk;
+	bool fresh;  /* SO_REUSEADDR and SO_REUSEPORT are known to be off, and there is no device */
+	bool shared; /* set where the port is others', too */
 	uint32_t tried; /* candidates looked at */
 };
 

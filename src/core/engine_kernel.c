@@ -120,34 +120,42 @@ void engine_kernel_prepare(struct engine_kernel *known, const struct range *rang
 		atomic_store_explicit(&known->serves, own_cookie(), memory_order_relaxed);
 }
 
-int engine_kernel_set(struct engine_kernel *known, const struct range *range, int fd)
+int engine_kernel_check(struct engine_kernel *known, const struct range *range, int fd, bool home)
 {
-	uint64_t cookie = netns_cookie(fd);
-	uint32_t value;
+	uint64_t serves = atomic_load_explicit(&known->serves, memory_order_relaxed);
+	uint64_t cookie;
 
+	if (home && serves)
+		return 0;
+	cookie = netns_cookie(fd);
 	if (!cookie)
 		return -EOPNOTSUPP;
-	if (cookie != atomic_load_explicit(&known->serves, memory_order_relaxed)) {
-		/* the socket may be from another; and this opens files, so once for each */
-		if (own_cookie() != cookie)
-			return -EOPNOTSUPP;
-		if (engine_kernel_judge(range, NULL, 0)) {
-			engine_kernel_distrust(known);
-			return -EOPNOTSUPP;
-		}
-		atomic_store_explicit(&known->serves, cookie, memory_order_relaxed);
+	if (cookie == serves)
+		return 0;
+	/* the socket may be from another; and this opens files, so once for each */
+	if (own_cookie() != cookie)
+		return -EOPNOTSUPP;
+	if (engine_kernel_judge(range, NULL, 0)) {
+		engine_kernel_distrust(known);
+		return -EOPNOTSUPP;
 	}
-	value = (uint32_t)range_last(range) << 16 | range_first(range);
-	if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)))
-		return -errno;
+	atomic_store_explicit(&known->serves, cookie, memory_order_relaxed);
 	return 0;
 }
 
-void engine_kernel_clear(int fd)
+int engine_kernel_set(const struct sys *sys, const struct range *range, int fd)
+{
+	uint32_t value = (uint32_t)range_last(range) << 16 | range_first(range);
+
+	return sys->setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)) ? -errno
+											   : 0;
+}
+
+void engine_kernel_clear(const struct sys *sys, int fd)
 {
 	uint32_t none = 0;
 
-	setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &none, sizeof(none));
+	sys->setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &none, sizeof(none));
 }
 
 void engine_kernel_distrust(struct engine_kernel *known)

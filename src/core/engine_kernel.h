@@ -3,6 +3,7 @@
 #define PORTFENCE_CORE_ENGINE_KERNEL_H
 
 #include "range.h"
+#include "sys.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -40,16 +41,26 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size);
 void engine_kernel_prepare(struct engine_kernel *known, const struct range *range);
 
 /**
+ * engine_kernel_check() - Does the kernel keep to this range in the socket's network namespace?
+ * @home:	this was asked before, with this range and a socket of the same namespace
+ *
+ * Return: 0; -EOPNOTSUPP if it does not, or nobody can say
+ */
+int engine_kernel_check(struct engine_kernel *known, const struct range *range, int fd, bool home);
+
+/**
  * engine_kernel_set() - Make the kernel choose this socket's port from a range
  *
- * Return: 0; -errno if the engine cannot serve this socket.
+ * Ask engine_kernel_check() before.
+ *
+ * Return: 0; -errno if the kernel has no such option for this socket.
  * Source: ip(7), IP_LOCAL_PORT_RANGE; net/ipv4/inet_connection_sock.c,
  * inet_sk_get_local_port_range.
  */
-int engine_kernel_set(struct engine_kernel *known, const struct range *range, int fd);
+int engine_kernel_set(const struct sys *sys, const struct range *range, int fd);
 
 /* engine_kernel_clear() - Let the socket have any port of the system's range again */
-void engine_kernel_clear(int fd);
+void engine_kernel_clear(const struct sys *sys, int fd);
 
 /* engine_kernel_distrust() - The kernel did not keep to the range: use it no more */
 void engine_kernel_distrust(struct engine_kernel *known);

@@ -18,7 +18,7 @@ static int raise_above_standard(int fd)
 		return -errno;
 	if (low > STDERR_FILENO)
 		return low;
-	fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	fd = (int)syscall(SYS_fcntl, low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	fd = fd < 0 ? -errno : fd;
 	fd_close(low);
 	return fd;
@@ -32,7 +32,8 @@ int fd_open(const char *path, int flags, mode_t mode)
 
 int fd_socket(int family, int type, int protocol)
 {
-	return raise_above_standard(socket(family, type | SOCK_CLOEXEC, protocol));
+	return raise_above_standard(
+		(int)syscall(SYS_socket, family, type | SOCK_CLOEXEC, protocol));
 }
 
 static long write_once(int fd, const void *data, size_t size)

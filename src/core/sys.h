@@ -7,12 +7,13 @@
 /*
  * A plain bind() inside the shim would find our own hook, so whoever owns the
  * process (the shim, the supervisor, a test) says which functions are the real
- * ones. Calls that no fence hooks (socket, close, getsockname) are called as
- * they are. Immutable once published.
+ * ones. Calls that no fence hooks (close, getsockname) are called as they
+ * are, and descriptors of our own are made by fd. Immutable once published.
  */
 struct sys {
 	int (*bind)(int fd, const struct sockaddr *addr, socklen_t len);
 	int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);
+	int (*setsockopt)(int fd, int level, int option, const void *value, socklen_t len);
 };
 
 #endif

@@ -26,13 +26,29 @@
 int __connect(int fd, const struct sockaddr *addr, socklen_t len);
 ssize_t __send(int fd, const void *data, size_t size, int flags);
 
-/* ---- sockets ---- */
+/* A fresh socket is so only once: what is about to be done to it is not recorded. */
+static void recall(struct shim *now, struct assign *assign)
+{
+	enum descriptor what = descriptor_get(now->descriptors, assign->fd);
+
+	if (what < DESCRIPTOR_TCP4)
+		return;
+	descriptor_forget(now->descriptors, assign->fd);
+	assign->fresh = true;
+	assign->family = what == DESCRIPTOR_TCP4 || what == DESCRIPTOR_UDP4 ? AF_INET : AF_INET6;
+	assign->proto = what == DESCRIPTOR_TCP4 || what == DESCRIPTOR_TCP6 ? PROTO_TCP : PROTO_UDP;
+	assign->home = descriptor_home(now->descriptors, assign->proto);
+}
 
 /* Return: assign_begin()'s answer, with the failure told */
 static int begin(struct shim *now, struct assign *assign, const char *name)
 {
-	int rc = assign_begin(&now->fence, assign);
+	int rc;
 
+	recall(now, assign);
+	rc = assign_begin(&now->fence, assign);
+	if (assign->fresh && assign->home)
+		descriptor_set_home(now->descriptors, assign->proto);
 	if (rc < 0 && (assign->exhausted || assign->refused || assign->closed || assign->useless))
 		log_assign(&now->log, name, assign);
 	return rc;
@@ -81,24 +97,76 @@ static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .len = len };
 	struct shim *now = shim();
-	int saved = errno;
+	int saved = errno, result;
 	bool copied = now->fenced && memory_address(addr, len, &assign.addr);
 
 	errno = saved;
 	if (!copied)
 		return real()->bind(fd, addr, len);
-	return AROUND(int, now, &assign, "bind", real()->bind(fd, addr, len));
+	result = AROUND(int, now, &assign, "bind", real()->bind(fd, addr, len));
+	if (!result && addr_port(&assign.addr))
+		descriptor_bound(now->descriptors, fd);
+	return result;
+}
+
+/* Has a bind() to a port that the program named settled all? One system call, if it may have. */
+static bool is_bound(struct shim *now, int fd)
+{
+	int saved = errno;
+	bool bound = descriptor_get(now->descriptors, fd) == DESCRIPTOR_BOUND && assign_settled(fd);
+
+	errno = saved;
+	return bound;
+}
+
+static bool is_settled(enum descriptor what)
+{
+	return what == DESCRIPTOR_SETTLED || what == DESCRIPTOR_SETTLED_UDP;
+}
+
+/*
+ * A call that gives the socket no port if it goes well has failed: see
+ * assign_undo(). Too long a datagram and MSG_OOB are refused before the want of
+ * a destination is noticed (net/ipv4/udp.c, udp_sendmsg), and a connect()'s
+ * address is looked at last (net/ipv4/af_inet.c, inet_dgram_connect).
+ */
+static ssize_t undo(struct shim *now, int fd, ssize_t result)
+{
+	int error;
+
+	if (result >= 0 || !now->fenced || is_settled(descriptor_get(now->descriptors, fd)))
+		return result;
+	error = errno;
+	if (error == EDESTADDRREQ || error == EMSGSIZE || error == EOPNOTSUPP ||
+	    error == EAFNOSUPPORT || error == EINVAL) {
+		descriptor_dissolve(now->descriptors);
+		assign_undo(&now->fence, fd);
+		descriptor_dissolve(now->descriptors);
+		errno = error;
+	}
+	return result;
 }
 
 static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .len = len };
 	struct shim *now = shim();
-	int saved = errno;
+	int saved = errno, result;
 	bool copied = now->fenced && memory_address(addr, len, &assign.addr);
 
 	errno = saved;
 	if (!copied)
+		return real()->connect(fd, addr, len);
+	if (assign.addr.sa.sa_family == AF_UNSPEC) {
+		descriptor_dissolve(now->descriptors);
+		result = AROUND(int, now, &assign, "connect", real()->connect(fd, addr, len));
+		descriptor_dissolve(now->descriptors);
+		return result;
+	}
+	/* most of them; no other family's socket takes such an address */
+	if (assign.addr.sa.sa_family == AF_UNIX)
+		return (int)undo(now, fd, real()->connect(fd, addr, len));
+	if (descriptor_get(now->descriptors, fd) == DESCRIPTOR_SETTLED_UDP || is_bound(now, fd))
 		return real()->connect(fd, addr, len);
 	return AROUND(int, now, &assign, "connect", real()->connect(fd, addr, len));
 }
@@ -108,33 +176,37 @@ static int hook_listen(int fd, int backlog)
 	struct assign assign = { .call = ASSIGN_LISTEN, .fd = fd };
 	struct shim *now = shim();
 
-	if (!now->fenced)
+	if (!now->fenced || is_bound(now, fd))
 		return real()->listen(fd, backlog);
 	return AROUND(int, now, &assign, "listen", real()->listen(fd, backlog));
 }
 
-/*
- * A send without destination has failed: see assign_undo(). Too long a datagram
- * and MSG_OOB are refused before the want of a destination is noticed
- * (net/ipv4/udp.c, udp_sendmsg).
- */
-static ssize_t undo(struct shim *now, int fd, ssize_t result)
+/* Does no send through this socket need a port from us? Remembers it if so. */
+static bool settled(struct shim *now, int fd)
 {
-	int error = errno;
+	enum descriptor what = descriptor_get(now->descriptors, fd);
+	unsigned era;
 
-	if (result < 0 && now->fenced &&
-	    (error == EDESTADDRREQ || error == EMSGSIZE || error == EOPNOTSUPP)) {
-		assign_undo(&now->fence, fd);
-		errno = error;
+	if (what != DESCRIPTOR_UNKNOWN && what != DESCRIPTOR_BOUND)
+		return what != DESCRIPTOR_UDP4 && what != DESCRIPTOR_UDP6;
+	era = descriptor_era(now->descriptors);
+	switch (assign_state(fd)) {
+	case ASSIGN_SETTLED:
+		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED, era);
+		return true;
+	case ASSIGN_SETTLED_UDP:
+		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED_UDP, era);
+		return true;
+	default:
+		return false;
 	}
-	return result;
 }
 
 /* Does a send to an address need a port first? Keeps errno. */
 static bool needs_port(struct shim *now, struct assign *assign, const struct sockaddr *addr)
 {
 	int saved = errno;
-	bool needs = now->fenced && (assign->fast_open || !assign_settled(assign->fd)) &&
+	bool needs = now->fenced && (assign->fast_open || !settled(now, assign->fd)) &&
 		     memory_address(addr, assign->len, &assign->addr);
 
 	errno = saved;
@@ -146,51 +218,73 @@ static ssize_t hook_send(int fd, const void *data, size_t size, int flags)
 	return undo(shim(), fd, real()->send(fd, data, size, flags));
 }
 
+/* Is there nothing to be done for a send, as far as can be told without a system call? */
+static bool passes(struct shim *now, int fd, int flags)
+{
+	return !now->fenced ||
+	       (!(flags & MSG_FASTOPEN) && is_settled(descriptor_get(now->descriptors, fd)));
+}
+
 static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
 			   const struct sockaddr *addr, socklen_t len)
 {
+	struct shim *now = shim();
+
+	if (passes(now, fd, flags))
+		return real()->sendto(fd, data, size, flags, addr, len);
+	if (!addr)
+		return undo(now, fd, real()->sendto(fd, data, size, flags, addr, len));
+
 	struct assign assign = {
 		.call = ASSIGN_SEND,
 		.fd = fd,
 		.len = len,
 		.fast_open = flags & MSG_FASTOPEN,
 	};
-	struct shim *now = shim();
 
-	if (!addr)
-		return undo(now, fd, real()->sendto(fd, data, size, flags, addr, len));
 	if (!needs_port(now, &assign, addr))
 		return real()->sendto(fd, data, size, flags, addr, len);
 	return AROUND(ssize_t, now, &assign, "sendto",
 		      real()->sendto(fd, data, size, flags, addr, len));
 }
 
-/* The destination of a message. Return: false if there is none. Keeps errno. */
-static bool destination(struct shim *now, const struct msghdr *message,
-			const struct sockaddr **ret_addr, socklen_t *ret_len)
+/*
+ * The destination of a message. Return: false if there is none, or no send
+ * through this socket needs a port. Keeps errno.
+ */
+static bool destination(struct shim *now, struct assign *assign, const struct msghdr *message,
+			const struct sockaddr **ret_addr)
 {
 	int saved = errno;
-	bool there = now->fenced && memory_readable(message, sizeof(*message)) &&
-		     message->msg_name && message->msg_namelen;
+	bool there;
 
+	/* to look at far memory costs a system call each time, to ask about the socket only one */
+	there = (memory_near(message, sizeof(*message)) || assign->fast_open ||
+		 !settled(now, assign->fd)) &&
+		memory_readable(message, sizeof(*message)) && message->msg_name &&
+		message->msg_namelen;
 	errno = saved;
 	if (!there)
 		return false;
 	*ret_addr = message->msg_name;
-	*ret_len = message->msg_namelen;
+	assign->len = message->msg_namelen;
 	/* of a message, the kernel cuts what sendto() and connect() refuse (net/socket.c, __copy_msghdr) */
-	if (*ret_len > sizeof(struct sockaddr_storage) && *ret_len <= INT_MAX)
-		*ret_len = sizeof(struct sockaddr_storage);
+	if (assign->len > sizeof(struct sockaddr_storage) && assign->len <= INT_MAX)
+		assign->len = sizeof(struct sockaddr_storage);
 	return true;
 }
 
 static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
-	struct shim *now = shim();
 	const struct sockaddr *addr;
+	struct shim *now = shim();
 
-	if (!destination(now, message, &addr, &assign.len))
+	if (passes(now, fd, flags))
+		return real()->sendmsg(fd, message, flags);
+
+	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
+
+	if (!destination(now, &assign, message, &addr))
 		return undo(now, fd, real()->sendmsg(fd, message, flags));
 	if (!needs_port(now, &assign, addr))
 		return real()->sendmsg(fd, message, flags);
@@ -200,13 +294,15 @@ static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 /* The first message decides: once it is sent, the socket has its port. */
 static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
-	struct shim *now = shim();
 	const struct sockaddr *addr;
+	struct shim *now = shim();
 
-	if (count == 0)
+	if (count == 0 || passes(now, fd, flags))
 		return real()->sendmmsg(fd, messages, count, flags);
-	if (!destination(now, &messages->msg_hdr, &addr, &assign.len))
+
+	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
+
+	if (!destination(now, &assign, &messages->msg_hdr, &addr))
 		return (int)undo(now, fd, real()->sendmmsg(fd, messages, count, flags));
 	if (!needs_port(now, &assign, addr))
 		return real()->sendmmsg(fd, messages, count, flags);

@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* memory_start() - Note where the program's lasting memory is; without it, the kernel is asked more often */
+void memory_start(void);
+
 /**
  * memory_readable() - Can this memory be read?
  *
@@ -14,6 +17,9 @@
  * not get a SIGSEGV from us instead.
  */
 bool memory_readable(const void *at, size_t size);
+
+/* memory_near() - Can it be told without a system call that this memory can be read? */
+bool memory_near(const void *at, size_t size);
 
 /**
  * memory_address() - Copy a socket address out of the program's memory

@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -24,6 +25,19 @@
 	X(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags))                     \
 	X(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags))            \
 	X(int, bindresvport, (int fd, struct sockaddr_in *addr))                                   \
+	X(int, socket, (int domain, int type, int protocol))                                       \
+	X(int, setsockopt, (int fd, int level, int option, const void *value, socklen_t len))      \
+	X(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags))                           \
+	X(int, recvmmsg,                                                                           \
+	  (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)) \
+	X(int, dup, (int fd))                                                                      \
+	X(int, dup2, (int fd, int to))                                                             \
+	X(int, dup3, (int fd, int to, int flags))                                                  \
+	X(int, fcntl, (int fd, int command, ...))                                                  \
+	X(int, fcntl64, (int fd, int command, ...))                                                \
+	X(int, pidfd_getfd, (int pidfd, int fd, unsigned flags))                                   \
+	X(int, setns, (int fd, int type))                                                          \
+	X(int, unshare, (int flags))                                                               \
 	X(int, execve, (const char *path, char *const argv[], char *const envp[]))                 \
 	X(int, execvpe, (const char *file, char *const argv[], char *const envp[]))                \
 	X(int, execveat,                                                                           \
@@ -44,13 +58,24 @@ struct real {
 #undef REAL_MEMBER
 };
 
+extern struct real real_functions;
+extern bool real_resolved;
+
+void real_resolve(void);
+
 /**
  * real() - The functions, resolved
  *
  * Resolved by our constructor, or by the first hook where that runs before it.
  * Written with the same values however often, by relaxed atomics, so no lock.
+ * What this libc does not have is NULL.
  */
-const struct real *real(void);
+static inline const struct real *real(void)
+{
+	if (__builtin_expect(!__atomic_load_n(&real_resolved, __ATOMIC_ACQUIRE), 0))
+		real_resolve();
+	return &real_functions;
+}
 
 /* real_sys() - Those of them that core works with */
 const struct sys *real_sys(void);

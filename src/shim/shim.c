@@ -1,6 +1,7 @@
 #include "shim.h"
 
 #include "../core/settings.h"
+#include "memory.h"
 #include "real.h"
 
 #include <errno.h>
@@ -92,6 +93,8 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	new->fenced = true;
 	new->fence.sys = real_sys();
 	new->fence.kernel = new->kernel;
+	new->descriptors = descriptor_start();
+	memory_start();
 	new->log.destination = settings->log;
 	new->log.application =
 		settings->rule ? settings->rule->name : program_invocation_short_name;

@@ -3,6 +3,7 @@
 #define PORTFENCE_SHIM_SHIM_H
 
 #include "../core/fence.h"
+#include "descriptor.h"
 #include "environ.h"
 #include "log.h"
 
@@ -10,13 +11,14 @@
 
 /*
  * Everything is written before the pointer to it is published, and never
- * again, except for what is made of atomics: the kernel engine's verdicts and
- * which messages were told.
+ * again, except for what is made of atomics: the kernel engine's verdicts, what
+ * is remembered of descriptors and which messages were told.
  */
 struct shim {
 	bool fenced; /* false: hooks only pass on */
 	struct fence fence;
 	struct engine_kernel kernel[PROTO_COUNT];
+	struct descriptors *descriptors;
 	struct environ_kept kept;
 	struct log log;
 };

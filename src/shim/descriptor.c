@@ -1,0 +1,190 @@
+#include "descriptor.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+#ifndef IPPROTO_UDPLITE
+#define IPPROTO_UDPLITE 136
+#endif
+
+/*
+ * Theory of operation
+ *
+ * A send to an address is a program's hot path, and one question to the kernel
+ * is a good part of its cost. So it is remembered that a number means a socket
+ * that has its port. A wrong memory would be an escape; why there is none:
+ *
+ * - A number comes to mean another socket only where one is installed under it.
+ *   socket, dup, dup2, dup3, fcntl, recvmsg, recvmmsg and pidfd_getfd are
+ *   hooked, and the number is forgotten. A close needs no hook: what is closed
+ *   means nothing until something is installed. accept() gives connected
+ *   sockets, socketpair() UNIX ones, and no other call gives sockets. libc's
+ *   own sockets do not leave it.
+ * - A socket loses its port only by connect() to AF_UNSPEC, and only if the
+ *   kernel had chosen it. As the socket may have other numbers, all is forgotten.
+ * - A forked child has a table of its own, copied at another moment than its
+ *   memory: the page is MADV_WIPEONFORK, so it begins with nothing.
+ * - A child of vfork has a table of its own and shares the memory. It may
+ *   forget, which is harmless, but not settle: the page has an owner.
+ * - A thread that leaves the others' table ends all remembering.
+ *
+ * What bypasses the hooks, raw system calls and io_uring, bypasses the fence
+ * anyway. Fresh sockets are not held to the same proof: they only say which
+ * questions need not be asked before a bind, and the bind fails where that is wrong.
+ */
+
+#define NOBODY (-1)
+
+/* One page, the smallest that there is; after a fork all of it is 0. */
+struct descriptors {
+	_Atomic pid_t owner; /* the process that settles; 0: the next one to, NOBODY: none */
+	_Atomic unsigned era;
+	_Atomic uint8_t home; /* protocols, by bit */
+	_Atomic uint8_t of[4096 - sizeof(pid_t) - sizeof(unsigned) - 1];
+};
+
+_Static_assert(sizeof(struct descriptors) == 4096, "no padding, and no page more");
+
+#define DESCRIPTORS ((int)sizeof(((struct descriptors *)0)->of))
+
+struct descriptors *descriptor_start(void)
+{
+	struct descriptors *all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (all == MAP_FAILED)
+		return NULL;
+	if (!madvise(all, sizeof(*all), MADV_WIPEONFORK))
+		return all;
+	munmap(all, sizeof(*all));
+	return NULL;
+}
+
+static bool is_held(const struct descriptors *all, int fd)
+{
+	return all && fd >= 0 && fd < DESCRIPTORS;
+}
+
+static void set(struct descriptors *all, int fd, enum descriptor what)
+{
+	atomic_store_explicit(&all->of[fd], (uint8_t)what, memory_order_relaxed);
+}
+
+enum descriptor descriptor_get(const struct descriptors *all, int fd)
+{
+	if (!is_held(all, fd))
+		return DESCRIPTOR_UNKNOWN;
+	return (enum descriptor)atomic_load_explicit(&all->of[fd], memory_order_relaxed);
+}
+
+static enum descriptor kind(int domain, int type, int protocol)
+{
+	bool v6 = domain == AF_INET6;
+
+	if (domain != AF_INET && !v6)
+		return DESCRIPTOR_UNKNOWN;
+	type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (type == SOCK_STREAM &&
+	    (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
+		return v6 ? DESCRIPTOR_TCP6 : DESCRIPTOR_TCP4;
+	if (type == SOCK_DGRAM &&
+	    (protocol == 0 || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE))
+		return v6 ? DESCRIPTOR_UDP6 : DESCRIPTOR_UDP4;
+	return DESCRIPTOR_UNKNOWN;
+}
+
+static pid_t get_owner(const struct descriptors *all)
+{
+	return atomic_load_explicit(&all->owner, memory_order_relaxed);
+}
+
+void descriptor_born(struct descriptors *all, int fd, int domain, int type, int protocol)
+{
+	if (is_held(all, fd))
+		set(all, fd,
+		    get_owner(all) == NOBODY ? DESCRIPTOR_UNKNOWN : kind(domain, type, protocol));
+}
+
+static bool owns(struct descriptors *all)
+{
+	/* not libc's function, whose result a library between may have made up */
+	pid_t self = (pid_t)syscall(SYS_getpid), owner = 0;
+
+	return atomic_compare_exchange_strong_explicit(
+		       &all->owner, &owner, self, memory_order_relaxed, memory_order_relaxed) ||
+	       owner == self;
+}
+
+void descriptor_bound(struct descriptors *all, int fd)
+{
+	if (is_held(all, fd) && get_owner(all) != NOBODY)
+		set(all, fd, DESCRIPTOR_BOUND);
+}
+
+unsigned descriptor_era(const struct descriptors *all)
+{
+	return all ? atomic_load(&all->era) : 0;
+}
+
+void descriptor_settle(struct descriptors *all, int fd, enum descriptor what, unsigned era)
+{
+	if (!is_held(all, fd) || !owns(all))
+		return;
+	/* in this order: who begins an era does so first, and then forgets */
+	atomic_store(&all->of[fd], (uint8_t)what);
+	if (atomic_load(&all->era) != era)
+		atomic_store(&all->of[fd], DESCRIPTOR_UNKNOWN);
+}
+
+void descriptor_forget(struct descriptors *all, int fd)
+{
+	if (is_held(all, fd))
+		set(all, fd, DESCRIPTOR_UNKNOWN);
+}
+
+void descriptor_replace(struct descriptors *all, int fd)
+{
+	if (!is_held(all, fd))
+		return;
+	atomic_fetch_add(&all->era, 1);
+	atomic_store(&all->of[fd], DESCRIPTOR_UNKNOWN);
+}
+
+void descriptor_dissolve(struct descriptors *all)
+{
+	int fd;
+
+	if (!all)
+		return;
+	atomic_fetch_add(&all->era, 1);
+	for (fd = 0; fd < DESCRIPTORS; fd++)
+		set(all, fd, DESCRIPTOR_UNKNOWN);
+}
+
+void descriptor_disown(struct descriptors *all)
+{
+	if (!all)
+		return;
+	atomic_store(&all->owner, NOBODY);
+	atomic_store(&all->home, 0);
+	descriptor_dissolve(all);
+}
+
+bool descriptor_home(const struct descriptors *all, enum proto proto)
+{
+	return all && atomic_load_explicit(&all->home, memory_order_relaxed) & 1U << proto;
+}
+
+void descriptor_set_home(struct descriptors *all, enum proto proto)
+{
+	if (all && !descriptor_home(all, proto) && get_owner(all) != NOBODY)
+		atomic_fetch_or_explicit(&all->home, (uint8_t)(1U << proto), memory_order_relaxed);
+}

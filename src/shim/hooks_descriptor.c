@@ -1,0 +1,277 @@
+#include "real.h"
+#include "shim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * These hooks change nothing. They note where a socket is made, where its
+ * options become such that they have to be asked for, and where a number comes
+ * to mean another socket: see descriptor.c.
+ */
+
+#define EXPORT __attribute__((visibility("default")))
+
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX 62 /* include/uapi/asm-generic/socket.h, since Linux 5.0 */
+#endif
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
+#endif
+
+/* <sys/pidfd.h> of newer libcs has it */
+int pidfd_getfd(int pidfd, int fd, unsigned flags);
+int __dup2(int fd, int to);
+int __fcntl(int fd, int command, ...);
+
+static struct descriptors *descriptors(void)
+{
+	return shim()->descriptors;
+}
+
+static int hook_socket(int domain, int type, int protocol)
+{
+	struct descriptors *all = descriptors();
+	int fd = real()->socket(domain, type, protocol);
+
+	if (fd >= 0)
+		descriptor_born(all, fd, domain, type, protocol);
+	return fd;
+}
+
+/* Would the option change how a port is chosen? */
+static bool is_option_of_ours(int level, int option)
+{
+	if (level == SOL_SOCKET)
+		return option == SO_REUSEADDR || option == SO_REUSEPORT ||
+		       option == SO_BINDTODEVICE || option == SO_BINDTOIFINDEX;
+	if (level == IPPROTO_IP)
+		return option == IP_BIND_ADDRESS_NO_PORT || option == IP_LOCAL_PORT_RANGE;
+	return false;
+}
+
+static int hook_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	struct descriptors *all = descriptors();
+
+	if (is_option_of_ours(level, option) && descriptor_get(all, fd) >= DESCRIPTOR_TCP4)
+		descriptor_forget(all, fd);
+	return real()->setsockopt(fd, level, option, value, len);
+}
+
+/* Forgets the descriptors that came with a message. Keeps errno. */
+static void forget_received(const struct msghdr *message)
+{
+	struct descriptors *all = descriptors();
+	const struct cmsghdr *control;
+	size_t i;
+
+	if (!all || !message->msg_controllen)
+		return;
+	for (control = CMSG_FIRSTHDR(message); control;
+	     control = CMSG_NXTHDR((struct msghdr *)message, (struct cmsghdr *)control)) {
+		if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (i = 0; i < (control->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
+			descriptor_forget(all, fd);
+		}
+	}
+}
+
+static ssize_t hook_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	ssize_t result = real()->recvmsg(fd, message, flags);
+
+	if (result >= 0)
+		forget_received(message);
+	return result;
+}
+
+static int hook_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
+			 struct timespec *timeout)
+{
+	int i, result = real()->recvmmsg(fd, messages, count, flags, timeout);
+
+	for (i = 0; i < result; i++)
+		forget_received(&messages[i].msg_hdr);
+	return result;
+}
+
+/* A second number for a socket: what is done by the one is not seen by the other. */
+static int twin(int fd, int to)
+{
+	struct descriptors *all = descriptors();
+
+	if (to < 0)
+		return to;
+	descriptor_forget(all, to);
+	if (descriptor_get(all, fd) >= DESCRIPTOR_TCP4)
+		descriptor_forget(all, fd);
+	return to;
+}
+
+static int hook_dup(int fd)
+{
+	return twin(fd, real()->dup(fd));
+}
+
+static int hook_dup2(int fd, int to)
+{
+	int result;
+
+	/* then it changes nothing (dup(2)) */
+	if (fd == to)
+		return real()->dup2(fd, to);
+	descriptor_replace(descriptors(), to);
+	result = twin(fd, real()->dup2(fd, to));
+	descriptor_replace(descriptors(), to);
+	return result;
+}
+
+static int hook_dup3(int fd, int to, int flags)
+{
+	int result;
+
+	descriptor_replace(descriptors(), to);
+	result = twin(fd, real()->dup3(fd, to, flags));
+	descriptor_replace(descriptors(), to);
+	return result;
+}
+
+/* @function: fcntl or fcntl64, whose difference is in the lock commands alone */
+static int hook_fcntl(int (*function)(int fd, int command, ...), int fd, int command,
+		      void *argument)
+{
+	int result;
+
+	/* a libc without files of two sizes has but one */
+	if (!function)
+		function = real()->fcntl;
+	result = function(fd, command, argument);
+	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? twin(fd, result) : result;
+}
+
+static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
+{
+	int result;
+
+	if (!real()->pidfd_getfd) {
+		errno = ENOSYS;
+		return -1;
+	}
+	result = real()->pidfd_getfd(pidfd, fd, flags);
+	if (result >= 0)
+		descriptor_forget(descriptors(), result);
+	return result;
+}
+
+static int hook_setns(int fd, int type)
+{
+	int result = real()->setns(fd, type);
+
+	if (!result)
+		descriptor_disown(descriptors());
+	return result;
+}
+
+static int hook_unshare(int flags)
+{
+	int result = real()->unshare(flags);
+
+	if (!result && flags & (CLONE_FILES | CLONE_NEWNET))
+		descriptor_disown(descriptors());
+	return result;
+}
+
+EXPORT int socket(int domain, int type, int protocol)
+{
+	return hook_socket(domain, type, protocol);
+}
+
+EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	return hook_setsockopt(fd, level, option, value, len);
+}
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+	return hook_recvmsg(fd, message, flags);
+}
+
+EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
+		    struct timespec *timeout)
+{
+	return hook_recvmmsg(fd, messages, count, flags, timeout);
+}
+
+EXPORT int dup(int fd)
+{
+	return hook_dup(fd);
+}
+
+EXPORT int dup2(int fd, int to)
+{
+	return hook_dup2(fd, to);
+}
+
+EXPORT int dup3(int fd, int to, int flags)
+{
+	return hook_dup3(fd, to, flags);
+}
+
+/* Every command takes one argument at most, which fits a pointer: so does libc (sysdeps/unix/sysv/linux/fcntl64.c). */
+#define FCNTL(function)                                                                            \
+	({                                                                                         \
+		va_list fcntl_list;                                                                \
+		void *fcntl_argument;                                                              \
+                                                                                                   \
+		va_start(fcntl_list, command);                                                     \
+		fcntl_argument = va_arg(fcntl_list, void *);                                       \
+		va_end(fcntl_list);                                                                \
+		hook_fcntl(function, fd, command, fcntl_argument);                                 \
+	})
+
+EXPORT int fcntl(int fd, int command, ...)
+{
+	return FCNTL(real()->fcntl);
+}
+
+EXPORT int fcntl64(int fd, int command, ...)
+{
+	return FCNTL(real()->fcntl64);
+}
+
+EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags)
+{
+	return hook_pidfd_getfd(pidfd, fd, flags);
+}
+
+EXPORT int setns(int fd, int type)
+{
+	return hook_setns(fd, type);
+}
+
+EXPORT int unshare(int flags)
+{
+	return hook_unshare(flags);
+}
+
+/* glibc exports these names, too (GLIBC_2.2.5). */
+EXPORT int __dup2(int fd, int to)
+{
+	return hook_dup2(fd, to);
+}
+
+EXPORT int __fcntl(int fd, int command, ...)
+{
+	return FCNTL(real()->fcntl);
+}
