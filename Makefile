@@ -56,7 +56,8 @@ all: $(BUILD)/libportfence.so $(BUILD)/portfence
 $(BUILD)/libportfence.so: $(CORE_OBJECTS) $(SHIM_OBJECTS) src/shim/libportfence.map
 	$(say) LINK $@
 	$(Q)$(CC) -shared -o $@ $(CORE_OBJECTS) $(SHIM_OBJECTS) $(INIH) -ldl \
-		-Wl,--version-script=src/shim/libportfence.map,--exclude-libs,ALL $(ALL_LDFLAGS)
+		-Wl,--version-script=src/shim/libportfence.map,--exclude-libs,ALL \
+		-Wl,-z,noseparate-code $(ALL_LDFLAGS)
 
 $(BUILD)/portfence: $(CORE_OBJECTS) $(CLI_OBJECTS)
 	$(say) LINK $@

@@ -342,7 +342,7 @@ traced() {
 @test "the library asks libc for what it is known to need, and for no lock, thread or stream" {
 	cat >allowed <<-'END'
 		clock_gettime close dlsym environ fnmatch fstat getauxval getcwd geteuid getpid
-		getpeername getrandom getsockname getsockopt in6addr_loopback linkat memchr memcpy memmove memset memcmp
+		getpeername getrandom getsockname getsockopt in6addr_loopback linkat memchr memcpy memmove mempcpy memset memcmp
 		madvise mkdir mmap munmap open open64 openat openat64 program_invocation_short_name read readlink
 		sbrk sched_yield secure_getenv snprintf stpcpy strchr strchrnul strcmp strcpy
 		strcspn strerror strlen strncmp strncpy strrchr strspn strtol strtoul strtoull syscall

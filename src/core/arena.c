@@ -28,8 +28,14 @@ void *arena_alloc(struct arena *arena, size_t size)
 			     0);
 		if (block == MAP_FAILED)
 			return NULL;
-		block->next = arena->blocks;
 		block->size = whole - sizeof(*block);
+		/* behind what is large, small things go on where they were: on fewer pages */
+		if (arena->blocks && whole > BLOCK_SIZE) {
+			block->next = arena->blocks->next;
+			arena->blocks->next = block;
+			return block->data;
+		}
+		block->next = arena->blocks;
 		arena->blocks = block;
 		arena->used = 0;
 	}

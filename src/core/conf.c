@@ -32,7 +32,6 @@
 #define LINE_LONGEST 199 /* INI_MAX_LINE less the terminating NUL */
 #define NAME_LONGEST 49  /* MAX_SECTION of ini.c, likewise */
 #define FILE_LARGEST (16L << 20)
-#define BUCKETS 1024
 #define LIST_MAX 4096
 
 enum settings_key { SETTINGS_LOG, SETTINGS_STATE, SETTINGS_KEYS };
@@ -68,9 +67,10 @@ struct conf {
 	conf_error_fn *error;
 	void *context;
 	struct policy *policy;
-	size_t room;                  /* rules that policy->rules has room for */
-	struct named *names[BUCKETS]; /* rules by the hash of their names */
-	int rc;                       /* 0, -EINVAL once an error was told, -ENOMEM */
+	size_t room;          /* rules that policy->rules has room for */
+	struct named **names; /* rules by the hash of their names */
+	size_t buckets;       /* a power of two */
+	int rc;               /* 0, -EINVAL once an error was told, -ENOMEM */
 
 	const char *text, *end; /* what is still to be read */
 	unsigned line;
@@ -79,7 +79,8 @@ struct conf {
 	enum where where;
 	unsigned settings_line; /* of [portfence], 0 before it */
 	struct rule *rule;
-	unsigned seen;                         /* keys of the section so far, by bit */
+	unsigned seen; /* keys of the section so far, by bit */
+	/* of the keys seen; what is not used is not even touched, as each has pages of its own */
 	struct range_set set[PROTO_COUNT + 1]; /* [PROTO_COUNT]: `range` itself */
 	struct range_set exclude;
 };
@@ -216,15 +217,20 @@ int conf_override(struct rule *rule, enum conf_key key, const char *text, struct
 		  char *ret_why, size_t size)
 {
 	const struct range *range = NULL;
-	struct range_set set = { 0 };
+	struct range_set *set;
 	int rc;
 
 	if (key != CONF_RANGE)
 		return set_plain(rule, key, text, arena, ret_why, size);
-	rc = range_parse(text, preset_add, &set, ret_why, size);
+	set = arena_alloc(arena, sizeof(*set));
+	if (!set) {
+		snprintf(ret_why, size, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	rc = range_parse(text, preset_add, set, ret_why, size);
 	if (rc)
 		return rc;
-	rc = range_build(&set, arena, &range);
+	rc = range_build(set, arena, &range);
 	if (rc) {
 		snprintf(ret_why, size, "%s", strerror(-rc));
 		return rc;
@@ -264,12 +270,18 @@ int conf_check(const struct rule *rule, char *ret_why, size_t size)
 
 /* ---- sections ---- */
 
+static bool is_seen(const struct conf *conf, enum conf_key key)
+{
+	return conf->seen & 1U << key;
+}
+
 static int build_range(struct conf *conf, struct range_set *set, const char *key,
 		       const struct range **ret_range)
 {
 	int rc;
 
-	range_set_remove(set, &conf->exclude);
+	if (is_seen(conf, CONF_EXCLUDE))
+		range_set_remove(set, &conf->exclude);
 	rc = range_build(set, conf->arena, ret_range);
 	if (rc == -EINVAL)
 		fail(conf, "'exclude' leaves no port of '%s' in [%s], take out less", key,
@@ -293,13 +305,13 @@ static void end_section(struct conf *conf)
 	if (conf->where != IN_RULE)
 		return;
 	conf->line = rule->line;
-	if (!(conf->seen & (1U << CONF_MATCH | 1U << CONF_ARGS)) && strpbrk(rule->name, "/*?[") &&
-	    strcmp(rule->name, "*"))
+	if (!is_seen(conf, CONF_MATCH) && !is_seen(conf, CONF_ARGS) &&
+	    strpbrk(rule->name, "/*?[") && strcmp(rule->name, "*"))
 		fail(conf,
 		     "[%s] would have to be a program's name, which it can not be; write another name "
 		     "and 'match = %s'",
 		     rule->name, rule->name);
-	if (!(conf->seen & 1U << CONF_RANGE)) {
+	if (!is_seen(conf, CONF_RANGE)) {
 		fail(conf, "[%s] has no 'range', give it one%s", rule->name,
 		     conf->seen & ranges
 			     ? " for the other protocols ('range = system' leaves them as they are)"
@@ -307,13 +319,13 @@ static void end_section(struct conf *conf)
 		goto out;
 	}
 	/* a range that was refused has been told of already */
-	if (!conf->set[PROTO_COUNT].top)
+	if (!conf->set[PROTO_COUNT].count)
 		goto out;
 	if (build_range(conf, &conf->set[PROTO_COUNT], "range", &all))
 		goto out;
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
 		rule->range[proto] = all;
-		if (conf->set[proto].top &&
+		if (is_seen(conf, CONF_TCP_RANGE + proto) && conf->set[proto].count &&
 		    build_range(conf, &conf->set[proto], key_names[CONF_TCP_RANGE + proto],
 				&rule->range[proto]))
 			goto out;
@@ -321,16 +333,13 @@ static void end_section(struct conf *conf)
 	if (conf_check(rule, why, sizeof(why)))
 		fail(conf, "%s", why);
 out:
-	for (proto = 0; proto <= PROTO_COUNT; proto++)
-		range_set_clear(&conf->set[proto]);
-	range_set_clear(&conf->exclude);
 	conf->line = line;
 }
 
 static struct named **name_slot(struct conf *conf, const char *name)
 {
 	static const struct siphash_key key;
-	struct named **slot = &conf->names[siphash(&key, name, strlen(name)) % BUCKETS];
+	struct named **slot = &conf->names[siphash(&key, name, strlen(name)) & (conf->buckets - 1)];
 
 	while (*slot && strcmp((*slot)->rule->name, name))
 		slot = &(*slot)->next;
@@ -482,6 +491,19 @@ static void settings_key(struct conf *conf, const char *name, const char *value)
 		conf->policy->state = copy;
 }
 
+/* Apart, so that the room for its text is not part of every section's frame. */
+__attribute__((noinline)) static void unknown_key(struct conf *conf, const char *name)
+{
+	char list[LIST_MAX] = "";
+	int i;
+
+	for (i = 0; i < CONF_KEYS; i++) {
+		strcat(list, i ? ", " : "");
+		strcat(list, key_names[i]);
+	}
+	fail(conf, "unknown key '%s' in [%s], use one of: %s", name, conf->rule->name, list);
+}
+
 static void rule_key(struct conf *conf, const char *name, const char *value)
 {
 	int key = find_name(key_names, name, CONF_KEYS);
@@ -489,15 +511,7 @@ static void rule_key(struct conf *conf, const char *name, const char *value)
 	int rc;
 
 	if (key < 0) {
-		char list[LIST_MAX] = "";
-		int i;
-
-		for (i = 0; i < CONF_KEYS; i++) {
-			strcat(list, i ? ", " : "");
-			strcat(list, key_names[i]);
-		}
-		fail(conf, "unknown key '%s' in [%s], use one of: %s", name, conf->rule->name,
-		     list);
+		unknown_key(conf, name);
 		return;
 	}
 	if (seen_before(conf, key, name))
@@ -509,6 +523,7 @@ static void rule_key(struct conf *conf, const char *name, const char *value)
 	if (has_hash(conf, value))
 		return;
 	if (key == CONF_EXCLUDE) {
+		range_set_clear(&conf->exclude);
 		rc = range_parse(value, preset_add_exclusion, &conf->exclude, why, sizeof(why));
 		if (rc)
 			range_set_clear(&conf->exclude);
@@ -516,6 +531,7 @@ static void rule_key(struct conf *conf, const char *name, const char *value)
 		struct range_set *set =
 			&conf->set[key == CONF_RANGE ? PROTO_COUNT : key - CONF_TCP_RANGE];
 
+		range_set_clear(set);
 		rc = range_parse(value, preset_add, set, why, sizeof(why));
 		if (rc)
 			range_set_clear(set);
@@ -693,7 +709,7 @@ int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return -ENOENT;
 	rc = fd < 0 ? -errno : 0;
-	/* 50 kB: not for the stack of a thread that calls us before our constructor */
+	/* not for the stack of a thread that calls us before our constructor */
 	conf = rc ? NULL : arena_alloc(arena, sizeof(*conf));
 	if (!rc && !conf)
 		rc = -ENOMEM;
@@ -704,6 +720,13 @@ int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void 
 		conf->context = context;
 		conf->policy = &policy;
 		rc = read_whole(conf, fd);
+	}
+	if (conf && !rc) {
+		/* the shortest section is some twenty bytes long */
+		for (conf->buckets = 16; conf->buckets < (size_t)(conf->end - conf->text) / 64;)
+			conf->buckets *= 2;
+		conf->names = arena_alloc(arena, conf->buckets * sizeof(*conf->names));
+		rc = conf->names ? 0 : -ENOMEM;
 	}
 	if (fd >= 0)
 		close(fd);

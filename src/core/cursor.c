@@ -65,24 +65,57 @@ static void *map_anonymous(size_t size)
 }
 
 /*
- * The application's name as a file's name: letters, digits, '-', '_' and '.'
+ * Text is put together by hand here: every process comes this way at its start,
+ * and snprintf() alone is two pages of libc to be mapped.
+ */
+static char *put_number(char *to, unsigned number)
+{
+	char digits[12], *p = digits + sizeof(digits) - 1;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + number % 10);
+	while (number /= 10);
+	return stpcpy(to, p);
+}
+
+/*
+ * The application's name as a file's name, with the user's number, as a folder
+ * that the administrator named may serve many: letters, digits, '-', '_' and '.'
  * stand for themselves, the rest as %XX, and so does a dot in front.
  */
-static void file_name(const char *application, char *ret_name, size_t size)
+static void file_name(const char *application, char ret_name[NAME_MAX + 1])
 {
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-	size_t used = 0;
+	static const char hex[] = "0123456789ABCDEF";
+	char *to = ret_name, *end = ret_name + NAME_MAX - sizeof("%XX.4294967295");
 
-	for (; *application && used + 4 < size; application++) {
+	for (; *application && to < end; application++) {
 		unsigned char c = (unsigned char)*application;
 
-		if (strchr(plain, c) && !(c == '.' && used == 0))
-			ret_name[used++] = (char)c;
-		else
-			used += (size_t)snprintf(ret_name + used, size - used, "%%%02X", c);
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    c == '-' || c == '_' || (c == '.' && to > ret_name)) {
+			*to++ = (char)c;
+			continue;
+		}
+		*to++ = '%';
+		*to++ = hex[c >> 4];
+		*to++ = hex[c & 15];
 	}
-	ret_name[used] = '\0';
+	*to++ = '.';
+	put_number(to, geteuid());
+}
+
+/*
+ * /dev/shm: a user's login, cron jobs, services and programs with a fresh
+ * environment find the same folder there, and it outlives the login.
+ */
+#define SHM_FOLDER "/dev/shm/portfence-"
+#define SHM_FOLDER_SIZE sizeof(SHM_FOLDER "4294967295")
+
+/* Return: where the path ends */
+static char *shm_folder(char ret_path[SHM_FOLDER_SIZE])
+{
+	return put_number(stpcpy(ret_path, SHM_FOLDER), geteuid());
 }
 
 /*
@@ -116,11 +149,7 @@ static int choose_folder(const char *folder, const char *runtime)
 
 	if (folder)
 		return open_folder(folder, true);
-	/*
-	 * /dev/shm first: a user's login, cron jobs, services and programs with a
-	 * fresh environment find the same folder there, and it outlives the login.
-	 */
-	snprintf(path, sizeof(path), "/dev/shm/portfence-%u", (unsigned)geteuid());
+	shm_folder(path);
 	fd = open_folder(path, false);
 	if (fd < 0 && runtime && *runtime == '/' &&
 	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
@@ -191,28 +220,48 @@ static bool is_ours(int fd)
 	       st.st_size == (off_t)sizeof(struct cursor_file);
 }
 
-/* Return: the mapping, or NULL and what the trouble is */
-static struct cursor_file *map_file(const char *folder, const char *runtime,
-				    const char *application, const char **ret_trouble)
+/*
+ * The file where it nearly always is. Its folder is not looked at: whoever owns
+ * it, the file in it is held against is_ours().
+ */
+static int open_usual(const char *name)
+{
+	char path[SHM_FOLDER_SIZE + 1 + NAME_MAX];
+
+	stpcpy(stpcpy(shm_folder(path), "/"), name);
+	return open_file(AT_FDCWD, path);
+}
+
+/* Return: descriptor, or -errno and what the trouble is */
+static int find_file(const char *folder, const char *runtime, const char *application,
+		     const char **ret_trouble)
 {
 	char name[NAME_MAX + 1];
-	struct cursor_file *file;
-	size_t len;
 	int directory, fd;
 
+	file_name(application, name);
+	fd = folder ? -ENOENT : open_usual(name);
+	if (fd >= 0)
+		return fd;
 	*ret_trouble = "its folder cannot be used";
 	directory = choose_folder(folder, runtime);
 	if (directory < 0)
-		return NULL;
-	file_name(application, name, sizeof(name) - sizeof(".4294967295"));
-	len = strlen(name);
-	/* a folder that the administrator named may serve many users */
-	snprintf(name + len, sizeof(name) - len, ".%u", (unsigned)geteuid());
+		return directory;
 	*ret_trouble = "it cannot be opened";
 	fd = open_file(directory, name);
 	if (fd == -ENOENT && !create_file(directory, name))
 		fd = open_file(directory, name);
 	close(directory);
+	return fd;
+}
+
+/* Return: the mapping, or NULL and what the trouble is */
+static struct cursor_file *map_file(const char *folder, const char *runtime,
+				    const char *application, const char **ret_trouble)
+{
+	int fd = find_file(folder, runtime, application, ret_trouble);
+	struct cursor_file *file;
+
 	if (fd < 0)
 		return NULL;
 	*ret_trouble = "it is damaged or another user's";

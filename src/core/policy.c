@@ -13,11 +13,23 @@ const char *policy_base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* fnmatch(), told apart at once where the text in front of the first special character differs */
+static bool match_glob(const char *glob, const char *text)
+{
+	size_t i;
+
+	for (i = 0; !strchr("*?[\\", glob[i]); i++)
+		if (glob[i] != text[i])
+			return false;
+	/* strchr() finds the end of the text, too */
+	return glob[i] ? !fnmatch(glob, text, 0) : !text[i];
+}
+
 static bool match_path(const char *glob, const char *path)
 {
 	if (!path)
 		return false;
-	return !fnmatch(glob, strchr(glob, '/') ? path : policy_base_name(path), 0);
+	return match_glob(glob, strchr(glob, '/') ? path : policy_base_name(path));
 }
 
 static bool match_process(const char *glob, const struct policy_process *process)
@@ -27,7 +39,7 @@ static bool match_process(const char *glob, const struct policy_process *process
 
 static bool match_args(const char *glob, const struct policy_process *process)
 {
-	return process->args && !fnmatch(glob, process->args, 0);
+	return process->args && match_glob(glob, process->args);
 }
 
 /* Calls @one with each glob of a list until one matches. */
@@ -35,9 +47,11 @@ static bool match_any(const char *list, bool (*one)(const char *, const struct p
 		      const struct policy_process *process)
 {
 	while (*list) {
-		size_t len = strcspn(list, ","), start = strspn(list, " \t");
+		size_t len = (size_t)(strchrnul(list, ',') - list), start = 0;
 		char glob[GLOB_MAX];
 
+		while (list[start] == ' ' || list[start] == '\t')
+			start++;
 		if (start < len && len - start < sizeof(glob)) {
 			size_t end = len;
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PORT_MAX 65535
@@ -10,53 +9,82 @@
 
 void range_set_clear(struct range_set *set)
 {
-	if (set->top)
-		memset(set->bit + set->bottom, 0, (set->top - set->bottom) * sizeof(set->bit[0]));
-	set->bottom = 0;
-	set->top = 0;
+	set->count = 0;
 }
 
-static void touch(struct range_set *set, uint32_t bottom, uint32_t top)
+/* The first run that ends at @port or above it; set->count if there is none. */
+static uint32_t find_run(const struct range_set *set, uint32_t port)
 {
-	if (!set->top || bottom < set->bottom)
-		set->bottom = bottom;
-	if (top > set->top)
-		set->top = top;
+	uint32_t low = 0, high = set->count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (set->run[middle].last < port)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Puts @by runs in the place of those from @from up to, not including, @to. */
+static void replace_runs(struct range_set *set, uint32_t from, uint32_t to,
+			 const struct range_run *by, uint32_t count)
+{
+	memmove(set->run + from + count, set->run + to, (set->count - to) * sizeof(*by));
+	memcpy(set->run + from, by, count * sizeof(*by));
+	set->count = set->count - (to - from) + count;
 }
 
 void range_set_add(struct range_set *set, uint16_t first, uint16_t last)
 {
-	uint32_t word, from = first / 64, to = last / 64;
+	/* with those that it touches it is one run */
+	uint32_t from = find_run(set, first - 1U), to = from;
+	struct range_run run = { first, last };
 
-	touch(set, from, to + 1);
-	for (word = from; word <= to; word++) {
-		uint64_t mask = ~0ULL;
-
-		if (word == from)
-			mask &= ~0ULL << (first % 64);
-		if (word == to)
-			mask &= ~0ULL >> (63 - last % 64);
-		set->bit[word] |= mask;
+	while (to < set->count && set->run[to].first <= last + 1U)
+		to++;
+	if (to > from) {
+		if (set->run[from].first < first)
+			run.first = set->run[from].first;
+		if (set->run[to - 1].last > last)
+			run.last = set->run[to - 1].last;
 	}
+	replace_runs(set, from, to, &run, 1);
 }
 
 void range_set_join(struct range_set *set, const struct range_set *other)
 {
-	uint32_t word;
+	uint32_t i;
 
-	if (!other->top)
+	for (i = 0; i < other->count; i++)
+		range_set_add(set, other->run[i].first, other->run[i].last);
+}
+
+static void remove_ports(struct range_set *set, uint16_t first, uint16_t last)
+{
+	uint32_t from = find_run(set, first), to = from, count = 0;
+	struct range_run rest[2];
+
+	while (to < set->count && set->run[to].first <= last)
+		to++;
+	if (to == from)
 		return;
-	touch(set, other->bottom, other->top);
-	for (word = other->bottom; word < other->top; word++)
-		set->bit[word] |= other->bit[word];
+	if (set->run[from].first < first)
+		rest[count++] = (struct range_run){ set->run[from].first, (uint16_t)(first - 1) };
+	if (set->run[to - 1].last > last)
+		rest[count++] = (struct range_run){ (uint16_t)(last + 1), set->run[to - 1].last };
+	replace_runs(set, from, to, rest, count);
 }
 
 void range_set_remove(struct range_set *set, const struct range_set *other)
 {
-	uint32_t word;
+	uint32_t i = other->count;
 
-	for (word = set->bottom; word < set->top; word++)
-		set->bit[word] &= ~other->bit[word];
+	/* from the end, so that a set can be taken from itself */
+	while (i--)
+		remove_ports(set, other->run[i].first, other->run[i].last);
 }
 
 static bool is_blank(char c)
@@ -70,20 +98,17 @@ static void skip_blanks(const char **p)
 		++*p;
 }
 
-/* Reads a decimal number at *p. Moves on only on success. */
+/* Reads a decimal number at *p; of one above PORT_MAX only that is true. Moves on only on success. */
 static bool read_number(const char **p, unsigned long *ret_value)
 {
-	unsigned long value;
-	char *end;
+	unsigned long value = 0;
 
 	/* strtoul would also take blanks and signs */
 	if (**p < '0' || **p > '9')
 		return false;
-	errno = 0;
-	value = strtoul(*p, &end, 10);
-	if (errno)
-		value = ~0UL;
-	*p = end;
+	for (; **p >= '0' && **p <= '9'; ++*p)
+		if (value <= PORT_MAX)
+			value = 10 * value + (unsigned long)(**p - '0');
 	*ret_value = value;
 	return true;
 }
@@ -195,57 +220,23 @@ int range_parse(const char *text, range_name_fn *name, struct range_set *set, ch
 	}
 }
 
-/*
- * Walks the runs of a set. Each bit of (word ^ word shifted up by one) is an
- * edge: the start of a run, or the first port after one.
- *
- * Return: number of runs; they are written to @ret_span unless it is NULL
- */
-static uint32_t runs(const struct range_set *set, struct range_span *ret_span)
-{
-	uint32_t word, count = 0, start = 0, before = 0;
-	uint64_t carry = 0;
-
-	for (word = set->bottom; word <= set->top && set->top; word++) {
-		/* one word past the top closes a run that reaches it; past the last word, too */
-		uint64_t bits = word < set->top ? set->bit[word] : 0;
-		uint64_t edges = bits ^ (bits << 1 | carry);
-
-		carry = bits >> 63;
-		for (; edges; edges &= edges - 1) {
-			uint32_t port = word * 64 + (uint32_t)__builtin_ctzll(edges);
-
-			if (bits >> (port % 64) & 1) {
-				start = port;
-				continue;
-			}
-			if (ret_span) {
-				ret_span[count].first = (uint16_t)start;
-				ret_span[count].last = (uint16_t)(port - 1);
-				ret_span[count].before = before;
-			}
-			before += port - start;
-			count++;
-		}
-	}
-	return count;
-}
-
 int range_build(const struct range_set *set, struct arena *arena, const struct range **ret_range)
 {
-	uint32_t spans = runs(set, NULL);
-	const struct range_span *last;
 	struct range *range;
+	uint32_t i;
 
-	if (!spans)
+	if (!set->count)
 		return -EINVAL;
-	range = arena_alloc(arena, sizeof(*range) + spans * sizeof(range->span[0]));
+	range = arena_alloc(arena, sizeof(*range) + set->count * sizeof(range->span[0]));
 	if (!range)
 		return -ENOMEM;
-	runs(set, range->span);
-	last = &range->span[spans - 1];
-	range->spans = spans;
-	range->count = last->before + last->last - last->first + 1U;
+	for (i = 0; i < set->count; i++) {
+		range->span[i].first = set->run[i].first;
+		range->span[i].last = set->run[i].last;
+		range->span[i].before = range->count;
+		range->count += set->run[i].last - set->run[i].first + 1U;
+	}
+	range->spans = set->count;
 	*ret_range = range;
 	return 0;
 }

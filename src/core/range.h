@@ -8,15 +8,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Every other port */
+#define RANGE_RUNS_MAX 32768
+
 /*
- * A set under construction: one bit a port. Only words from bottom up to, not
- * including, top were ever touched, so that a small set is cheap to clear and
- * to walk. Zeroed memory is the empty set.
+ * A set under construction. Invariants: runs ascend and do not touch; what is
+ * behind them was never written, so that a small set costs little memory, large
+ * as it looks. Zeroed memory is the empty set. Not for the stack.
  */
 struct range_set {
-	uint32_t bottom;
-	uint32_t top;
-	uint64_t bit[65536 / 64];
+	uint32_t count;
+	struct range_run {
+		uint16_t first;
+		uint16_t last;
+	} run[RANGE_RUNS_MAX];
 };
 
 /* Ports first to last, both included; @before counts the set's ports below first. */

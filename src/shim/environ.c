@@ -54,7 +54,8 @@ static const char *assignment(struct arena *arena, const char *name, const char 
 	size = strlen(name) + 1 + strlen(folder) + len;
 	text = arena_alloc(arena, size + 1);
 	if (text)
-		snprintf(text, size + 1, "%s=%s%.*s", name, folder, (int)len, value);
+		*(char *)mempcpy(stpcpy(stpcpy(stpcpy(text, name), "="), folder), value, len) =
+			'\0';
 	return text;
 }
 

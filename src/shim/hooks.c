@@ -102,8 +102,8 @@ static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 	errno = saved;
 	if (!copied)
-		return real()->bind(fd, addr, len);
-	result = AROUND(int, now, &assign, "bind", real()->bind(fd, addr, len));
+		return REAL(bind)(fd, addr, len);
+	result = AROUND(int, now, &assign, "bind", REAL(bind)(fd, addr, len));
 	if (!result && addr_port(&assign.addr))
 		descriptor_bound(now->descriptors, fd);
 	return result;
@@ -156,19 +156,19 @@ static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 	errno = saved;
 	if (!copied)
-		return real()->connect(fd, addr, len);
+		return REAL(connect)(fd, addr, len);
 	if (assign.addr.sa.sa_family == AF_UNSPEC) {
 		descriptor_dissolve(now->descriptors);
-		result = AROUND(int, now, &assign, "connect", real()->connect(fd, addr, len));
+		result = AROUND(int, now, &assign, "connect", REAL(connect)(fd, addr, len));
 		descriptor_dissolve(now->descriptors);
 		return result;
 	}
 	/* most of them; no other family's socket takes such an address */
 	if (assign.addr.sa.sa_family == AF_UNIX)
-		return (int)undo(now, fd, real()->connect(fd, addr, len));
+		return (int)undo(now, fd, REAL(connect)(fd, addr, len));
 	if (descriptor_get(now->descriptors, fd) == DESCRIPTOR_SETTLED_UDP || is_bound(now, fd))
-		return real()->connect(fd, addr, len);
-	return AROUND(int, now, &assign, "connect", real()->connect(fd, addr, len));
+		return REAL(connect)(fd, addr, len);
+	return AROUND(int, now, &assign, "connect", REAL(connect)(fd, addr, len));
 }
 
 static int hook_listen(int fd, int backlog)
@@ -177,8 +177,8 @@ static int hook_listen(int fd, int backlog)
 	struct shim *now = shim();
 
 	if (!now->fenced || is_bound(now, fd))
-		return real()->listen(fd, backlog);
-	return AROUND(int, now, &assign, "listen", real()->listen(fd, backlog));
+		return REAL(listen)(fd, backlog);
+	return AROUND(int, now, &assign, "listen", REAL(listen)(fd, backlog));
 }
 
 /* Does no send through this socket need a port from us? Remembers it if so. */
@@ -215,7 +215,7 @@ static bool needs_port(struct shim *now, struct assign *assign, const struct soc
 
 static ssize_t hook_send(int fd, const void *data, size_t size, int flags)
 {
-	return undo(shim(), fd, real()->send(fd, data, size, flags));
+	return undo(shim(), fd, REAL(send)(fd, data, size, flags));
 }
 
 /* Is there nothing to be done for a send, as far as can be told without a system call? */
@@ -231,9 +231,9 @@ static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
 	struct shim *now = shim();
 
 	if (passes(now, fd, flags))
-		return real()->sendto(fd, data, size, flags, addr, len);
+		return REAL(sendto)(fd, data, size, flags, addr, len);
 	if (!addr)
-		return undo(now, fd, real()->sendto(fd, data, size, flags, addr, len));
+		return undo(now, fd, REAL(sendto)(fd, data, size, flags, addr, len));
 
 	struct assign assign = {
 		.call = ASSIGN_SEND,
@@ -243,9 +243,9 @@ static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
 	};
 
 	if (!needs_port(now, &assign, addr))
-		return real()->sendto(fd, data, size, flags, addr, len);
+		return REAL(sendto)(fd, data, size, flags, addr, len);
 	return AROUND(ssize_t, now, &assign, "sendto",
-		      real()->sendto(fd, data, size, flags, addr, len));
+		      REAL(sendto)(fd, data, size, flags, addr, len));
 }
 
 /*
@@ -280,15 +280,15 @@ static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 	struct shim *now = shim();
 
 	if (passes(now, fd, flags))
-		return real()->sendmsg(fd, message, flags);
+		return REAL(sendmsg)(fd, message, flags);
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
 	if (!destination(now, &assign, message, &addr))
-		return undo(now, fd, real()->sendmsg(fd, message, flags));
+		return undo(now, fd, REAL(sendmsg)(fd, message, flags));
 	if (!needs_port(now, &assign, addr))
-		return real()->sendmsg(fd, message, flags);
-	return AROUND(ssize_t, now, &assign, "sendmsg", real()->sendmsg(fd, message, flags));
+		return REAL(sendmsg)(fd, message, flags);
+	return AROUND(ssize_t, now, &assign, "sendmsg", REAL(sendmsg)(fd, message, flags));
 }
 
 /* The first message decides: once it is sent, the socket has its port. */
@@ -298,15 +298,15 @@ static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int f
 	struct shim *now = shim();
 
 	if (count == 0 || passes(now, fd, flags))
-		return real()->sendmmsg(fd, messages, count, flags);
+		return REAL(sendmmsg)(fd, messages, count, flags);
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
 	if (!destination(now, &assign, &messages->msg_hdr, &addr))
-		return (int)undo(now, fd, real()->sendmmsg(fd, messages, count, flags));
+		return (int)undo(now, fd, REAL(sendmmsg)(fd, messages, count, flags));
 	if (!needs_port(now, &assign, addr))
-		return real()->sendmmsg(fd, messages, count, flags);
-	return AROUND(int, now, &assign, "sendmmsg", real()->sendmmsg(fd, messages, count, flags));
+		return REAL(sendmmsg)(fd, messages, count, flags);
+	return AROUND(int, now, &assign, "sendmmsg", REAL(sendmmsg)(fd, messages, count, flags));
 }
 
 /* Keeps errno. */
@@ -334,13 +334,13 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	int rc;
 
 	if (!now->fenced || !is_inet(fd) || (addr && addr->sin_family != AF_INET))
-		return real()->bindresvport(fd, addr);
+		return REAL(bindresvport)(fd, addr);
 	assign.len = addr_wildcard(&assign.addr, AF_INET);
 	if (addr)
 		assign.addr.in4.sin_addr = addr->sin_addr;
 	rc = AROUND(int, now, &assign, "bindresvport",
-		    serves(&assign) ? real()->bind(fd, &assign.addr.sa, assign.len)
-				    : real()->bindresvport(fd, addr));
+		    serves(&assign) ? REAL(bind)(fd, &assign.addr.sa, assign.len)
+				    : REAL(bindresvport)(fd, addr));
 	if (!rc && addr && assign.port)
 		addr->sin_port = htons(assign.port);
 	return rc;

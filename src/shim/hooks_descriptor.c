@@ -38,7 +38,7 @@ static struct descriptors *descriptors(void)
 static int hook_socket(int domain, int type, int protocol)
 {
 	struct descriptors *all = descriptors();
-	int fd = real()->socket(domain, type, protocol);
+	int fd = REAL(socket)(domain, type, protocol);
 
 	if (fd >= 0)
 		descriptor_born(all, fd, domain, type, protocol);
@@ -62,7 +62,7 @@ static int hook_setsockopt(int fd, int level, int option, const void *value, soc
 
 	if (is_option_of_ours(level, option) && descriptor_get(all, fd) >= DESCRIPTOR_TCP4)
 		descriptor_forget(all, fd);
-	return real()->setsockopt(fd, level, option, value, len);
+	return REAL(setsockopt)(fd, level, option, value, len);
 }
 
 /* Forgets the descriptors that came with a message. Keeps errno. */
@@ -89,7 +89,7 @@ static void forget_received(const struct msghdr *message)
 
 static ssize_t hook_recvmsg(int fd, struct msghdr *message, int flags)
 {
-	ssize_t result = real()->recvmsg(fd, message, flags);
+	ssize_t result = REAL(recvmsg)(fd, message, flags);
 
 	if (result >= 0)
 		forget_received(message);
@@ -99,7 +99,7 @@ static ssize_t hook_recvmsg(int fd, struct msghdr *message, int flags)
 static int hook_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
 			 struct timespec *timeout)
 {
-	int i, result = real()->recvmmsg(fd, messages, count, flags, timeout);
+	int i, result = REAL(recvmmsg)(fd, messages, count, flags, timeout);
 
 	for (i = 0; i < result; i++)
 		forget_received(&messages[i].msg_hdr);
@@ -121,7 +121,7 @@ static int twin(int fd, int to)
 
 static int hook_dup(int fd)
 {
-	return twin(fd, real()->dup(fd));
+	return twin(fd, REAL(dup)(fd));
 }
 
 static int hook_dup2(int fd, int to)
@@ -130,9 +130,9 @@ static int hook_dup2(int fd, int to)
 
 	/* then it changes nothing (dup(2)) */
 	if (fd == to)
-		return real()->dup2(fd, to);
+		return REAL(dup2)(fd, to);
 	descriptor_replace(descriptors(), to);
-	result = twin(fd, real()->dup2(fd, to));
+	result = twin(fd, REAL(dup2)(fd, to));
 	descriptor_replace(descriptors(), to);
 	return result;
 }
@@ -142,7 +142,7 @@ static int hook_dup3(int fd, int to, int flags)
 	int result;
 
 	descriptor_replace(descriptors(), to);
-	result = twin(fd, real()->dup3(fd, to, flags));
+	result = twin(fd, REAL(dup3)(fd, to, flags));
 	descriptor_replace(descriptors(), to);
 	return result;
 }
@@ -155,7 +155,7 @@ static int hook_fcntl(int (*function)(int fd, int command, ...), int fd, int com
 
 	/* a libc without files of two sizes has but one */
 	if (!function)
-		function = real()->fcntl;
+		function = REAL(fcntl);
 	result = function(fd, command, argument);
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? twin(fd, result) : result;
 }
@@ -164,11 +164,11 @@ static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
 	int result;
 
-	if (!real()->pidfd_getfd) {
+	if (!REAL(pidfd_getfd)) {
 		errno = ENOSYS;
 		return -1;
 	}
-	result = real()->pidfd_getfd(pidfd, fd, flags);
+	result = REAL(pidfd_getfd)(pidfd, fd, flags);
 	if (result >= 0)
 		descriptor_forget(descriptors(), result);
 	return result;
@@ -176,7 +176,7 @@ static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
 
 static int hook_setns(int fd, int type)
 {
-	int result = real()->setns(fd, type);
+	int result = REAL(setns)(fd, type);
 
 	if (!result)
 		descriptor_disown(descriptors());
@@ -185,7 +185,7 @@ static int hook_setns(int fd, int type)
 
 static int hook_unshare(int flags)
 {
-	int result = real()->unshare(flags);
+	int result = REAL(unshare)(flags);
 
 	if (!result && flags & (CLONE_FILES | CLONE_NEWNET))
 		descriptor_disown(descriptors());
@@ -242,12 +242,12 @@ EXPORT int dup3(int fd, int to, int flags)
 
 EXPORT int fcntl(int fd, int command, ...)
 {
-	return FCNTL(real()->fcntl);
+	return FCNTL(REAL(fcntl));
 }
 
 EXPORT int fcntl64(int fd, int command, ...)
 {
-	return FCNTL(real()->fcntl64);
+	return FCNTL(REAL(fcntl64));
 }
 
 EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags)
@@ -273,5 +273,5 @@ EXPORT int __dup2(int fd, int to)
 
 EXPORT int __fcntl(int fd, int command, ...)
 {
-	return FCNTL(real()->fcntl);
+	return FCNTL(REAL(fcntl));
 }

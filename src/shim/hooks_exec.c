@@ -40,12 +40,12 @@
 
 static int hook_execve(const char *path, char *const argv[], char *const envp[])
 {
-	return WITH_FENCE(envp, fenced, -1, real()->execve(path, argv, fenced));
+	return WITH_FENCE(envp, fenced, -1, REAL(execve)(path, argv, fenced));
 }
 
 static int hook_execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	return WITH_FENCE(envp, fenced, -1, real()->execvpe(file, argv, fenced));
+	return WITH_FENCE(envp, fenced, -1, REAL(execvpe)(file, argv, fenced));
 }
 
 /* Number of arguments after the first, up to the NULL that ends them. */
@@ -128,36 +128,36 @@ EXPORT int execle(const char *path, const char *first, ...)
 
 EXPORT int execveat(int folder, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	return WITH_FENCE(envp, fenced, -1, real()->execveat(folder, path, argv, fenced, flags));
+	return WITH_FENCE(envp, fenced, -1, REAL(execveat)(folder, path, argv, fenced, flags));
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	return WITH_FENCE(envp, fenced, -1, real()->fexecve(fd, argv, fenced));
+	return WITH_FENCE(envp, fenced, -1, REAL(fexecve)(fd, argv, fenced));
 }
 
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
 	return WITH_FENCE(envp, fenced, ENOMEM,
-			  real()->posix_spawn(pid, path, actions, attributes, argv, fenced));
+			  REAL(posix_spawn)(pid, path, actions, attributes, argv, fenced));
 }
 
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 			const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
 	return WITH_FENCE(envp, fenced, ENOMEM,
-			  real()->posix_spawnp(pid, file, actions, attributes, argv, fenced));
+			  REAL(posix_spawnp)(pid, file, actions, attributes, argv, fenced));
 }
 
 EXPORT int system(const char *command)
 {
 	environ_mend(&shim()->kept);
-	return real()->system(command);
+	return REAL(system)(command);
 }
 
 EXPORT FILE *popen(const char *command, const char *type)
 {
 	environ_mend(&shim()->kept);
-	return real()->popen(command, type);
+	return REAL(popen)(command, type);
 }

@@ -3,25 +3,33 @@
 #include <dlfcn.h>
 
 struct real real_functions;
-bool real_resolved;
 
-static struct sys sys;
-
-/* The last pointer is stored before the flag, so who sees the flag sees them all. */
-void real_resolve(void)
+/*
+ * dlsym() takes the dynamic linker's lock, which a signal handler may find held
+ * by its own thread (it is recursive) and a forked child never does (glibc and
+ * musl see to that).
+ */
+void *real_resolve(void **function, const char *name)
 {
-#define REAL_RESOLVE(type, name, parameters)                                                       \
-	__atomic_store_n((void **)&real_functions.name, dlsym(RTLD_NEXT, #name), __ATOMIC_RELAXED);
-	REAL_FUNCTIONS(REAL_RESOLVE)
-#undef REAL_RESOLVE
-	__atomic_store_n(&sys.bind, real_functions.bind, __ATOMIC_RELAXED);
-	__atomic_store_n(&sys.connect, real_functions.connect, __ATOMIC_RELAXED);
-	__atomic_store_n(&sys.setsockopt, real_functions.setsockopt, __ATOMIC_RELAXED);
-	__atomic_store_n(&real_resolved, true, __ATOMIC_RELEASE);
+	void *found = dlsym(RTLD_NEXT, name);
+
+	__atomic_store_n(function, found, __ATOMIC_RELAXED);
+	return found;
 }
 
-const struct sys *real_sys(void)
+static int sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	real();
-	return &sys;
+	return REAL(bind)(fd, addr, len);
 }
+
+static int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return REAL(connect)(fd, addr, len);
+}
+
+static int sys_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	return REAL(setsockopt)(fd, level, option, value, len);
+}
+
+const struct sys real_sys = { sys_bind, sys_connect, sys_setsockopt };

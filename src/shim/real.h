@@ -6,7 +6,6 @@
 
 #include <netinet/in.h>
 #include <spawn.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -58,26 +57,26 @@ struct real {
 #undef REAL_MEMBER
 };
 
+/* Each is written once, by relaxed atomics, and always with the same value. */
 extern struct real real_functions;
-extern bool real_resolved;
 
-void real_resolve(void);
+void *real_resolve(void **function, const char *name);
 
 /**
- * real() - The functions, resolved
+ * REAL() - One of the functions, resolved when it is first asked for
  *
- * Resolved by our constructor, or by the first hook where that runs before it.
- * Written with the same values however often, by relaxed atomics, so no lock.
- * What this libc does not have is NULL.
+ * So a process pays for those that it calls. What this libc does not have is NULL.
  */
-static inline const struct real *real(void)
+#define REAL(name) ((__typeof__(real_functions.name))real_get((void **)&real_functions.name, #name))
+
+static inline void *real_get(void **function, const char *name)
 {
-	if (__builtin_expect(!__atomic_load_n(&real_resolved, __ATOMIC_ACQUIRE), 0))
-		real_resolve();
-	return &real_functions;
+	void *known = __atomic_load_n(function, __ATOMIC_RELAXED);
+
+	return __builtin_expect(known != NULL, 1) ? known : real_resolve(function, name);
 }
 
-/* real_sys() - Those of them that core works with */
-const struct sys *real_sys(void);
+/* real_sys - Those of them that core works with */
+extern const struct sys real_sys;
 
 #endif

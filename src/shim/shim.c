@@ -80,7 +80,7 @@ static void find_warnings(struct shim *new, const struct settings *settings, str
 			 new->fence.cursor.trouble);
 		note_warning(&warnings, text);
 	}
-	if (settings->log)
+	if (settings->log && strcmp(settings->log, "none"))
 		policy_warnings(&settings->policy, settings->rule, settings_port_start(),
 				note_warning, &warnings);
 }
@@ -91,7 +91,7 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	int proto;
 
 	new->fenced = true;
-	new->fence.sys = real_sys();
+	new->fence.sys = &real_sys;
 	new->fence.kernel = new->kernel;
 	new->descriptors = descriptor_start();
 	memory_start();
@@ -133,7 +133,7 @@ static struct shim *build(void)
 	int rc;
 
 	if (!new) {
-		helpless.fence.sys = real_sys();
+		helpless.fence.sys = &real_sys;
 		return publish(&helpless);
 	}
 	rc = settings_load(NULL, &arena, note_mistake, &mistakes, &settings);
@@ -163,7 +163,6 @@ __attribute__((constructor)) static void start(void)
 {
 	int saved = errno;
 
-	real();
 	shim();
 	errno = saved;
 }

@@ -297,7 +297,8 @@ static void protocol_overrides(void)
 
 static void exclusions(void)
 {
-	static struct range_set services;
+	static struct range_set set;
+	const struct range *services;
 	const struct rule *a;
 	unsigned port;
 
@@ -311,12 +312,12 @@ static void exclusions(void)
 	/* taking out what is not in it is no error */
 	if (good("[a]\nrange = 20000-20003\nexclude = 5\n"))
 		check_ranges("a", "20000-20003", "20000-20003", "20000-20003");
-	if (preset_add_exclusion("services", &services) ||
-	    !good("[a]\nrange = 1-65535\nexclude = 21080, services\n"))
+	if (!good("[a]\nrange = 1-65535\nexclude = 21080, services\n") ||
+	    preset_add_exclusion("services", &set) || range_build(&set, &arena, &services))
 		return;
 	a = rule("a");
 	for (port = 1; port <= 65535; port++) {
-		bool named = port == 21080 || services.bit[port / 64] >> (port % 64) & 1;
+		bool named = port == 21080 || range_has(services, port);
 
 		if (!CHECK(range_has(a->range[PROTO_TCP], (uint16_t)port) == !named, "port %u",
 			   port))
