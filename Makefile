@@ -1,12 +1,13 @@
 # portfence: keeps unmodified programs within a source-port range of their own.
 #
 # `make help` lists the targets. Variables: PREFIX, DESTDIR, BINDIR, LIBDIR,
-# CC, CFLAGS, CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show
-# commands), WERROR=1 (warnings are errors).
+# MANDIR, CC, CFLAGS, CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1
+# (show commands), WERROR=1 (warnings are errors).
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
+MANDIR ?= $(PREFIX)/share/man
 BUILD ?= build
 VERSION := 0.1.0
 
@@ -32,6 +33,7 @@ SHIM := environ hooks hooks_exec log memory real shim
 CLI := main run target
 UNIT := conf logline order policy range siphash
 PROBES := load matrix odd spawn without
+PAGES := libportfence.8 portfence.1 portfence.ini.5
 
 CORE_OBJECTS := $(CORE:%=$(BUILD)/core/%.o)
 SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)
@@ -39,6 +41,7 @@ CLI_OBJECTS := $(CLI:%=$(BUILD)/cli/%.o)
 PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildcard test/platform/*.c)))
 UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
 PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%)
+PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 
 ifeq ($(V),1)
 Q :=
@@ -49,9 +52,9 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test check asan lint format install uninstall dist clean help test-programs
+.PHONY: all demo test check asan lint format install uninstall deb dist clean help test-programs
 
-all: $(BUILD)/libportfence.so $(BUILD)/portfence
+all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
 
 $(BUILD)/libportfence.so: $(CORE_OBJECTS) $(SHIM_OBJECTS) src/shim/libportfence.map
 	$(say) LINK $@
@@ -73,13 +76,20 @@ $(BUILD)/shim/hooks_exec.o: ALL_CFLAGS += $(if $(SANITIZE),-fno-sanitize=address
 
 -include $(CORE_OBJECTS:.o=.d) $(SHIM_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d)
 
+# where it is installed, and which version it is
+$(BUILD)/man/%: src/man/% Makefile
+	@mkdir -p $(@D)
+	$(say) MAN $<
+	$(Q)sed 's|@LIBDIR@|$(LIBDIR)|g; s|@VERSION@|$(VERSION)|g' $< >$@
+
 # ---- tests ----
 
 PACKAGES_BUILD := gcc libc6-dev libinih-dev
 PACKAGES_DEMO := curl iproute2 python3
-PACKAGES_TEST := bats binutils busybox-static curl git inetutils-ftp iperf3 iproute2 libcap2-bin \
-	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib rpcbind socat strace tcpdump \
-	tftp-hpa tftpd-hpa util-linux wget
+PACKAGES_TEST := bats binutils busybox-static curl dpkg-dev git groff-base inetutils-ftp iperf3 \
+	iproute2 libcap2-bin lintian mandoc netcat-openbsd nodejs perl procps python3 \
+	python3-pyftpdlib python3-yaml rpcbind socat strace systemd tcpdump tftp-hpa tftpd-hpa \
+	util-linux wget
 
 # each test makes a network namespace
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -138,8 +148,8 @@ bench: all
 # ---- source ----
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
-SCRIPTS := .ci/run test/demo/demo test/lib/need test/programs/fences.bash
-PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck
+SCRIPTS := .ci/run src/debian/build test/demo/demo test/lib/need test/programs/fences.bash
+PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
 	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_LINT)
@@ -150,21 +160,33 @@ lint:
 	shellcheck -x $(SCRIPTS) test/lib/helpers.bash
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 $(sort $(wildcard test/*.bats))
+	mandoc -T lint -W warning $(PAGES:%=src/man/%)
+	! groff -ww -t -man -Tutf8 -z $(PAGES:%=src/man/%) 2>&1 | grep .
 
 format:
 	clang-format -i $(SOURCES)
 
 # ---- installation ----
 
-INSTALLED := $(BINDIR)/portfence $(LIBDIR)/libportfence.so
+page_path = $(MANDIR)/man$(subst .,,$(suffix $(1)))/$(1)
+INSTALLED := $(BINDIR)/portfence $(LIBDIR)/libportfence.so \
+	$(foreach page,$(PAGES),$(call page_path,$(page)))
 
 install: all
 	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)'
 	install -m 755 $(BUILD)/portfence '$(DESTDIR)$(BINDIR)/portfence'
 	install -m 644 $(BUILD)/libportfence.so '$(DESTDIR)$(LIBDIR)/libportfence.so'
+	$(foreach page,$(PAGES),install -D -m 644 $(BUILD)/man/$(page) \
+		'$(DESTDIR)$(call page_path,$(page))' &&) true
 
 uninstall:
 	rm -f $(INSTALLED:%='$(DESTDIR)%')
+
+PACKAGES_DEB := binutils dpkg-dev
+
+deb:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_DEB)
+	$(Q)MAKE='$(MAKE)' src/debian/build '$(abspath $(BUILD))/deb'
 
 dist:
 	git archive --prefix=portfence-$(VERSION)/ -o portfence-$(VERSION).tar.gz HEAD
@@ -181,6 +203,7 @@ help:
 	@echo 'make lint       check style and for defects'
 	@echo 'make format     put the sources in style'
 	@echo 'make install    copy to PREFIX (/usr/local), under DESTDIR; uninstall takes it away'
+	@echo 'make deb        make a Debian package in $(BUILD)/deb/'
 	@echo 'make dist       make a tar file of the sources'
 	@echo 'make clean      remove $(BUILD)/'
-	@echo 'variables: PREFIX DESTDIR BINDIR LIBDIR BUILD CC CFLAGS CPPFLAGS LDFLAGS V=1 WERROR=1'
+	@echo 'variables: PREFIX DESTDIR BINDIR LIBDIR MANDIR BUILD CC CFLAGS CPPFLAGS LDFLAGS V=1 WERROR=1'
