@@ -13,6 +13,7 @@ VERSION := 0.1.0
 CC ?= cc
 CFLAGS ?= -O2 -g
 INIH ?= -l:libinih.a
+CLI_LIBS ?= -ljansson -lmnl
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
 	-Wpointer-arith -Wcast-align -Wwrite-strings -Wundef
@@ -29,7 +30,7 @@ ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd logline order policy preset \
 	range settings siphash
 SHIM := environ hooks hooks_exec log memory real shim
-CLI := main run target
+CLI := library main option pin run say suggest target
 UNIT := conf logline order policy range siphash
 PROBES := load matrix odd spawn without
 
@@ -60,7 +61,8 @@ $(BUILD)/libportfence.so: $(CORE_OBJECTS) $(SHIM_OBJECTS) src/shim/libportfence.
 
 $(BUILD)/portfence: $(CORE_OBJECTS) $(CLI_OBJECTS)
 	$(say) LINK $@
-	$(Q)$(CC) -o $@ $(CORE_OBJECTS) $(CLI_OBJECTS) $(INIH) -pie $(ALL_LDFLAGS)
+	$(Q)$(CC) -o $@ $(CORE_OBJECTS) $(CLI_OBJECTS) -pie -Wl,--as-needed $(INIH) $(CLI_LIBS) \
+		$(ALL_LDFLAGS)
 
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
@@ -75,7 +77,7 @@ $(BUILD)/shim/hooks_exec.o: ALL_CFLAGS += $(if $(SANITIZE),-fno-sanitize=address
 
 # ---- tests ----
 
-PACKAGES_BUILD := gcc libc6-dev libinih-dev
+PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_DEMO := curl iproute2 python3
 PACKAGES_TEST := bats binutils busybox-static curl git inetutils-ftp iperf3 iproute2 libcap2-bin \
 	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib rpcbind socat strace tcpdump \
