@@ -25,16 +25,29 @@ int library_find(char ret_path[PATH_MAX])
 	return access(ret_path, R_OK) ? -errno : 0;
 }
 
-/* Is a library among the entries of a list as LD_PRELOAD has it? */
+/* Steps through a list as LD_PRELOAD has it. Return: the entry's start, NULL at the end */
+static const char *next_entry(const char **list, size_t *ret_len)
+{
+	const char *entry = *list + strspn(*list, ": ");
+
+	*ret_len = strcspn(entry, ": ");
+	*list = entry + *ret_len;
+	return *ret_len ? entry : NULL;
+}
+
+static bool is_entry(const char *entry, size_t len, const char *library)
+{
+	return len == strlen(library) && !memcmp(entry, library, len);
+}
+
 static bool has_entry(const char *list, const char *library)
 {
+	const char *entry;
 	size_t len;
 
-	for (; *list; list += len + (list[len] != '\0')) {
-		len = strcspn(list, ": ");
-		if (len == strlen(library) && !memcmp(list, library, len))
+	while ((entry = next_entry(&list, &len)))
+		if (is_entry(entry, len, library))
 			return true;
-	}
 	return false;
 }
 
@@ -52,4 +65,23 @@ int library_preload(const char *library, const char *old, char **ret_list)
 	else
 		n = asprintf(ret_list, "%s:%s", library, old);
 	return n < 0 ? -ENOMEM : 0;
+}
+
+int library_unload(const char *library, const char *list, char **ret_list)
+{
+	char *rest = calloc(1, list ? strlen(list) + 1 : 1);
+	const char *entry;
+	size_t len;
+
+	if (!rest)
+		return -ENOMEM;
+	while (list && (entry = next_entry(&list, &len))) {
+		if (is_entry(entry, len, library))
+			continue;
+		if (*rest)
+			strcat(rest, ":");
+		strncat(rest, entry, len);
+	}
+	*ret_list = rest;
+	return 0;
 }

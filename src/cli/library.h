@@ -22,4 +22,13 @@ int library_find(char ret_path[PATH_MAX]);
  */
 int library_preload(const char *library, const char *old, char **ret_list);
 
+/**
+ * library_unload() - An LD_PRELOAD without the library, "" if there is nothing else in it
+ * @list:	the present value, or NULL
+ * @ret_list:	for the caller to free
+ *
+ * Return: 0, -ENOMEM
+ */
+int library_unload(const char *library, const char *list, char **ret_list);
+
 #endif

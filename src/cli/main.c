@@ -1,3 +1,4 @@
+#include "complete.h"
 #include "say.h"
 #include "suggest.h"
 #include "verbs.h"
@@ -8,9 +9,10 @@
 
 static const struct verb *const verbs[] = {
 	&verb_run,
+	&verb_presets,
+	&verb_env,
+	NULL,
 };
-
-#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
 static void print_help(FILE *to)
 {
@@ -22,7 +24,7 @@ static void print_help(FILE *to)
 	      "\n"
 	      "verbs:\n",
 	      to);
-	for (i = 0; i < VERBS; i++)
+	for (i = 0; verbs[i]; i++)
 		fprintf(to, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
 	fputs("\n"
 	      "  portfence VERB --help tells more of a verb, portfence --version the version.\n"
@@ -36,7 +38,7 @@ static const struct verb *find_verb(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < VERBS; i++)
+	for (i = 0; verbs[i]; i++)
 		if (!strcmp(name, verbs[i]->name))
 			return verbs[i];
 	return NULL;
@@ -51,7 +53,7 @@ static int say_unknown(const char *word)
 	suggest_offer(&suggest, "--help");
 	suggest_offer(&suggest, "--version");
 	suggest_offer(&suggest, "help");
-	for (i = 0; i < VERBS; i++)
+	for (i = 0; verbs[i]; i++)
 		suggest_offer(&suggest, verbs[i]->name);
 	if (suggest.nearest)
 		return say_failure(EXIT_USAGE, "there is no %s '%s'; did you mean '%s'?", kind,
@@ -82,6 +84,11 @@ static int dispatch(int argc, char *argv[])
 		return help(argv[2]);
 	if (!strcmp(argv[1], "--version")) {
 		puts("portfence " PORTFENCE_VERSION);
+		return 0;
+	}
+	/* for src/completion/: `portfence --complete WORD...` */
+	if (!strcmp(argv[1], "--complete") && argc > 2) {
+		complete_print(verbs, argv + 2, argc - 2);
 		return 0;
 	}
 	verb = find_verb(argv[1]);

@@ -13,8 +13,8 @@ enum { OPTION_APP = PIN_OPTIONS };
 static const struct option_entry options[] = {
 	PIN_OPTION_ENTRIES,
 	[OPTION_APP] = { .name = "app",
-			 .argument = "NAME",
-			 .help = "use section [NAME], whatever COMMAND is called" },
+			 .argument = "APP",
+			 .help = "use section [APP], whatever COMMAND is called" },
 	{ .name = NULL },
 };
 
@@ -65,7 +65,7 @@ static int cannot_run(const char *command, int error)
 static int run(int argc, char *argv[])
 {
 	struct option_values given;
-	struct settings settings;
+	struct settings settings = { .rule = NULL };
 	struct arena arena = { 0 };
 	struct target target;
 	char library[PATH_MAX], why[2 * PATH_MAX];
