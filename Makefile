@@ -1,12 +1,18 @@
 # portfence: keeps unmodified programs within a source-port range of their own.
 #
 # `make help` lists the targets. Variables: PREFIX, DESTDIR, BINDIR, LIBDIR,
-# CC, CFLAGS, CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show
-# commands), WERROR=1 (warnings are errors).
+# DATADIR, DOCDIR, BASHDIR, FISHDIR, ZSHDIR (completions), CC, CFLAGS, CPPFLAGS,
+# LDFLAGS, BUILD (where everything is made), V=1 (show commands), WERROR=1
+# (warnings are errors).
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
+DATADIR ?= $(PREFIX)/share
+DOCDIR ?= $(DATADIR)/doc/portfence
+BASHDIR ?= $(DATADIR)/bash-completion/completions
+FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
 BUILD ?= build
 VERSION := 0.1.0
 
@@ -50,7 +56,7 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test check asan lint format install uninstall dist clean help test-programs
+.PHONY: FORCE all demo test check asan lint format install uninstall dist clean help test-programs
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence
 
@@ -69,6 +75,13 @@ $(BUILD)/%.o: src/%.c Makefile
 	$(say) CC $<
 	$(Q)$(CC) -MMD -MP $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
+# The command holds the place of the installed library: `make install` may name another one.
+$(BUILD)/libdir: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIBDIR)' | cmp -s - $@ || echo '$(LIBDIR)' >$@
+
+$(BUILD)/cli/library.o: $(BUILD)/libdir
+
 # A child of vfork leaves its execve hook by exec, and what AddressSanitizer has marked on the stack
 # that it shares with its parent would stay marked.
 $(BUILD)/shim/hooks_exec.o: ALL_CFLAGS += $(if $(SANITIZE),-fno-sanitize=address)
@@ -79,9 +92,9 @@ $(BUILD)/shim/hooks_exec.o: ALL_CFLAGS += $(if $(SANITIZE),-fno-sanitize=address
 
 PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_DEMO := curl iproute2 python3
-PACKAGES_TEST := bats binutils busybox-static curl git inetutils-ftp iperf3 iproute2 libcap2-bin \
+PACKAGES_TEST := bash-completion bats binutils busybox-static curl fish git inetutils-ftp iperf3 iproute2 libcap2-bin \
 	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib rpcbind socat strace tcpdump \
-	tftp-hpa tftpd-hpa util-linux wget
+	tftp-hpa tftpd-hpa util-linux wget zsh
 
 # each test makes a network namespace
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -140,7 +153,7 @@ bench: all
 # ---- source ----
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
-SCRIPTS := .ci/run test/demo/demo test/lib/need test/programs/fences.bash
+SCRIPTS := .ci/run src/completion/portfence.bash test/demo/demo test/lib/need test/programs/fences.bash
 PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck
 
 lint:
@@ -158,15 +171,26 @@ format:
 
 # ---- installation ----
 
-INSTALLED := $(BINDIR)/portfence $(LIBDIR)/libportfence.so
+# mode:what:where. A configuration is the administrator's to write, so what ships is an example.
+INSTALLED := \
+	755:$(BUILD)/portfence:$(BINDIR)/portfence \
+	644:$(BUILD)/libportfence.so:$(LIBDIR)/libportfence.so \
+	644:conf/portfence.ini:$(DOCDIR)/examples/portfence.ini \
+	644:src/completion/portfence.bash:$(BASHDIR)/portfence \
+	644:src/completion/_portfence:$(ZSHDIR)/_portfence \
+	644:src/completion/portfence.fish:$(FISHDIR)/portfence.fish
+
+each_installed = set -e; for one in $(INSTALLED); do \
+	mode=$${one%%:*}; rest=$${one\#*:}; from=$${rest%%:*}; to='$(DESTDIR)'$${rest\#*:};
 
 install: all
-	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)'
-	install -m 755 $(BUILD)/portfence '$(DESTDIR)$(BINDIR)/portfence'
-	install -m 644 $(BUILD)/libportfence.so '$(DESTDIR)$(LIBDIR)/libportfence.so'
+	$(Q)$(each_installed) echo "  INSTALL  $$to"; install -D -m "$$mode" "$$from" "$$to"; done
 
+# Folders of our own go too, once they are empty.
 uninstall:
-	rm -f $(INSTALLED:%='$(DESTDIR)%')
+	$(Q)$(each_installed) echo "  REMOVE   $$to"; rm -f "$$to"; done
+	$(Q)for folder in '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)'; do \
+		[ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
 dist:
 	git archive --prefix=portfence-$(VERSION)/ -o portfence-$(VERSION).tar.gz HEAD
@@ -185,4 +209,5 @@ help:
 	@echo 'make install    copy to PREFIX (/usr/local), under DESTDIR; uninstall takes it away'
 	@echo 'make dist       make a tar file of the sources'
 	@echo 'make clean      remove $(BUILD)/'
-	@echo 'variables: PREFIX DESTDIR BINDIR LIBDIR BUILD CC CFLAGS CPPFLAGS LDFLAGS V=1 WERROR=1'
+	@echo 'variables: PREFIX DESTDIR BINDIR LIBDIR DATADIR DOCDIR BASHDIR FISHDIR ZSHDIR BUILD'
+	@echo '           CC CFLAGS CPPFLAGS LDFLAGS V=1 WERROR=1'
