@@ -101,16 +101,11 @@ static int say_unknown(const struct verb *verb, const struct option *options, co
 	char name[32] = "";
 	struct suggest suggest = { .word = name };
 	const struct option *option;
-	unsigned fits = 0;
 
 	if (len < sizeof(name))
 		memcpy(name, word, len);
-	for (option = options; option->name; option++) {
-		fits += !strncmp(option->name, name, strlen(name));
+	for (option = options; option->name; option++)
 		suggest_offer(&suggest, option->name);
-	}
-	if (*name && fits > 1)
-		return option_wrong(verb, "option '--%s' is short for more than one", name);
 	if (suggest.nearest)
 		return say_failure(verb->usage_status,
 				   "there is no option '--%s'; did you mean '--%s'?", name,
