@@ -49,7 +49,7 @@ files() {
 	folders=(PREFIX=/p BINDIR=/b LIBDIR=/l DOCDIR=/d BASHDIR=/bash ZSHDIR=/z FISHDIR=/f MANDIR=/m)
 	do_make install DESTDIR="$PWD/to" "${folders[@]}"
 	{
-		ls "$ROOT/conf/examples" | sed 's|^|./d/examples/|'
+		find "$ROOT/conf/examples" -type f -printf './d/examples/%f\n'
 		cat <<-END
 			./b/portfence
 			./bash/portfence
