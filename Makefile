@@ -1,15 +1,16 @@
 # portfence: keeps unmodified programs within a source-port range of their own.
 #
 # `make help` lists the targets. Variables: PREFIX, DESTDIR, BINDIR, LIBDIR,
-# DATADIR, DOCDIR, BASHDIR, FISHDIR, ZSHDIR (completions), CC, CFLAGS, CPPFLAGS,
-# LDFLAGS, BUILD (where everything is made), V=1 (show commands), WERROR=1
-# (warnings are errors).
+# DATADIR, DOCDIR, MANDIR, BASHDIR, FISHDIR, ZSHDIR (completions), CC, CFLAGS,
+# CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show commands),
+# WERROR=1 (warnings are errors).
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 DATADIR ?= $(PREFIX)/share
 DOCDIR ?= $(DATADIR)/doc/portfence
+MANDIR ?= $(DATADIR)/man
 BASHDIR ?= $(DATADIR)/bash-completion/completions
 FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
 ZSHDIR ?= $(DATADIR)/zsh/site-functions
@@ -39,6 +40,7 @@ SHIM := environ hooks hooks_exec log memory real shim
 CLI := complete env library main option pin presets run say suggest target
 UNIT := conf logline order policy range siphash
 PROBES := load matrix odd spawn without
+PAGES := libportfence.8 portfence.1 portfence.ini.5
 
 CORE_OBJECTS := $(CORE:%=$(BUILD)/core/%.o)
 SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)
@@ -46,6 +48,7 @@ CLI_OBJECTS := $(CLI:%=$(BUILD)/cli/%.o)
 PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildcard test/platform/*.c)))
 UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
 PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%)
+PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 
 ifeq ($(V),1)
 Q :=
@@ -56,9 +59,9 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all demo test check asan lint format install uninstall dist clean help test-programs
+.PHONY: FORCE all demo test check asan lint format install uninstall deb dist clean help test-programs
 
-all: $(BUILD)/libportfence.so $(BUILD)/portfence
+all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
 
 $(BUILD)/libportfence.so: $(CORE_OBJECTS) $(SHIM_OBJECTS) src/shim/libportfence.map
 	$(say) LINK $@
@@ -75,7 +78,7 @@ $(BUILD)/%.o: src/%.c Makefile
 	$(say) CC $<
 	$(Q)$(CC) -MMD -MP $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
-# The command holds the place of the installed library: `make install` may name another one.
+# Command and manual name the installed library's place: `make install` may come with another one.
 $(BUILD)/libdir: FORCE
 	@mkdir -p $(@D)
 	@echo '$(LIBDIR)' | cmp -s - $@ || echo '$(LIBDIR)' >$@
@@ -88,13 +91,19 @@ $(BUILD)/shim/hooks_exec.o: ALL_CFLAGS += $(if $(SANITIZE),-fno-sanitize=address
 
 -include $(CORE_OBJECTS:.o=.d) $(SHIM_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d)
 
+$(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
+	@mkdir -p $(@D)
+	$(say) MAN $<
+	$(Q)sed 's|@LIBDIR@|$(LIBDIR)|g; s|@VERSION@|$(VERSION)|g' $< >$@
+
 # ---- tests ----
 
 PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_DEMO := curl iproute2 python3
-PACKAGES_TEST := bash-completion bats binutils busybox-static curl fish git inetutils-ftp iperf3 iproute2 libcap2-bin \
-	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib rpcbind socat strace tcpdump \
-	tftp-hpa tftpd-hpa util-linux wget zsh
+PACKAGES_TEST := bash-completion bats binutils busybox-static curl dpkg-dev fish git groff-base \
+	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc netcat-openbsd nodejs perl procps \
+	python3 python3-pyftpdlib python3-yaml rpcbind socat strace systemd tcpdump tftp-hpa tftpd-hpa \
+	util-linux wget zsh
 
 # each test makes a network namespace
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -153,8 +162,9 @@ bench: all
 # ---- source ----
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
-SCRIPTS := .ci/run src/completion/portfence.bash test/demo/demo test/lib/need test/programs/fences.bash
-PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck
+SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/need \
+	test/programs/fences.bash
+PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
 	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_LINT)
@@ -165,16 +175,21 @@ lint:
 	shellcheck -x $(SCRIPTS) test/lib/helpers.bash
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 $(sort $(wildcard test/*.bats))
+	mandoc -T lint -W warning $(PAGES:%=src/man/%)
+	! groff -ww -t -man -Tutf8 -z $(PAGES:%=src/man/%) 2>&1 | grep .
 
 format:
 	clang-format -i $(SOURCES)
 
 # ---- installation ----
 
+page_path = $(MANDIR)/man$(subst .,,$(suffix $(1)))/$(1)
+
 # mode:what:where. A configuration is the administrator's to write, so what ships is an example.
 INSTALLED := \
 	755:$(BUILD)/portfence:$(BINDIR)/portfence \
 	644:$(BUILD)/libportfence.so:$(LIBDIR)/libportfence.so \
+	$(foreach page,$(PAGES),644:$(BUILD)/man/$(page):$(call page_path,$(page))) \
 	644:conf/portfence.ini:$(DOCDIR)/examples/portfence.ini \
 	644:src/completion/portfence.bash:$(BASHDIR)/portfence \
 	644:src/completion/_portfence:$(ZSHDIR)/_portfence \
@@ -192,6 +207,12 @@ uninstall:
 	$(Q)for folder in '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)'; do \
 		[ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
+PACKAGES_DEB := binutils dpkg-dev
+
+deb:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_DEB)
+	$(Q)MAKE='$(MAKE)' src/debian/build '$(abspath $(BUILD))/deb'
+
 dist:
 	git archive --prefix=portfence-$(VERSION)/ -o portfence-$(VERSION).tar.gz HEAD
 
@@ -207,7 +228,8 @@ help:
 	@echo 'make lint       check style and for defects'
 	@echo 'make format     put the sources in style'
 	@echo 'make install    copy to PREFIX (/usr/local), under DESTDIR; uninstall takes it away'
+	@echo 'make deb        make a Debian package in $(BUILD)/deb/'
 	@echo 'make dist       make a tar file of the sources'
 	@echo 'make clean      remove $(BUILD)/'
-	@echo 'variables: PREFIX DESTDIR BINDIR LIBDIR DATADIR DOCDIR BASHDIR FISHDIR ZSHDIR BUILD'
+	@echo 'variables: PREFIX DESTDIR BINDIR LIBDIR DATADIR DOCDIR MANDIR BASHDIR FISHDIR ZSHDIR BUILD'
 	@echo '           CC CFLAGS CPPFLAGS LDFLAGS V=1 WERROR=1'

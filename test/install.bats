@@ -10,7 +10,7 @@ load lib/helpers
 setup() {
 	common_setup
 	mkdir own
-	cp -a "$BUILD"/core "$BUILD"/shim "$BUILD"/cli "$BUILD"/libdir "$BUILD"/libportfence.so \
+	cp -a "$BUILD"/core "$BUILD"/shim "$BUILD"/cli "$BUILD"/man "$BUILD"/libdir "$BUILD"/libportfence.so \
 		"$BUILD"/portfence own
 }
 
@@ -30,7 +30,7 @@ files() {
 		do_make install DESTDIR="$destination" PREFIX="$prefix"
 		files "$destination" >installed
 		for file in bin/portfence lib/libportfence.so share/bash-completion/completions/portfence \
-			share/zsh/site-functions/_portfence share/fish/vendor_completions.d/portfence.fish \
+			share/zsh/site-functions/_portfence share/fish/vendor_completions.d/portfence.fish share/man/man1/portfence.1 \
 			share/doc/portfence/examples/portfence.ini; do
 			grep -qx ".$prefix/$file" installed
 		done
@@ -45,14 +45,17 @@ files() {
 }
 
 @test "each folder may be named, and uninstall finds it by the same name" {
-	folders=(PREFIX=/p BINDIR=/b LIBDIR=/l DOCDIR=/d BASHDIR=/bash ZSHDIR=/z FISHDIR=/f)
+	folders=(PREFIX=/p BINDIR=/b LIBDIR=/l DOCDIR=/d MANDIR=/m BASHDIR=/bash ZSHDIR=/z FISHDIR=/f)
 	do_make install DESTDIR="$PWD/to" "${folders[@]}"
-	diff - <(files to | grep -v '/man/') <<-END
+	diff - <(files to) <<-END
 		./b/portfence
 		./bash/portfence
 		./d/examples/portfence.ini
 		./f/portfence.fish
 		./l/libportfence.so
+		./m/man1/portfence.1
+		./m/man5/portfence.ini.5
+		./m/man8/libportfence.8
 		./z/_portfence
 	END
 	do_make uninstall DESTDIR="$PWD/to" "${folders[@]}"
@@ -94,6 +97,7 @@ files() {
 	[ "$(find opt -type d ! -perm 755)" = "" ]
 	[ "$(find opt -type f ! -perm 644)" = opt/fence/bin/portfence ]
 	[ "$(stat -c %a opt/fence/bin/portfence)" = 755 ]
+	grep -q "$PWD/opt/fence/lib" opt/fence/share/man/man8/libportfence.8
 	# and moved: the library of another PREFIX is not there
 	mv opt/fence/lib/libportfence.so .
 	run -125 --separate-stderr opt/fence/bin/portfence run --range iana -- true
