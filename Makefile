@@ -9,8 +9,8 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 DATADIR ?= $(PREFIX)/share
-MANDIR ?= $(DATADIR)/man
 DOCDIR ?= $(DATADIR)/doc/portfence
+MANDIR ?= $(DATADIR)/man
 BASHDIR ?= $(DATADIR)/bash-completion/completions
 FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
 ZSHDIR ?= $(DATADIR)/zsh/site-functions
@@ -80,7 +80,7 @@ $(BUILD)/%.o: src/%.c Makefile
 	$(say) CC $<
 	$(Q)$(CC) -MMD -MP $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
-# The command holds the place of the installed library: `make install` may name another one.
+# Command and manual name the installed library's place: `make install` may come with another one.
 $(BUILD)/libdir: FORCE
 	@mkdir -p $(@D)
 	@echo '$(LIBDIR)' | cmp -s - $@ || echo '$(LIBDIR)' >$@

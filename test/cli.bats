@@ -76,7 +76,10 @@ served() {
 	for typed in rnu rum urn ru runn; do
 		fails 2 "portfence: there is no verb '$typed'; did you mean 'run'?" "$typed"
 	done
-	fails 2 "portfence: there is no verb 'preset'; did you mean 'presets'?" preset
+	# two mistakes each
+	for typed in prets presetts rpeset preestss; do
+		fails 2 "portfence: there is no verb '$typed'; did you mean 'presets'?" "$typed"
+	done
 	fails 2 "portfence: there is no verb 'rnu'; did you mean 'run'?" help rnu
 	fails 2 "portfence: there is no verb 'hlep'; did you mean 'help'?" hlep
 	fails 2 "portfence: there is no option '--versoin'; did you mean '--version'?" --versoin
@@ -205,7 +208,7 @@ socket.create_connection((\"127.0.0.1\", 8000)).close()"' "$shell" "$PORTFENCE"
 
 @test "without APP, each program gets its ports by its own section" {
 	write_sections sections.ini
-	printf '[spawn]\nrange = 20200-20299\n' >>sections.ini
+	printf '[*]\nrange = 1\n[spawn]\nrange = 20200-20299\n' >>sections.ini
 	# shellcheck disable=SC2016 # the inner shell expands it
 	ns bash -c 'eval "$("$1" env --config sections.ini)"
 		"$2" child
@@ -218,7 +221,9 @@ with socket.socket() as s:
 	head -n 1 ports | all_within 20200 20299
 	tail -n 1 ports | all_within 20100 20199
 	grep -qx "variable PORTFENCE_CONFIG=$PWD/sections.ini" said
-	run -1 grep -q 'variable PORTFENCE_APP' said
+	for options in --config=sections.ini --range=iana; do
+		run -1 grep -q PORTFENCE_APP <("$PORTFENCE" env "$options")
+	done
 }
 
 @test "the shell that evals is not fenced itself" {

@@ -10,7 +10,7 @@ load lib/helpers
 setup() {
 	common_setup
 	mkdir own
-	cp -a "$BUILD"/core "$BUILD"/shim "$BUILD"/cli "$BUILD"/libdir "$BUILD"/libportfence.so \
+	cp -a "$BUILD"/core "$BUILD"/shim "$BUILD"/cli "$BUILD"/man "$BUILD"/libdir "$BUILD"/libportfence.so \
 		"$BUILD"/portfence own
 }
 
@@ -101,6 +101,7 @@ files() {
 	[ "$(find opt -type d ! -perm 755)" = "" ]
 	[ "$(find opt -type f ! -perm 644)" = opt/fence/bin/portfence ]
 	[ "$(stat -c %a opt/fence/bin/portfence)" = 755 ]
+	grep -q "$PWD/opt/fence/lib" opt/fence/share/man/man8/libportfence.8
 	# and moved: the library of another PREFIX is not there
 	mv opt/fence/lib/libportfence.so .
 	run -125 --separate-stderr opt/fence/bin/portfence run --range iana -- true
