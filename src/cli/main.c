@@ -8,6 +8,7 @@
 
 static const struct verb *const verbs[] = {
 	&verb_run,
+	&verb_status,
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))

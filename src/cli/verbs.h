@@ -11,5 +11,6 @@ enum { EXIT_OWN = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 enum { EXIT_USAGE = 2 };
 
 extern const struct verb verb_run;
+extern const struct verb verb_status;
 
 #endif
