@@ -11,6 +11,7 @@ static const struct verb *const verbs[] = {
 	&verb_run,
 	&verb_presets,
 	&verb_env,
+	&verb_status,
 	NULL,
 };
 

@@ -49,14 +49,17 @@ static void print_wrapped(FILE *to, size_t column, size_t indent, const char *te
 	fputc('\n', to);
 }
 
-/* "-h, --help" or "--config FILE". Return: its length */
+/* "-h, --help", "--config FILE" or "--watch[=SECONDS]". Return: its length */
 static int format_option(const struct option_entry *entry, char *ret_text, size_t size)
 {
 	char letter[] = "-x, ";
 
 	letter[1] = entry->letter;
-	return snprintf(ret_text, size, "%s--%s%s%s", entry->letter ? letter : "", entry->name,
-			entry->argument ? " " : "", entry->argument ? entry->argument : "");
+	return snprintf(ret_text, size, "%s--%s%s%s%s", entry->letter ? letter : "", entry->name,
+			!entry->argument  ? ""
+			: entry->optional ? "[="
+					  : " ",
+			entry->argument ? entry->argument : "", entry->optional ? "]" : "");
 }
 
 static void print_option(const struct option_entry *entry, int width, FILE *to)
@@ -140,7 +143,9 @@ static void convert(const struct verb *verb, struct option *ret_options, char *r
 
 		ret_options[i] = (struct option){
 			.name = entry->name,
-			.has_arg = entry->argument ? required_argument : no_argument,
+			.has_arg = !entry->argument  ? no_argument
+				   : entry->optional ? optional_argument
+						     : required_argument,
 			.val = entry->letter ? entry->letter : FIRST_VALUE + i,
 		};
 		if (entry->letter)

@@ -13,6 +13,7 @@ struct option_entry {
 	const char *argument; /* its name in the help; NULL if the option takes none */
 	const char *help;     /* any length, wrapped where it is printed */
 	char letter;          /* '\0' if it has none */
+	bool optional;        /* the argument may be left out; given as --name=ARGUMENT, so no letter */
 };
 
 /* One verb. Texts are wrapped where they are printed, but for the example. */
@@ -31,7 +32,7 @@ struct verb {
 	int (*function)(int argc, char *argv[]); /* argv[0] is its name. Return: exit status */
 };
 
-/* What was given. An option without argument has the value "". Strings are argv's own. */
+/* What was given. An option without argument, or without the one that it may have, has the value "". Strings are argv's own. */
 struct option_values {
 	const char *value[OPTIONS_MAX]; /* by the index in verb->options; NULL if not given */
 	char **operand;                 /* ends with NULL */

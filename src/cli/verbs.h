@@ -13,5 +13,6 @@ enum { EXIT_USAGE = 2 };
 extern const struct verb verb_env;
 extern const struct verb verb_presets;
 extern const struct verb verb_run;
+extern const struct verb verb_status;
 
 #endif
