@@ -9,6 +9,7 @@
 static const struct verb *const verbs[] = {
 	&verb_run,
 	&verb_status,
+	&verb_audit,
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
