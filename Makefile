@@ -37,8 +37,8 @@ ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd logline order policy preset \
 	range settings siphash
 SHIM := environ hooks hooks_exec log memory real shim
-CLI := complete env fenced library main option pin presets processes run say sections sockets status \
-	strip suggest target usage watch
+CLI := array audit complete env fenced library look main option origin pin presets processes run \
+	say sections sockets status strip suggest target usage verdict watch
 UNIT := conf logline order policy range siphash
 PROBES := load matrix odd spawn without
 PAGES := libportfence.8 portfence.1 portfence.ini.5

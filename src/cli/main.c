@@ -12,6 +12,7 @@ static const struct verb *const verbs[] = {
 	&verb_presets,
 	&verb_env,
 	&verb_status,
+	&verb_audit,
 	NULL,
 };
 

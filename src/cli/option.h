@@ -13,7 +13,7 @@ struct option_entry {
 	const char *argument; /* its name in the help; NULL if the option takes none */
 	const char *help;     /* any length, wrapped where it is printed */
 	char letter;          /* '\0' if it has none */
-	bool optional;        /* the argument may be left out; given as --name=ARGUMENT, so no letter */
+	bool optional; /* the argument may be left out; given as --name=ARGUMENT, so no letter */
 };
 
 /* One verb. Texts are wrapped where they are printed, but for the example. */

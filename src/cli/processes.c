@@ -1,5 +1,7 @@
 #include "processes.h"
 
+#include "array.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,19 +43,6 @@ static unsigned long read_number(const char *text, char end)
 		return 0;
 	number = strtoul(text, &rest, 10);
 	return *rest == end ? number : 0;
-}
-
-/* Makes room for one more. Return: the array, which may have moved, or NULL */
-static void *grow(void *array, size_t count, size_t *room, size_t size)
-{
-	void *larger;
-
-	if (count < *room)
-		return array;
-	larger = reallocarray(array, *room ? 2 * *room : 256, size);
-	if (larger)
-		*room = *room ? 2 * *room : 256;
-	return larger;
 }
 
 int processes_describe(pid_t pid, struct process *ret_process)
@@ -108,8 +97,7 @@ static int read_descriptors(DIR *folder, const uint32_t *inodes, size_t count,
 		inode = (uint32_t)read_number(link + len, ']');
 		if (!bsearch(&inode, inodes, count, sizeof(*inodes), compare_inodes))
 			continue;
-		hold = grow(processes->hold, processes->holds, &processes->hold_room,
-			    sizeof(*hold));
+		hold = array_grow(processes->hold, processes->holds, sizeof(*hold));
 		if (!hold)
 			return -ENOMEM;
 		processes->hold = hold;
@@ -144,7 +132,7 @@ static int read_process(pid_t pid, const uint32_t *inodes, size_t count,
 	DIR *folder;
 	int rc = 0;
 
-	entry = grow(processes->entry, processes->count, &processes->room, sizeof(*entry));
+	entry = array_grow(processes->entry, processes->count, sizeof(*entry));
 	if (!entry)
 		return -ENOMEM;
 	processes->entry = entry;

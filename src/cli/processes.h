@@ -29,10 +29,8 @@ struct processes_hold {
 struct processes {
 	struct process *entry; /* by ascending id */
 	size_t count;
-	size_t room;
 	struct processes_hold *hold; /* by ascending inode, then process; none is twice there */
 	size_t holds;
-	size_t hold_room;
 	size_t unseen; /* processes whose descriptors may not be looked at */
 };
 

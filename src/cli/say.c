@@ -5,17 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ECMA-48, SGR */
-#define BOLD "\033[1m"
-#define PLAIN "\033[0m"
-
 static const struct {
 	const char *name;
 	const char *colour;
 } levels[SAY_LEVELS] = {
-	[SAY_ERROR] = { "error", "\033[1;31m" },
-	[SAY_WARNING] = { "warning", "\033[1;35m" },
-	[SAY_NOTE] = { "note", "\033[1;36m" },
+	[SAY_ERROR] = { "error", SAY_RED },
+	[SAY_WARNING] = { "warning", SAY_MAGENTA },
+	[SAY_NOTE] = { "note", SAY_CYAN },
 };
 
 int say_failure(int status, const char *format, ...)
@@ -61,9 +57,9 @@ void say_finding(FILE *to, enum say_level level, const char *file, unsigned line
 {
 	bool colour = say_in_colour(to);
 
-	fprintf(to, "%s%s:", colour ? BOLD : "", file);
+	fprintf(to, "%s%s:", colour ? SAY_BOLD : "", file);
 	if (line)
 		fprintf(to, "%u:", line);
-	fprintf(to, "%s %s%s:%s %s\n", colour ? PLAIN : "", colour ? levels[level].colour : "",
-		levels[level].name, colour ? PLAIN : "", text);
+	fprintf(to, "%s %s%s:%s %s\n", colour ? SAY_PLAIN : "", colour ? levels[level].colour : "",
+		levels[level].name, colour ? SAY_PLAIN : "", text);
 }

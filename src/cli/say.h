@@ -5,6 +5,14 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* Colours: ECMA-48, SGR */
+#define SAY_BOLD "\033[1m"
+#define SAY_RED "\033[1;31m"
+#define SAY_YELLOW "\033[1;33m"
+#define SAY_MAGENTA "\033[1;35m"
+#define SAY_CYAN "\033[1;36m"
+#define SAY_PLAIN "\033[0m"
+
 enum say_level { SAY_ERROR, SAY_WARNING, SAY_NOTE, SAY_LEVELS };
 
 /**

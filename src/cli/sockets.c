@@ -1,5 +1,7 @@
 #include "sockets.h"
 
+#include "array.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -132,16 +134,11 @@ static int read_message(const struct nlmsghdr *head, void *data)
 	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    mnl_nlmsg_get_payload_len(head) < sizeof(*found) || !found->id.idiag_sport)
 		return MNL_CB_OK;
-	if (sockets->count == sockets->room) {
-		size_t room = sockets->room ? 2 * sockets->room : 1024;
-
-		entry = reallocarray(sockets->entry, room, sizeof(*entry));
-		if (!entry)
-			return MNL_CB_ERROR;
-		sockets->entry = entry;
-		sockets->room = room;
-	}
-	entry = &sockets->entry[sockets->count++];
+	entry = array_grow(sockets->entry, sockets->count, sizeof(*entry));
+	if (!entry)
+		return MNL_CB_ERROR;
+	sockets->entry = entry;
+	entry += sockets->count++;
 	memcpy(entry->local, found->id.idiag_src, sizeof(entry->local));
 	memcpy(entry->remote, found->id.idiag_dst, sizeof(entry->remote));
 	entry->inode = found->idiag_inode;

@@ -49,7 +49,6 @@ struct sockets_entry {
 struct sockets {
 	struct sockets_entry *entry;
 	size_t count;
-	size_t room;
 };
 
 enum {

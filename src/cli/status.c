@@ -1,9 +1,6 @@
 #include "../core/settings.h"
-#include "fenced.h"
-#include "processes.h"
+#include "look.h"
 #include "say.h"
-#include "sections.h"
-#include "sockets.h"
 #include "strip.h"
 #include "usage.h"
 #include "verbs.h"
@@ -23,12 +20,6 @@
 
 #define HOLDERS_SHOWN 10
 #define INDENT 2
-
-/* ECMA-48, SGR */
-#define BOLD "\033[1m"
-#define RED "\033[1;31m"
-#define YELLOW "\033[1;33m"
-#define PLAIN "\033[0m"
 
 enum { OPTION_CONFIG, OPTION_RANGE, OPTION_WATCH, OPTION_JSON };
 
@@ -90,7 +81,7 @@ static const char *on(const struct canvas *canvas, const char *colour)
 
 static const char *off(const struct canvas *canvas)
 {
-	return on(canvas, PLAIN);
+	return on(canvas, SAY_PLAIN);
 }
 
 static bool same_ranges(const struct rule *rule, enum proto a, enum proto b)
@@ -113,8 +104,8 @@ static void print_verdict(const struct usage *usage, enum proto proto, const str
 	range_format(one->range, range, sizeof(range));
 	fprintf(canvas->to, "%*s%-4s  %s  ", INDENT, "", policy_proto_name(proto), range);
 	fprintf(canvas->to, "%s%u of %u ports in use (%u %%)%s",
-		on(canvas, percent >= 90   ? RED
-			   : percent >= 70 ? YELLOW
+		on(canvas, percent >= 90   ? SAY_RED
+			   : percent >= 70 ? SAY_YELLOW
 					   : ""),
 		one->ports, count, percent, off(canvas));
 	if (one->waiting)
@@ -168,9 +159,10 @@ static void print_holder(const struct usage_holder *holder, const struct canvas 
 		fprintf(canvas->to, "%s (pid %d, %s)", holder->process->name,
 			(int)holder->process->pid, user);
 		if (holder->outside && holder->fenced->state == FENCED_NOT)
-			fprintf(canvas->to, "%s, not fenced%s", on(canvas, YELLOW), off(canvas));
+			fprintf(canvas->to, "%s, not fenced%s", on(canvas, SAY_YELLOW),
+				off(canvas));
 		else if (holder->outside)
-			fprintf(canvas->to, "%s, fenced as [%s]%s", on(canvas, YELLOW),
+			fprintf(canvas->to, "%s, fenced as [%s]%s", on(canvas, SAY_YELLOW),
 				holder->fenced->rule->name, off(canvas));
 		break;
 	case USAGE_TIME_WAIT:
@@ -216,7 +208,7 @@ __attribute__((format(printf, 2, 3))) static void warn(const struct canvas *canv
 {
 	va_list arguments;
 
-	fprintf(canvas->to, "%*s%swarning:%s ", INDENT, "", on(canvas, YELLOW), off(canvas));
+	fprintf(canvas->to, "%*s%swarning:%s ", INDENT, "", on(canvas, SAY_MAGENTA), off(canvas));
 	va_start(arguments, format);
 	vfprintf(canvas->to, format, arguments);
 	va_end(arguments);
@@ -263,7 +255,8 @@ static void print_section(const struct usage *usage, const struct canvas *canvas
 	int proto;
 
 	if (*usage->rule->name)
-		fprintf(canvas->to, "%s[%s]%s\n", on(canvas, BOLD), usage->rule->name, off(canvas));
+		fprintf(canvas->to, "%s[%s]%s\n", on(canvas, SAY_BOLD), usage->rule->name,
+			off(canvas));
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
 		const struct usage_proto *one = &usage->proto[proto];
 
@@ -365,43 +358,22 @@ struct call {
 	bool watch;
 };
 
-/* One look at the machine. */
-struct look {
-	struct sections sections;
-	struct sockets sockets;
-	struct processes processes;
-	struct fenced_looks looks;
-};
-
-static int look_around(const struct call *call, struct look *look)
+static int look(const struct call *call, struct look *ret_look)
 {
 	int rc;
 
-	rc = call->range ? sections_of_range(call->range, EXIT_FAILURE, &look->sections)
-			 : sections_load(call->config, call->app, EXIT_FAILURE, &look->sections);
+	if (call->range)
+		rc = sections_of_range(call->range, EXIT_FAILURE, &ret_look->sections);
+	else
+		rc = sections_load(call->config, call->app, EXIT_FAILURE, &ret_look->sections);
 	if (rc)
 		return rc;
-	if (!call->range && !look->sections.file)
+	if (!call->range && !ret_look->sections.file)
 		return say_failure(EXIT_FAILURE,
 				   "there is no configuration file; write %s, or use --config or "
 				   "--range",
 				   SETTINGS_SYSTEM_FILE);
-	rc = sockets_read(0, &look->sockets);
-	if (rc)
-		return say_failure(EXIT_FAILURE, "the kernel does not tell of its sockets: %s",
-				   strerror(-rc));
-	rc = processes_read(&look->sockets, &look->processes);
-	if (rc)
-		return say_failure(EXIT_FAILURE, "/proc cannot be read: %s", strerror(-rc));
-	return 0;
-}
-
-static void end_look(struct look *look)
-{
-	sections_free(&look->sections);
-	sockets_free(&look->sockets);
-	processes_free(&look->processes);
-	fenced_forget(&look->looks);
+	return look_around(0, EXIT_FAILURE, ret_look);
 }
 
 static unsigned find_width(void)
@@ -416,30 +388,30 @@ static unsigned find_width(void)
 	return 80;
 }
 
-static int draw_sections(struct look *look, const struct canvas *canvas, json_t *list)
+static int draw_sections(struct look *seen, const struct canvas *canvas, json_t *list)
 {
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; !rc && i < look->sections.count; i++) {
+	for (i = 0; !rc && i < seen->sections.count; i++) {
 		struct usage usage;
 
-		rc = usage_read(look->sections.rule[i], &look->sockets, &look->processes,
-				&look->looks, &usage);
+		rc = usage_read(seen->sections.rule[i], &seen->sockets, &seen->processes,
+				&seen->looks, &usage);
 		if (!rc && list)
 			json_array_append_new(list, describe_section(&usage));
 		else if (!rc)
 			print_section(&usage, canvas);
-		if (!list && i + 1 < look->sections.count)
+		if (!list && i + 1 < seen->sections.count)
 			fputc('\n', canvas->to);
 		usage_free(&usage);
 	}
 	return rc ? say_failure(EXIT_FAILURE, "%s", strerror(-rc)) : 0;
 }
 
-static void print_json(const struct call *call, const struct look *look, json_t *list, FILE *to)
+static void print_json(const struct call *call, const struct look *seen, json_t *list, FILE *to)
 {
-	json_t *object = json_pack("{s:s?, s:O}", "file", look->sections.file, "sections", list);
+	json_t *object = json_pack("{s:s?, s:O}", "file", seen->sections.file, "sections", list);
 
 	json_dumpf(object, to, call->watch ? JSON_COMPACT : JSON_INDENT(2));
 	fputc('\n', to);
@@ -455,20 +427,20 @@ static int draw(FILE *to, void *context)
 		.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
 		.colour = say_in_colour(stdout),
 	};
-	struct look look = { .looks = { .known = NULL } };
+	struct look seen = { .looks = { .known = NULL } };
 	json_t *list = call->json ? json_array() : NULL;
 	int rc;
 
-	rc = look_around(call, &look);
+	rc = look(call, &seen);
 	if (!rc)
-		rc = draw_sections(&look, &canvas, list);
+		rc = draw_sections(&seen, &canvas, list);
 	if (!rc && list)
-		print_json(call, &look, list, to);
-	else if (!rc && !look.sections.count)
+		print_json(call, &seen, list, to);
+	else if (!rc && !seen.sections.count)
 		fprintf(to, "%s has no section yet, so there is no range to look at\n",
-			look.sections.file);
+			seen.sections.file);
 	json_decref(list);
-	end_look(&look);
+	look_end(&seen);
 	return rc;
 }
 

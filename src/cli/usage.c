@@ -1,5 +1,7 @@
 #include "usage.h"
 
+#include "array.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,20 +36,15 @@ static enum proto claim_proto(uint64_t claim)
 struct claims {
 	uint64_t *claim;
 	size_t count;
-	size_t room;
 };
 
 static int add_claim(struct claims *claims, uint64_t claim)
 {
-	if (claims->count == claims->room) {
-		size_t room = claims->room ? 2 * claims->room : 1024;
-		uint64_t *larger = reallocarray(claims->claim, room, sizeof(*larger));
+	uint64_t *larger = array_grow(claims->claim, claims->count, sizeof(*larger));
 
-		if (!larger)
-			return -ENOMEM;
-		claims->claim = larger;
-		claims->room = room;
-	}
+	if (!larger)
+		return -ENOMEM;
+	claims->claim = larger;
 	claims->claim[claims->count++] = claim;
 	return 0;
 }
