@@ -1,18 +1,26 @@
 # portfence: keeps unmodified programs within a source-port range of their own.
 #
 # `make help` lists the targets. Variables: PREFIX, DESTDIR, BINDIR, LIBDIR,
-# CC, CFLAGS, CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show
-# commands), WERROR=1 (warnings are errors).
+# MANDIR, DATADIR, DOCDIR, BASHDIR, FISHDIR, ZSHDIR (completions), CC, CFLAGS,
+# CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show commands),
+# WERROR=1 (warnings are errors).
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
+DATADIR ?= $(PREFIX)/share
+DOCDIR ?= $(DATADIR)/doc/portfence
+MANDIR ?= $(DATADIR)/man
+BASHDIR ?= $(DATADIR)/bash-completion/completions
+FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
 BUILD ?= build
 VERSION := 0.1.0
 
 CC ?= cc
 CFLAGS ?= -O2 -g
 INIH ?= -l:libinih.a
+CLI_LIBS ?= -ljansson -lmnl
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
 	-Wpointer-arith -Wcast-align -Wwrite-strings -Wundef
@@ -29,9 +37,12 @@ ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd logline order policy preset \
 	range settings siphash
 SHIM := descriptor environ hooks hooks_descriptor hooks_exec log memory real shim
-CLI := main run target
+CLI := array audit complete env fenced library look main option origin pin presets processes run \
+	say sections sockets status strip suggest target usage verdict watch
 UNIT := conf logline order policy range siphash
 PROBES := load matrix odd spawn without
+PAGES := libportfence.8 portfence.1 portfence.ini.5
+EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
 
 CORE_OBJECTS := $(CORE:%=$(BUILD)/core/%.o)
 SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)
@@ -39,6 +50,7 @@ CLI_OBJECTS := $(CLI:%=$(BUILD)/cli/%.o)
 PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildcard test/platform/*.c)))
 UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
 PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%)
+PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 
 ifeq ($(V),1)
 Q :=
@@ -49,9 +61,10 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test check asan lint format install uninstall dist clean help test-programs
+.PHONY: FORCE all demo test check asan lint format install uninstall deb dist clean help \
+	test-programs
 
-all: $(BUILD)/libportfence.so $(BUILD)/portfence
+all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
 
 $(BUILD)/libportfence.so: $(CORE_OBJECTS) $(SHIM_OBJECTS) src/shim/libportfence.map
 	$(say) LINK $@
@@ -61,12 +74,20 @@ $(BUILD)/libportfence.so: $(CORE_OBJECTS) $(SHIM_OBJECTS) src/shim/libportfence.
 
 $(BUILD)/portfence: $(CORE_OBJECTS) $(CLI_OBJECTS)
 	$(say) LINK $@
-	$(Q)$(CC) -o $@ $(CORE_OBJECTS) $(CLI_OBJECTS) $(INIH) -pie $(ALL_LDFLAGS)
+	$(Q)$(CC) -o $@ $(CORE_OBJECTS) $(CLI_OBJECTS) -pie -Wl,--as-needed $(INIH) $(CLI_LIBS) \
+		$(ALL_LDFLAGS)
 
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) -MMD -MP $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+# Command and manual name the installed library's place: `make install` may come with another one.
+$(BUILD)/libdir: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIBDIR)' | cmp -s - $@ || echo '$(LIBDIR)' >$@
+
+$(BUILD)/cli/library.o: $(BUILD)/libdir
 
 # A child of vfork leaves its execve hook by exec, and what AddressSanitizer has marked on the stack
 # that it shares with its parent would stay marked.
@@ -74,13 +95,20 @@ $(BUILD)/shim/hooks_exec.o: ALL_CFLAGS += $(if $(SANITIZE),-fno-sanitize=address
 
 -include $(CORE_OBJECTS:.o=.d) $(SHIM_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d)
 
+# with the paths that it is installed under, and its version
+$(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
+	@mkdir -p $(@D)
+	$(say) MAN $<
+	$(Q)sed 's|@LIBDIR@|$(LIBDIR)|g; s|@DOCDIR@|$(DOCDIR)|g; s|@VERSION@|$(VERSION)|g' $< >$@
+
 # ---- tests ----
 
-PACKAGES_BUILD := gcc libc6-dev libinih-dev
+PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_DEMO := curl iproute2 python3
-PACKAGES_TEST := bats binutils busybox-static curl git inetutils-ftp iperf3 iproute2 libcap2-bin \
-	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib rpcbind socat strace tcpdump \
-	tftp-hpa tftpd-hpa util-linux wget
+PACKAGES_TEST := bash-completion bats binutils busybox-static curl dpkg-dev fish git groff-base \
+	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc netcat-openbsd nodejs perl procps \
+	python3 python3-pyftpdlib python3-yaml rpcbind socat strace systemd tcpdump tftp-hpa \
+	tftpd-hpa util-linux wget zsh
 
 # each test makes a network namespace
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -139,8 +167,9 @@ bench: all
 # ---- source ----
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
-SCRIPTS := .ci/run test/demo/demo test/lib/need test/programs/fences.bash
-PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck
+SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/need \
+	test/programs/fences.bash
+PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
 	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_LINT)
@@ -150,22 +179,45 @@ lint:
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard src/*/*.c) -- -std=gnu11 $(ALL_CPPFLAGS)
 	shellcheck -x $(SCRIPTS) test/lib/helpers.bash
 	# SC2154: variables that helpers.bash sets
-	shellcheck -x -s bash -e SC2154 $(sort $(wildcard test/*.bats))
+	shellcheck -x -s bash -e SC2154 test/lib/root.bash $(sort $(wildcard test/*.bats))
+	mandoc -T lint -W warning $(PAGES:%=src/man/%)
+	! groff -ww -t -man -Tutf8 -z $(PAGES:%=src/man/%) 2>&1 | grep .
 
 format:
 	clang-format -i $(SOURCES)
 
 # ---- installation ----
 
-INSTALLED := $(BINDIR)/portfence $(LIBDIR)/libportfence.so
+# mode:what:where. A configuration is the administrator's to write, so what ships is an example.
+INSTALLED := \
+	755:$(BUILD)/portfence:$(BINDIR)/portfence \
+	644:$(BUILD)/libportfence.so:$(LIBDIR)/libportfence.so \
+	644:$(BUILD)/man/portfence.1:$(MANDIR)/man1/portfence.1 \
+	644:$(BUILD)/man/portfence.ini.5:$(MANDIR)/man5/portfence.ini.5 \
+	644:$(BUILD)/man/libportfence.8:$(MANDIR)/man8/libportfence.8 \
+	644:conf/portfence.ini:$(DOCDIR)/examples/portfence.ini \
+	$(foreach example,$(EXAMPLES),644:conf/examples/$(example):$(DOCDIR)/examples/$(example)) \
+	644:src/completion/portfence.bash:$(BASHDIR)/portfence \
+	644:src/completion/_portfence:$(ZSHDIR)/_portfence \
+	644:src/completion/portfence.fish:$(FISHDIR)/portfence.fish
+
+each_installed = set -e; for one in $(INSTALLED); do \
+	mode=$${one%%:*}; rest=$${one\#*:}; from=$${rest%%:*}; to='$(DESTDIR)'$${rest\#*:};
 
 install: all
-	install -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(LIBDIR)'
-	install -m 755 $(BUILD)/portfence '$(DESTDIR)$(BINDIR)/portfence'
-	install -m 644 $(BUILD)/libportfence.so '$(DESTDIR)$(LIBDIR)/libportfence.so'
+	$(Q)$(each_installed) echo "  INSTALL  $$to"; install -D -m "$$mode" "$$from" "$$to"; done
 
+# Folders of our own go too, once they are empty.
 uninstall:
-	rm -f $(INSTALLED:%='$(DESTDIR)%')
+	$(Q)$(each_installed) echo "  REMOVE   $$to"; rm -f "$$to"; done
+	$(Q)for folder in '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)'; do \
+		[ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done
+
+PACKAGES_DEB := binutils dpkg-dev
+
+deb:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_DEB)
+	$(Q)MAKE='$(MAKE)' src/debian/build '$(abspath $(BUILD))/deb'
 
 dist:
 	git archive --prefix=portfence-$(VERSION)/ -o portfence-$(VERSION).tar.gz HEAD
@@ -182,6 +234,8 @@ help:
 	@echo 'make lint       check style and for defects'
 	@echo 'make format     put the sources in style'
 	@echo 'make install    copy to PREFIX (/usr/local), under DESTDIR; uninstall takes it away'
+	@echo 'make deb        make a Debian package in $(BUILD)/deb/'
 	@echo 'make dist       make a tar file of the sources'
 	@echo 'make clean      remove $(BUILD)/'
-	@echo 'variables: PREFIX DESTDIR BINDIR LIBDIR BUILD CC CFLAGS CPPFLAGS LDFLAGS V=1 WERROR=1'
+	@echo 'variables: PREFIX DESTDIR BINDIR LIBDIR DATADIR MANDIR DOCDIR BASHDIR FISHDIR ZSHDIR'
+	@echo '           BUILD CC CFLAGS CPPFLAGS LDFLAGS V=1 WERROR=1'

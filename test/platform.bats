@@ -174,7 +174,7 @@ holds() {
 	holds reuseport-restored-late-has-no-group
 }
 
-# --- TIME_WAIT and sock_diag
+# --- TIME_WAIT, sock_diag and tcp_info
 
 @test "sock_diag finds an exact 4-tuple for an unprivileged user" {
 	holds diag-finds-the-exact-tuple
@@ -182,6 +182,10 @@ holds() {
 
 @test "sock_diag tells how much of a TIME_WAIT is left" {
 	holds diag-tells-how-long-time-wait-lasts
+}
+
+@test "tcp_info tells which end of a connection sent the first SYN" {
+	holds tcp-info-tells-who-connected
 }
 
 @test "a connect from a port bound by hand takes over a TIME_WAIT at once" {

@@ -183,15 +183,13 @@ write_sections() {
 	says 125 "portfence: there is no command to run, $see" "$PORTFENCE" run
 	says 125 "portfence: there is no command to run, $see" "$PORTFENCE" run --range "$RANGE" --
 	for option in --config --app --range --order --seed --log; do
-		says 125 "portfence: an option has an empty value, $see" \
+		says 125 "portfence: option '$option' has an empty value, $see" \
 			"$PORTFENCE" run "$option" '' -- touch started
-		says 125 "run: option '$option' requires an argument
-portfence: $see" "$PORTFENCE" run "$option"
+		says 125 "portfence: option '$option' needs a value, $see" "$PORTFENCE" run "$option"
 	done
-	says 125 "run: unrecognized option '--rage'
-portfence: $see" "$PORTFENCE" run --rage 1-2 -- touch started
-	says 125 "run: invalid option -- 'x'
-portfence: $see" "$PORTFENCE" run -x -- touch started
+	says 125 "portfence: there is no option '--rage'; did you mean '--range'?" \
+		"$PORTFENCE" run --rage 1-2 -- touch started
+	says 125 "portfence: there is no option '-x', $see" "$PORTFENCE" run -x -- touch started
 	[ ! -e started ]
 }
 

@@ -1,17 +1,20 @@
+#include "complete.h"
+#include "say.h"
+#include "suggest.h"
 #include "verbs.h"
 
-#include <stdio.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-static const struct {
-	const char *name;
-	int (*function)(int argc, char *argv[]);
-	const char *description;
-} verbs[] = {
-	{ "run", verb_run, "run a command whose ports come from a range of its own" },
+static const struct verb *const verbs[] = {
+	&verb_run,
+	&verb_presets,
+	&verb_env,
+	&verb_status,
+	&verb_audit,
+	NULL,
 };
-
-#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
 static void print_help(FILE *to)
 {
@@ -23,8 +26,8 @@ static void print_help(FILE *to)
 	      "\n"
 	      "verbs:\n",
 	      to);
-	for (i = 0; i < VERBS; i++)
-		fprintf(to, "  %-8s %s\n", verbs[i].name, verbs[i].description);
+	for (i = 0; verbs[i]; i++)
+		fprintf(to, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
 	fputs("\n"
 	      "  portfence VERB --help tells more of a verb, portfence --version the version.\n"
 	      "\n"
@@ -33,25 +36,79 @@ static void print_help(FILE *to)
 	      to);
 }
 
-int main(int argc, char *argv[])
+static const struct verb *find_verb(const char *name)
 {
 	size_t i;
+
+	for (i = 0; verbs[i]; i++)
+		if (!strcmp(name, verbs[i]->name))
+			return verbs[i];
+	return NULL;
+}
+
+static int say_unknown(const char *word)
+{
+	const char *kind = *word == '-' ? "option" : "verb";
+	struct suggest suggest = { .word = word };
+	size_t i;
+
+	suggest_offer(&suggest, "--help");
+	suggest_offer(&suggest, "--version");
+	suggest_offer(&suggest, "help");
+	for (i = 0; verbs[i]; i++)
+		suggest_offer(&suggest, verbs[i]->name);
+	if (suggest.nearest)
+		return say_failure(EXIT_USAGE, "there is no %s '%s'; did you mean '%s'?", kind,
+				   word, suggest.nearest);
+	return say_failure(EXIT_USAGE, "there is no %s '%s', see 'portfence --help'", kind, word);
+}
+
+static int help(const char *name)
+{
+	const struct verb *verb = name ? find_verb(name) : NULL;
+
+	if (name && !verb)
+		return say_unknown(name);
+	if (verb)
+		option_help(verb, stdout);
+	else
+		print_help(stdout);
+	return 0;
+}
+
+static int dispatch(int argc, char *argv[])
+{
+	const struct verb *verb;
+
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return help(NULL);
+	if (!strcmp(argv[1], "help"))
+		return help(argv[2]);
+	if (!strcmp(argv[1], "--version")) {
+		puts("portfence " PORTFENCE_VERSION);
+		return 0;
+	}
+	/* for src/completion/: `portfence --complete WORD...` */
+	if (!strcmp(argv[1], "--complete") && argc > 2) {
+		complete_print(verbs, argv + 2, argc - 2);
+		return 0;
+	}
+	verb = find_verb(argv[1]);
+	return verb ? verb->function(argc - 1, argv + 1) : say_unknown(argv[1]);
+}
+
+int main(int argc, char *argv[])
+{
+	int status;
 
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		print_help(stdout);
-		return 0;
-	}
-	if (!strcmp(argv[1], "--version")) {
-		puts("portfence " PORTFENCE_VERSION);
-		return 0;
-	}
-	for (i = 0; i < VERBS; i++)
-		if (!strcmp(argv[1], verbs[i].name))
-			return verbs[i].function(argc - 1, argv + 1);
-	fprintf(stderr, "portfence: there is no verb '%s', see 'portfence --help'\n", argv[1]);
-	return EXIT_USAGE;
+	status = dispatch(argc, argv);
+	/* a full disk is a failure, not an empty report */
+	if (fflush(stdout) || ferror(stdout))
+		return say_failure(status ? status : EXIT_FAILURE, "cannot write: %s",
+				   strerror(errno));
+	return status;
 }

@@ -292,3 +292,27 @@ int target_check(struct target *target, const char *library, char *ret_why, size
 		 target->path);
 	return -ELOOP;
 }
+
+int target_describe(const struct target *target, char *const argv[], struct arena *arena,
+		    struct policy_process *ret_process)
+{
+	size_t size = strlen(target->script) + strlen(target->path) + 1, i;
+	char *text, *p;
+
+	for (i = 0; argv[i]; i++)
+		size += strlen(argv[i]) + 1;
+	text = arena_alloc(arena, size);
+	if (!text)
+		return -ENOMEM;
+	/* as /proc/PID/cmdline will show it, joined by blanks */
+	p = stpcpy(text, target->script);
+	/* of a script, the kernel puts the path where argv[0] was */
+	for (i = 0; argv[i]; i++)
+		p = stpcpy(stpcpy(p, i ? " " : ""), !i && *target->script ? target->path : argv[i]);
+	*ret_process = (struct policy_process){
+		.exe = target->exe,
+		.started_as = target->path,
+		.args = text,
+	};
+	return 0;
+}

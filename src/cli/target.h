@@ -2,6 +2,9 @@
 #ifndef PORTFENCE_CLI_TARGET_H
 #define PORTFENCE_CLI_TARGET_H
 
+#include "../core/arena.h"
+#include "../core/policy.h"
+
 #include <limits.h>
 #include <stddef.h>
 
@@ -26,5 +29,16 @@ int target_find(const char *command, struct target *ret_target);
  * Return: 0, -EPERM, or another -errno if it cannot be read (@ret_why is set, too)
  */
 int target_check(struct target *target, const char *library, char *ret_why, size_t size);
+
+/**
+ * target_describe() - What a rule's globs are held against, once it runs
+ * @target:	after target_check(), which finds a script's interpreter
+ * @argv:	the command line that it is called with
+ * @ret_process:	its strings are in @target and @arena
+ *
+ * Return: 0, -ENOMEM
+ */
+int target_describe(const struct target *target, char *const argv[], struct arena *arena,
+		    struct policy_process *ret_process);
 
 #endif

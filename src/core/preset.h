@@ -9,6 +9,7 @@ struct preset {
 	uint16_t first;
 	uint16_t last;
 	const char *whose;
+	const char *source; /* where that is written */
 };
 
 /* The table; it ends with a name that is NULL. `system` and `services` are not in it. */

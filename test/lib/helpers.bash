@@ -8,6 +8,7 @@
 #   capture_start [FILTER]    capture on loopback, ready when it returns
 #   capture_stop              end it; what was seen is in $capture, one line a packet
 #   install_for_all           a copy of what is built where other users can reach it, in $install
+#   verbs, options VERB       what --help lists, one a line
 #   skip_missing COMMAND...   skip (or fail, in CI) where a program is not installed
 #
 # PORTFENCE_NO_SKIP=1 turns skips into failures.
@@ -135,6 +136,16 @@ all_within() {
 	awk -v low="$1" -v high="$2" '
 		{ n++; if ($1 + 0 < low || $1 + 0 > high) { print "out of range: " $1; bad = 1 } }
 		END { if (!n) print "no port was seen"; exit bad || !n }'
+}
+
+verbs() {
+	"$PORTFENCE" --help | sed -n '/^verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p'
+}
+
+# Long options without the dashes: "config FILE", "json"
+options() {
+	"$PORTFENCE" "$1" --help |
+		sed -nE 's/^  (-[a-z], )?--([a-z-]+( [A-Z]+)?)( .*|$)/\2/p'
 }
 
 # Lets other users reach portfence and the test's folder, wherever the build is.

@@ -490,6 +490,8 @@ static void presets(void)
 	while (preset_table[listed].name) {
 		CHECK(preset_table[listed].whose && *preset_table[listed].whose, "%s is nobody's",
 		      preset_table[listed].name);
+		CHECK(preset_table[listed].source && *preset_table[listed].source,
+		      "%s is written nowhere", preset_table[listed].name);
 		listed++;
 	}
 	CHECK(listed == sizeof(table) / sizeof(table[0]), "%zu presets", listed);

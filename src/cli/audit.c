@@ -1,0 +1,335 @@
+#include "look.h"
+#include "say.h"
+#include "verbs.h"
+#include "verdict.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PORTS_SHOWN 5
+
+enum { EXIT_CLEAN = 0, EXIT_ESCAPE = 1, EXIT_FAILED = EXIT_USAGE };
+
+enum { OPTION_CONFIG, OPTION_PID, OPTION_JSON };
+
+static const struct option_entry options[] = {
+	[OPTION_CONFIG] = OPTION_ENTRY_CONFIG,
+	[OPTION_PID] = { .name = "pid",
+			 .argument = "PID",
+			 .help = "look at this process alone, and say why if it is not fenced" },
+	[OPTION_JSON] = OPTION_ENTRY_JSON,
+	{ .name = NULL },
+};
+
+static int audit(int argc, char *argv[]);
+
+const struct verb verb_audit = {
+	.name = "audit",
+	.summary = "tell whether anything has escaped from its range",
+	.usage = "[APP]",
+	.about =
+		"Looks at the sockets of all fenced processes, or of those that are fenced by section "
+		"[APP], and lists each one whose local port lies outside the range: an escape, where "
+		"nobody but the kernel can have chosen the port; explicit, where the program named it, "
+		"which 'bind = allow' lets it; inherited, where a process that the range does not bind "
+		"holds the same socket; fallback, where 'exhausted = system' allows it. An accepted "
+		"connection has its listener's port and is not listed. No kernel tells from outside who "
+		"chose a port, so under 'bind = allow' a port that the program named within the "
+		"system's own range looks like an escape, unless it is listened on. Also listed are "
+		"processes that are not fenced and sit in a section's range. A process is judged by the "
+		"configuration as it is now and by the variables that it was started with. Who is not "
+		"root sees the own processes only.",
+	.options = options,
+	.operands = 1,
+	.usage_status = EXIT_USAGE,
+	.status = "0 if nothing has escaped, 1 if something has, 2 if it cannot be told",
+	.example = "portfence audit\n"
+		   "portfence audit --pid 4711\n",
+	.function = audit,
+};
+
+/* ---- text ---- */
+
+static const char *plural(size_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static void print_kind(const char *kind, const char *colour, bool in_colour)
+{
+	printf("%s%s:%s ", in_colour ? colour : "", kind, in_colour ? SAY_PLAIN : "");
+}
+
+/* "tcp 127.0.0.1:40000 -> 127.0.0.1:80 (ESTAB)" */
+static void format_socket(const struct sockets_entry *entry, char *ret_text, size_t size)
+{
+	char local[SOCKETS_TEXT], remote[SOCKETS_TEXT];
+
+	sockets_format(entry, false, local);
+	sockets_format(entry, true, remote);
+	snprintf(ret_text, size, "%s %s%s%s (%s)", sockets_protocol_name(entry), local,
+		 entry->remote_port ? " -> " : "", entry->remote_port ? remote : "",
+		 sockets_state_name(entry));
+}
+
+static void print_finding(const struct verdict_finding *finding, bool in_colour)
+{
+	const struct rule *rule = finding->fenced->rule;
+	char socket[2 * SOCKETS_TEXT + 32], range[64];
+
+	format_socket(finding->entry, socket, sizeof(socket));
+	range_format(rule->range[sockets_proto(finding->entry)], range, sizeof(range));
+	print_kind(origin_name(finding->origin),
+		   finding->origin == ORIGIN_ESCAPE ? SAY_RED : SAY_BOLD, in_colour);
+	printf("%s of %s (pid %d), outside %s of [%s]: ", socket, finding->process->name,
+	       (int)finding->process->pid, range, rule->name);
+	if (finding->other)
+		printf("%s (pid %d) holds it as well, and its range is another\n",
+		       finding->other->name, (int)finding->other->pid);
+	else
+		puts(finding->why);
+}
+
+/* One line for a process and a section. Return: how many squatters it was */
+static size_t print_squatters(const struct look *look, const struct verdict_squatter *first,
+			      size_t left, bool in_colour)
+{
+	size_t i, count = 0;
+
+	while (count < left && first[count].section == first->section &&
+	       first[count].process == first->process)
+		count++;
+	print_kind("warning", SAY_MAGENTA, in_colour);
+	printf("%s (pid %d) is not fenced and sits on %zu port%s of [%s]:", first->process->name,
+	       (int)first->process->pid, count, plural(count),
+	       look->sections.rule[first->section]->name);
+	for (i = 0; i < count && i < PORTS_SHOWN; i++)
+		printf("%s %s %d", i ? "," : "", policy_proto_name(first[i].proto), first[i].port);
+	puts(count > PORTS_SHOWN ? ", ..." : "");
+	return count;
+}
+
+static void print_doubt(const struct verdict_doubt *doubt, bool in_colour)
+{
+	const struct process *process = &doubt->process;
+
+	print_kind("warning", SAY_MAGENTA, in_colour);
+	printf("%s (pid %d) is fenced, but ", process->name, (int)process->pid);
+	if (doubt->why)
+		printf("its rule cannot be told: %s\n", doubt->why);
+	else
+		printf("in another network namespace; look there: nsenter -t %d -n portfence audit\n",
+		       (int)process->pid);
+}
+
+/* A process keeps to the configuration that it was started with. */
+static void print_ages(const struct verdict *verdict, bool in_colour)
+{
+	const struct process *before = NULL;
+	size_t i;
+
+	for (i = 0; i < verdict->findings; i++) {
+		const struct verdict_finding *finding = &verdict->finding[i];
+		const char *file = finding->fenced->file;
+		struct stat st;
+		time_t since;
+
+		if (finding->origin != ORIGIN_ESCAPE || finding->process == before)
+			continue;
+		before = finding->process;
+		since = fenced_since(before->pid);
+		if (!file || !since || stat(file, &st) || st.st_mtime <= since)
+			continue;
+		print_kind("note", SAY_CYAN, in_colour);
+		printf("%s (pid %d) was started before '%s' was last changed, and keeps to what it "
+		       "said then\n",
+		       before->name, (int)before->pid, file);
+	}
+}
+
+static void print_head(const struct verdict *verdict, bool in_colour)
+{
+	size_t escapes = verdict->count[ORIGIN_ESCAPE];
+
+	if (escapes)
+		printf("%s%zu escape%s%s", in_colour ? SAY_RED : "", escapes, plural(escapes),
+		       in_colour ? SAY_PLAIN : "");
+	else
+		fputs("no escape", stdout);
+	printf(" among %zu socket%s of %zu fenced process%s", verdict->sockets,
+	       plural(verdict->sockets), verdict->processes, verdict->processes == 1 ? "" : "es");
+	if (verdict->findings > escapes)
+		printf("; %zu outside the range for a reason", verdict->findings - escapes);
+	putchar('\n');
+}
+
+static void print_text(const struct look *look, const struct verdict *verdict)
+{
+	bool in_colour = say_in_colour(stdout);
+	size_t i;
+
+	print_head(verdict, in_colour);
+	for (i = 0; i < verdict->findings; i++)
+		print_finding(&verdict->finding[i], in_colour);
+	print_ages(verdict, in_colour);
+	for (i = 0; i < verdict->squatters;)
+		i += print_squatters(look, &verdict->squatter[i], verdict->squatters - i,
+				     in_colour);
+	for (i = 0; i < verdict->doubts; i++)
+		print_doubt(&verdict->doubt[i], in_colour);
+	if (look->processes.unseen) {
+		print_kind("note", SAY_CYAN, in_colour);
+		printf("%zu process%s of other users cannot be looked at; root sees them\n",
+		       look->processes.unseen, look->processes.unseen == 1 ? "" : "es");
+	}
+}
+
+/* ---- JSON ---- */
+
+static json_t *describe_process(const struct process *process)
+{
+	return json_pack("{s:i, s:s, s:I}", "pid", (int)process->pid, "name", process->name, "uid",
+			 (json_int_t)process->uid);
+}
+
+static json_t *describe_finding(const struct verdict_finding *finding)
+{
+	const struct sockets_entry *entry = finding->entry;
+	char local[SOCKETS_TEXT], remote[SOCKETS_TEXT];
+
+	sockets_format(entry, false, local);
+	sockets_format(entry, true, remote);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s, s:I, s:s, s:o, s:o?}", "kind",
+			 origin_name(finding->origin), "why", finding->why, "protocol",
+			 sockets_protocol_name(entry), "local", local, "remote",
+			 entry->remote_port ? remote : NULL, "state", sockets_state_name(entry),
+			 "inode", (json_int_t)entry->inode, "section", finding->fenced->rule->name,
+			 "process", describe_process(finding->process), "other",
+			 finding->other ? describe_process(finding->other) : NULL);
+}
+
+static json_t *describe_doubt(const struct verdict_doubt *doubt)
+{
+	return json_pack("{s:s, s:o}", "why",
+			 doubt->why ? doubt->why : "it lives in another network namespace",
+			 "process", describe_process(&doubt->process));
+}
+
+static void print_json(const struct look *look, const struct verdict *verdict)
+{
+	json_t *findings = json_array(), *squatters = json_array(), *doubts = json_array(), *all;
+	size_t i;
+
+	for (i = 0; i < verdict->findings; i++)
+		json_array_append_new(findings, describe_finding(&verdict->finding[i]));
+	for (i = 0; i < verdict->squatters; i++) {
+		const struct verdict_squatter *one = &verdict->squatter[i];
+
+		json_array_append_new(
+			squatters, json_pack("{s:s, s:s, s:i, s:o}", "section",
+					     look->sections.rule[one->section]->name, "protocol",
+					     policy_proto_name(one->proto), "port", (int)one->port,
+					     "process", describe_process(one->process)));
+	}
+	for (i = 0; i < verdict->doubts; i++)
+		json_array_append_new(doubts, describe_doubt(&verdict->doubt[i]));
+	all = json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "escapes",
+			(json_int_t)verdict->count[ORIGIN_ESCAPE], "processes",
+			(json_int_t)verdict->processes, "sockets", (json_int_t)verdict->sockets,
+			"accepted", (json_int_t)verdict->count[ORIGIN_ACCEPTED], "outside",
+			findings, "unfenced", squatters, "unknown", doubts, "unseen",
+			(json_int_t)look->processes.unseen);
+	json_dumpf(all, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(all);
+}
+
+/* ---- the verb ---- */
+
+/* A question about one process that is not fenced has no answer. */
+static int check_pid(struct look *look, pid_t pid)
+{
+	struct process process = { .pid = pid };
+
+	if (!processes_find(&look->processes, pid) || processes_describe(pid, &process))
+		return say_failure(EXIT_FAILED, "there is no process %d", (int)pid);
+	switch (fenced_look(&look->looks, pid)->state) {
+	case FENCED_UNSEEN:
+		return say_failure(EXIT_FAILED,
+				   "%s (pid %d) may not be looked at; ask as root or as its user",
+				   process.name, (int)pid);
+	case FENCED_NOT:
+		return say_failure(
+			EXIT_FAILED,
+			"%s (pid %d) is not fenced: it has not loaded libportfence.so, or "
+			"no section fits it; start it with 'portfence run'",
+			process.name, (int)pid);
+	default:
+		return 0;
+	}
+}
+
+static int judge(const struct option_values *given, pid_t pid, struct look *look,
+		 struct verdict *ret_verdict)
+{
+	const struct verdict_scope scope = {
+		.app = given->operand[0],
+		.pid = pid,
+		.sections = &look->sections,
+		.sockets = &look->sockets,
+		.processes = &look->processes,
+		.looks = &look->looks,
+	};
+	int rc;
+
+	rc = sections_load(given->value[OPTION_CONFIG], scope.app, EXIT_FAILED, &look->sections);
+	if (!rc)
+		rc = look_around(SOCKETS_SIDES, EXIT_FAILED, look);
+	if (!rc && pid)
+		rc = check_pid(look, pid);
+	if (rc)
+		return rc;
+	rc = verdict_read(&scope, ret_verdict);
+	if (rc)
+		return say_failure(EXIT_FAILED, "%s", strerror(-rc));
+	if (ret_verdict->count[ORIGIN_ESCAPE])
+		return EXIT_ESCAPE;
+	return pid && ret_verdict->doubts ? EXIT_FAILED : EXIT_CLEAN;
+}
+
+static int audit(int argc, char *argv[])
+{
+	struct look look = { .looks = { .known = NULL } };
+	struct verdict verdict = { .findings = 0 };
+	struct option_values given;
+	unsigned long pid = 0;
+	char *rest;
+	int rc;
+
+	rc = option_parse(&verb_audit, argc, argv, &given);
+	if (rc != OPTION_GO_ON)
+		return rc;
+	if (given.value[OPTION_PID]) {
+		pid = strtoul(given.value[OPTION_PID], &rest, 10);
+		if (*rest || !pid || pid > INT32_MAX)
+			return option_wrong(&verb_audit, "'%s' is no process id",
+					    given.value[OPTION_PID]);
+		if (given.operand[0])
+			return option_wrong(&verb_audit,
+					    "'--pid' and a section do not go together");
+	}
+	rc = judge(&given, (pid_t)pid, &look, &verdict);
+	if (rc != EXIT_FAILED || verdict.doubts) {
+		if (given.value[OPTION_JSON])
+			print_json(&look, &verdict);
+		else
+			print_text(&look, &verdict);
+	}
+	verdict_free(&verdict);
+	look_end(&look);
+	return rc;
+}

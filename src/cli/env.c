@@ -1,0 +1,145 @@
+#include "library.h"
+#include "pin.h"
+#include "say.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPTION_UNSET = PIN_OPTIONS };
+
+static const struct option_entry options[] = {
+	PIN_OPTION_ENTRIES,
+	[OPTION_UNSET] = { .name = "unset", .help = "lines that undo it" },
+	{ .name = NULL },
+};
+
+static int env(int argc, char *argv[]);
+
+const struct verb verb_env = {
+	.name = "env",
+	.summary = "print the variables that fence what a shell starts",
+	.usage = "[APP]",
+	.about =
+		"Prints lines for eval, in the syntax of sh, that fence whatever the shell starts from "
+		"then on: all of it by section [APP], or, without APP, each program by the section that "
+		"fits it. The shell itself is not fenced, as it is running already. On failure, the "
+		"line is 'false', so that eval fails as well.",
+	.options = options,
+	.operands = 1,
+	.usage_status = EXIT_USAGE,
+	.status = "0; 1 if portfence fails, 2 if it is called wrongly",
+	.example = "eval \"$(portfence env curl)\"\n"
+		   "eval \"$(portfence env --unset)\"\n",
+	.function = env,
+};
+
+/* What the lines set, or take away. */
+static const char *const variables[] = {
+	"LD_PRELOAD",      "PORTFENCE_CONFIG", "PORTFENCE_APP", "PORTFENCE_RANGE",
+	"PORTFENCE_ORDER", "PORTFENCE_SEED",   "PORTFENCE_LOG",
+};
+
+/* Writes a word that sh takes as it is: within single quotes, nothing but these is special. */
+static void print_quoted(const char *text)
+{
+	putchar('\'');
+	for (; *text; text++) {
+		if (*text == '\'')
+			fputs("'\\''", stdout);
+		else
+			putchar(*text);
+	}
+	putchar('\'');
+}
+
+static void print_variables(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		const char *value = getenv(variables[i]);
+
+		if (!value)
+			continue;
+		if (*value) {
+			printf("export %s=", variables[i]);
+			print_quoted(value);
+			putchar('\n');
+		} else {
+			printf("unset %s\n", variables[i]);
+		}
+	}
+}
+
+/* Empties what the lines of another `portfence env` have set. */
+static int unset(const char *library)
+{
+	char *list = NULL;
+	size_t i;
+
+	if (library_unload(library, getenv("LD_PRELOAD"), &list))
+		return say_failure(EXIT_FAILURE, "%s", strerror(ENOMEM));
+	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
+		setenv(variables[i], i ? "" : list, 1);
+	free(list);
+	return 0;
+}
+
+static int set(const struct option_values *given, const char *library)
+{
+	/* no program is known yet, so only [*] fits */
+	const struct policy_process nobody = { .exe = NULL };
+	const char *app = given->operand[0];
+	struct settings settings = { .rule = NULL };
+	struct arena arena = { 0 };
+	int rc;
+
+	rc = pin_options(given->value, app, EXIT_FAILURE);
+	if (!rc)
+		rc = pin_load(&nobody, &arena, EXIT_FAILURE, &settings);
+	if (rc)
+		return rc;
+	app = getenv("PORTFENCE_APP");
+	if (!app || !*app)
+		settings.rule = NULL;
+	else
+		policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning,
+				NULL);
+	rc = pin_environment(&settings, library, EXIT_FAILURE);
+	arena_free(&arena);
+	return rc;
+}
+
+static int prepare(int argc, char *argv[])
+{
+	struct option_values given;
+	char library[PATH_MAX];
+	int rc;
+
+	rc = option_parse(&verb_env, argc, argv, &given);
+	if (rc != OPTION_GO_ON)
+		return rc;
+	if (given.operand[0] && !*given.operand[0])
+		return option_wrong(&verb_env, "the section's name is empty");
+	rc = library_find(library);
+	if (rc)
+		return say_failure(EXIT_FAILURE, "the library '%s' cannot be read: %s", library,
+				   strerror(-rc));
+	rc = given.value[OPTION_UNSET] ? unset(library) : set(&given, library);
+	return rc ? rc : OPTION_GO_ON;
+}
+
+static int env(int argc, char *argv[])
+{
+	int rc = prepare(argc, argv);
+
+	if (rc == OPTION_GO_ON) {
+		print_variables();
+		return 0;
+	}
+	if (rc)
+		puts("false");
+	return rc;
+}

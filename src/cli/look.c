@@ -1,0 +1,24 @@
+#include "look.h"
+
+#include "say.h"
+
+#include <string.h>
+
+int look_around(unsigned flags, int failure, struct look *look)
+{
+	int rc = sockets_read(flags, &look->sockets);
+
+	if (rc)
+		return say_failure(failure, "the kernel does not tell of its sockets: %s",
+				   strerror(-rc));
+	rc = processes_read(&look->sockets, &look->processes);
+	return rc ? say_failure(failure, "'/proc' cannot be read: %s", strerror(-rc)) : 0;
+}
+
+void look_end(struct look *look)
+{
+	sections_free(&look->sections);
+	sockets_free(&look->sockets);
+	processes_free(&look->processes);
+	fenced_forget(&look->looks);
+}

@@ -1,0 +1,137 @@
+#include "pin.h"
+
+#include "../core/engine_kernel.h"
+#include "library.h"
+#include "say.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int set_variable(const char *name, const char *value, int failure)
+{
+	if (!setenv(name, value, 1))
+		return 0;
+	return say_failure(failure, "cannot set %s: %s", name, strerror(errno));
+}
+
+/* A path that holds wherever the command goes. */
+static int set_path(const char *name, const char *prefix, const char *path, int failure)
+{
+	char folder[PATH_MAX] = "", text[2 * PATH_MAX + 8];
+
+	if (*path != '/') {
+		if (!getcwd(folder, sizeof(folder) - 1))
+			return say_failure(failure, "cannot tell the current folder: %s",
+					   strerror(errno));
+		strcat(folder, "/");
+	}
+	if (snprintf(text, sizeof(text), "%s%s%s", prefix, folder, path) >= (int)sizeof(text))
+		return say_failure(failure, "the path '%s' is too long", path);
+	return set_variable(name, text, failure);
+}
+
+/* "--log errors.txt" means a file here; in the configuration only an absolute path is a file. */
+static int set_log(const char *log, int failure)
+{
+	const char *prefix = strncmp(log, "json:", 5) ? "" : "json:";
+	const char *where = log + strlen(prefix);
+
+	if (!*where || !strcmp(where, "stderr") || !strcmp(where, "syslog") ||
+	    !strcmp(where, "none"))
+		return set_variable("PORTFENCE_LOG", log, failure);
+	return set_path("PORTFENCE_LOG", prefix, where, failure);
+}
+
+int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failure)
+{
+	const struct {
+		const char *variable;
+		const char *value;
+	} table[] = {
+		{ "PORTFENCE_APP", app },
+		{ "PORTFENCE_RANGE", value[PIN_RANGE] },
+		{ "PORTFENCE_ORDER", value[PIN_ORDER] },
+		{ "PORTFENCE_SEED", value[PIN_SEED] },
+	};
+	bool anew = app || value[PIN_CONFIG] || value[PIN_RANGE];
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < sizeof(table) / sizeof(table[0]); i++) {
+		if (table[i].value)
+			rc = set_variable(table[i].variable, table[i].value, failure);
+		else if (anew && getenv(table[i].variable))
+			rc = set_variable(table[i].variable, "", failure);
+	}
+	if (!rc && value[PIN_CONFIG])
+		rc = set_path("PORTFENCE_CONFIG", "", value[PIN_CONFIG], failure);
+	if (!rc && value[PIN_LOG])
+		rc = set_log(value[PIN_LOG], failure);
+	return rc;
+}
+
+/* `engine = kernel` fails every call on a machine where it cannot serve: say so before. */
+static int check_engine(const struct rule *rule, int failure)
+{
+	char why[256] = "the system's range cannot be read";
+	int proto;
+
+	for (proto = 0; rule->engine == ENGINE_KERNEL && proto < PROTO_COUNT; proto++)
+		if (engine_kernel_judge(rule->range[proto], why, sizeof(why)))
+			return say_failure(
+				failure,
+				"'engine = kernel' cannot serve '%s' for %s: %s; use 'engine = auto'",
+				rule->name, policy_proto_name((enum proto)proto), why);
+	return 0;
+}
+
+int pin_load(const struct policy_process *process, struct arena *arena, int failure,
+	     struct settings *ret_settings)
+{
+	int rc = settings_load(process, arena, say_conf_error, NULL, ret_settings);
+
+	if (rc == -ENOMEM)
+		return say_failure(failure, "%s", strerror(ENOMEM));
+	if (rc)
+		return failure;
+	if (ret_settings->rule)
+		return check_engine(ret_settings->rule, failure);
+	if (ret_settings->policy.file)
+		return 0;
+	return say_failure(failure,
+			   "there is no configuration file; write %s, or use --config or --range",
+			   SETTINGS_SYSTEM_FILE);
+}
+
+static int set_preload(const char *library, int failure)
+{
+	char *list;
+	int rc = library_preload(library, getenv("LD_PRELOAD"), &list);
+
+	if (rc == -EINVAL)
+		return say_failure(
+			failure,
+			"the library's path '%s' has a blank, a colon or a dollar sign, which LD_PRELOAD "
+			"cannot hold; install portfence elsewhere",
+			library);
+	if (rc)
+		return say_failure(failure, "%s", strerror(-rc));
+	rc = set_variable("LD_PRELOAD", list, failure);
+	free(list);
+	return rc;
+}
+
+int pin_environment(const struct settings *settings, const char *library, int failure)
+{
+	const char *file = settings->policy.file;
+	int rc = 0;
+
+	if (settings->rule)
+		rc = set_variable("PORTFENCE_APP", settings->rule->name, failure);
+	if (!rc && file)
+		rc = set_path("PORTFENCE_CONFIG", "", file, failure);
+	return rc ? rc : set_preload(library, failure);
+}

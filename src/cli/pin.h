@@ -1,0 +1,61 @@
+/* pin: fences what is started next, by the variables of this process; it starts nothing. */
+#ifndef PORTFENCE_CLI_PIN_H
+#define PORTFENCE_CLI_PIN_H
+
+#include "../core/settings.h"
+#include "option.h"
+
+/* The options that stand for variables. A verb's own follow them: its first is PIN_OPTIONS. */
+enum { PIN_CONFIG, PIN_RANGE, PIN_ORDER, PIN_SEED, PIN_LOG, PIN_OPTIONS };
+
+/* clang-format off */
+#define PIN_OPTION_ENTRIES \
+	[PIN_CONFIG] = OPTION_ENTRY_CONFIG, \
+	[PIN_RANGE] = { .name = "range", .argument = "RANGE", \
+		.help = "use this range: first-last, first+count, a preset, or a list" }, \
+	[PIN_ORDER] = { .name = "order", .argument = "ORDER", \
+		.help = "auto, sequential, random, random-simple, hash, double-hash or " \
+			"random-increments" }, \
+	[PIN_SEED] = { .name = "seed", .argument = "N", \
+		.help = "draw the same random numbers in every run" }, \
+	[PIN_LOG] = { .name = "log", .argument = "LOG", \
+		.help = "a line for each port: stderr, syslog, none or a file; json:LOG for JSON " \
+			"lines" }
+/* clang-format on */
+
+/*
+ * All of these say on standard error what is wrong, and then return @failure,
+ * which is the exit status for it.
+ */
+
+/**
+ * pin_options() - Put what was given on the command line into the variables
+ * @value:	by the enum above, NULL where not given
+ * @app:	section to use, NULL if none was named
+ *
+ * Who names a section, a file or a range does not mean what a run around this
+ * one was told: those of the variables that were not given are emptied then.
+ *
+ * Return: 0, or @failure
+ */
+int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failure);
+
+/**
+ * pin_load() - Read the configuration that the variables name, and judge it
+ * @process:	what is to be started
+ * @ret_settings:	its rule may be NULL, but not where there is no file
+ *
+ * Return: 0, or @failure
+ */
+int pin_load(const struct policy_process *process, struct arena *arena, int failure,
+	     struct settings *ret_settings);
+
+/**
+ * pin_environment() - Set LD_PRELOAD and the variables that hold a process tree to what was found
+ * @settings:	a rule that is not NULL is the whole tree's
+ *
+ * Return: 0, or @failure
+ */
+int pin_environment(const struct settings *settings, const char *library, int failure);
+
+#endif

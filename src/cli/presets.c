@@ -1,0 +1,98 @@
+#include "../core/preset.h"
+
+#include "say.h"
+#include "verbs.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPTION_JSON };
+
+static const struct option_entry options[] = {
+	[OPTION_JSON] = OPTION_ENTRY_JSON,
+	{ .name = NULL },
+};
+
+static int presets(int argc, char *argv[]);
+
+const struct verb verb_presets = {
+	.name = "presets",
+	.summary = "list the named ranges",
+	.usage = "",
+	.about =
+		"Lists the names that a range can have, with the systems whose range it is and where "
+		"that is written. The last one, system, is what this machine has now.",
+	.options = options,
+	.usage_status = EXIT_USAGE,
+	.status = "0; 1 if this machine's range cannot be read",
+	.example = "portfence presets\n"
+		   "portfence run --range iana -- curl http://example.org/\n",
+	.function = presets,
+};
+
+static void print_row(const struct preset *preset)
+{
+	char range[sizeof("65535-65535")];
+
+	snprintf(range, sizeof(range), "%d-%d", preset->first, preset->last);
+	printf("%-16s  %-11s  %5d  %-45s  %s\n", preset->name, range,
+	       preset->last - preset->first + 1, preset->whose, preset->source);
+}
+
+static json_t *describe(const struct preset *preset)
+{
+	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s}", "name", preset->name, "first",
+			 preset->first, "last", preset->last, "ports",
+			 preset->last - preset->first + 1, "whose", preset->whose, "source",
+			 preset->source);
+}
+
+static void print_json(const struct preset *system)
+{
+	const struct preset *preset;
+	json_t *list = json_array();
+
+	for (preset = preset_table; preset->name; preset++)
+		json_array_append_new(list, describe(preset));
+	if (system)
+		json_array_append_new(list, describe(system));
+	json_dumpf(list, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(list);
+}
+
+static void print_table(const struct preset *system)
+{
+	const struct preset *preset;
+
+	printf("%-16s  %-11s  %5s  %-45s  %s\n", "PRESET", "RANGE", "PORTS", "WHOSE", "SOURCE");
+	for (preset = preset_table; preset->name; preset++)
+		print_row(preset);
+	if (system)
+		print_row(system);
+}
+
+static int presets(int argc, char *argv[])
+{
+	struct preset system = {
+		.name = "system",
+		.whose = "this machine's own, at this moment",
+		.source = "/proc/sys/net/ipv4/ip_local_port_range",
+	};
+	struct option_values given;
+	int rc;
+
+	rc = option_parse(&verb_presets, argc, argv, &given);
+	if (rc != OPTION_GO_ON)
+		return rc;
+	rc = preset_ephemeral(&system.first, &system.last);
+	if (given.value[OPTION_JSON])
+		print_json(rc ? NULL : &system);
+	else
+		print_table(rc ? NULL : &system);
+	if (rc)
+		return say_failure(EXIT_FAILURE, "'%s' cannot be read: %s", system.source,
+				   strerror(-rc));
+	return 0;
+}

@@ -1,0 +1,65 @@
+#include "say.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name;
+	const char *colour;
+} levels[SAY_LEVELS] = {
+	[SAY_ERROR] = { "error", SAY_RED },
+	[SAY_WARNING] = { "warning", SAY_MAGENTA },
+	[SAY_NOTE] = { "note", SAY_CYAN },
+};
+
+int say_failure(int status, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	fputs("portfence: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+	return status;
+}
+
+void say_conf_error(void *context, const char *file, unsigned line, const char *problem)
+{
+	(void)context;
+	if (line)
+		say_failure(0, "%s:%u: %s", file, line, problem);
+	else
+		say_failure(0, "%s: %s", file, problem);
+}
+
+void say_warning(void *context, const char *warning)
+{
+	(void)context;
+	say_failure(0, "warning: %s", warning);
+}
+
+const char *say_level_name(enum say_level level)
+{
+	return levels[level].name;
+}
+
+bool say_in_colour(FILE *to)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return !(no && *no) && term && strcmp(term, "dumb") && isatty(fileno(to));
+}
+
+void say_finding(FILE *to, enum say_level level, const char *file, unsigned line, const char *text)
+{
+	bool colour = say_in_colour(to);
+
+	fprintf(to, "%s%s:", colour ? SAY_BOLD : "", file);
+	if (line)
+		fprintf(to, "%u:", line);
+	fprintf(to, "%s %s%s:%s %s\n", colour ? SAY_PLAIN : "", colour ? levels[level].colour : "",
+		levels[level].name, colour ? SAY_PLAIN : "", text);
+}

@@ -1,0 +1,53 @@
+/* say: how the command speaks: its own failures, and what is wrong in a file; it ends nothing. */
+#ifndef PORTFENCE_CLI_SAY_H
+#define PORTFENCE_CLI_SAY_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Colours: ECMA-48, SGR */
+#define SAY_BOLD "\033[1m"
+#define SAY_RED "\033[1;31m"
+#define SAY_YELLOW "\033[1;33m"
+#define SAY_MAGENTA "\033[1;35m"
+#define SAY_CYAN "\033[1;36m"
+#define SAY_PLAIN "\033[0m"
+
+enum say_level { SAY_ERROR, SAY_WARNING, SAY_NOTE, SAY_LEVELS };
+
+/**
+ * say_failure() - "portfence: ..." on standard error
+ * @status:	what to return
+ *
+ * Return: @status, so that a caller can say and leave in one line
+ */
+__attribute__((format(printf, 2, 3))) int say_failure(int status, const char *format, ...);
+
+/**
+ * say_conf_error() - A mistake in a configuration, on standard error
+ * @line:	0 where it is the whole file's
+ *
+ * A conf_error_fn, for verbs that a mistake stops; @context is ignored.
+ */
+void say_conf_error(void *context, const char *file, unsigned line, const char *problem);
+
+/* say_warning() - "portfence: warning: ..." on standard error; @context is ignored */
+void say_warning(void *context, const char *warning);
+
+/**
+ * say_finding() - "file:line: level: text", as compilers have it, in colours where they are welcome
+ * @line:	0 where it is the whole file's
+ */
+void say_finding(FILE *to, enum say_level level, const char *file, unsigned line, const char *text);
+
+/* say_level_name() - "error", "warning" or "note" */
+const char *say_level_name(enum say_level level);
+
+/**
+ * say_in_colour() - Is it a terminal whose user wants colours?
+ *
+ * Source: https://no-color.org: NO_COLOR, if not empty, forbids them.
+ */
+bool say_in_colour(FILE *to);
+
+#endif

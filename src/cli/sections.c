@@ -1,0 +1,99 @@
+#include "sections.h"
+
+#include "../core/settings.h"
+#include "say.h"
+#include "suggest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int say_no_section(const struct policy *policy, const char *app, int failure)
+{
+	struct suggest suggest = { .word = app };
+	size_t i;
+
+	if (!policy->file)
+		return say_failure(
+			failure,
+			"there is no section [%s], as there is no configuration file; write %s, or "
+			"use --config",
+			app, SETTINGS_SYSTEM_FILE);
+	for (i = 0; i < policy->count; i++)
+		suggest_offer(&suggest, policy->rules[i]->name);
+	if (suggest.nearest)
+		return say_failure(failure, "there is no section [%s] in %s; did you mean [%s]?",
+				   app, policy->file, suggest.nearest);
+	return say_failure(failure, "there is no section [%s] in %s", app, policy->file);
+}
+
+/* Picks the section of a name out of all. Return: 0, -ENOENT, -ENOMEM */
+static int pick(const struct policy *policy, const char *app, struct arena *arena,
+		const struct rule ***ret_rule)
+{
+	const struct rule *rule = policy_find(policy, app);
+
+	if (!rule)
+		return -ENOENT;
+	*ret_rule = arena_alloc(arena, sizeof(**ret_rule));
+	if (!*ret_rule)
+		return -ENOMEM;
+	**ret_rule = rule;
+	return 0;
+}
+
+int sections_load(const char *config, const char *app, int failure, struct sections *ret_sections)
+{
+	static const char *const not_ours[] = {
+		"PORTFENCE_APP",  "PORTFENCE_RANGE", "PORTFENCE_ORDER",
+		"PORTFENCE_SEED", "PORTFENCE_LOG",   "PORTFENCE_STATE",
+	};
+	const struct policy_process nobody = { .exe = NULL };
+	struct settings settings;
+	size_t i;
+	int rc = 0;
+
+	memset(ret_sections, 0, sizeof(*ret_sections));
+	for (i = 0; i < sizeof(not_ours) / sizeof(not_ours[0]); i++)
+		unsetenv(not_ours[i]);
+	if (config && setenv("PORTFENCE_CONFIG", config, 1))
+		return say_failure(failure, "%s", strerror(errno));
+	rc = settings_load(&nobody, &ret_sections->arena, say_conf_error, NULL, &settings);
+	if (rc == -ENOMEM)
+		return say_failure(failure, "%s", strerror(ENOMEM));
+	if (rc)
+		return failure;
+	ret_sections->file = settings.policy.file;
+	ret_sections->rule = settings.policy.rules;
+	ret_sections->count = settings.policy.count;
+	if (!app)
+		return 0;
+	ret_sections->count = 1;
+	rc = pick(&settings.policy, app, &ret_sections->arena, &ret_sections->rule);
+	if (rc == -ENOENT)
+		return say_no_section(&settings.policy, app, failure);
+	return rc ? say_failure(failure, "%s", strerror(-rc)) : 0;
+}
+
+int sections_of_range(const char *range, int failure, struct sections *ret_sections)
+{
+	struct rule *rule;
+	char why[384];
+
+	memset(ret_sections, 0, sizeof(*ret_sections));
+	rule = arena_alloc(&ret_sections->arena, sizeof(*rule));
+	ret_sections->rule = arena_alloc(&ret_sections->arena, sizeof(rule));
+	if (!rule || !ret_sections->rule)
+		return say_failure(failure, "%s", strerror(ENOMEM));
+	rule->name = "";
+	if (conf_override(rule, CONF_RANGE, range, &ret_sections->arena, why, sizeof(why)))
+		return say_failure(failure, "--range: %s", why);
+	*ret_sections->rule = rule;
+	ret_sections->count = 1;
+	return 0;
+}
+
+void sections_free(struct sections *sections)
+{
+	arena_free(&sections->arena);
+}

@@ -1,0 +1,38 @@
+/* sections: which applications of the configuration a verb is to look at; it looks at nothing. */
+#ifndef PORTFENCE_CLI_SECTIONS_H
+#define PORTFENCE_CLI_SECTIONS_H
+
+#include "../core/arena.h"
+#include "../core/policy.h"
+
+#include <stddef.h>
+
+struct sections {
+	struct arena arena;
+	const char *file; /* NULL if there is none */
+	const struct rule **rule;
+	size_t count;
+};
+
+/**
+ * sections_load() - Read the configuration
+ * @config:	its path, or NULL: found as ever, but for the section and the range that the
+ *		variables of this process may name: they are a program's, not the machine's
+ * @app:	only the section of this name; NULL: all
+ * @failure:	what to return where it fails; standard error says why
+ *
+ * Return: 0 (also where there is no file, and no @app), or @failure
+ */
+int sections_load(const char *config, const char *app, int failure, struct sections *ret_sections);
+
+/**
+ * sections_of_range() - One section without a name ("") for a range from the command line
+ *
+ * Return: as above
+ */
+int sections_of_range(const char *range, int failure, struct sections *ret_sections);
+
+/* sections_free() - Give the memory back */
+void sections_free(struct sections *sections);
+
+#endif

@@ -1,0 +1,264 @@
+#include "sockets.h"
+
+#include "array.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/*
+ * Theory of operation
+ *
+ * One dump for each protocol and family. An MPTCP connection needs none of its
+ * own: the TCP dump has its subflows, which are what holds ports, and the kernel
+ * gives them the inode of the MPTCP socket, which is what a process holds
+ * (net/mptcp/subflow.c, mptcp_subflow_create_socket).
+ *
+ * All states are asked for, also those that a later kernel may number: a TCP
+ * socket that is bound and neither listens nor is connected is told since Linux
+ * 6.8, as BOUND_INACTIVE (13) in the question and as CLOSE in the answer.
+ */
+
+#define ALL_STATES ~0U
+
+/* The kernel fills as much as a reader has taken before, up to 32 kB (net/netlink/af_netlink.c). */
+#define BUFFER_SIZE 65536
+
+#define TRIES 8 /* of a dump that the kernel calls interrupted */
+
+/* tcp_info has grown; this much has what tells the sides apart (Linux 4.19). */
+#define SIDE_INFO (offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof(uint64_t))
+
+enum proto sockets_proto(const struct sockets_entry *entry)
+{
+	switch (entry->protocol) {
+	case IPPROTO_TCP:
+		return PROTO_TCP;
+	case IPPROTO_SCTP:
+		return PROTO_SCTP;
+	default:
+		return PROTO_UDP;
+	}
+}
+
+const char *sockets_protocol_name(const struct sockets_entry *entry)
+{
+	if (entry->protocol == IPPROTO_UDPLITE)
+		return "udplite";
+	return policy_proto_name(sockets_proto(entry));
+}
+
+const char *sockets_state_name(const struct sockets_entry *entry)
+{
+	static const char *const names[SOCKETS_STATES] = {
+		"UNKNOWN",   "ESTAB",  "SYN-SENT",   "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2",
+		"TIME-WAIT", "UNCONN", "CLOSE-WAIT", "LAST-ACK", "LISTEN",     "CLOSING",
+	};
+
+	return names[entry->state < SOCKETS_STATES ? entry->state : 0];
+}
+
+void sockets_format(const struct sockets_entry *entry, bool remote, char ret_text[SOCKETS_TEXT])
+{
+	char address[INET6_ADDRSTRLEN] = "?";
+	bool wide = entry->family == AF_INET6;
+
+	inet_ntop(entry->family, remote ? entry->remote : entry->local, address, sizeof(address));
+	snprintf(ret_text, SOCKETS_TEXT, "%s%s%s:%d", wide ? "[" : "", address, wide ? "]" : "",
+		 remote ? entry->remote_port : entry->local_port);
+}
+
+/*
+ * What counts as acknowledged (tcpi_bytes_acked) includes the SYN at the end
+ * that sent the first one, and not at the other: there the kernel makes the
+ * socket when the handshake is over (net/ipv4/tcp_minisocks.c). A FIN counts at
+ * both. What was sent (tcpi_bytes_sent) counts data alone.
+ */
+static enum sockets_side find_side(const struct inet_diag_msg *found, const struct nlattr *attr)
+{
+	struct tcp_info info;
+	uint64_t counted, sent;
+
+	if (mnl_attr_get_payload_len(attr) < SIDE_INFO)
+		return SOCKETS_SIDE_UNKNOWN;
+	memcpy(&info, mnl_attr_get_payload(attr), SIDE_INFO);
+	counted = info.tcpi_bytes_acked + found->idiag_wqueue - info.tcpi_notsent_bytes;
+	sent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
+	switch (found->idiag_state) {
+	case SOCKETS_SYN_SENT:
+		return SOCKETS_CONNECTED;
+	case SOCKETS_SYN_RECV:
+		return SOCKETS_ACCEPTED;
+	case SOCKETS_FIN_WAIT1:
+	case SOCKETS_FIN_WAIT2:
+	case SOCKETS_CLOSING:
+	case SOCKETS_LAST_ACK:
+		/* the FIN goes last */
+		if (!info.tcpi_notsent_bytes)
+			counted--;
+		break;
+	case SOCKETS_ESTABLISHED:
+	case SOCKETS_CLOSE_WAIT:
+		break;
+	default:
+		return SOCKETS_SIDE_UNKNOWN;
+	}
+	if (counted == sent + 1)
+		return SOCKETS_CONNECTED;
+	return counted == sent ? SOCKETS_ACCEPTED : SOCKETS_SIDE_UNKNOWN;
+}
+
+/* What one dump's messages are read with. */
+struct reader {
+	struct sockets *sockets;
+	uint8_t protocol;
+};
+
+static int read_message(const struct nlmsghdr *head, void *data)
+{
+	const struct reader *reader = data;
+	struct sockets *sockets = reader->sockets;
+	const struct inet_diag_msg *found = mnl_nlmsg_get_payload(head);
+	const struct nlattr *attr;
+	struct sockets_entry *entry;
+
+	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    mnl_nlmsg_get_payload_len(head) < sizeof(*found) || !found->id.idiag_sport)
+		return MNL_CB_OK;
+	entry = array_grow(sockets->entry, sockets->count, sizeof(*entry));
+	if (!entry)
+		return MNL_CB_ERROR;
+	sockets->entry = entry;
+	entry += sockets->count++;
+	memcpy(entry->local, found->id.idiag_src, sizeof(entry->local));
+	memcpy(entry->remote, found->id.idiag_dst, sizeof(entry->remote));
+	entry->inode = found->idiag_inode;
+	entry->uid = found->idiag_uid;
+	entry->local_port = ntohs(found->id.idiag_sport);
+	entry->remote_port = ntohs(found->id.idiag_dport);
+	entry->protocol = reader->protocol;
+	entry->family = found->idiag_family;
+	entry->state = found->idiag_state;
+	entry->side = SOCKETS_SIDE_UNKNOWN;
+	mnl_attr_for_each(attr, head,
+			  sizeof(*found)) if (mnl_attr_get_type(attr) == INET_DIAG_INFO &&
+					      entry->protocol == IPPROTO_TCP) entry->side =
+		find_side(found, attr);
+	return MNL_CB_OK;
+}
+
+/* libmnl takes the end of a dump for success, but a missing protocol is told there (ENOENT). */
+static int read_done(const struct nlmsghdr *head, void *data)
+{
+	int error;
+
+	(void)data;
+	if (mnl_nlmsg_get_payload_len(head) < sizeof(error))
+		return MNL_CB_STOP;
+	memcpy(&error, mnl_nlmsg_get_payload(head), sizeof(error));
+	if (error >= 0)
+		return MNL_CB_STOP;
+	errno = -error;
+	return MNL_CB_ERROR;
+}
+
+static int dump_once(uint8_t family, bool sides, struct reader *reader)
+{
+	static mnl_cb_t control[] = { [NLMSG_DONE] = read_done };
+	char buffer[BUFFER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *head = mnl_nlmsg_put_header(buffer);
+	struct inet_diag_req_v2 *question = mnl_nlmsg_put_extra_header(head, sizeof(*question));
+	struct mnl_socket *netlink;
+	unsigned port;
+	ssize_t n;
+	int rc = 0;
+
+	/* a new one each time: an interrupted dump would leave its rest in the old */
+	netlink = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+	if (!netlink)
+		return -errno;
+	head->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	head->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	question->sdiag_family = family;
+	question->sdiag_protocol = reader->protocol;
+	question->idiag_states = ALL_STATES;
+	if (sides)
+		question->idiag_ext = 1 << (INET_DIAG_INFO - 1);
+	if (mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_sendto(netlink, head, head->nlmsg_len) < 0) {
+		rc = -errno;
+		goto out;
+	}
+	port = mnl_socket_get_portid(netlink);
+	do {
+		n = mnl_socket_recvfrom(netlink, buffer, sizeof(buffer));
+		if (n >= 0)
+			n = mnl_cb_run2(buffer, (size_t)n, 0, port, read_message, reader, control,
+					sizeof(control) / sizeof(control[0]));
+		else if (errno == EINTR)
+			n = MNL_CB_OK;
+		if (n < 0)
+			rc = -errno;
+	} while (n > MNL_CB_STOP);
+out:
+	mnl_socket_close(netlink);
+	return rc;
+}
+
+static int dump(uint8_t protocol, uint8_t family, bool sides, struct sockets *sockets)
+{
+	struct reader reader = { .sockets = sockets, .protocol = protocol };
+	const size_t before = sockets->count;
+	int tries, rc = -EINTR;
+
+	/* EINTR: libmnl's word for NLM_F_DUMP_INTR */
+	for (tries = 0; rc == -EINTR && tries < TRIES; tries++) {
+		sockets->count = before;
+		rc = dump_once(family, sides, &reader);
+	}
+	return rc;
+}
+
+int sockets_read(unsigned flags, struct sockets *ret_sockets)
+{
+	static const struct {
+		uint8_t protocol;
+		bool optional; /* not every kernel has it */
+	} table[] = {
+		{ IPPROTO_TCP, false },
+		{ IPPROTO_UDP, false },
+		{ IPPROTO_UDPLITE, true },
+		{ IPPROTO_SCTP, true },
+	};
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	size_t i, k;
+
+	memset(ret_sockets, 0, sizeof(*ret_sockets));
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		for (k = 0; k < sizeof(families) / sizeof(families[0]); k++) {
+			bool sides = flags & SOCKETS_SIDES && table[i].protocol == IPPROTO_TCP;
+			int rc = dump(table[i].protocol, families[k], sides, ret_sockets);
+
+			if (rc == -ENOENT || rc == -EPROTONOSUPPORT)
+				rc = table[i].optional ? 0 : -EOPNOTSUPP;
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+void sockets_free(struct sockets *sockets)
+{
+	free(sockets->entry);
+	memset(sockets, 0, sizeof(*sockets));
+}

@@ -1,0 +1,476 @@
+#include "../core/settings.h"
+#include "look.h"
+#include "say.h"
+#include "strip.h"
+#include "usage.h"
+#include "verbs.h"
+#include "watch.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define HOLDERS_SHOWN 10
+#define INDENT 2
+
+enum { OPTION_CONFIG, OPTION_RANGE, OPTION_WATCH, OPTION_JSON };
+
+static const struct option_entry options[] = {
+	[OPTION_CONFIG] = OPTION_ENTRY_CONFIG,
+	[OPTION_RANGE] = { .name = "range",
+			   .argument = "RANGE",
+			   .help = "look at this range instead of the configuration's: first-last, "
+				   "first+count, a preset, or a list" },
+	[OPTION_WATCH] = { .name = "watch",
+			   .argument = "SECONDS",
+			   .optional = true,
+			   .help = "draw it anew every SECONDS (2), in place, until interrupted; "
+				   "with --json, one line each time" },
+	[OPTION_JSON] = OPTION_ENTRY_JSON,
+	{ .name = NULL },
+};
+
+static int status(int argc, char *argv[]);
+
+const struct verb verb_status = {
+	.name = "status",
+	.summary = "show how much of each range is in use, and by whom",
+	.usage = "[APP]",
+	.about =
+		"Shows, for section [APP] or for all of the configuration, how many ports of its range "
+		"are in use, in each protocol; a picture of the range, from its first port to its last "
+		"without the gaps, where a full block is in use to the last port and a dot is free; who "
+		"holds the ports; and what is wrong. A port in TIME_WAIT is in use, but a new "
+		"connection may take it over. A TCP port serves one connection to each destination, so "
+		"the destination with the most ports is told as well. All sockets of this network "
+		"namespace count, whoever holds them. Who is not root sees no other user's processes; "
+		"their ports are counted all the same, by user. A TCP socket that is only bound is not "
+		"seen before Linux 6.8.",
+	.options = options,
+	.operands = 1,
+	.usage_status = EXIT_USAGE,
+	.status = "0; 1 if it fails, 2 if it is called wrongly",
+	.example = "portfence status\n"
+		   "portfence status --watch curl\n"
+		   "portfence status --range 20000-20999\n",
+	.function = status,
+};
+
+/* How it is to be drawn. */
+struct canvas {
+	FILE *to;
+	unsigned width;
+	bool utf8;
+	bool colour;
+};
+
+/* ---- text ---- */
+
+static const char *on(const struct canvas *canvas, const char *colour)
+{
+	return canvas->colour ? colour : "";
+}
+
+static const char *off(const struct canvas *canvas)
+{
+	return on(canvas, SAY_PLAIN);
+}
+
+static bool same_ranges(const struct rule *rule, enum proto a, enum proto b)
+{
+	char one[256], other[256];
+
+	range_format(rule->range[a], one, sizeof(one));
+	range_format(rule->range[b], other, sizeof(other));
+	return rule->range[a]->count == rule->range[b]->count && !strcmp(one, other);
+}
+
+static void print_verdict(const struct usage *usage, enum proto proto, const struct canvas *canvas)
+{
+	const struct usage_proto *one = &usage->proto[proto];
+	const uint32_t count = one->range->count;
+	/* rounded down, so that 100 % is all of it */
+	unsigned percent = (unsigned)((uint64_t)one->ports * 100 / count);
+	char range[128];
+
+	range_format(one->range, range, sizeof(range));
+	fprintf(canvas->to, "%*s%-4s  %s  ", INDENT, "", policy_proto_name(proto), range);
+	fprintf(canvas->to, "%s%u of %u ports in use (%u %%)%s",
+		on(canvas, percent >= 90   ? SAY_RED
+			   : percent >= 70 ? SAY_YELLOW
+					   : ""),
+		one->ports, count, percent, off(canvas));
+	if (one->waiting)
+		fprintf(canvas->to, ", %u of them only in TIME_WAIT", one->waiting);
+	fputc('\n', canvas->to);
+}
+
+static void print_strip(const struct usage_proto *one, const struct canvas *canvas)
+{
+	unsigned width = canvas->width > 2 * INDENT + 12 ? canvas->width - 2 * INDENT : 12;
+	char strip[STRIP_SIZE(STRIP_WIDEST)];
+
+	width = width > STRIP_WIDEST ? STRIP_WIDEST : width;
+	strip_draw(one->used, one->range->count, width, canvas->utf8, strip);
+	fprintf(canvas->to, "%*s%s\n", INDENT, "", strip);
+	strip_label(range_first(one->range), range_last(one->range), width, strip);
+	fprintf(canvas->to, "%*s%s\n", INDENT, "", strip);
+}
+
+static void print_fullest(const struct usage_proto *one, const struct canvas *canvas)
+{
+	char peer[SOCKETS_TEXT];
+
+	if (one->destinations < 2 || one->fullest_ports < 2)
+		return;
+	sockets_format(one->fullest, true, peer);
+	fprintf(canvas->to, "%*sof %zu destinations, %s has the most ports: %u (%u %%)\n", INDENT,
+		"", one->destinations, peer, one->fullest_ports,
+		(unsigned)((uint64_t)one->fullest_ports * 100 / one->range->count));
+}
+
+/* "user erp", or "user 1000" where the number has no name. */
+static void format_user(uid_t uid, char *ret_text, size_t size)
+{
+	const struct passwd *entry = getpwuid(uid);
+
+	if (entry)
+		snprintf(ret_text, size, "user %s", entry->pw_name);
+	else
+		snprintf(ret_text, size, "user %u", (unsigned)uid);
+}
+
+static void print_holder(const struct usage_holder *holder, const struct canvas *canvas)
+{
+	char user[64];
+
+	fprintf(canvas->to, "%*s%5u  ", INDENT, "", holder->total);
+	switch (holder->kind) {
+	case USAGE_PROCESS:
+		format_user(holder->process->uid, user, sizeof(user));
+		fprintf(canvas->to, "%s (pid %d, %s)", holder->process->name,
+			(int)holder->process->pid, user);
+		if (holder->outside && holder->fenced->state == FENCED_NOT)
+			fprintf(canvas->to, "%s, not fenced%s", on(canvas, SAY_YELLOW),
+				off(canvas));
+		else if (holder->outside)
+			fprintf(canvas->to, "%s, fenced as [%s]%s", on(canvas, SAY_YELLOW),
+				holder->fenced->rule->name, off(canvas));
+		break;
+	case USAGE_TIME_WAIT:
+		fputs("in TIME_WAIT, no process", canvas->to);
+		break;
+	case USAGE_NOBODY:
+		fputs("being closed or not accepted yet, no process", canvas->to);
+		break;
+	case USAGE_UNSEEN:
+		format_user(holder->uid, user, sizeof(user));
+		fprintf(canvas->to, "opened by %s, by a process that %s", user,
+			geteuid() ? "only root can see" : "cannot be seen from here");
+		break;
+	}
+	fputc('\n', canvas->to);
+}
+
+static void print_holders(const struct usage *usage, const struct canvas *canvas)
+{
+	uint32_t processes = 0, ports = 0, shown = 0;
+	size_t i;
+
+	if (!usage->holders)
+		return;
+	fprintf(canvas->to, "%*sports  held by\n", INDENT, "");
+	for (i = 0; i < usage->holders; i++) {
+		const struct usage_holder *holder = &usage->holder[i];
+
+		if (holder->kind != USAGE_PROCESS || shown++ < HOLDERS_SHOWN) {
+			print_holder(holder, canvas);
+			continue;
+		}
+		processes++;
+		ports += holder->total;
+		if (i + 1 == usage->holders || holder[1].kind != USAGE_PROCESS)
+			fprintf(canvas->to, "%*s%5u  %u more processes, see --json\n", INDENT, "",
+				ports, processes);
+	}
+}
+
+__attribute__((format(printf, 2, 3))) static void warn(const struct canvas *canvas,
+						       const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(canvas->to, "%*s%swarning:%s ", INDENT, "", on(canvas, SAY_MAGENTA), off(canvas));
+	va_start(arguments, format);
+	vfprintf(canvas->to, format, arguments);
+	va_end(arguments);
+	fputc('\n', canvas->to);
+}
+
+static void print_warnings(const struct usage *usage, const struct canvas *canvas)
+{
+	int i;
+
+	for (i = 0; i < PROTO_COUNT; i++) {
+		const struct usage_proto *one = &usage->proto[i];
+		char peer[SOCKETS_TEXT];
+
+		if (one->ports < one->range->count)
+			continue;
+		if (i != PROTO_TCP) {
+			warn(canvas, "no %s port is left", policy_proto_name((enum proto)i));
+		} else if (one->fullest_ports == one->range->count) {
+			sockets_format(one->fullest, true, peer);
+			warn(canvas, "no tcp port is left, and none towards %s", peer);
+		} else {
+			warn(canvas,
+			     "no tcp port is left to bind to, only to connect to where it is free");
+		}
+	}
+	if (usage->outside)
+		warn(canvas,
+		     *usage->rule->name
+			     ? "%u %s held by processes that are not fenced by this section"
+			     : "%u %s held by processes that are not fenced by this range",
+		     usage->outside, usage->outside == 1 ? "port is" : "ports are");
+}
+
+/* Few machines have SCTP: it is told of only where there is something to tell. */
+static bool is_told(const struct usage *usage, enum proto proto)
+{
+	return proto != PROTO_SCTP || usage->proto[proto].ports ||
+	       !same_ranges(usage->rule, proto, PROTO_TCP);
+}
+
+static void print_section(const struct usage *usage, const struct canvas *canvas)
+{
+	int proto;
+
+	if (*usage->rule->name)
+		fprintf(canvas->to, "%s[%s]%s\n", on(canvas, SAY_BOLD), usage->rule->name,
+			off(canvas));
+	for (proto = 0; proto < PROTO_COUNT; proto++) {
+		const struct usage_proto *one = &usage->proto[proto];
+
+		if (!is_told(usage, (enum proto)proto))
+			continue;
+		print_verdict(usage, (enum proto)proto, canvas);
+		/* of the ranges that are the same, one without a port in use is drawn */
+		if (one->ports || !same_ranges(usage->rule, (enum proto)proto, PROTO_TCP) ||
+		    proto == PROTO_TCP)
+			print_strip(one, canvas);
+		print_fullest(one, canvas);
+	}
+	print_holders(usage, canvas);
+	print_warnings(usage, canvas);
+}
+
+/* ---- JSON ---- */
+
+static json_t *describe_fullest(const struct usage_proto *one)
+{
+	char peer[SOCKETS_TEXT];
+
+	if (!one->fullest)
+		return json_null();
+	sockets_format(one->fullest, true, peer);
+	return json_pack("{s:s, s:i}", "destination", peer, "ports", (int)one->fullest_ports);
+}
+
+static json_t *describe_proto(const struct usage_proto *one)
+{
+	/* "65535-65535, " each */
+	size_t size = (size_t)one->range->spans * 13 + sizeof(", ...");
+	char *range = malloc(size);
+	json_t *object;
+
+	if (!range)
+		return NULL;
+	range_format(one->range, range, size);
+	object = json_pack("{s:s, s:i, s:i, s:i, s:I, s:I, s:o}", "range", range, "ports",
+			   (int)one->range->count, "used", (int)one->ports, "time_wait_only",
+			   (int)one->waiting, "sockets", (json_int_t)one->sockets, "destinations",
+			   (json_int_t)one->destinations, "fullest", describe_fullest(one));
+	free(range);
+	return object;
+}
+
+static json_t *describe_holder(const struct usage_holder *holder)
+{
+	static const char *const kinds[] = {
+		[USAGE_PROCESS] = "process",
+		[USAGE_TIME_WAIT] = "time_wait",
+		[USAGE_NOBODY] = "nobody",
+		[USAGE_UNSEEN] = "unseen",
+	};
+	json_t *object =
+		json_pack("{s:s, s:{s:i, s:i, s:i}}", "kind", kinds[holder->kind], "ports", "tcp",
+			  (int)holder->ports[PROTO_TCP], "udp", (int)holder->ports[PROTO_UDP],
+			  "sctp", (int)holder->ports[PROTO_SCTP]);
+	const struct fenced *fenced = holder->fenced;
+	const struct process *process = holder->process;
+
+	if (holder->kind == USAGE_UNSEEN)
+		json_object_set_new(object, "uid", json_integer(holder->uid));
+	if (holder->kind != USAGE_PROCESS)
+		return object;
+	json_object_set_new(object, "pid", json_integer(process->pid));
+	json_object_set_new(object, "name", json_string(process->name));
+	json_object_set_new(object, "uid", json_integer(process->uid));
+	json_object_set_new(object, "section",
+			    fenced->rule ? json_string(fenced->rule->name) : json_null());
+	json_object_set_new(object, "outside", json_boolean(holder->outside));
+	return object;
+}
+
+static json_t *describe_section(const struct usage *usage)
+{
+	json_t *holders = json_array(), *object;
+	size_t i;
+
+	for (i = 0; i < usage->holders; i++)
+		json_array_append_new(holders, describe_holder(&usage->holder[i]));
+	object = json_pack("{s:s}", "name", usage->rule->name);
+	for (i = 0; i < PROTO_COUNT; i++)
+		json_object_set_new(object, policy_proto_name((enum proto)i),
+				    describe_proto(&usage->proto[i]));
+	json_object_set_new(object, "holders", holders);
+	json_object_set_new(object, "outside", json_integer(usage->outside));
+	return object;
+}
+
+/* ---- the verb ---- */
+
+/* What the verb was called with. */
+struct call {
+	const char *config;
+	const char *range;
+	const char *app;
+	bool json;
+	bool watch;
+};
+
+static int look(const struct call *call, struct look *ret_look)
+{
+	int rc;
+
+	if (call->range)
+		rc = sections_of_range(call->range, EXIT_FAILURE, &ret_look->sections);
+	else
+		rc = sections_load(call->config, call->app, EXIT_FAILURE, &ret_look->sections);
+	if (rc)
+		return rc;
+	if (!call->range && !ret_look->sections.file)
+		return say_failure(EXIT_FAILURE,
+				   "there is no configuration file; write %s, or use --config or "
+				   "--range",
+				   SETTINGS_SYSTEM_FILE);
+	return look_around(0, EXIT_FAILURE, ret_look);
+}
+
+static unsigned find_width(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
+		return size.ws_col;
+	if (columns && strtoul(columns, NULL, 10) > 0)
+		return (unsigned)strtoul(columns, NULL, 10);
+	return 80;
+}
+
+static int draw_sections(struct look *seen, const struct canvas *canvas, json_t *list)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < seen->sections.count; i++) {
+		struct usage usage;
+
+		rc = usage_read(seen->sections.rule[i], &seen->sockets, &seen->processes,
+				&seen->looks, &usage);
+		if (!rc && list)
+			json_array_append_new(list, describe_section(&usage));
+		else if (!rc)
+			print_section(&usage, canvas);
+		if (!list && i + 1 < seen->sections.count)
+			fputc('\n', canvas->to);
+		usage_free(&usage);
+	}
+	return rc ? say_failure(EXIT_FAILURE, "%s", strerror(-rc)) : 0;
+}
+
+static void print_json(const struct call *call, const struct look *seen, json_t *list, FILE *to)
+{
+	json_t *object = json_pack("{s:s?, s:O}", "file", seen->sections.file, "sections", list);
+
+	json_dumpf(object, to, call->watch ? JSON_COMPACT : JSON_INDENT(2));
+	fputc('\n', to);
+	json_decref(object);
+}
+
+static int draw(FILE *to, void *context)
+{
+	const struct call *call = context;
+	const struct canvas canvas = {
+		.to = to,
+		.width = find_width(),
+		.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
+		.colour = say_in_colour(stdout),
+	};
+	struct look seen = { .looks = { .known = NULL } };
+	json_t *list = call->json ? json_array() : NULL;
+	int rc;
+
+	rc = look(call, &seen);
+	if (!rc)
+		rc = draw_sections(&seen, &canvas, list);
+	if (!rc && list)
+		print_json(call, &seen, list, to);
+	else if (!rc && !seen.sections.count)
+		fprintf(to, "%s has no section yet, so there is no range to look at\n",
+			seen.sections.file);
+	json_decref(list);
+	look_end(&seen);
+	return rc;
+}
+
+static int status(int argc, char *argv[])
+{
+	struct option_values given;
+	struct call call;
+	double seconds = 2;
+	char *rest;
+	int rc;
+
+	rc = option_parse(&verb_status, argc, argv, &given);
+	if (rc != OPTION_GO_ON)
+		return rc;
+	call.config = given.value[OPTION_CONFIG];
+	call.range = given.value[OPTION_RANGE];
+	call.app = given.operand[0];
+	call.json = given.value[OPTION_JSON];
+	call.watch = given.value[OPTION_WATCH];
+	if (call.range && (call.app || call.config))
+		return option_wrong(&verb_status, "'--range' takes the place of %s, give only one",
+				    call.app ? "a section" : "a file");
+	if (call.watch && *given.value[OPTION_WATCH]) {
+		seconds = strtod(given.value[OPTION_WATCH], &rest);
+		if (*rest || !(seconds >= 0.1 && seconds <= 86400))
+			return option_wrong(
+				&verb_status,
+				"'%s' is no number of seconds, 0.1 to 86400 are allowed",
+				given.value[OPTION_WATCH]);
+	}
+	setlocale(LC_CTYPE, "");
+	return call.watch ? watch_run(seconds, draw, &call) : draw(stdout, &call);
+}
