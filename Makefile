@@ -34,12 +34,12 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -DPORTFENCE_VERSION='"$(VERSION)"' \
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
-CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd logline order policy preset \
-	range settings siphash
+CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover logline order policy \
+	preset range settings siphash
 SHIM := descriptor environ hooks hooks_descriptor hooks_exec log memory real shim
 CLI := array audit complete env fenced library look main option origin pin presets processes run \
 	say sections sockets status strip suggest target usage verdict watch
-UNIT := conf logline order policy range siphash
+UNIT := conf handover logline order policy range siphash
 PROBES := load matrix odd spawn without
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf

@@ -87,7 +87,7 @@ synopsis_options() {
 	# __connect and __send are glibc's other names for two of them
 	part libportfence.8 'WHAT IS FENCED' | tr -d '"' >text
 	while read -r name; do
-		grep -qE "^\.BR (.* )?$name \(" text || {
+		grep -qE "^\.B(R (.* )?$name \(| $name\$)" text || {
 			echo "nothing of $name"
 			return 1
 		}

@@ -669,3 +669,41 @@ dynamically linked build of it, or a network namespace" \
 	nested --app inner | all_within 22000 22099
 	nested | all_within 20000 20099
 }
+
+@test "the configuration is read once for the whole tree, and changes count from the next run on" {
+	write_sections
+	ns strace -f -o trace -e trace=openat "$PORTFENCE" run --config "$sections" --app inner -- \
+		sh -c '"$0" child; : >"$1"; "$0" child' "$PROBES/spawn" "$sections" >said
+	[ "$(sed -n 's/^port //p' said | wc -l)" -ge 2 ]
+	sed -n 's/^port //p' said | all_within 22000 22099
+	# once by run; the shell's own opening is to empty it
+	[ "$(grep -F "\"$sections\"" trace | grep -vc O_TRUNC)" = 1 ]
+	run -125 fenced --config "$sections" --app inner -- true
+}
+
+@test "a variable that is set inside the tree counts there" {
+	write_sections
+	fenced --config "$sections" --app outer -- \
+		env PORTFENCE_APP=inner "$PROBES/spawn" child | sed -n 's/^port //p' | all_within 22000 22099
+	fenced --config "$sections" --app outer -- \
+		env PORTFENCE_RANGE="$RANGE" "$PROBES/spawn" child | sed -n 's/^port //p' |
+		all_within 20000 20099
+	run ! --separate-stderr fenced --config "$sections" --app outer -- \
+		env PORTFENCE_ORDER=sideways "$PROBES/spawn" child
+	[[ "$stderr" == *"PORTFENCE_ORDER: 'sideways'"* ]]
+	# what is no handover of ours is passed over
+	fenced --config "$sections" --app outer -- \
+		env PORTFENCE_RULE='1 2 3' "$PROBES/spawn" child | sed -n 's/^port //p' |
+		all_within 21000 21099
+}
+
+@test "a range with too many gaps to hand over is read from the file each time" {
+	printf '%s\n' '[many]' 'range = 20000-65535' 'tcp.range = 1-65534' 'udp.range = 1-65533' \
+		'sctp.range = 1-65532' 'exclude = services' >many.ini
+	ns strace -f -o trace -e trace=openat "$PORTFENCE" run --config many.ini --app many -- \
+		"$PROBES/spawn" child >said
+	[ "$(grep -c 'many\.ini"' trace)" = 2 ]
+	while read -r port; do
+		run ! grep -qE "^[^#[:blank:]]+[[:blank:]]+$port/" /etc/services
+	done < <(sed -n 's/^port //p' said)
+}

@@ -345,7 +345,7 @@ traced() {
 		getpeername getrandom getsockname getsockopt in6addr_loopback linkat memchr memcpy memmove mempcpy memset memcmp
 		madvise mkdir mmap munmap open open64 openat openat64 program_invocation_short_name read readlink
 		sbrk sched_yield secure_getenv snprintf stpcpy strchr strchrnul strcmp strcpy
-		strcspn strerror strlen strncmp strncpy strrchr strspn strtol strtoul strtoull syscall
+		strcspn strerror strlen strncmp strncpy strnlen strrchr strspn strtol strtoul strtoull syscall
 		unlinkat vsnprintf write
 		access strpbrk sigaddset sigemptyset sigismember sigpending sigprocmask pthread_sigmask
 		getegid getgid getuid pwritev2 poll ppoll pthread_setcancelstate stat lstat statx
@@ -564,7 +564,7 @@ traced() {
 
 # Lowest first: an include points upwards only
 ROOMS="sys addr siphash arena fd range preset order policy conf cursor diag engine_kernel engine_bind fence
-	assign logline settings"
+	assign logline handover settings"
 
 @test "every file of core has its place in the table" {
 	diff <(xargs -n 1 <<<"$ROOMS" | sort) \

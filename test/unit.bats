@@ -160,6 +160,24 @@ with socket.socket() as s:
 	holds range services
 }
 
+# --- handover
+
+@test "what run hands over is read back as it was" {
+	holds handover round-trips
+}
+
+@test "a range with too many gaps is not handed over" {
+	holds handover too-many-gaps
+}
+
+@test "what was handed over ends with a change of the variables" {
+	holds handover variables
+}
+
+@test "a damaged handover is passed over" {
+	holds handover damage
+}
+
 # --- policy
 
 @test "a section without match fits the executable of its name" {

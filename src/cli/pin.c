@@ -1,6 +1,7 @@
 #include "pin.h"
 
 #include "../core/engine_kernel.h"
+#include "../core/handover.h"
 #include "library.h"
 #include "say.h"
 
@@ -134,4 +135,20 @@ int pin_environment(const struct settings *settings, const char *library, int fa
 	if (!rc && file)
 		rc = set_path("PORTFENCE_CONFIG", "", file, failure);
 	return rc ? rc : set_preload(library, failure);
+}
+
+int pin_rule(const struct settings *settings, int failure)
+{
+	const struct handover handover = {
+		.rule = settings->rule,
+		.file = settings->policy.file,
+		.log = settings->log,
+		.state = settings->state,
+	};
+	char text[HANDOVER_MAX];
+
+	/* too long: then they read the file */
+	if (handover_write(&handover, text))
+		text[0] = '\0';
+	return set_variable(HANDOVER_VARIABLE, text, failure);
 }

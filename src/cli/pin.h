@@ -58,4 +58,13 @@ int pin_load(const struct policy_process *process, struct arena *arena, int fail
  */
 int pin_environment(const struct settings *settings, const char *library, int failure);
 
+/**
+ * pin_rule() - Hand the rule to the tree, so that none of its processes reads the file again
+ *
+ * Call it last: it holds for the variables as they are now.
+ *
+ * Return: 0, or @failure
+ */
+int pin_rule(const struct settings *settings, int failure);
+
 #endif

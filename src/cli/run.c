@@ -97,6 +97,8 @@ static int run(int argc, char *argv[])
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);
 	rc = pin_environment(&settings, library, EXIT_OWN);
+	if (!rc)
+		rc = pin_rule(&settings, EXIT_OWN);
 	if (rc)
 		return rc;
 	execvp(command[0], command);

@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include "fd.h"
+#include "handover.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -204,6 +205,21 @@ static int select_log(const struct policy *policy, struct arena *arena, conf_err
 	return *ret_log ? 0 : -ENOMEM;
 }
 
+/* What `portfence run` has found for the whole tree. Return: false if it has to be found again */
+static bool take_over(struct arena *arena, struct settings *ret_settings)
+{
+	const char *text = variable(HANDOVER_VARIABLE);
+	struct handover handover;
+
+	if (!text || handover_read(text, arena, &handover))
+		return false;
+	ret_settings->rule = handover.rule;
+	ret_settings->policy.file = handover.file;
+	ret_settings->log = handover.log;
+	ret_settings->state = handover.state;
+	return true;
+}
+
 int settings_load(const struct policy_process *process, struct arena *arena, conf_error_fn *error,
 		  void *context, struct settings *ret_settings)
 {
@@ -212,6 +228,12 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 	struct self *self = NULL;
 	int rc, other;
 
+	if (runtime)
+		settings.runtime = arena_copy(arena, runtime, strlen(runtime));
+	if (!process && take_over(arena, &settings)) {
+		*ret_settings = settings;
+		return 0;
+	}
 	rc = load_policy(arena, error, context, &settings.policy);
 	other = select_log(&settings.policy, arena, error, context, &settings.log);
 	rc = rc ? rc : other;
@@ -233,8 +255,6 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 		rc = select_rule(process, &settings.policy, error, context, &settings.rule);
 	if (!rc)
 		rc = override_rule(process, arena, error, context, &settings.rule);
-	if (runtime)
-		settings.runtime = arena_copy(arena, runtime, strlen(runtime));
 	*ret_settings = settings;
 	return rc;
 }

@@ -28,7 +28,8 @@ struct settings {
  * File: PORTFENCE_CONFIG, else portfence.ini under XDG_CONFIG_HOME (~/.config), else
  * SETTINGS_SYSTEM_FILE. Rule: PORTFENCE_APP, else the first that matches. Then
  * PORTFENCE_RANGE, _ORDER, _SEED, _LOG and _STATE override. An empty variable counts as
- * not set. In a setuid program the environment is ignored.
+ * not set. In a setuid program the environment is ignored. For this process, what
+ * `portfence run` has handed over stands for all of it.
  *
  * Return: 0; -EINVAL or another -errno if there is a mistake (@error was called)
  */

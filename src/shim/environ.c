@@ -1,5 +1,6 @@
 #include "environ.h"
 
+#include "../core/handover.h"
 #include "memory.h"
 
 #include <errno.h>
@@ -14,7 +15,8 @@
 #define STACK_MOST ((size_t)8192) /* a thread's stack may be PTHREAD_STACK_MIN, 16 kB */
 
 static const char *const carried[] = {
-	"PORTFENCE_APP", "PORTFENCE_RANGE", "PORTFENCE_ORDER", "PORTFENCE_SEED", "PORTFENCE_LOG",
+	"PORTFENCE_APP",  "PORTFENCE_RANGE", "PORTFENCE_ORDER",
+	"PORTFENCE_SEED", "PORTFENCE_LOG",   HANDOVER_VARIABLE,
 };
 
 _Static_assert(sizeof(carried) / sizeof(carried[0]) + 2 <= ENVIRON_KEPT_MAX,
