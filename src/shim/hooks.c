@@ -185,17 +185,17 @@ static int hook_listen(int fd, int backlog)
 static bool settled(struct shim *now, int fd)
 {
 	enum descriptor what = descriptor_get(now->descriptors, fd);
-	unsigned era;
+	char mark;
 
 	if (what != DESCRIPTOR_UNKNOWN && what != DESCRIPTOR_BOUND)
 		return what != DESCRIPTOR_UDP4 && what != DESCRIPTOR_UDP6;
-	era = descriptor_era(now->descriptors);
+	descriptor_ask(now->descriptors, fd, &mark);
 	switch (assign_state(fd)) {
 	case ASSIGN_SETTLED:
-		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED, era);
+		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED, &mark);
 		return true;
 	case ASSIGN_SETTLED_UDP:
-		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED_UDP, era);
+		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED_UDP, &mark);
 		return true;
 	default:
 		return false;
