@@ -187,8 +187,9 @@ static bool settled(struct shim *now, int fd)
 	enum descriptor what = descriptor_get(now->descriptors, fd);
 	char mark;
 
-	if (what != DESCRIPTOR_UNKNOWN && what != DESCRIPTOR_BOUND)
-		return what != DESCRIPTOR_UDP4 && what != DESCRIPTOR_UDP6;
+	if (is_settled(what) || what == DESCRIPTOR_UDP4 || what == DESCRIPTOR_UDP6)
+		return is_settled(what);
+	/* that it is a fresh TCP socket is a hint, too, and no bind would put it right */
 	descriptor_ask(now->descriptors, fd, &mark);
 	switch (assign_state(fd)) {
 	case ASSIGN_SETTLED:
