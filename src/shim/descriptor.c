@@ -37,7 +37,8 @@
  *   memory: the page is MADV_WIPEONFORK, so it begins with nothing.
  * - A child of vfork has a table of its own and shares the memory. It may
  *   forget, which is harmless, but not settle: the page has an owner.
- * - A thread that leaves the others' table ends all remembering.
+ * - A thread that leaves the others' table ends all remembering, and so does a
+ *   clone() that shares the memory and not the table.
  *
  * What bypasses the hooks, raw system calls and io_uring, bypasses the fence
  * anyway. Fresh sockets are not held to the same proof: they only say which

@@ -66,8 +66,8 @@ void descriptor_dissolve(struct descriptors *all);
 /*
  * descriptor_disown() - Remember nothing any more in this process
  *
- * For a thread that leaves the table of descriptors or the network namespace
- * that the others are in.
+ * For a thread that is about to leave the table of descriptors or the network
+ * namespace that the others are in.
  */
 void descriptor_disown(struct descriptors *all);
 
