@@ -34,6 +34,7 @@
 int close_range(unsigned first, unsigned last, int flags);
 int pidfd_getfd(int pidfd, int fd, unsigned flags);
 int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
+int __close(int fd);
 int __dup2(int fd, int to);
 int __fcntl(int fd, int command, ...);
 
@@ -167,6 +168,12 @@ static int hook_fcntl(int (*function)(int fd, int command, ...), int fd, int com
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? twin(fd, result) : result;
 }
 
+static int hook_close(int fd)
+{
+	descriptor_forget(descriptors(), fd);
+	return REAL(close)(fd);
+}
+
 static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
 	int result;
@@ -277,6 +284,11 @@ EXPORT int fcntl64(int fd, int command, ...)
 	return FCNTL(REAL(fcntl64));
 }
 
+EXPORT int close(int fd)
+{
+	return hook_close(fd);
+}
+
 EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
 	return hook_pidfd_getfd(pidfd, fd, flags);
@@ -319,6 +331,11 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
 }
 
 /* glibc exports these names, too (GLIBC_2.2.5). */
+EXPORT int __close(int fd)
+{
+	return hook_close(fd);
+}
+
 EXPORT int __dup2(int fd, int to)
 {
 	return hook_dup2(fd, to);

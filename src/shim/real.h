@@ -34,6 +34,7 @@
 	X(int, dup3, (int fd, int to, int flags))                                                  \
 	X(int, fcntl, (int fd, int command, ...))                                                  \
 	X(int, fcntl64, (int fd, int command, ...))                                                \
+	X(int, close, (int fd))                                                                    \
 	X(int, pidfd_getfd, (int pidfd, int fd, unsigned flags))                                   \
 	X(int, setns, (int fd, int type))                                                          \
 	X(int, unshare, (int flags))                                                               \
