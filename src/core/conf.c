@@ -1,5 +1,6 @@
 #include "conf.h"
 
+#include "fd.h"
 #include "preset.h"
 #include "range.h"
 
@@ -729,7 +730,7 @@ int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void 
 		rc = conf->names ? 0 : -ENOMEM;
 	}
 	if (fd >= 0)
-		close(fd);
+		fd_close(fd);
 	if (rc) {
 		char problem[256];
 
