@@ -3,8 +3,9 @@
  *
  *   load serve PORT         close each connection first (it has sent "s"), or after the client
  *                           ("c"), as its first byte asks
- *   load PORT CONNECTS PROCESSES THREADS MODE
- *                           MODE is server, client (who closes first) or refused (nobody listens)
+ *   load PORT CONNECTS PROCESSES THREADS MODE [RATE]
+ *                           MODE is server, client (who closes first) or refused (nobody listens);
+ *                           RATE: connects a second, evenly spread; else as fast as it goes
  *
  * Prints one line: "connected N" and, for each error seen, "ERRNO N".
  */
@@ -21,6 +22,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ERRORS 200
@@ -28,6 +30,7 @@
 static struct sockaddr_in peer = { .sin_family = AF_INET };
 static long each;
 static char mode;
+static long period_ns;       /* from one connect of a thread to its next; 0: none */
 static _Atomic long *counts; /* by errno; shared by all processes */
 
 __attribute__((noreturn)) static void die(const char *what)
@@ -36,15 +39,29 @@ __attribute__((noreturn)) static void die(const char *what)
 	exit(2);
 }
 
+/* A thread that is late does not wait, so that the rate is kept. */
+static void wait_until(struct timespec *when)
+{
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, when, NULL))
+		;
+	when->tv_nsec += period_ns;
+	when->tv_sec += when->tv_nsec / 1000000000;
+	when->tv_nsec %= 1000000000;
+}
+
 static void *client(void *unused)
 {
+	struct timespec when;
 	long i;
 
 	(void)unused;
+	clock_gettime(CLOCK_MONOTONIC, &when);
 	for (i = 0; i < each; i++) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0;
 		char byte = mode;
 
+		if (period_ns)
+			wait_until(&when);
 		if (fd < 0)
 			die("socket");
 		if (connect(fd, (struct sockaddr *)&peer, sizeof(peer)))
@@ -109,13 +126,15 @@ int main(int argc, char *argv[])
 		peer.sin_port = htons((in_port_t)atoi(argv[2]));
 		serve();
 	}
-	if (argc != 6)
+	if (argc != 6 && argc != 7)
 		return 2;
 	peer.sin_port = htons((in_port_t)atoi(argv[1]));
 	processes = atoi(argv[3]);
 	threads = atoi(argv[4]);
 	each = atol(argv[2]) / processes / threads;
 	mode = argv[5][0];
+	if (argc == 7)
+		period_ns = 1000000000L * processes * threads / atol(argv[6]);
 	counts = mmap(NULL, ERRORS * sizeof(*counts), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (counts == MAP_FAILED)
