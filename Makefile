@@ -35,7 +35,7 @@ ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLA
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover logline order policy \
-	preset range settings siphash
+	preset range settings siphash source
 SHIM := descriptor environ hooks hooks_descriptor hooks_exec log memory real shim
 CLI := array audit complete env fenced library look main option origin pin presets processes run \
 	say sections sockets status strip suggest target usage verdict watch

@@ -237,7 +237,7 @@ fresh_file() {
 			-- "$PROBES/spawn" child
 	}
 	does_without 'it cannot be opened' full
-	if grep -q spawn.0 said; then
+	if grep -qx 'spawn\.0' said; then
 		return 1
 	fi
 	[ "$(grep -cE '^\.[0-9]' said)" = 0 ]

@@ -169,6 +169,19 @@ static _Atomic uint32_t *choose_cursor(struct cursor_block *block, enum order or
 }
 
 /*
+ * How many candidates to try whatever the hints say. To find out that a port is
+ * held costs little, and two tries keep the hints fresh. To find out that a
+ * tuple is used costs a conversation with sock_diag: one search in sixteen has
+ * it. `sequential` means the next port, if that is free.
+ */
+static uint32_t blind_tries(enum order order, uint64_t draw, bool shares)
+{
+	if (!shares)
+		return 2;
+	return order == ORDER_SEQUENTIAL || draw % 16 == 0;
+}
+
+/*
  * Binds the socket to a port of the range. The cursor is moved on by one before
  * the search, so that two processes do not try the same candidates, and by the
  * rest after it.
@@ -190,6 +203,8 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 	_Atomic uint32_t *cursor = NULL;
 	struct order_flow flow = { .remote_port = 0 };
 	struct order_walk walk;
+	/* with a seed, what comes must not depend on what was */
+	bool hinted = !fence->rule->seeded, shares = assign->proto == PROTO_TCP && connects(assign);
 	uint32_t from = 0;
 	uint64_t draw;
 	int rc;
@@ -206,10 +221,14 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 	draw = atomic_fetch_add_explicit(&block->draws, 1, memory_order_relaxed);
 	order_start(&walk, order, range->count, from, draw, &block->key, &flow);
 	search.walk = &walk;
-	if (assign->proto == PROTO_TCP && connects(assign))
-		rc = engine_bind_connect(&search, &fence->cursor, &assign->addr, &assign->claim);
-	else
+	search.blind = blind_tries(order, draw, shares);
+	if (shares) {
+		rc = engine_bind_connect(&search, &fence->cursor, fence->sources, hinted,
+					 &assign->addr, &assign->claim);
+	} else {
+		search.hints = hinted ? &fence->cursor.file->held[assign->proto] : NULL;
 		rc = engine_bind_exclusive(&search);
+	}
 	if (cursor) {
 		/* a call that turned out to need no port leaves no gap in the sequence */
 		uint32_t advance = rc == -EINVAL ? 0 : order_advance(&walk);

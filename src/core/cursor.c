@@ -379,3 +379,45 @@ void cursor_release(const struct cursor *cursor, uint64_t tag)
 		atomic_compare_exchange_strong_explicit(slot, &old, 0, memory_order_release,
 							memory_order_relaxed);
 }
+
+static struct cursor_peer *peer_slot(const struct cursor *cursor, uint64_t tag)
+{
+	return &cursor->file->peer[tag % CURSOR_PEERS];
+}
+
+struct cursor_hints *cursor_peer(const struct cursor *cursor, uint64_t tag)
+{
+	struct cursor_peer *peer = peer_slot(cursor, tag);
+
+	return atomic_load_explicit(&peer->tag, memory_order_relaxed) == tag ? &peer->hints : NULL;
+}
+
+struct cursor_hints *cursor_take_peer(const struct cursor *cursor, uint64_t tag)
+{
+	struct cursor_peer *peer = peer_slot(cursor, tag);
+	size_t i;
+
+	/* two that take it at once, or one that goes on with the other's, are misled and no worse */
+	if (atomic_exchange_explicit(&peer->tag, tag, memory_order_relaxed) != tag)
+		for (i = 0; i < sizeof(peer->hints.bit) / sizeof(peer->hints.bit[0]); i++)
+			atomic_store_explicit(&peer->hints.bit[i], 0, memory_order_relaxed);
+	return &peer->hints;
+}
+
+bool cursor_hint(const struct cursor_hints *hints, uint16_t port)
+{
+	return atomic_load_explicit(&hints->bit[port / 64], memory_order_relaxed) >> port % 64 & 1;
+}
+
+void cursor_set_hint(struct cursor_hints *hints, uint16_t port)
+{
+	/* most are what they were: what is not written stays in every processor's cache */
+	if (!cursor_hint(hints, port))
+		atomic_fetch_or_explicit(&hints->bit[port / 64], 1ULL << port % 64,
+					 memory_order_relaxed);
+}
+
+void cursor_clear_hints(struct cursor_hints *hints, uint16_t port)
+{
+	atomic_store_explicit(&hints->bit[port / 64], 0, memory_order_relaxed);
+}

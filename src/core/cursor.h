@@ -7,12 +7,14 @@
 #include "siphash.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define CURSOR_MAGIC 0x636e656674726f70ULL /* "portfenc", least significant byte first */
-#define CURSOR_VERSION 1
+#define CURSOR_VERSION 2
 #define CURSOR_CLAIMS 4096
+#define CURSOR_PEERS 16
 
 /*
  * What the orders continue from. Every value is good: a cursor is reduced into
@@ -27,6 +29,20 @@ struct cursor_block {
 	_Atomic uint32_t table[PROTO_COUNT][ORDER_TABLE_LENGTH];
 };
 
+/*
+ * Ports that were in use when they were last tried, one bit each. Nobody tells
+ * us when a port comes free, so this is no more than where not to look first.
+ */
+struct cursor_hints {
+	_Atomic uint64_t bit[65536 / 64];
+};
+
+/* For one destination, where a port serves each destination once. */
+struct cursor_peer {
+	_Atomic uint64_t tag; /* hash of the destination; 0: nobody's */
+	struct cursor_hints hints;
+};
+
 /* The state file. Fixed widths; read and written by all processes of one application and user. */
 struct cursor_file {
 	uint64_t magic;
@@ -34,10 +50,13 @@ struct cursor_file {
 	uint32_t size;
 	struct cursor_block block;
 	_Atomic uint64_t claim[CURSOR_CLAIMS];
+	struct cursor_hints held[PROTO_COUNT]; /* of ports that nobody else may hold */
+	struct cursor_peer peer[CURSOR_PEERS];
 };
 
 _Static_assert(sizeof(struct cursor_block) == 40 + 4 * PROTO_COUNT * ORDER_TABLE_LENGTH,
 	       "the state file has no padding");
+_Static_assert(sizeof(struct cursor_peer) == 8 + 65536 / 8, "nor there");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics need no lock");
 
 /* Two pointers into shared mappings, set at start and then immutable. */
@@ -74,5 +93,25 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag);
 
 /* cursor_release() - Give a claim back */
 void cursor_release(const struct cursor *cursor, uint64_t tag);
+
+/**
+ * cursor_peer() - What is known of the ports towards a destination
+ * @tag:	hash of the destination
+ *
+ * Return: NULL if nothing is
+ */
+struct cursor_hints *cursor_peer(const struct cursor *cursor, uint64_t tag);
+
+/* cursor_take_peer() - Room for it, taken from another destination where there is no more */
+struct cursor_hints *cursor_take_peer(const struct cursor *cursor, uint64_t tag);
+
+/* cursor_hint() - Was this port in use when it was last tried? */
+bool cursor_hint(const struct cursor_hints *hints, uint16_t port);
+
+/* cursor_set_hint() - It was */
+void cursor_set_hint(struct cursor_hints *hints, uint16_t port);
+
+/* cursor_clear_hints() - It was not, and so may be those around it */
+void cursor_clear_hints(struct cursor_hints *hints, uint16_t port);
 
 #endif

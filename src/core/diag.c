@@ -1,5 +1,6 @@
 #include "diag.h"
 
+#include "arena.h"
 #include "fd.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10 };
 #define SO_BINDTOIFINDEX 62 /* include/uapi/asm-generic/socket.h, since Linux 5.0 */
 #endif
 
+#define DUMP_SIZE 32768   /* what the kernel sends at once, at most */
 #define TIMEWAIT_MS 60000 /* TCP_TIMEWAIT_LEN of include/net/tcp.h */
 
 void diag_start(struct diag *diag, int fd)
@@ -46,16 +48,10 @@ void diag_end(struct diag *diag)
  *
  * Return: length of the answer, or -errno, the kernel's own answer included
  */
-static long ask(int fd, struct nlmsghdr *question, void *ret_answer, size_t size)
+static long hear(int fd, void *ret_answer, size_t size)
 {
 	const struct nlmsghdr *head = ret_answer;
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	long n;
-
-	if (syscall(SYS_sendto, fd, question, (size_t)question->nlmsg_len, 0, &kernel,
-		    sizeof(kernel)) < 0)
-		return -errno;
-	n = syscall(SYS_recvfrom, fd, ret_answer, size, MSG_DONTWAIT, NULL, NULL);
+	long n = syscall(SYS_recvfrom, fd, ret_answer, size, MSG_DONTWAIT, NULL, NULL);
 	if (n < 0)
 		return -errno;
 	if (n < (long)sizeof(*head) || head->nlmsg_len > n)
@@ -68,6 +64,16 @@ static long ask(int fd, struct nlmsghdr *question, void *ret_answer, size_t size
 		return error->error;
 	}
 	return n;
+}
+
+static long ask(int fd, struct nlmsghdr *question, void *ret_answer, size_t size)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+
+	if (syscall(SYS_sendto, fd, question, (size_t)question->nlmsg_len, 0, &kernel,
+		    sizeof(kernel)) < 0)
+		return -errno;
+	return hear(fd, ret_answer, size);
 }
 
 /* A number from a file under /proc, or @otherwise. */
@@ -112,12 +118,15 @@ static void copy_address(const union addr *addr, bool v4, __be32 ret[4])
 		memcpy(ret, bytes, 16);
 }
 
-int diag_is_free(struct diag *diag, const union addr *local, const union addr *peer)
+struct question {
+	struct nlmsghdr head;
+	struct inet_diag_req_v2 body;
+};
+
+static struct question ask_about(const struct diag *diag, const union addr *local,
+				 const union addr *peer)
 {
-	struct {
-		struct nlmsghdr head;
-		struct inet_diag_req_v2 body;
-	} question = {
+	struct question question = {
 		.head = {
 			.nlmsg_len = sizeof(question),
 			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
@@ -132,21 +141,33 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 			.id.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
 		},
 	};
+	bool v4 = addr_is_v4(peer);
+
+	question.body.sdiag_family = v4 ? AF_INET : AF_INET6;
+	copy_address(local, v4, question.body.id.idiag_src);
+	copy_address(peer, v4, question.body.id.idiag_dst);
+	return question;
+}
+
+static int open_tcp(struct diag *diag)
+{
+	if (diag->tcp < 0)
+		diag->tcp = fd_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+	return diag->tcp;
+}
+
+int diag_is_free(struct diag *diag, const union addr *local, const union addr *peer)
+{
+	struct question question = ask_about(diag, local, peer);
 	union {
 		struct nlmsghdr head;
 		char room[512];
 	} answer;
 	const struct inet_diag_msg *found = NLMSG_DATA(&answer.head);
-	bool v4 = addr_is_v4(peer);
 	long n;
 
-	if (diag->tcp < 0)
-		diag->tcp = fd_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
-	if (diag->tcp < 0)
+	if (open_tcp(diag) < 0)
 		return diag->tcp;
-	question.body.sdiag_family = v4 ? AF_INET : AF_INET6;
-	copy_address(local, v4, question.body.id.idiag_src);
-	copy_address(peer, v4, question.body.id.idiag_dst);
 	n = ask(diag->tcp, &question.head, &answer, sizeof(answer));
 	if (n == -ENOENT)
 		return 1;
@@ -158,6 +179,62 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 	if (found->idiag_state == STATE_LISTEN)
 		return 1;
 	return found->idiag_state == STATE_TIME_WAIT && is_handed_over(diag, found, local, peer);
+}
+
+/* One message of a dump. Return: 1 after the last, 0, or -errno */
+static int read_used(struct diag *diag, const struct nlmsghdr *head,
+		     const struct question *question, const union addr *local,
+		     const union addr *peer, void (*tell)(void *context, uint16_t port),
+		     void *context)
+{
+	const struct inet_diag_msg *found = NLMSG_DATA(head);
+	size_t size = question->body.sdiag_family == AF_INET ? 4 : 16;
+
+	if (head->nlmsg_type == NLMSG_DONE)
+		return 1;
+	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
+		return -EBADMSG;
+	/* the kernel compares ports alone */
+	if (memcmp(found->id.idiag_src, question->body.id.idiag_src, size) != 0 ||
+	    memcmp(found->id.idiag_dst, question->body.id.idiag_dst, size) != 0)
+		return 0;
+	if (found->idiag_state != STATE_TIME_WAIT || !is_handed_over(diag, found, local, peer))
+		tell(context, ntohs(found->id.idiag_sport));
+	return 0;
+}
+
+int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
+	      void (*tell)(void *context, uint16_t port), void *context)
+{
+	struct question question = ask_about(diag, local, peer);
+	struct arena arena = { .used = 0 };
+	struct nlmsghdr *answer, *head;
+	long n;
+	int rc = 0;
+
+	question.head.nlmsg_flags |= NLM_F_DUMP;
+	question.body.idiag_states = ~(1U << STATE_LISTEN);
+	question.body.id.idiag_sport = 0;
+	/* not for a signal handler's stack */
+	answer = arena_alloc(&arena, DUMP_SIZE);
+	if (!answer)
+		return -ENOMEM;
+	n = open_tcp(diag) < 0 ? diag->tcp : ask(diag->tcp, &question.head, answer, DUMP_SIZE);
+	while (!rc && n >= 0) {
+		int left = (int)n;
+
+		for (head = answer; !rc && NLMSG_OK(head, left); head = NLMSG_NEXT(head, left))
+			rc = read_used(diag, head, &question, local, peer, tell, context);
+		if (!rc)
+			n = hear(diag->tcp, answer, DUMP_SIZE);
+	}
+	arena_free(&arena);
+	if (rc == 1 && n >= 0)
+		return 0;
+	/* what is still to come would be taken for the next answer */
+	diag_end(diag);
+	return rc < 0 ? rc : (int)n;
 }
 
 int diag_source(const struct diag *diag, const union addr *peer, union addr *ret_source)

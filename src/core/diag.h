@@ -36,6 +36,16 @@ void diag_end(struct diag *diag);
 int diag_is_free(struct diag *diag, const union addr *local, const union addr *peer);
 
 /**
+ * diag_used() - From which ports can a connect() to this peer not have its 4-tuple?
+ * @local:	source address; its port is of no interest
+ * @tell:	called with each, in no order
+ *
+ * One pass over all the kernel's connections. Return: 0, or -errno.
+ */
+int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
+	      void (*tell)(void *context, uint16_t port), void *context);
+
+/**
  * diag_source() - The source address that the kernel would choose towards a peer
  * @ret_source:	address with port 0
  *

@@ -27,6 +27,9 @@
  * once, and is not kept from other destinations while connect() blocks.
  */
 
+/* After so many in one search it pays to look at all ports at once. */
+#define MISSES_MOST 32
+
 struct flags {
 	bool reuse_addr;
 	bool reuse_port;
@@ -77,7 +80,6 @@ static bool next_port(struct engine_bind *search)
 	if (!order_next(search->walk, &index))
 		return false;
 	addr_set_port(&search->local, range_port(search->range, index));
-	search->tried++;
 	return true;
 }
 
@@ -86,20 +88,87 @@ static int try_bind(const struct engine_bind *search)
 	return search->sys->bind(search->fd, &search->local.sa, search->len) ? -errno : 0;
 }
 
-int engine_bind_exclusive(struct engine_bind *search)
+/* What a walk calls. Neither is told what the other finds but through @context. */
+struct calls {
+	/* Return: 0, -EADDRINUSE or -EACCES for the next candidate, or what ends the search */
+	int (*try)(struct engine_bind *search, void *context);
+	/* Return: hints that are true, or NULL if they cannot be had; may be NULL itself */
+	const struct cursor_hints *(*look)(struct engine_bind *search, void *context);
+	void *context;
+};
+
+static bool is_hinted(const struct engine_bind *search, uint16_t port)
 {
-	struct flags flags = take_flags(search);
+	return search->hints && search->tried >= search->blind && cursor_hint(search->hints, port);
+}
+
+/*
+ * Tries the candidates in their order, but for those that the hints speak
+ * against. When it comes to these, or has missed often, it looks at once which
+ * ports are in use, and begins again with that; where nobody can look, it begins
+ * again and tries all. So hints never decide that a range is full.
+ */
+static int walk(struct engine_bind *search, const struct calls *calls)
+{
+	const struct order_walk start = *search->walk;
+	const struct cursor_hints *truth = NULL;
+	bool hinting = true, passed = false;
+	uint32_t missed = 0;
 	int rc, end = -EACCES;
 
-	do {
-		if (!next_port(search)) {
-			rc = end;
-			break;
+	for (;;) {
+		bool over = !next_port(search);
+		uint16_t port = addr_port(&search->local);
+
+		if (hinting && (over ? passed : missed == MISSES_MOST)) {
+			truth = calls->look ? calls->look(search, calls->context) : NULL;
+			missed++;
+			if (truth || over) {
+				hinting = false;
+				*search->walk = start;
+				continue;
+			}
 		}
-		rc = try_bind(search);
+		if (over)
+			return end;
+		if (truth && cursor_hint(truth, port)) {
+			end = -EADDRINUSE;
+			continue;
+		}
+		if (hinting && is_hinted(search, port)) {
+			passed = true;
+			continue;
+		}
+		search->tried++;
+		missed++;
+		rc = calls->try(search, calls->context);
 		if (rc == -EADDRINUSE)
 			end = rc;
-	} while (rc == -EADDRINUSE || rc == -EACCES);
+		else if (rc != -EACCES)
+			break;
+	}
+	/* where one hint was wrong, others are: nobody says when ports come free */
+	if (!rc && search->hints && cursor_hint(search->hints, addr_port(&search->local)))
+		cursor_clear_hints(search->hints, addr_port(&search->local));
+	return rc;
+}
+
+static int try_exclusive(struct engine_bind *search, void *context)
+{
+	int rc = try_bind(search);
+
+	(void)context;
+	if (rc == -EADDRINUSE && search->hints)
+		cursor_set_hint(search->hints, addr_port(&search->local));
+	return rc;
+}
+
+int engine_bind_exclusive(struct engine_bind *search)
+{
+	static const struct calls calls = { .try = try_exclusive };
+	struct flags flags = take_flags(search);
+	int rc = walk(search, &calls);
+
 	restore_flags(search, &flags);
 	return rc;
 }
@@ -108,6 +177,12 @@ int engine_bind_exclusive(struct engine_bind *search)
 
 /* What a search for a port to share needs to know. */
 struct sharing {
+	const struct cursor *cursor;
+	struct source_cache *sources;
+	uint64_t claim;
+	bool hinted;
+	uint64_t peer_tag;
+	struct arena arena;
 	struct diag diag;
 	union addr peer;   /* never the wildcard */
 	union addr source; /* family 0 until it is known */
@@ -135,7 +210,8 @@ static bool find_source(struct sharing *sharing, const union addr *local)
 		return !sharing->no_source;
 	if (!addr_is_any(local))
 		sharing->source = *local;
-	else if (diag_source(&sharing->diag, &sharing->peer, &sharing->source))
+	else if (source_find(sharing->sources, &sharing->cursor->file->block.key, &sharing->diag,
+			     &sharing->peer, &sharing->source))
 		sharing->no_source = true;
 	return !sharing->no_source;
 }
@@ -154,6 +230,22 @@ static bool is_self(struct sharing *sharing, const union addr *local)
 	addr_bytes(&sharing->source, source);
 	addr_bytes(&sharing->peer, peer);
 	return !memcmp(source, peer, sizeof(peer));
+}
+
+/* Never 0 */
+static uint64_t peer_tag(const struct cursor *cursor, const union addr *local,
+			 const union addr *peer)
+{
+	struct {
+		uint8_t local[16];
+		uint8_t peer[16];
+		uint32_t port;
+	} flow;
+
+	addr_bytes(local, flow.local);
+	addr_bytes(peer, flow.peer);
+	flow.port = addr_port(peer);
+	return siphash(&cursor->file->block.key, &flow, sizeof(flow)) | 1ULL << 63;
 }
 
 static uint64_t tuple_tag(const struct cursor *cursor, const union addr *local,
@@ -195,46 +287,92 @@ static int try_tuple(struct engine_bind *search, struct sharing *sharing)
 	return rc;
 }
 
-static int try_claimed(struct engine_bind *search, struct sharing *sharing,
-		       const struct cursor *cursor, uint64_t *ret_claim)
+static void note_used(struct engine_bind *search, struct sharing *sharing, uint16_t port)
 {
+	if (!sharing->hinted)
+		return;
+	if (!search->hints)
+		search->hints = cursor_take_peer(sharing->cursor, sharing->peer_tag);
+	cursor_set_hint(search->hints, port);
+}
+
+static int try_claimed(struct engine_bind *search, void *context)
+{
+	struct sharing *sharing = context;
 	uint64_t tag;
 	int rc;
 
 	if (is_self(sharing, &search->local))
 		return -EADDRINUSE;
-	tag = tuple_tag(cursor, &search->local, &sharing->peer);
-	if (cursor_claim(cursor, tag))
+	tag = tuple_tag(sharing->cursor, &search->local, &sharing->peer);
+	if (cursor_claim(sharing->cursor, tag))
 		return -EADDRINUSE;
 	rc = try_tuple(search, sharing);
-	if (rc)
-		cursor_release(cursor, tag);
-	else
-		*ret_claim = tag;
+	if (!rc) {
+		sharing->claim = tag;
+		return 0;
+	}
+	cursor_release(sharing->cursor, tag);
+	if (rc == -EADDRINUSE && !sharing->unsure)
+		note_used(search, sharing, addr_port(&search->local));
 	return rc;
 }
 
-int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
-			const union addr *peer, uint64_t *ret_claim)
+struct look {
+	struct engine_bind *search;
+	struct sharing *sharing;
+	struct cursor_hints *truth;
+};
+
+static void note_port(void *context, uint16_t port)
 {
-	struct sharing sharing = { .source.sa.sa_family = AF_UNSPEC };
+	struct look *look = context;
+
+	cursor_set_hint(look->truth, port);
+	note_used(look->search, look->sharing, port);
+}
+
+/* All ports from which the peer is connected to, at one look. */
+static const struct cursor_hints *look_at_used(struct engine_bind *search, void *context)
+{
+	struct sharing *sharing = context;
+	struct look look = { .search = search, .sharing = sharing };
+
+	if (!find_source(sharing, &search->local))
+		return NULL;
+	/* its own, as others may write to what is shared, and theirs must not make a range full */
+	look.truth = arena_alloc(&sharing->arena, sizeof(*look.truth));
+	if (!look.truth ||
+	    diag_used(&sharing->diag, &sharing->source, &sharing->peer, note_port, &look))
+		return NULL;
+	return look.truth;
+}
+
+int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
+			struct source_cache *sources, bool hinted, const union addr *peer,
+			uint64_t *ret_claim)
+{
+	struct sharing sharing = { .cursor = cursor, .sources = sources, .hinted = hinted };
+	struct calls calls = { .try = try_claimed, .look = look_at_used };
 	struct flags flags = take_flags(search);
-	int rc, end = -EACCES;
+	int rc;
 
 	diag_start(&sharing.diag, search->fresh ? -1 : search->fd);
 	resolve_peer(peer, &sharing.peer);
-	do {
-		if (!next_port(search)) {
-			rc = end;
-			break;
-		}
-		rc = try_claimed(search, &sharing, cursor, ret_claim);
-		if (rc == -EADDRINUSE)
-			end = sharing.unsure ? -EADDRNOTAVAIL : rc;
-	} while (rc == -EADDRINUSE || rc == -EACCES);
+	if (hinted) {
+		sharing.peer_tag = peer_tag(cursor, &search->local, &sharing.peer);
+		search->hints = cursor_peer(cursor, sharing.peer_tag);
+	}
+	calls.context = &sharing;
+	rc = walk(search, &calls);
 	diag_end(&sharing.diag);
-	if (!rc && !search->shared)
-		flags.reuse_addr = true;
+	arena_free(&sharing.arena);
+	if (rc == -EADDRINUSE && sharing.unsure)
+		rc = -EADDRNOTAVAIL;
+	if (!rc) {
+		*ret_claim = sharing.claim;
+		flags.reuse_addr |= !search->shared;
+	}
 	restore_flags(search, &flags);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include "cursor.h"
 #include "order.h"
 #include "range.h"
+#include "source.h"
 #include "sys.h"
 
 #include <stdbool.h>
@@ -19,9 +20,11 @@ struct engine_bind {
 	socklen_t len;
 	const struct range *range;
 	struct order_walk *walk;
-	bool fresh;  /* SO_REUSEADDR and SO_REUSEPORT are known to be off, and there is no device */
-	bool shared; /* set where the port is others', too */
-	uint32_t tried; /* candidates looked at */
+	bool fresh; /* SO_REUSEADDR and SO_REUSEPORT are known to be off, and there is no device */
+	uint32_t blind;             /* candidates that are tried whatever the hints say */
+	struct cursor_hints *hints; /* NULL: none are to be had, or they are not wanted */
+	bool shared;                /* set where the port is others', too */
+	uint32_t tried;             /* candidates tried */
 };
 
 /**
@@ -39,6 +42,8 @@ int engine_bind_exclusive(struct engine_bind *search);
 /**
  * engine_bind_connect() - Bind a TCP socket to a port from which it can connect to a peer
  * @cursor:	where claims are held
+ * @sources:	what is remembered of source addresses
+ * @hinted:	use the hints for this destination; @search->hints is set by this function
  * @peer:	destination
  * @ret_claim:	claim on the 4-tuple; give it back with cursor_release() once the
  *		kernel has registered the connection
@@ -50,6 +55,7 @@ int engine_bind_exclusive(struct engine_bind *search);
  * asked about some port (no descriptor to be had), so that the range may not be used up
  */
 int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
-			const union addr *peer, uint64_t *ret_claim);
+			struct source_cache *sources, bool hinted, const union addr *peer,
+			uint64_t *ret_claim);
 
 #endif

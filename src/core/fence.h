@@ -5,17 +5,19 @@
 #include "cursor.h"
 #include "engine_kernel.h"
 #include "policy.h"
+#include "source.h"
 #include "sys.h"
 
 /*
- * Published once by whoever owns the process. @kernel points to the only part
- * that changes in this process's own memory; it is made of atomics.
+ * Published once by whoever owns the process. @kernel and @sources point to the
+ * only parts that change in this process's own memory; they are made of atomics.
  */
 struct fence {
 	const struct sys *sys;
 	const struct rule *rule; /* NULL: closed, every call that needs a port fails */
 	struct cursor cursor;
 	struct engine_kernel *kernel; /* one for each protocol */
+	struct source_cache *sources;
 };
 
 #endif

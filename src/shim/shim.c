@@ -93,6 +93,7 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	new->fenced = true;
 	new->fence.sys = &real_sys;
 	new->fence.kernel = new->kernel;
+	new->fence.sources = &new->sources;
 	new->descriptors = descriptor_start();
 	memory_start();
 	new->log.destination = settings->log;

@@ -12,12 +12,13 @@
 /*
  * Everything is written before the pointer to it is published, and never
  * again, except for what is made of atomics: the kernel engine's verdicts, what
- * is remembered of descriptors and which messages were told.
+ * is remembered of source addresses and descriptors, and which messages were told.
  */
 struct shim {
 	bool fenced; /* false: hooks only pass on */
 	struct fence fence;
 	struct engine_kernel kernel[PROTO_COUNT];
+	struct source_cache sources;
 	struct descriptors *descriptors;
 	struct environ_kept kept;
 	struct log log;

@@ -1,0 +1,41 @@
+/* source: remembers for a moment which source address the kernel uses towards a peer. */
+#ifndef PORTFENCE_CORE_SOURCE_H
+#define PORTFENCE_CORE_SOURCE_H
+
+#include "addr.h"
+#include "diag.h"
+#include "siphash.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define SOURCE_SLOTS 8
+#define SOURCE_MS 1000
+
+/*
+ * One answer. Written by any thread without a lock: a slot that was written by
+ * two at once has a sum that does not fit, and counts as empty.
+ */
+struct source_slot {
+	_Atomic uint64_t address[2];
+	_Atomic uint64_t time_ms;
+	_Atomic uint64_t sum; /* hash of the peer and of the above */
+};
+
+/* Of one process. Zeroed memory knows nothing. */
+struct source_cache {
+	struct source_slot slot[SOURCE_SLOTS];
+};
+
+/**
+ * source_find() - The source address towards a peer
+ * @cache:	where it is remembered
+ * @key:	of hashes
+ *
+ * At most SOURCE_MS old: routes seldom change, and to ask for one takes as long
+ * as to ask for a connection. Return and @ret_source: as diag_source()
+ */
+int source_find(struct source_cache *cache, const struct siphash_key *key, const struct diag *diag,
+		const union addr *peer, union addr *ret_source);
+
+#endif
