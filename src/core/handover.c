@@ -154,13 +154,14 @@ static bool get_choice(const char **p, unsigned choices, unsigned *ret_choice)
 /* Return: 0, -EINVAL, -ENOMEM */
 static int get_range(const char **p, struct arena *arena, const struct range **ret_range)
 {
-	const char *end = strchrnul(*p + 1, ' '), *at;
+	const char *end, *at;
 	uint64_t first, last, behind = 0;
 	struct range *range;
 	uint32_t spans = 1;
 
 	if (!get_char(p, ' '))
 		return -EINVAL;
+	end = strchrnul(*p, ' ');
 	for (at = *p; at < end; at++)
 		spans += *at == ',';
 	range = arena_alloc(arena, sizeof(*range) + spans * sizeof(range->span[0]));

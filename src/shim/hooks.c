@@ -187,8 +187,11 @@ static bool settled(struct shim *now, int fd)
 	enum descriptor what = descriptor_get(now->descriptors, fd);
 	unsigned era;
 
-	if (what != DESCRIPTOR_UNKNOWN && what != DESCRIPTOR_BOUND)
-		return what != DESCRIPTOR_UDP4 && what != DESCRIPTOR_UDP6;
+	if (is_settled(what))
+		return true;
+	/* that it is fresh may be wrong, but then asking the kernel is the next step anyway */
+	if (what == DESCRIPTOR_UDP4 || what == DESCRIPTOR_UDP6)
+		return false;
 	era = descriptor_era(now->descriptors);
 	switch (assign_state(fd)) {
 	case ASSIGN_SETTLED:
