@@ -99,7 +99,11 @@ served() {
 		see="see 'portfence $verb --help'"
 		[ "$(options "$verb" | wc -l)" -ge 2 ]
 		while read -r name value; do
-			if [ -n "$value" ]; then
+			if [[ "$name" == *'[='* ]]; then
+				# the value may be left out, so it does anything but fail for want of one
+				name=${name%%'[='*}
+				fails "$status" "portfence: option '--$name' has an empty value, $see" "$verb" "--$name="
+			elif [ -n "$value" ]; then
 				fails "$status" "portfence: option '--$name' needs a value, $see" "$verb" "--$name"
 				fails "$status" "portfence: option '--$name' has an empty value, $see" "$verb" "--$name="
 			else

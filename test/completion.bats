@@ -83,7 +83,7 @@ top() {
 }
 
 dashed() {
-	options "$1" | sed 's/^/--/; s/ .*//' | sort
+	options "$1" | sed -E 's/^/--/; s/[ [].*//' | sort
 }
 
 # Every verb and every option of each, by the function $1 that lists candidates

@@ -138,7 +138,7 @@ static bool read_word(struct line *line, const char *word)
 
 		if (entry && entry->argument && value)
 			note_value(line, entry, value + 1);
-		else if (entry && entry->argument)
+		else if (entry && entry->argument && !entry->optional)
 			line->open = entry;
 	}
 	return true;

@@ -145,7 +145,7 @@ verbs() {
 # Long options without the dashes: "config FILE", "json"
 options() {
 	"$PORTFENCE" "$1" --help |
-		sed -nE 's/^  (-[a-z], )?--([a-z-]+( [A-Z]+)?)( .*|$)/\2/p'
+		sed -nE 's/^  (-[a-z], )?--([a-z-]+( [A-Z]+|\[=[A-Z]+\])?)( .*|$)/\2/p'
 }
 
 # Lets other users reach portfence and the test's folder, wherever the build is.
