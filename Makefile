@@ -3,7 +3,7 @@
 # `make help` lists the targets. Variables: PREFIX, DESTDIR, BINDIR, LIBDIR,
 # MANDIR, DATADIR, DOCDIR, BASHDIR, FISHDIR, ZSHDIR (completions), CC, CFLAGS,
 # CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show commands),
-# WERROR=1 (warnings are errors).
+# WERROR=1 (warnings are errors), MINUTES (of `make soak`).
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
@@ -41,6 +41,7 @@ CLI := array audit complete env fenced library look main option origin pin prese
 	say sections sockets status strip suggest target usage verdict watch
 UNIT := conf handover logline order policy range siphash
 PROBES := load matrix odd spawn without
+SOAK := operations soak worker
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
 
@@ -61,7 +62,7 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all demo test check asan lint format install uninstall deb dist clean help \
+.PHONY: FORCE all demo test check soak asan lint format install uninstall deb dist clean help \
 	test-programs
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
@@ -130,7 +131,12 @@ $(BUILD)/test/probes/%: test/probes/%.c Makefile
 	$(say) CC $<
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $< $(LDFLAGS)
 
-test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS)
+$(BUILD)/test/soak/soak: $(SOAK:%=test/soak/%.c) $(wildcard test/soak/*.h) Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak
 
 # Packages first, in a make of its own: the rules above cannot see what is not installed yet.
 demo:
@@ -144,6 +150,18 @@ test:
 	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))' BATS_TEST_TIMEOUT=300 bats $(BATSFLAGS) test
 
 check: test
+
+MINUTES ?= 10
+
+# test/soak.bats alone, for longer: four runs of so many minutes, and a table of them. The machine has
+# little time for anything else meanwhile.
+soak:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
+	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)$(SUDO) rm -rf '$(BUILD)/soak'
+	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))' SOAK_SECONDS=$$(($(MINUTES) * 60)) \
+		SOAK_RESULTS='$(abspath $(BUILD))/soak' bats $(BATSFLAGS) test/soak.bats; \
+		status=$$?; cat '$(BUILD)/soak/table'; exit $$status
 
 SANITIZED_TESTS := $(addprefix test/,conf.bats matrix.bats rules.bats sharing.bats unit.bats)
 
@@ -168,7 +186,7 @@ bench: all
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
 SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/need \
-	test/programs/fences.bash
+	test/programs/fences.bash test/soak/table
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
@@ -229,6 +247,7 @@ help:
 	@echo 'make            build libportfence.so and portfence in $(BUILD)/'
 	@echo 'make demo       see curl talk from a range of its own (installs what is missing)'
 	@echo 'make test       run the tests, as root (installs what is missing); also: check'
+	@echo 'make soak       run 64 threads in 500 ports for MINUTES=10, four times'
 	@echo 'make asan       run them with the address and undefined-behaviour sanitizers'
 	@echo 'make bench      time the fence against no fence (see BENCHFLAGS=--help)'
 	@echo 'make lint       check style and for defects'

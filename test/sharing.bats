@@ -115,3 +115,29 @@ stands() {
 True
 99" ]
 }
+
+# What is bound to port 0, on however many addresses, leaves half of the ports to connections, as
+# it does where the kernel chooses.
+halves() {
+	cat >halves.py <<-'END'
+		import socket
+		server = socket.create_server(("127.0.0.1", 7000))
+		bound = [socket.socket() for i in range(100)]
+		for i, s in enumerate(bound): s.bind((f"127.1.0.{i + 1}", 0))
+		print(*sorted({s.getsockname()[1] % 10 for s in bound}))
+		connected = [socket.create_connection(server.getsockname()) for i in range(5)]
+		print(len(connected))
+	END
+	run ns "$PORTFENCE" run --range "$1" -- $PYTHON halves.py
+	echo "$output"
+	[ "$output" = "1 3 5 7 9
+5" ]
+}
+
+@test "sockets bound to port 0 on many addresses leave half of the ports to connections (bind engine)" {
+	halves 20000-20009
+}
+
+@test "sockets bound to port 0 on many addresses leave half of the ports to connections (kernel engine)" {
+	halves 40000-40009
+}

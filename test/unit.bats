@@ -100,6 +100,10 @@ holds() {
 	holds order increments
 }
 
+@test "every order tries the odd ports first where it is asked to, and every port before it gives up" {
+	holds order odd-first
+}
+
 @test "each order has the name that the manual gives it, and no other" {
 	holds order names
 }

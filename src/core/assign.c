@@ -220,6 +220,8 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 	}
 	draw = atomic_fetch_add_explicit(&block->draws, 1, memory_order_relaxed);
 	order_start(&walk, order, range->count, from, draw, &block->key, &flow);
+	if (fence->rule->order == ORDER_AUTO && hinted && assign->proto == PROTO_TCP && !shares)
+		order_odd_first(&walk);
 	search.walk = &walk;
 	search.blind = blind_tries(order, draw, shares);
 	if (shares) {

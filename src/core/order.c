@@ -86,6 +86,8 @@ void order_start(struct order_walk *walk, enum order order, uint32_t count, uint
 {
 	walk->order = order;
 	walk->count = count;
+	walk->evens = 0;
+	walk->odd = false;
 	walk->step = 0;
 	walk->draw = draw;
 	walk->key = *key;
@@ -113,7 +115,16 @@ void order_start(struct order_walk *walk, enum order order, uint32_t count, uint
 	walk->from = walk->at;
 }
 
-bool order_next(struct order_walk *walk, uint32_t *ret_index)
+void order_odd_first(struct order_walk *walk)
+{
+	if (walk->count < 2)
+		return;
+	walk->evens = (walk->count + 1) / 2;
+	walk->count /= 2;
+	walk->odd = true;
+}
+
+static bool next_of_half(struct order_walk *walk, uint32_t *ret_index)
 {
 	bool draws = walk->order == ORDER_RANDOM_SIMPLE || walk->order == ORDER_RANDOM_INCREMENTS;
 
@@ -132,6 +143,21 @@ bool order_next(struct order_walk *walk, uint32_t *ret_index)
 		*ret_index = (uint32_t)(walk->at % walk->count);
 	}
 	walk->step++;
+	return true;
+}
+
+bool order_next(struct order_walk *walk, uint32_t *ret_index)
+{
+	if (!next_of_half(walk, ret_index)) {
+		if (!walk->odd)
+			return false;
+		walk->odd = false;
+		walk->count = walk->evens;
+		walk->step = 0;
+		next_of_half(walk, ret_index);
+	}
+	if (walk->evens)
+		*ret_index = 2 * *ret_index + walk->odd;
 	return true;
 }
 

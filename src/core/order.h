@@ -33,7 +33,9 @@ struct order_flow {
 /* One walk over the indexes 0 to count - 1 of a range. Plain data: copy it, keep it on the stack. */
 struct order_walk {
 	enum order order;
-	uint32_t count; /* num_ephemeral */
+	uint32_t count; /* num_ephemeral; of one half where the other follows */
+	uint32_t evens; /* how many even indexes follow when the odd ones are over, 0 if none do */
+	bool odd;       /* now among the odd ones alone */
 	uint32_t step;  /* candidates given so far */
 	uint64_t from;  /* where it began */
 	uint64_t at;    /* next_ephemeral, with offset where the algorithm has one */
@@ -71,6 +73,16 @@ uint32_t order_table_index(const struct siphash_key *key, const struct order_flo
  */
 void order_start(struct order_walk *walk, enum order order, uint32_t count, uint32_t cursor,
 		 uint64_t draw, const struct siphash_key *key, const struct order_flow *flow);
+
+/**
+ * order_odd_first() - Walk over the odd indexes first, and then over the even ones in the same way
+ *
+ * For what takes a port for itself alone. Linux does so, too, and looks for
+ * ports that connections share among the even ones first, so that the one does
+ * not use up what the other needs (net/ipv4/inet_connection_sock.c,
+ * inet_csk_find_open_port).
+ */
+void order_odd_first(struct order_walk *walk);
 
 /**
  * order_next() - The next candidate

@@ -665,6 +665,47 @@ static void increments(void)
 	CHECK(chi > 61 && chi < 148, "chi-square %.1f", chi);
 }
 
+/* ---- halves ---- */
+
+static void odd_first_of(enum order order, uint32_t count, uint64_t *random)
+{
+	const struct siphash_key key = { { unit_random(random), unit_random(random) } };
+	const struct order_flow flow = a_flow(random);
+	uint32_t index, step, odds = count / 2, steps = 0, seen = 0;
+	bool draws = order == ORDER_RANDOM_SIMPLE || order == ORDER_RANDOM_INCREMENTS;
+	static uint8_t had[PORTS_MAX];
+	struct order_walk walk;
+
+	memset(had, 0, count);
+	order_start(&walk, order, count, (uint32_t)unit_random(random), 1, &key, &flow);
+	order_odd_first(&walk);
+	for (step = 0; order_next(&walk, &index); step++) {
+		bool first = step < (draws ? 2 : 1) * odds;
+
+		if (!CHECK(index < count, "%s of %u: index %u", order_name(order), count, index))
+			return;
+		steps += count > 1 && (index & 1) != first;
+		seen += !had[index];
+		had[index] = 1;
+	}
+	CHECK(!steps, "%s of %u: %u of the other half", order_name(order), count, steps);
+	CHECK(seen == count, "%s of %u: %u seen", order_name(order), count, seen);
+	CHECK(step == (draws ? 2 : 1) * count, "%s of %u: %u steps", order_name(order), count,
+	      step);
+}
+
+static void odd_first(void)
+{
+	uint64_t random = 11;
+	size_t i, j;
+
+	for (i = 0; i < ORDERS; i++)
+		for (j = 0; j < COUNTS; j++)
+			odd_first_of(orders[i], counts[j], &random);
+}
+
+/* ---- names ---- */
+
 static void names(void)
 {
 	static const char *const known[] = {
@@ -704,6 +745,7 @@ int main(int argc, char *argv[])
 		{ "whole-flow-counts", whole_flow_counts },
 		{ "evenness", evenness },
 		{ "increments", increments },
+		{ "odd-first", odd_first },
 		{ "names", names },
 		{ NULL, NULL },
 	};
