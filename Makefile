@@ -32,7 +32,8 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd logline 
 SHIM := environ hooks hooks_exec log memory real shim
 CLI := array audit fenced library look main option origin pin processes run say sections sockets \
 	status strip suggest target usage verdict watch
-UNIT := conf logline order policy range siphash
+UNIT := conf logline order origin policy range siphash strip
+UNIT_CLI := array origin sockets strip
 PROBES := load matrix odd spawn without
 
 CORE_OBJECTS := $(CORE:%=$(BUILD)/core/%.o)
@@ -40,6 +41,7 @@ SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)
 CLI_OBJECTS := $(CLI:%=$(BUILD)/cli/%.o)
 PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildcard test/platform/*.c)))
 UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
+UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_CLI:%=$(BUILD)/cli/%.o)
 PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%)
 
 ifeq ($(V),1)
@@ -94,10 +96,10 @@ $(BUILD)/test/platform/%: test/platform/%.c $(wildcard test/platform/*.h) Makefi
 	$(say) CC $<
 	$(Q)$(CC) $(TEST_CFLAGS) -o $@ $< $(LDFLAGS)
 
-$(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(CORE_OBJECTS) Makefile
+$(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(UNIT_OBJECTS) Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $< $(CORE_OBJECTS) $(INIH) $(LDFLAGS)
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $< $(UNIT_OBJECTS) $(INIH) $(CLI_LIBS) $(LDFLAGS)
 
 $(BUILD)/test/probes/%: test/probes/%.c Makefile
 	@mkdir -p $(@D)

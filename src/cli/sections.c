@@ -87,7 +87,7 @@ int sections_of_range(const char *range, int failure, struct sections *ret_secti
 		return say_failure(failure, "%s", strerror(ENOMEM));
 	rule->name = "";
 	if (conf_override(rule, CONF_RANGE, range, &ret_sections->arena, why, sizeof(why)))
-		return say_failure(failure, "--range: %s", why);
+		return say_failure(failure, "'--range': %s", why);
 	*ret_sections->rule = rule;
 	ret_sections->count = 1;
 	return 0;

@@ -99,15 +99,14 @@ static void print_verdict(const struct usage *usage, enum proto proto, const str
 	const uint32_t count = one->range->count;
 	/* rounded down, so that 100 % is all of it */
 	unsigned percent = (unsigned)((uint64_t)one->ports * 100 / count);
+	const char *colour = percent >= 90 ? SAY_RED : SAY_YELLOW;
+	bool calm = percent < 70;
 	char range[128];
 
 	range_format(one->range, range, sizeof(range));
-	fprintf(canvas->to, "%*s%-4s  %s  ", INDENT, "", policy_proto_name(proto), range);
-	fprintf(canvas->to, "%s%u of %u ports in use (%u %%)%s",
-		on(canvas, percent >= 90   ? SAY_RED
-			   : percent >= 70 ? SAY_YELLOW
-					   : ""),
-		one->ports, count, percent, off(canvas));
+	fprintf(canvas->to, "%*s%-4s  %s  %s%u of %u ports in use (%u %%)%s", INDENT, "",
+		policy_proto_name(proto), range, calm ? "" : on(canvas, colour), one->ports, count,
+		percent, calm ? "" : off(canvas));
 	if (one->waiting)
 		fprintf(canvas->to, ", %u of them only in TIME_WAIT", one->waiting);
 	fputc('\n', canvas->to);
