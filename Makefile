@@ -152,7 +152,7 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr -D__GNUC__ -D_GNU_SOURCE src
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard src/*/*.c) -- -std=gnu11 $(ALL_CPPFLAGS)
-	shellcheck -x $(SCRIPTS) test/lib/helpers.bash
+	shellcheck -x $(SCRIPTS) test/lib/helpers.bash test/lib/hold.bash
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 $(sort $(wildcard test/*.bats))
 

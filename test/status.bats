@@ -79,7 +79,7 @@ has_line() {
 	run status
 	has_line '  tcp   20000-20099  1 of 100 ports in use (1 %)' <<<"$output"
 	has_line '  udp   20000-20099  1 of 100 ports in use (1 %)' <<<"$output"
-	has_line "      2  python3 (pid $pid, user root), not fenced" <<<"$output"
+	has_line "      2  holder (pid $pid, user root), not fenced" <<<"$output"
 }
 
 @test "a port that many sockets share is one port, and the fullest destination is told" {
@@ -137,7 +137,7 @@ has_line() {
   ··················██
   30000          30009
   ports  held by
-      3  python3 (pid $pid, user root), not fenced
+      3  holder (pid $pid, user root), not fenced
   warning: 3 ports are held by processes that are not fenced by this section" ]
 }
 
@@ -162,7 +162,7 @@ cpu_ms() {
 }
 
 @test "10,000 sockets in a range of 28,000 take less than 100 ms of CPU" {
-	hold_by "${NOBODY[@]}" "$HOLDER" many-udp 20000 10000
+	hold_by "${AS_NOBODY[@]}" "$HOLDER" many-udp 20000 10000
 	root=$(cpu_ms ns "$PORTFENCE" status --range 20000-47999)
 	nobody=$(cpu_ms as_nobody "$PORTFENCE" status --range 20000-47999)
 	echo "root: $root ms, nobody: $nobody ms"
@@ -179,10 +179,10 @@ cpu_ms() {
 	status | grep -A 3 'ports  held by' >holders
 	sed -i 's/(pid [0-9]*/(pid N/' holders
 	[ "$(cat holders)" = "  ports  held by
-      3  python3 (pid N, user root)
-      3  python3 (pid N, user root)
-      2  python3 (pid N, user root)" ]
-	status | has_line "      2  python3 (pid $few, user root)"
+      3  holder (pid N, user root)
+      3  holder (pid N, user root)
+      2  holder (pid N, user root)" ]
+	status | has_line "      2  holder (pid $few, user root)"
 }
 
 @test "a process that is not fenced by the section is named so, and warned of" {
@@ -190,8 +190,8 @@ cpu_ms() {
 	stranger=$pid
 	hold_fenced --range 20000-20049 --app other -- udp 20002 udp 20003
 	run status
-	has_line "      1  python3 (pid $stranger, user root), not fenced" <<<"$output"
-	has_line "      2  python3 (pid $pid, user root), fenced as [other]" <<<"$output"
+	has_line "      1  holder (pid $stranger, user root), not fenced" <<<"$output"
+	has_line "      2  holder (pid $pid, user root), fenced as [other]" <<<"$output"
 	has_line '  warning: 3 ports are held by processes that are not fenced by this section' <<<"$output"
 	hold_fenced -- udp 20005
 	status --json >seen
@@ -203,7 +203,7 @@ cpu_ms() {
 	hold_fenced --range 20000-20099 -- udp-connect 9
 	run status --range 20000-20099
 	[ "$status" = 0 ]
-	has_line "      1  python3 (pid $pid, user root)" <<<"$output"
+	has_line "      1  holder (pid $pid, user root)" <<<"$output"
 	[[ $output != *warning* ]]
 	run status --range 20000-20999
 	[[ $output != *warning* ]]
@@ -221,11 +221,11 @@ cpu_ms() {
 
 @test "a user who is not root sees the own processes, and the others' ports by user" {
 	hold_by "$HOLDER" udp 20001 udp 20002
-	hold_by "${NOBODY[@]}" "$HOLDER" udp 20003
+	hold_by "${AS_NOBODY[@]}" "$HOLDER" udp 20003
 	run as_nobody "$PORTFENCE" status
 	[ "$status" = 0 ]
 	has_line '  udp   20000-20099  3 of 100 ports in use (3 %)' <<<"$output"
-	has_line "      1  python3 (pid $pid, user nobody), not fenced" <<<"$output"
+	has_line "      1  holder (pid $pid, user nobody), not fenced" <<<"$output"
 	has_line '      2  opened by user root, by a process that only root can see' <<<"$output"
 	[ "$(json sections.0.holders.1.kind as_nobody "$PORTFENCE" status --json)" = unseen ]
 	run status
@@ -274,10 +274,10 @@ drawn() {
 	hold udp 20000 udp 20099
 	for width in 30 80 133; do
 		drawn "$width" 24 env NO_COLOR=1 "$PORTFENCE" status >text
-		sed -n '3s/^  //p; 4s/^  //p' text >strip
-		[ "$(head -n 1 strip | tr -d '\n' | wc -m)" = $((width - 4)) ]
-		[ "$(tail -n 1 strip | tr -d '\n' | wc -m)" = $((width - 4)) ]
-		[[ $(tail -n 1 strip) == 20000\ *\ 20099 ]]
+		sed -n '3s/^  //p; 4s/^  //p' text >cells
+		[ "$(head -n 1 cells | tr -d '\n' | wc -m)" = $((width - 4)) ]
+		[ "$(tail -n 1 cells | tr -d '\n' | wc -m)" = $((width - 4)) ]
+		[[ $(tail -n 1 cells) == 20000\ *\ 20099 ]]
 	done
 }
 
@@ -377,8 +377,8 @@ drawn_times() {
 	stty -F "$(cat tty)" cols 40
 	wait_until drawn_times 2
 	# the last strip's line: two blanks and 36 cells
-	tr -d '\r' <seen | grep -a '·' | tail -n 1 | sed 's/\x1b\[K//' >strip
-	[ "$(tr -d '\n' <strip | wc -m)" = 38 ]
+	tr -d '\r' <seen | grep -a '·' | tail -n 1 | sed 's/\x1b\[K//' >cells
+	[ "$(tr -d '\n' <cells | wc -m)" = 38 ]
 	kill -TERM "$watched"
 	ends_with 143 "$script_pid"
 }

@@ -367,7 +367,7 @@ static int look(const struct call *call, struct look *ret_look)
 		rc = sections_load(call->config, call->app, EXIT_FAILURE, &ret_look->sections);
 	if (rc)
 		return rc;
-	if (!call->range && !ret_look->sections.file)
+	if (!call->range && !ret_look->sections.policy.file)
 		return say_failure(EXIT_FAILURE,
 				   "there is no configuration file; write %s, or use --config or "
 				   "--range",
@@ -410,7 +410,8 @@ static int draw_sections(struct look *seen, const struct canvas *canvas, json_t 
 
 static void print_json(const struct call *call, const struct look *seen, json_t *list, FILE *to)
 {
-	json_t *object = json_pack("{s:s?, s:O}", "file", seen->sections.file, "sections", list);
+	json_t *object =
+		json_pack("{s:s?, s:O}", "file", seen->sections.policy.file, "sections", list);
 
 	json_dumpf(object, to, call->watch ? JSON_COMPACT : JSON_INDENT(2));
 	fputc('\n', to);
@@ -437,7 +438,7 @@ static int draw(FILE *to, void *context)
 		print_json(call, &seen, list, to);
 	else if (!rc && !seen.sections.count)
 		fprintf(to, "%s has no section yet, so there is no range to look at\n",
-			seen.sections.file);
+			seen.sections.policy.file);
 	json_decref(list);
 	look_end(&seen);
 	return rc;

@@ -220,6 +220,10 @@ static int compare_findings(const void *a, const void *b)
 		return x->origin < y->origin ? -1 : 1;
 	if (x->process != y->process)
 		return x->process < y->process ? -1 : 1;
+	if (x->entry->protocol != y->entry->protocol)
+		return x->entry->protocol - y->entry->protocol;
+	if (x->entry->local_port != y->entry->local_port)
+		return x->entry->local_port - y->entry->local_port;
 	return (x->entry > y->entry) - (x->entry < y->entry);
 }
 

@@ -32,10 +32,10 @@ hold_fenced() {
 }
 
 # shellcheck disable=SC2209 # a command's first words
-NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+AS_NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 
 as_nobody() {
-	ns "${NOBODY[@]}" "$@"
+	ns "${AS_NOBODY[@]}" "$@"
 }
 
 # Other users can reach all that these tests run.
