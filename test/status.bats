@@ -90,6 +90,7 @@ has_line() {
 	[ "$(json sections.0.tcp.sockets cat seen)" = 13 ]
 	[ "$(json sections.0.tcp.destinations cat seen)" = 2 ]
 	[ "$(json sections.0.tcp.fullest.ports cat seen)" = 10 ]
+	[ "$(json sections.0.holders.0.ports.tcp cat seen)" = 10 ]
 	status | has_line '  of 2 destinations, 127.0.0.1:9000 has the most ports: 10 (10 %)'
 }
 
@@ -230,6 +231,12 @@ cpu_ms() {
 	[ "$(json sections.0.holders.1.kind as_nobody "$PORTFENCE" status --json)" = unseen ]
 	run status
 	[[ $output != *'only root'* ]]
+}
+
+@test "ports whose process is in no reach of /proc are told as that, to root too" {
+	hold udp 20001
+	run ns unshare --pid --fork --mount-proc "$PORTFENCE" status
+	has_line '      1  opened by user root, by a process that cannot be seen from here' <<<"$output"
 }
 
 @test "what a process calls itself cannot write on the terminal" {
