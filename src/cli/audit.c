@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PORTS_SHOWN 5
 
@@ -259,9 +260,8 @@ static int check_pid(struct look *look, pid_t pid)
 		return say_failure(EXIT_FAILED, "there is no process %d", (int)pid);
 	switch (fenced_look(&look->looks, pid)->state) {
 	case FENCED_UNSEEN:
-		return say_failure(EXIT_FAILED,
-				   "%s (pid %d) may not be looked at; ask as root or as its user",
-				   process.name, (int)pid);
+		return say_failure(EXIT_FAILED, "%s (pid %d) may not be looked at%s", process.name,
+				   (int)pid, geteuid() ? "; ask as root or as its user" : "");
 	case FENCED_NOT:
 		return say_failure(
 			EXIT_FAILED,
