@@ -224,7 +224,7 @@ both_ready() {
 	run as_nobody "$PORTFENCE" audit
 	[ "$status" = 0 ]
 	[[ ${lines[0]} == 'no escape among 0 sockets of 0 fenced processes' ]]
-	[[ ${lines[1]} =~ ^note:\ [0-9]+\ processes\ of\ other\ users\ cannot\ be\ looked\ at\;\ root\ sees\ them$ ]]
+	[[ ${lines[1]} =~ ^note:\ [0-9]+\ processes\ cannot\ be\ looked\ at,\ being\ other\ users\'\;\ root\ sees\ them$ ]]
 	# threads of the kernel are none of them; some processes may have come or gone
 	others=$(grep -l '^VmSize:' /proc/[0-9]*/status | wc -l)
 	unseen=${lines[1]//[^0-9]/}
@@ -353,6 +353,15 @@ both_ready() {
 		assert (sits["protocol"], sits["port"]) == ("udp", 20001)
 		assert seen["unknown"] == [] and seen["unseen"] == 0
 	END
+}
+
+@test "--json fails rather than leave out a name that is not UTF-8" {
+	printf '[caf\351]\nmatch = %s\nrange = 20000-20099\n' "$HOLDER" >app.ini
+	hold_fenced -- raw-connect 9000
+	run --separate-stderr -2 audit --json
+	[ -z "$output" ]
+	[ "$stderr" = "portfence: a name is not UTF-8, which JSON has to be; leave out '--json'" ]
+	run -1 audit
 }
 
 @test "an escape is red on a terminal, and nothing is coloured elsewhere" {

@@ -199,6 +199,20 @@ cpu_ms() {
 	[ "$(json sections.0.outside cat seen)" = 3 ]
 }
 
+@test "a port that two processes outside the section share is warned of once" {
+	hold udp 20001 fork
+	status | has_line '  warning: 1 port is held by processes that are not fenced by this section'
+	[ "$(json sections.0.holders.# status --json)" = 2 ]
+}
+
+@test "--json fails rather than leave out a name that is not UTF-8" {
+	printf '[caf\351]\nrange = 20000-20099\n' >app.ini
+	run --separate-stderr -1 status --json
+	[ -z "$output" ]
+	[ "$stderr" = "portfence: a name is not UTF-8, which JSON has to be; leave out '--json'" ]
+	run -0 status
+}
+
 @test "a range from the command line needs no file, and belongs to whoever is fenced within it" {
 	unset PORTFENCE_CONFIG
 	hold_fenced --range 20000-20099 -- udp-connect 9

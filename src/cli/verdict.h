@@ -47,6 +47,7 @@ struct verdict {
 	size_t doubts;
 	size_t processes; /* fenced ones that were looked at */
 	size_t sockets;   /* of theirs */
+	size_t unseen;    /* processes that may not be looked at */
 };
 
 /* What is to be audited, and what was seen. */
