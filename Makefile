@@ -39,7 +39,8 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover
 SHIM := descriptor environ hooks hooks_descriptor hooks_exec log memory real shim
 CLI := array audit complete env fenced library look main option origin pin presets processes run \
 	say sections sockets status strip suggest target usage verdict watch
-UNIT := conf handover logline order policy range siphash
+UNIT := conf handover logline order origin policy range siphash strip
+UNIT_CLI := array origin sockets strip
 PROBES := load matrix odd spawn without
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
@@ -49,6 +50,7 @@ SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)
 CLI_OBJECTS := $(CLI:%=$(BUILD)/cli/%.o)
 PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildcard test/platform/*.c)))
 UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
+UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_CLI:%=$(BUILD)/cli/%.o)
 PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%)
 PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 
@@ -120,10 +122,10 @@ $(BUILD)/test/platform/%: test/platform/%.c $(wildcard test/platform/*.h) Makefi
 	$(say) CC $<
 	$(Q)$(CC) $(TEST_CFLAGS) -o $@ $< $(LDFLAGS)
 
-$(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(CORE_OBJECTS) Makefile
+$(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(UNIT_OBJECTS) Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $< $(CORE_OBJECTS) $(INIH) $(LDFLAGS)
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $< $(UNIT_OBJECTS) $(INIH) $(CLI_LIBS) $(LDFLAGS)
 
 $(BUILD)/test/probes/%: test/probes/%.c Makefile
 	@mkdir -p $(@D)
@@ -177,7 +179,7 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr -D__GNUC__ -D_GNU_SOURCE src
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard src/*/*.c) -- -std=gnu11 $(ALL_CPPFLAGS)
-	shellcheck -x $(SCRIPTS) test/lib/helpers.bash
+	shellcheck -x $(SCRIPTS) test/lib/helpers.bash test/lib/hold.bash
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 test/lib/root.bash $(sort $(wildcard test/*.bats))
 	mandoc -T lint -W warning $(PAGES:%=src/man/%)

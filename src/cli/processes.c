@@ -104,7 +104,7 @@ static int read_descriptors(DIR *folder, const uint32_t *inodes, size_t count,
 		hold[processes->holds].inode = inode;
 		hold[processes->holds++].process = (uint32_t)processes->count;
 	}
-	processes->entry[processes->count].holds = processes->holds - before;
+	processes->entry[processes->count].holds = processes->holds > before;
 	return 0;
 }
 
@@ -176,12 +176,9 @@ static void drop_doubles(struct processes *processes)
 {
 	size_t i, kept = 0;
 
-	for (i = 0; i < processes->holds; i++) {
-		if (kept && !compare_holds(&processes->hold[i], &processes->hold[kept - 1]))
-			processes->entry[processes->hold[i].process].holds--;
-		else
+	for (i = 0; i < processes->holds; i++)
+		if (!kept || compare_holds(&processes->hold[i], &processes->hold[kept - 1]))
 			processes->hold[kept++] = processes->hold[i];
-	}
 	processes->holds = kept;
 }
 

@@ -14,7 +14,7 @@
 /* A process. Only the first two members are there of one that holds none of the sockets. */
 struct process {
 	pid_t pid;
-	size_t holds; /* how many of the sockets */
+	bool holds; /* one of the sockets, or more */
 	pid_t parent;
 	uid_t uid;                 /* effective */
 	char name[PROCESSES_NAME]; /* printable ASCII: it is whatever the process made it */

@@ -49,7 +49,7 @@ int sections_load(const char *config, const char *app, int failure, struct secti
 		"PORTFENCE_SEED", "PORTFENCE_LOG",   "PORTFENCE_STATE",
 	};
 	const struct policy_process nobody = { .exe = NULL };
-	struct settings settings;
+	struct settings settings = { .rule = NULL };
 	size_t i;
 	int rc = 0;
 
@@ -63,7 +63,7 @@ int sections_load(const char *config, const char *app, int failure, struct secti
 		return say_failure(failure, "%s", strerror(ENOMEM));
 	if (rc)
 		return failure;
-	ret_sections->file = settings.policy.file;
+	ret_sections->policy = settings.policy;
 	ret_sections->rule = settings.policy.rules;
 	ret_sections->count = settings.policy.count;
 	if (!app)
@@ -87,7 +87,7 @@ int sections_of_range(const char *range, int failure, struct sections *ret_secti
 		return say_failure(failure, "%s", strerror(ENOMEM));
 	rule->name = "";
 	if (conf_override(rule, CONF_RANGE, range, &ret_sections->arena, why, sizeof(why)))
-		return say_failure(failure, "--range: %s", why);
+		return say_failure(failure, "'--range': %s", why);
 	*ret_sections->rule = rule;
 	ret_sections->count = 1;
 	return 0;

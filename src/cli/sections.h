@@ -9,7 +9,7 @@
 
 struct sections {
 	struct arena arena;
-	const char *file; /* NULL if there is none */
+	struct policy policy; /* the whole file; its member `file` is NULL if there is none */
 	const struct rule **rule;
 	size_t count;
 };

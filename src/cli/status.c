@@ -99,15 +99,14 @@ static void print_verdict(const struct usage *usage, enum proto proto, const str
 	const uint32_t count = one->range->count;
 	/* rounded down, so that 100 % is all of it */
 	unsigned percent = (unsigned)((uint64_t)one->ports * 100 / count);
+	const char *colour = percent >= 90 ? SAY_RED : SAY_YELLOW;
+	bool calm = percent < 70;
 	char range[128];
 
 	range_format(one->range, range, sizeof(range));
-	fprintf(canvas->to, "%*s%-4s  %s  ", INDENT, "", policy_proto_name(proto), range);
-	fprintf(canvas->to, "%s%u of %u ports in use (%u %%)%s",
-		on(canvas, percent >= 90   ? SAY_RED
-			   : percent >= 70 ? SAY_YELLOW
-					   : ""),
-		one->ports, count, percent, off(canvas));
+	fprintf(canvas->to, "%*s%-4s  %s  %s%u of %u ports in use (%u %%)%s", INDENT, "",
+		policy_proto_name(proto), range, calm ? "" : on(canvas, colour), one->ports, count,
+		percent, calm ? "" : off(canvas));
 	if (one->waiting)
 		fprintf(canvas->to, ", %u of them only in TIME_WAIT", one->waiting);
 	fputc('\n', canvas->to);
@@ -339,6 +338,7 @@ static json_t *describe_section(const struct usage *usage)
 	for (i = 0; i < usage->holders; i++)
 		json_array_append_new(holders, describe_holder(&usage->holder[i]));
 	object = json_pack("{s:s}", "name", usage->rule->name);
+	/* where it is NULL, so is all that follows */
 	for (i = 0; i < PROTO_COUNT; i++)
 		json_object_set_new(object, policy_proto_name((enum proto)i),
 				    describe_proto(&usage->proto[i]));
@@ -368,7 +368,7 @@ static int look(const struct call *call, struct look *ret_look)
 		rc = sections_load(call->config, call->app, EXIT_FAILURE, &ret_look->sections);
 	if (rc)
 		return rc;
-	if (!call->range && !ret_look->sections.file)
+	if (!call->range && !ret_look->sections.policy.file)
 		return say_failure(EXIT_FAILURE,
 				   "there is no configuration file; write %s, or use --config or "
 				   "--range",
@@ -398,24 +398,30 @@ static int draw_sections(struct look *seen, const struct canvas *canvas, json_t 
 
 		rc = usage_read(seen->sections.rule[i], &seen->sockets, &seen->processes,
 				&seen->looks, &usage);
-		if (!rc && list)
-			json_array_append_new(list, describe_section(&usage));
-		else if (!rc)
+		if (!rc && list && json_array_append_new(list, describe_section(&usage)))
+			rc = -EILSEQ; /* jansson takes only UTF-8 */
+		else if (!rc && !list)
 			print_section(&usage, canvas);
 		if (!list && i + 1 < seen->sections.count)
 			fputc('\n', canvas->to);
 		usage_free(&usage);
 	}
+	if (rc == -EILSEQ)
+		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
 	return rc ? say_failure(EXIT_FAILURE, "%s", strerror(-rc)) : 0;
 }
 
-static void print_json(const struct call *call, const struct look *seen, json_t *list, FILE *to)
+static int print_json(const struct call *call, const struct look *seen, json_t *list, FILE *to)
 {
-	json_t *object = json_pack("{s:s?, s:O}", "file", seen->sections.file, "sections", list);
+	json_t *object =
+		json_pack("{s:s?, s:O}", "file", seen->sections.policy.file, "sections", list);
 
+	if (!object)
+		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
 	json_dumpf(object, to, call->watch ? JSON_COMPACT : JSON_INDENT(2));
 	fputc('\n', to);
 	json_decref(object);
+	return 0;
 }
 
 static int draw(FILE *to, void *context)
@@ -435,10 +441,10 @@ static int draw(FILE *to, void *context)
 	if (!rc)
 		rc = draw_sections(&seen, &canvas, list);
 	if (!rc && list)
-		print_json(call, &seen, list, to);
+		rc = print_json(call, &seen, list, to);
 	else if (!rc && !seen.sections.count)
 		fprintf(to, "%s has no section yet, so there is no range to look at\n",
-			seen.sections.file);
+			seen.sections.policy.file);
 	json_decref(list);
 	look_end(&seen);
 	return rc;
