@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,4 +249,14 @@ const struct process *processes_find(const struct processes *processes, pid_t pi
 
 	return bsearch(&wanted, processes->entry, processes->count, sizeof(wanted),
 		       compare_processes);
+}
+
+void processes_format_user(uid_t uid, char ret_text[PROCESSES_USER])
+{
+	const struct passwd *entry = getpwuid(uid);
+
+	if (entry)
+		snprintf(ret_text, PROCESSES_USER, "user %s", entry->pw_name);
+	else
+		snprintf(ret_text, PROCESSES_USER, "user %u", (unsigned)uid);
 }

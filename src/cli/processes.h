@@ -67,4 +67,10 @@ const struct process *processes_find(const struct processes *processes, pid_t pi
  */
 int processes_describe(pid_t pid, struct process *ret_process);
 
+/* Room for the longest text of processes_format_user() */
+#define PROCESSES_USER 64
+
+/* processes_format_user() - "user erp", or "user 1000" where the number has no name */
+void processes_format_user(uid_t uid, char ret_text[PROCESSES_USER]);
+
 #endif

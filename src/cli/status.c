@@ -10,7 +10,6 @@
 #include <jansson.h>
 #include <langinfo.h>
 #include <locale.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,25 +135,14 @@ static void print_fullest(const struct usage_proto *one, const struct canvas *ca
 		(unsigned)((uint64_t)one->fullest_ports * 100 / one->range->count));
 }
 
-/* "user erp", or "user 1000" where the number has no name. */
-static void format_user(uid_t uid, char *ret_text, size_t size)
-{
-	const struct passwd *entry = getpwuid(uid);
-
-	if (entry)
-		snprintf(ret_text, size, "user %s", entry->pw_name);
-	else
-		snprintf(ret_text, size, "user %u", (unsigned)uid);
-}
-
 static void print_holder(const struct usage_holder *holder, const struct canvas *canvas)
 {
-	char user[64];
+	char user[PROCESSES_USER];
 
 	fprintf(canvas->to, "%*s%5u  ", INDENT, "", holder->total);
 	switch (holder->kind) {
 	case USAGE_PROCESS:
-		format_user(holder->process->uid, user, sizeof(user));
+		processes_format_user(holder->process->uid, user);
 		fprintf(canvas->to, "%s (pid %d, %s)", holder->process->name,
 			(int)holder->process->pid, user);
 		if (holder->outside && holder->fenced->state == FENCED_NOT)
@@ -171,7 +159,7 @@ static void print_holder(const struct usage_holder *holder, const struct canvas 
 		fputs("being closed or not accepted yet, no process", canvas->to);
 		break;
 	case USAGE_UNSEEN:
-		format_user(holder->uid, user, sizeof(user));
+		processes_format_user(holder->uid, user);
 		fprintf(canvas->to, "opened by %s, by a process that %s", user,
 			geteuid() ? "only root can see" : "cannot be seen from here");
 		break;

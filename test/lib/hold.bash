@@ -2,7 +2,6 @@
 #
 #   hold ACTION...          test/programs/holder in the background, ready when it returns; $pid
 #   hold_fenced OPTION... -- ACTION...   likewise, under `portfence run OPTION...`
-#   as_nobody COMMAND...    another user: sees nothing of root's
 #
 # shellcheck disable=SC2034,SC2154 # the tests use them; helpers.bash sets them
 
@@ -29,13 +28,6 @@ hold_fenced() {
 	done
 	shift
 	hold_by "$PORTFENCE" run "${options[@]}" -- "$HOLDER" "$@"
-}
-
-# shellcheck disable=SC2209 # a command's first words
-AS_NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups)
-
-as_nobody() {
-	ns "${AS_NOBODY[@]}" "$@"
 }
 
 # Other users can reach all that these tests run.
