@@ -37,8 +37,9 @@ ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover logline order policy \
 	preset range settings siphash source
 SHIM := descriptor environ hooks hooks_descriptor hooks_exec log memory real shim
-CLI := array audit complete env fenced library look main option origin pin presets processes run \
-	say sections sockets status strip suggest target usage verdict watch
+CLI := array audit busy check choice complete env fenced findings globs library look main option \
+	origin parts pin ports presets processes run say sections sockets status strip suggest target \
+	usage verdict watch
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
 PROBES := load matrix odd spawn without
@@ -108,9 +109,9 @@ $(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
 PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_DEMO := curl iproute2 python3
 PACKAGES_TEST := bash-completion bats binutils busybox-static curl dpkg-dev fish git groff-base \
-	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc netcat-openbsd nodejs perl procps \
-	python3 python3-pyftpdlib python3-yaml rpcbind socat strace systemd tcpdump tftp-hpa \
-	tftpd-hpa util-linux wget zsh
+	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc netbase \
+	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib python3-yaml rpcbind socat \
+	strace systemd tcpdump tftp-hpa tftpd-hpa util-linux wget zsh
 
 # each test makes a network namespace
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
