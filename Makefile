@@ -39,7 +39,7 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover
 SHIM := descriptor environ hooks hooks_descriptor hooks_exec log memory real shim
 CLI := array audit busy check choice complete env fenced findings globs library look main option \
 	origin parts pin ports presets processes run say sections sockets status strip suggest target \
-	usage verdict watch
+	usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
 PROBES := load matrix odd spawn without
@@ -109,7 +109,7 @@ $(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
 PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_DEMO := curl iproute2 python3
 PACKAGES_TEST := bash-completion bats binutils busybox-static curl dpkg-dev fish git groff-base \
-	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc netbase \
+	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc musl-tools netbase \
 	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib python3-yaml rpcbind socat \
 	strace systemd tcpdump tftp-hpa tftpd-hpa util-linux wget zsh
 

@@ -16,5 +16,6 @@ extern const struct verb verb_env;
 extern const struct verb verb_presets;
 extern const struct verb verb_run;
 extern const struct verb verb_status;
+extern const struct verb verb_which;
 
 #endif
