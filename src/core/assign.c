@@ -351,15 +351,14 @@ static bool look_at(struct assign *assign, union addr *ret_local, socklen_t *ret
 	       classify(assign->fd, &assign->proto);
 }
 
-int assign_begin(const struct fence *fence, struct assign *assign)
+/* Return: as assign_begin(); -ESTALE if the socket turns out not to be fresh */
+static int begin_other(const struct fence *fence, struct assign *assign)
 {
 	union addr local;
 	socklen_t len;
 	bool shows_port;
 	int rc;
 
-	if (assign->call == ASSIGN_BIND)
-		return begin_bind(fence, assign);
 	/* AF_UNSPEC dissolves a connection */
 	if (assign->call == ASSIGN_CONNECT && (assign->len < sizeof(assign->addr.sa.sa_family) ||
 					       assign->addr.sa.sa_family == AF_UNSPEC))
@@ -384,12 +383,8 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 	rc = serve(fence, assign, &local, len);
 	if (rc != -EINVAL)
 		return rc;
-	/* not so fresh after all */
-	if (assign->fresh) {
-		assign->fresh = false;
-		assign->home = false;
-		return assign_begin(fence, assign);
-	}
+	if (assign->fresh)
+		return -ESTALE;
 	/* bound already, connected or listening: the real call has nothing to choose */
 	if (shows_port || assign_settled(assign->fd))
 		return ASSIGN_GO_ON;
@@ -400,6 +395,20 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 	 */
 	assign->exhausted = true;
 	return exhausted_errno(assign);
+}
+
+int assign_begin(const struct fence *fence, struct assign *assign)
+{
+	int rc;
+
+	if (assign->call == ASSIGN_BIND)
+		return begin_bind(fence, assign);
+	rc = begin_other(fence, assign);
+	if (rc != -ESTALE)
+		return rc;
+	assign->fresh = false;
+	assign->home = false;
+	return begin_other(fence, assign);
 }
 
 /* The kernel had no port left in the range, and another range may be used. */

@@ -155,12 +155,14 @@ static int hook_dup3(int fd, int to, int flags)
 	return result;
 }
 
-/* @function: fcntl or fcntl64, whose difference is in the lock commands alone */
-static int hook_fcntl(int (*function)(int fd, int command, ...), int fd, int command,
-		      void *argument)
+/* @wide: fcntl64; the two differ in the lock commands alone */
+static int hook_fcntl(bool wide, int fd, int command, void *argument)
 {
+	int (*function)(int fd, int command, ...) = NULL;
 	int result;
 
+	if (wide)
+		function = REAL(fcntl64);
 	/* a libc without files of two sizes has but one */
 	if (!function)
 		function = REAL(fcntl);
@@ -176,13 +178,14 @@ static int hook_close(int fd)
 
 static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
+	int (*function)(int, int, unsigned) = REAL(pidfd_getfd);
 	int result;
 
-	if (!REAL(pidfd_getfd)) {
+	if (!function) {
 		errno = ENOSYS;
 		return -1;
 	}
-	result = REAL(pidfd_getfd)(pidfd, fd, flags);
+	result = function(pidfd, fd, flags);
 	if (result >= 0)
 		descriptor_forget(descriptors(), result);
 	return result;
@@ -208,13 +211,15 @@ static int hook_unshare(int flags)
 
 static int hook_close_range(unsigned first, unsigned last, int flags)
 {
-	if (!REAL(close_range)) {
+	int (*function)(unsigned, unsigned, int) = REAL(close_range);
+
+	if (!function) {
 		errno = ENOSYS;
 		return -1;
 	}
 	if (flags & (int)CLOSE_RANGE_UNSHARE)
 		descriptor_disown(descriptors());
-	return REAL(close_range)(first, last, flags);
+	return function(first, last, flags);
 }
 
 /* The child goes on in @function, not here. */
@@ -263,7 +268,7 @@ EXPORT int dup3(int fd, int to, int flags)
 }
 
 /* Every command takes one argument at most, which fits a pointer: so does libc (sysdeps/unix/sysv/linux/fcntl64.c). */
-#define FCNTL(function)                                                                            \
+#define FCNTL(wide)                                                                                \
 	({                                                                                         \
 		va_list fcntl_list;                                                                \
 		void *fcntl_argument;                                                              \
@@ -271,17 +276,17 @@ EXPORT int dup3(int fd, int to, int flags)
 		va_start(fcntl_list, command);                                                     \
 		fcntl_argument = va_arg(fcntl_list, void *);                                       \
 		va_end(fcntl_list);                                                                \
-		hook_fcntl(function, fd, command, fcntl_argument);                                 \
+		hook_fcntl(wide, fd, command, fcntl_argument);                                     \
 	})
 
 EXPORT int fcntl(int fd, int command, ...)
 {
-	return FCNTL(REAL(fcntl));
+	return FCNTL(false);
 }
 
 EXPORT int fcntl64(int fd, int command, ...)
 {
-	return FCNTL(REAL(fcntl64));
+	return FCNTL(true);
 }
 
 EXPORT int close(int fd)
@@ -343,7 +348,7 @@ EXPORT int __dup2(int fd, int to)
 
 EXPORT int __fcntl(int fd, int command, ...)
 {
-	return FCNTL(REAL(fcntl));
+	return FCNTL(false);
 }
 
 EXPORT int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
