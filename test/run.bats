@@ -651,6 +651,7 @@ dynamically linked build of it, or a network namespace" \
 
 @test "the configuration is read once for the whole tree, and changes count from the next run on" {
 	write_sections
+	# shellcheck disable=SC2016 # the inner shell expands it
 	ns strace -f -o trace -e trace=openat "$PORTFENCE" run --config "$sections" --app inner -- \
 		sh -c '"$0" child; : >"$1"; "$0" child' "$PROBES/spawn" "$sections" >said
 	[ "$(sed -n 's/^port //p' said | wc -l)" -ge 2 ]
