@@ -128,9 +128,7 @@ halves() {
 		connected = [socket.create_connection(server.getsockname()) for i in range(5)]
 		print(len(connected))
 	END
-	run ns "$PORTFENCE" run --range "$1" -- $PYTHON halves.py
-	echo "$output"
-	[ "$output" = "1 3 5 7 9
+	[ "$(ns "$PORTFENCE" run --range "$1" -- $PYTHON halves.py)" = "1 3 5 7 9
 5" ]
 }
 
