@@ -115,3 +115,23 @@ stands() {
 True
 99" ]
 }
+
+@test "a link-local destination is served by each port once, as any other is" {
+	cat >local.py <<-'END'
+		import socket
+		address = socket.getaddrinfo("fe80::1%one", 7000, type=socket.SOCK_STREAM)[0][4]
+		server = socket.socket(socket.AF_INET6); server.bind(address); server.listen(100)
+		held = []
+		for i in range(20):
+		    s = socket.socket(socket.AF_INET6); s.connect(address); held.append(s)
+		print(len({s.getsockname()[1] for s in held}))
+	END
+	ns ip link add one type veth peer name other
+	ns ip address add fe80::1/64 dev one nodad
+	ns ip link set other up
+	ns ip link set one up
+	# at random, nearly every run comes upon a port that is taken
+	run ns "$PORTFENCE" run --range 20000-20019 --order random -- $PYTHON local.py
+	echo "$output"
+	[ "$output" = 20 ]
+}

@@ -118,6 +118,18 @@ static void copy_address(const union addr *addr, bool v4, __be32 ret[4])
 		memcpy(ret, bytes, 16);
 }
 
+/*
+ * The interface that a connection to this peer is tied to, 0 for any. To a
+ * link-local address connect() ties the socket itself (net/ipv6/tcp_ipv6.c,
+ * tcp_v6_connect).
+ */
+static uint32_t interface(const struct diag *diag, const union addr *peer)
+{
+	if (diag->ifindex || addr_is_v4(peer) || !IN6_IS_ADDR_LINKLOCAL(&peer->in6.sin6_addr))
+		return diag->ifindex;
+	return peer->in6.sin6_scope_id;
+}
+
 struct question {
 	struct nlmsghdr head;
 	struct inet_diag_req_v2 body;
@@ -137,7 +149,7 @@ static struct question ask_about(const struct diag *diag, const union addr *loca
 			.idiag_states = ~0U,
 			.id.idiag_sport = htons(addr_port(local)),
 			.id.idiag_dport = htons(addr_port(peer)),
-			.id.idiag_if = diag->ifindex,
+			.id.idiag_if = interface(diag, peer),
 			.id.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
 		},
 	};
@@ -252,14 +264,10 @@ int diag_source(const struct diag *diag, const union addr *peer, union addr *ret
 	unsigned short size = v4 ? 4 : 16;
 	struct rtattr *attribute = (struct rtattr *)question.attributes;
 	__be32 destination[4];
-	uint32_t ifindex;
+	uint32_t ifindex = interface(diag, peer);
 	int fd, left;
 	long n;
 
-	ifindex = diag->ifindex;
-	/* a link-local address has a route for each interface */
-	if (!v4 && !ifindex)
-		ifindex = peer->in6.sin6_scope_id;
 	copy_address(peer, v4, destination);
 	question.head.nlmsg_len = NLMSG_LENGTH(sizeof(question.body)) + RTA_SPACE(size);
 	question.head.nlmsg_type = RTM_GETROUTE;
