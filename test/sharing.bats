@@ -135,3 +135,19 @@ True
 	echo "$output"
 	[ "$output" = 20 ]
 }
+
+@test "a port is not taken by a connection that is tied to an interface" {
+	cat >tied.py <<-'END'
+		import socket
+		server = socket.create_server(("127.0.0.1", 7000), backlog=100)
+		def connect(tied):
+		    s = socket.socket()
+		    if tied: s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+		    s.connect(("127.0.0.1", 7000)); return s
+		held = [connect(False) for i in range(39)] + [connect(True), connect(False)]
+		print(len({s.getsockname()[1] for s in held}), held[39].getsockname() == held[40].getsockname())
+	END
+	run ns "$PORTFENCE" run --range 20000-20039 --order sequential -- $PYTHON tied.py
+	echo "$output"
+	[ "$output" = "40 True" ]
+}

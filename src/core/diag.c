@@ -207,7 +207,9 @@ static int read_used(struct diag *diag, const struct nlmsghdr *head,
 	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
 		return -EBADMSG;
-	/* the kernel compares ports alone */
+	/* the kernel compares ports alone, and two interfaces may have one tuple each */
+	if (found->id.idiag_if && found->id.idiag_if != question->body.id.idiag_if)
+		return 0;
 	if (memcmp(found->id.idiag_src, question->body.id.idiag_src, size) != 0 ||
 	    memcmp(found->id.idiag_dst, question->body.id.idiag_dst, size) != 0)
 		return 0;
