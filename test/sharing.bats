@@ -151,3 +151,22 @@ True
 	echo "$output"
 	[ "$output" = "40 True" ]
 }
+
+@test "one look tells that a range is used up, also where IPv6 sockets use it towards IPv4" {
+	cat >look.py <<-'END'
+		import socket
+		server = socket.create_server(("127.0.0.1", 7000), backlog=300)
+		def connect():
+		    s = socket.socket(socket.AF_INET6); s.connect(("::ffff:127.0.0.1", 7000)); return s
+		held = [connect() for i in range(200)]
+		try: connect()
+		except OSError as e: print(e.errno)
+	END
+	run ns "$PORTFENCE" run --range 20000-20199 -- \
+		strace -o calls -e trace=sendto $PYTHON look.py
+	[ "$output" = 99 ]
+	# two dumps, and 32 ports at most by themselves
+	grep -c '^sendto' calls >questions
+	cat questions
+	[ "$(cat questions)" -le 40 ]
+}

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* include/net/tcp_states.h; <netinet/tcp.h> has them, too, but clashes with the kernel's headers */
-enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10 };
+enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10, STATE_BOUND_INACTIVE = 13 };
 
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX 62 /* include/uapi/asm-generic/socket.h, since Linux 5.0 */
@@ -218,37 +218,57 @@ static int read_used(struct diag *diag, const struct nlmsghdr *head,
 	return 0;
 }
 
-int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
-	      void (*tell)(void *context, uint16_t port), void *context)
+/* One dump: the sockets of one family. Return: 0, or -errno */
+static int dump_used(struct diag *diag, struct question *question, struct nlmsghdr *answer,
+		     const union addr *local, const union addr *peer,
+		     void (*tell)(void *context, uint16_t port), void *context)
 {
-	struct question question = ask_about(diag, local, peer);
-	struct arena arena = { .used = 0 };
-	struct nlmsghdr *answer, *head;
+	struct nlmsghdr *head;
 	long n;
 	int rc = 0;
 
-	question.head.nlmsg_flags |= NLM_F_DUMP;
-	question.body.idiag_states = ~(1U << STATE_LISTEN);
-	question.body.id.idiag_sport = 0;
-	/* not for a signal handler's stack */
-	answer = arena_alloc(&arena, DUMP_SIZE);
-	if (!answer)
-		return -ENOMEM;
-	n = open_tcp(diag) < 0 ? diag->tcp : ask(diag->tcp, &question.head, answer, DUMP_SIZE);
+	n = open_tcp(diag) < 0 ? diag->tcp : ask(diag->tcp, &question->head, answer, DUMP_SIZE);
 	while (!rc && n >= 0) {
 		int left = (int)n;
 
 		for (head = answer; !rc && NLMSG_OK(head, left); head = NLMSG_NEXT(head, left))
-			rc = read_used(diag, head, &question, local, peer, tell, context);
+			rc = read_used(diag, head, question, local, peer, tell, context);
 		if (!rc)
 			n = hear(diag->tcp, answer, DUMP_SIZE);
 	}
-	arena_free(&arena);
 	if (rc == 1 && n >= 0)
 		return 0;
 	/* what is still to come would be taken for the next answer */
 	diag_end(diag);
 	return rc < 0 ? rc : (int)n;
+}
+
+int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
+	      void (*tell)(void *context, uint16_t port), void *context)
+{
+	struct question question = ask_about(diag, local, peer);
+	struct arena arena = { .used = 0 };
+	struct nlmsghdr *answer;
+	int rc;
+
+	question.head.nlmsg_flags |= NLM_F_DUMP;
+	/* neither has a peer, and the kernel goes through a table of its own for each */
+	question.body.idiag_states = ~(1U << STATE_LISTEN | 1U << STATE_BOUND_INACTIVE);
+	question.body.id.idiag_sport = 0;
+	/* not for a signal handler's stack */
+	answer = arena_alloc(&arena, DUMP_SIZE);
+	if (!answer)
+		return -ENOMEM;
+	rc = dump_used(diag, &question, answer, local, peer, tell, context);
+	/* an IPv6 socket's connection to an IPv4 peer has the same tuples, but is dumped as IPv6 */
+	if (!rc && question.body.sdiag_family == AF_INET) {
+		question.body.sdiag_family = AF_INET6;
+		addr_bytes(local, (uint8_t *)question.body.id.idiag_src);
+		addr_bytes(peer, (uint8_t *)question.body.id.idiag_dst);
+		rc = dump_used(diag, &question, answer, local, peer, tell, context);
+	}
+	arena_free(&arena);
+	return rc;
 }
 
 int diag_source(const struct diag *diag, const union addr *peer, union addr *ret_source)
