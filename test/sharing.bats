@@ -152,6 +152,24 @@ True
 	[ "$output" = "40 True" ]
 }
 
+@test "a socket that somebody else has tied to an interface finds its free ports" {
+	cat >tied.py <<-'END'
+		import os, socket
+		server = socket.create_server(("127.0.0.1", 7000), backlog=100)
+		held = []
+		for i in range(20):
+		    s = socket.socket()
+		    if os.fork() == 0:
+		        s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo"); os._exit(0)
+		    os.wait()
+		    s.connect(("127.0.0.1", 7000)); held.append(s)
+		print(len({s.getsockname()[1] for s in held}))
+	END
+	run ns "$PORTFENCE" run --range 20000-20019 --order random -- $PYTHON tied.py
+	echo "$output"
+	[ "$output" = 20 ]
+}
+
 @test "one look tells that a range is used up, also where IPv6 sockets use it towards IPv4" {
 	cat >look.py <<-'END'
 		import socket

@@ -30,7 +30,7 @@ void diag_start(struct diag *diag, int fd)
 
 	diag->tcp = -1;
 	diag->known = false;
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
 }
 

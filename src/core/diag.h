@@ -16,7 +16,7 @@ struct diag {
 	bool timestamps;  /* sysctl tcp_timestamps */
 };
 
-/* diag_start() - No question asked yet; @fd is the socket that is to connect, -1 if it has no device */
+/* diag_start() - No question asked yet; @fd is the socket that is to connect */
 void diag_start(struct diag *diag, int fd);
 
 /* diag_end() - Close what was opened */
