@@ -250,6 +250,24 @@ True" ]
 	grep -q '^still-connected 0$' <<<"$output"
 }
 
+@test "a number that is closed, or means another socket, fails and works as it would" {
+	local engine
+	for engine in bind kernel; do
+		rule 'range = 40000-40009' "engine = $engine"
+		# by close_range(), which says nothing of the numbers that it closes
+		fenced_python 'def closed(make):
+			    s = make(); os.closerange(s.fileno(), s.fileno() + 1); return s
+			print(error(closed(tcp).connect, ("127.0.0.1", 7000)), error(closed(udp).sendto, b"x", ("127.0.0.1", 9)))
+			peer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); peer.bind("\0portfence")
+			u = udp(); number = u.fileno(); os.closerange(number, number + 1)
+			a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+			print(number == a.fileno(), error(a.sendto, b"x", "\0portfence"))
+			u.detach()'
+		[ "$output" = "EBADF EBADF
+True ok" ]
+	done
+}
+
 @test "an address that can be bound only once is no way out" {
 	# after IPV6_V6ONLY, the kernel refuses to bind the address again, but would listen on it
 	rule 'range = 20000-20009'

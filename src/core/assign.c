@@ -349,7 +349,7 @@ static bool look_at(struct assign *assign, union addr *ret_local, socklen_t *ret
 	       classify(assign->fd, &assign->proto);
 }
 
-int assign_begin(const struct fence *fence, struct assign *assign)
+static int begin(const struct fence *fence, struct assign *assign)
 {
 	union addr local;
 	socklen_t len;
@@ -380,14 +380,8 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 	if (shows_port && assign->call != ASSIGN_LISTEN)
 		len = addr_wildcard(&local, local.sa.sa_family);
 	rc = serve(fence, assign, &local, len);
-	if (rc != -EINVAL)
+	if (rc != -EINVAL || assign->fresh)
 		return rc;
-	/* not so fresh after all */
-	if (assign->fresh) {
-		assign->fresh = false;
-		assign->home = false;
-		return assign_begin(fence, assign);
-	}
 	/* bound already, connected or listening: the real call has nothing to choose */
 	if (shows_port || assign_settled(assign->fd))
 		return ASSIGN_GO_ON;
@@ -398,6 +392,21 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 	 */
 	assign->exhausted = true;
 	return exhausted_errno(assign);
+}
+
+int assign_begin(const struct fence *fence, struct assign *assign)
+{
+	int rc = begin(fence, assign);
+
+	if (rc >= 0 || !assign->fresh || assign->exhausted)
+		return rc;
+	/* not so fresh after all: closed, another's by now, or bound by who shares it */
+	assign->fresh = false;
+	assign->home = false;
+	assign->refused = false;
+	assign->closed = false;
+	assign->useless = false;
+	return begin(fence, assign);
 }
 
 /* The kernel had no port left in the range, and another range may be used. */
