@@ -245,7 +245,7 @@ True" ]
 	echo "$output"
 	[ "$status" = 0 ]
 	awk '$2 ~ /^[0-9]+$/ && $1 != "still-connected" { print $2 }' <<<"$output" | all_within 20000 20099
-	[ "$(grep -c ' 20' <<<"$output")" = 6 ]
+	[ "$(grep -c ' 20' <<<"$output")" = 7 ]
 	[ "$(grep -c 'nowhere EFAULT' <<<"$output")" = 4 ]
 	grep -q '^still-connected 0$' <<<"$output"
 }
