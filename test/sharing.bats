@@ -170,6 +170,32 @@ True
 	[ "$output" = 20 ]
 }
 
+@test "a process that goes from one network namespace to another takes no route along" {
+	cat >spaces.py <<-'END'
+		import ctypes, os, socket
+		libc = ctypes.CDLL(None, use_errno=True)
+		def space(source):
+		    assert libc.unshare(0x40000000) == 0
+		    os.system("ip link set lo up; ip address add 10.9.9.9/32 dev lo;"
+		              "ip route replace local 10.9.9.9 dev lo table local src 10.9.9.9;"
+		              f"ip address add {source}/32 dev lo;"
+		              f"ip route replace local 10.9.9.9 dev lo table local src {source}")
+		    return os.open("/proc/self/ns/net", os.O_RDONLY)
+		held = []
+		def connect():
+		    held.append(socket.create_server(("10.9.9.9", 7000), backlog=100))
+		    clients = [socket.create_connection(("10.9.9.9", 7000)) for i in range(20)]
+		    held.extend(clients)
+		    print(clients[0].getsockname()[0], len({s.getsockname()[1] for s in clients}))
+		one = space("10.1.1.1"); two = space("10.2.2.2")
+		connect(); assert libc.setns(one, 0) == 0; connect()
+	END
+	run ns "$PORTFENCE" run --range 20000-20019 --order random -- $PYTHON spaces.py
+	echo "$output"
+	[ "$output" = "10.2.2.2 20
+10.1.1.1 20" ]
+}
+
 @test "one look tells that a range is used up, also where IPv6 sockets use it towards IPv4" {
 	cat >look.py <<-'END'
 		import socket

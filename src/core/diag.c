@@ -21,6 +21,10 @@ enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10, STATE_BOUND_INACTIVE = 13 };
 #define SO_BINDTOIFINDEX 62 /* include/uapi/asm-generic/socket.h, since Linux 5.0 */
 #endif
 
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* include/uapi/asm-generic/socket.h, since Linux 5.14 */
+#endif
+
 #define DUMP_SIZE 32768   /* what the kernel sends at once, at most */
 #define TIMEWAIT_MS 60000 /* TCP_TIMEWAIT_LEN of include/net/tcp.h */
 
@@ -32,6 +36,9 @@ void diag_start(struct diag *diag, int fd)
 	diag->known = false;
 	if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
+	len = sizeof(diag->netns);
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &diag->netns, &len))
+		diag->netns = 0;
 }
 
 void diag_end(struct diag *diag)
