@@ -245,9 +245,27 @@ True" ]
 	echo "$output"
 	[ "$status" = 0 ]
 	awk '$2 ~ /^[0-9]+$/ && $1 != "still-connected" { print $2 }' <<<"$output" | all_within 20000 20099
-	[ "$(grep -c ' 20' <<<"$output")" = 6 ]
+	[ "$(grep -c ' 20' <<<"$output")" = 7 ]
 	[ "$(grep -c 'nowhere EFAULT' <<<"$output")" = 4 ]
 	grep -q '^still-connected 0$' <<<"$output"
+}
+
+@test "a number that is closed, or means another socket, fails and works as it would" {
+	local engine
+	for engine in bind kernel; do
+		rule 'range = 40000-40009' "engine = $engine"
+		# by close_range(), which says nothing of the numbers that it closes
+		fenced_python 'def closed(make):
+			    s = make(); os.closerange(s.fileno(), s.fileno() + 1); return s
+			print(error(closed(tcp).connect, ("127.0.0.1", 7000)), error(closed(udp).sendto, b"x", ("127.0.0.1", 9)))
+			peer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); peer.bind("\0portfence")
+			u = udp(); number = u.fileno(); os.closerange(number, number + 1)
+			a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+			print(number == a.fileno(), error(a.sendto, b"x", "\0portfence"))
+			u.detach()'
+		[ "$output" = "EBADF EBADF
+True ok" ]
+	done
 }
 
 @test "an address that can be bound only once is no way out" {

@@ -139,3 +139,102 @@ halves() {
 @test "sockets bound to port 0 on many addresses leave half of the ports to connections (kernel engine)" {
 	halves 40000-40009
 }
+
+@test "a link-local destination is served by each port once, as any other is" {
+	cat >local.py <<-'END'
+		import socket
+		address = socket.getaddrinfo("fe80::1%one", 7000, type=socket.SOCK_STREAM)[0][4]
+		server = socket.socket(socket.AF_INET6); server.bind(address); server.listen(100)
+		held = []
+		for i in range(20):
+		    s = socket.socket(socket.AF_INET6); s.connect(address); held.append(s)
+		print(len({s.getsockname()[1] for s in held}))
+	END
+	ns ip link add one type veth peer name other
+	ns ip address add fe80::1/64 dev one nodad
+	ns ip link set other up
+	ns ip link set one up
+	# at random, nearly every run comes upon a port that is taken
+	run ns "$PORTFENCE" run --range 20000-20019 --order random -- $PYTHON local.py
+	echo "$output"
+	[ "$output" = 20 ]
+}
+
+@test "a port is not taken by a connection that is tied to an interface" {
+	cat >tied.py <<-'END'
+		import socket
+		server = socket.create_server(("127.0.0.1", 7000), backlog=100)
+		def connect(tied):
+		    s = socket.socket()
+		    if tied: s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+		    s.connect(("127.0.0.1", 7000)); return s
+		held = [connect(False) for i in range(39)] + [connect(True), connect(False)]
+		print(len({s.getsockname()[1] for s in held}), held[39].getsockname() == held[40].getsockname())
+	END
+	run ns "$PORTFENCE" run --range 20000-20039 --order sequential -- $PYTHON tied.py
+	echo "$output"
+	[ "$output" = "40 True" ]
+}
+
+@test "a socket that somebody else has tied to an interface finds its free ports" {
+	cat >tied.py <<-'END'
+		import os, socket
+		server = socket.create_server(("127.0.0.1", 7000), backlog=100)
+		held = []
+		for i in range(20):
+		    s = socket.socket()
+		    if os.fork() == 0:
+		        s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo"); os._exit(0)
+		    os.wait()
+		    s.connect(("127.0.0.1", 7000)); held.append(s)
+		print(len({s.getsockname()[1] for s in held}))
+	END
+	run ns "$PORTFENCE" run --range 20000-20019 --order random -- $PYTHON tied.py
+	echo "$output"
+	[ "$output" = 20 ]
+}
+
+@test "a process that goes from one network namespace to another takes no route along" {
+	cat >spaces.py <<-'END'
+		import ctypes, os, socket
+		libc = ctypes.CDLL(None, use_errno=True)
+		def space(source):
+		    assert libc.unshare(0x40000000) == 0
+		    os.system("ip link set lo up; ip address add 10.9.9.9/32 dev lo;"
+		              "ip route replace local 10.9.9.9 dev lo table local src 10.9.9.9;"
+		              f"ip address add {source}/32 dev lo;"
+		              f"ip route replace local 10.9.9.9 dev lo table local src {source}")
+		    return os.open("/proc/self/ns/net", os.O_RDONLY)
+		held = []
+		def connect():
+		    held.append(socket.create_server(("10.9.9.9", 7000), backlog=100))
+		    clients = [socket.create_connection(("10.9.9.9", 7000)) for i in range(20)]
+		    held.extend(clients)
+		    print(clients[0].getsockname()[0], len({s.getsockname()[1] for s in clients}))
+		one = space("10.1.1.1"); two = space("10.2.2.2")
+		connect(); assert libc.setns(one, 0) == 0; connect()
+	END
+	run ns "$PORTFENCE" run --range 20000-20019 --order random -- $PYTHON spaces.py
+	echo "$output"
+	[ "$output" = "10.2.2.2 20
+10.1.1.1 20" ]
+}
+
+@test "one look tells that a range is used up, also where IPv6 sockets use it towards IPv4" {
+	cat >look.py <<-'END'
+		import socket
+		server = socket.create_server(("127.0.0.1", 7000), backlog=300)
+		def connect():
+		    s = socket.socket(socket.AF_INET6); s.connect(("::ffff:127.0.0.1", 7000)); return s
+		held = [connect() for i in range(200)]
+		try: connect()
+		except OSError as e: print(e.errno)
+	END
+	run ns "$PORTFENCE" run --range 20000-20199 -- \
+		strace -o calls -e trace=sendto $PYTHON look.py
+	[ "$output" = 99 ]
+	# two dumps, and 32 ports at most by themselves
+	grep -c '^sendto' calls >questions
+	cat questions
+	[ "$(cat questions)" -le 40 ]
+}

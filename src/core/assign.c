@@ -351,14 +351,15 @@ static bool look_at(struct assign *assign, union addr *ret_local, socklen_t *ret
 	       classify(assign->fd, &assign->proto);
 }
 
-/* Return: as assign_begin(); -ESTALE if the socket turns out not to be fresh */
-static int begin_other(const struct fence *fence, struct assign *assign)
+static int begin(const struct fence *fence, struct assign *assign)
 {
 	union addr local;
 	socklen_t len;
 	bool shows_port;
 	int rc;
 
+	if (assign->call == ASSIGN_BIND)
+		return begin_bind(fence, assign);
 	/* AF_UNSPEC dissolves a connection */
 	if (assign->call == ASSIGN_CONNECT && (assign->len < sizeof(assign->addr.sa.sa_family) ||
 					       assign->addr.sa.sa_family == AF_UNSPEC))
@@ -381,10 +382,8 @@ static int begin_other(const struct fence *fence, struct assign *assign)
 	if (shows_port && assign->call != ASSIGN_LISTEN)
 		len = addr_wildcard(&local, local.sa.sa_family);
 	rc = serve(fence, assign, &local, len);
-	if (rc != -EINVAL)
+	if (rc != -EINVAL || assign->fresh)
 		return rc;
-	if (assign->fresh)
-		return -ESTALE;
 	/* bound already, connected or listening: the real call has nothing to choose */
 	if (shows_port || assign_settled(assign->fd))
 		return ASSIGN_GO_ON;
@@ -399,16 +398,17 @@ static int begin_other(const struct fence *fence, struct assign *assign)
 
 int assign_begin(const struct fence *fence, struct assign *assign)
 {
-	int rc;
+	int rc = begin(fence, assign);
 
-	if (assign->call == ASSIGN_BIND)
-		return begin_bind(fence, assign);
-	rc = begin_other(fence, assign);
-	if (rc != -ESTALE)
+	if (rc >= 0 || !assign->fresh || assign->exhausted)
 		return rc;
+	/* not so fresh after all: closed, another's by now, or bound by who shares it */
 	assign->fresh = false;
 	assign->home = false;
-	return begin_other(fence, assign);
+	assign->refused = false;
+	assign->closed = false;
+	assign->useless = false;
+	return begin(fence, assign);
 }
 
 /* The kernel had no port left in the range, and another range may be used. */

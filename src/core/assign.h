@@ -13,9 +13,9 @@ enum assign_call { ASSIGN_BIND, ASSIGN_CONNECT, ASSIGN_LISTEN, ASSIGN_SEND };
 /*
  * One intercepted call: what was asked, and what became of it.
  *
- * A fresh socket is TCP or UDP, has no address and no device, and SO_REUSEADDR,
- * SO_REUSEPORT and IP_BIND_ADDRESS_NO_PORT are off. Then the kernel is not asked. Where that
- * is wrong, no port outside the range comes of it.
+ * A fresh socket is TCP or UDP, has no address, and SO_REUSEADDR, SO_REUSEPORT and
+ * IP_BIND_ADDRESS_NO_PORT are off. Then the kernel is not asked. Where that is
+ * wrong, no port outside the range comes of it.
  */
 struct assign {
 	enum assign_call call;

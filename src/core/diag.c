@@ -15,10 +15,14 @@
 #include <unistd.h>
 
 /* include/net/tcp_states.h; <netinet/tcp.h> has them, too, but clashes with the kernel's headers */
-enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10 };
+enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10, STATE_BOUND_INACTIVE = 13 };
 
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX 62 /* include/uapi/asm-generic/socket.h, since Linux 5.0 */
+#endif
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* include/uapi/asm-generic/socket.h, since Linux 5.14 */
 #endif
 
 #define DUMP_SIZE 32768   /* what the kernel sends at once, at most */
@@ -30,8 +34,11 @@ void diag_start(struct diag *diag, int fd)
 
 	diag->tcp = -1;
 	diag->known = false;
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
+	len = sizeof(diag->netns);
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &diag->netns, &len))
+		diag->netns = 0;
 }
 
 void diag_end(struct diag *diag)
@@ -118,6 +125,18 @@ static void copy_address(const union addr *addr, bool v4, __be32 ret[4])
 		memcpy(ret, bytes, 16);
 }
 
+/*
+ * The interface that a connection to this peer is tied to, 0 for any. To a
+ * link-local address connect() ties the socket itself (net/ipv6/tcp_ipv6.c,
+ * tcp_v6_connect).
+ */
+static uint32_t interface(const struct diag *diag, const union addr *peer)
+{
+	if (diag->ifindex || addr_is_v4(peer) || !IN6_IS_ADDR_LINKLOCAL(&peer->in6.sin6_addr))
+		return diag->ifindex;
+	return peer->in6.sin6_scope_id;
+}
+
 struct question {
 	struct nlmsghdr head;
 	struct inet_diag_req_v2 body;
@@ -137,7 +156,7 @@ static struct question ask_about(const struct diag *diag, const union addr *loca
 			.idiag_states = ~0U,
 			.id.idiag_sport = htons(addr_port(local)),
 			.id.idiag_dport = htons(addr_port(peer)),
-			.id.idiag_if = diag->ifindex,
+			.id.idiag_if = interface(diag, peer),
 			.id.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
 		},
 	};
@@ -195,7 +214,9 @@ static int read_used(struct diag *diag, const struct nlmsghdr *head,
 	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
 		return -EBADMSG;
-	/* the kernel compares ports alone */
+	/* the kernel compares ports alone, and two interfaces may have one tuple each */
+	if (found->id.idiag_if && found->id.idiag_if != question->body.id.idiag_if)
+		return 0;
 	if (memcmp(found->id.idiag_src, question->body.id.idiag_src, size) != 0 ||
 	    memcmp(found->id.idiag_dst, question->body.id.idiag_dst, size) != 0)
 		return 0;
@@ -204,37 +225,57 @@ static int read_used(struct diag *diag, const struct nlmsghdr *head,
 	return 0;
 }
 
-int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
-	      void (*tell)(void *context, uint16_t port), void *context)
+/* One dump: the sockets of one family. Return: 0, or -errno */
+static int dump_used(struct diag *diag, struct question *question, struct nlmsghdr *answer,
+		     const union addr *local, const union addr *peer,
+		     void (*tell)(void *context, uint16_t port), void *context)
 {
-	struct question question = ask_about(diag, local, peer);
-	struct arena arena = { .used = 0 };
-	struct nlmsghdr *answer, *head;
+	struct nlmsghdr *head;
 	long n;
 	int rc = 0;
 
-	question.head.nlmsg_flags |= NLM_F_DUMP;
-	question.body.idiag_states = ~(1U << STATE_LISTEN);
-	question.body.id.idiag_sport = 0;
-	/* not for a signal handler's stack */
-	answer = arena_alloc(&arena, DUMP_SIZE);
-	if (!answer)
-		return -ENOMEM;
-	n = open_tcp(diag) < 0 ? diag->tcp : ask(diag->tcp, &question.head, answer, DUMP_SIZE);
+	n = open_tcp(diag) < 0 ? diag->tcp : ask(diag->tcp, &question->head, answer, DUMP_SIZE);
 	while (!rc && n >= 0) {
 		int left = (int)n;
 
 		for (head = answer; !rc && NLMSG_OK(head, left); head = NLMSG_NEXT(head, left))
-			rc = read_used(diag, head, &question, local, peer, tell, context);
+			rc = read_used(diag, head, question, local, peer, tell, context);
 		if (!rc)
 			n = hear(diag->tcp, answer, DUMP_SIZE);
 	}
-	arena_free(&arena);
 	if (rc == 1 && n >= 0)
 		return 0;
 	/* what is still to come would be taken for the next answer */
 	diag_end(diag);
 	return rc < 0 ? rc : (int)n;
+}
+
+int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
+	      void (*tell)(void *context, uint16_t port), void *context)
+{
+	struct question question = ask_about(diag, local, peer);
+	struct arena arena = { .used = 0 };
+	struct nlmsghdr *answer;
+	int rc;
+
+	question.head.nlmsg_flags |= NLM_F_DUMP;
+	/* neither has a peer, and the kernel goes through a table of its own for each */
+	question.body.idiag_states = ~(1U << STATE_LISTEN | 1U << STATE_BOUND_INACTIVE);
+	question.body.id.idiag_sport = 0;
+	/* not for a signal handler's stack */
+	answer = arena_alloc(&arena, DUMP_SIZE);
+	if (!answer)
+		return -ENOMEM;
+	rc = dump_used(diag, &question, answer, local, peer, tell, context);
+	/* an IPv6 socket's connection to an IPv4 peer has the same tuples, but is dumped as IPv6 */
+	if (!rc && question.body.sdiag_family == AF_INET) {
+		question.body.sdiag_family = AF_INET6;
+		addr_bytes(local, (uint8_t *)question.body.id.idiag_src);
+		addr_bytes(peer, (uint8_t *)question.body.id.idiag_dst);
+		rc = dump_used(diag, &question, answer, local, peer, tell, context);
+	}
+	arena_free(&arena);
+	return rc;
 }
 
 int diag_source(const struct diag *diag, const union addr *peer, union addr *ret_source)
@@ -252,14 +293,10 @@ int diag_source(const struct diag *diag, const union addr *peer, union addr *ret
 	unsigned short size = v4 ? 4 : 16;
 	struct rtattr *attribute = (struct rtattr *)question.attributes;
 	__be32 destination[4];
-	uint32_t ifindex;
+	uint32_t ifindex = interface(diag, peer);
 	int fd, left;
 	long n;
 
-	ifindex = diag->ifindex;
-	/* a link-local address has a route for each interface */
-	if (!v4 && !ifindex)
-		ifindex = peer->in6.sin6_scope_id;
 	copy_address(peer, v4, destination);
 	question.head.nlmsg_len = NLMSG_LENGTH(sizeof(question.body)) + RTA_SPACE(size);
 	question.head.nlmsg_type = RTM_GETROUTE;

@@ -8,6 +8,7 @@
 
 /* Questions of one assignment. Descriptors are opened when first needed. */
 struct diag {
+	uint64_t netns;   /* the socket's network namespace, by SO_NETNS_COOKIE; 0 if not known */
 	uint32_t ifindex; /* that the socket is bound to, as SO_BINDTODEVICE does; 0 for none */
 	int tcp;          /* NETLINK_SOCK_DIAG, -1 if not open */
 	bool known;       /* the three that follow were read */
@@ -16,7 +17,7 @@ struct diag {
 	bool timestamps;  /* sysctl tcp_timestamps */
 };
 
-/* diag_start() - No question asked yet; @fd is the socket that is to connect, -1 if it has no device */
+/* diag_start() - No question asked yet; @fd is the socket that is to connect */
 void diag_start(struct diag *diag, int fd);
 
 /* diag_end() - Close what was opened */

@@ -204,10 +204,15 @@ static void resolve_peer(const union addr *peer, union addr *ret_peer)
 		ret_peer->in6.sin6_addr = in6addr_loopback;
 }
 
-static bool find_source(struct sharing *sharing, const union addr *local)
+/* Comes before every question, and makes the first one: where the socket is tied to. */
+static bool find_source(const struct engine_bind *search, struct sharing *sharing)
 {
+	const union addr *local = &search->local;
+
 	if (sharing->source.sa.sa_family || sharing->no_source)
 		return !sharing->no_source;
+	/* of a fresh one, too: a cgroup's program may tie it at its birth (`ip vrf exec`) */
+	diag_start(&sharing->diag, search->fd);
 	if (!addr_is_any(local))
 		sharing->source = *local;
 	else if (source_find(sharing->sources, &sharing->cursor->file->block.key, &sharing->diag,
@@ -217,15 +222,15 @@ static bool find_source(struct sharing *sharing, const union addr *local)
 }
 
 /* From its own address and port, a socket connects to itself. */
-static bool is_self(struct sharing *sharing, const union addr *local)
+static bool is_self(const struct engine_bind *search, struct sharing *sharing)
 {
 	uint8_t source[16], peer[16];
 
-	if (addr_port(local) != addr_port(&sharing->peer))
+	if (addr_port(&search->local) != addr_port(&sharing->peer))
 		return false;
 	if (addr_is_loopback(&sharing->peer))
 		return true;
-	if (!find_source(sharing, local))
+	if (!find_source(search, sharing))
 		return false;
 	addr_bytes(&sharing->source, source);
 	addr_bytes(&sharing->peer, peer);
@@ -270,7 +275,7 @@ static int try_tuple(struct engine_bind *search, struct sharing *sharing)
 
 	if (rc != -EADDRINUSE)
 		return rc;
-	if (!find_source(sharing, &search->local)) {
+	if (!find_source(search, sharing)) {
 		sharing->unsure = true;
 		return rc;
 	}
@@ -302,7 +307,7 @@ static int try_claimed(struct engine_bind *search, void *context)
 	uint64_t tag;
 	int rc;
 
-	if (is_self(sharing, &search->local))
+	if (is_self(search, sharing))
 		return -EADDRINUSE;
 	tag = tuple_tag(sharing->cursor, &search->local, &sharing->peer);
 	if (cursor_claim(sharing->cursor, tag))
@@ -338,7 +343,7 @@ static const struct cursor_hints *look_at_used(struct engine_bind *search, void 
 	struct sharing *sharing = context;
 	struct look look = { .search = search, .sharing = sharing };
 
-	if (!find_source(sharing, &search->local))
+	if (!find_source(search, sharing))
 		return NULL;
 	/* its own, as others may write to what is shared, and theirs must not make a range full */
 	look.truth = arena_alloc(&sharing->arena, sizeof(*look.truth));
@@ -352,12 +357,16 @@ int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
 			struct source_cache *sources, bool hinted, const union addr *peer,
 			uint64_t *ret_claim)
 {
-	struct sharing sharing = { .cursor = cursor, .sources = sources, .hinted = hinted };
+	struct sharing sharing = {
+		.cursor = cursor,
+		.sources = sources,
+		.hinted = hinted,
+		.diag.tcp = -1,
+	};
 	struct calls calls = { .try = try_claimed, .look = look_at_used };
 	struct flags flags = take_flags(search);
 	int rc;
 
-	diag_start(&sharing.diag, search->fresh ? -1 : search->fd);
 	resolve_peer(peer, &sharing.peer);
 	if (hinted) {
 		sharing.peer_tag = peer_tag(cursor, &search->local, &sharing.peer);

@@ -20,7 +20,7 @@ struct engine_bind {
 	socklen_t len;
 	const struct range *range;
 	struct order_walk *walk;
-	bool fresh; /* SO_REUSEADDR and SO_REUSEPORT are known to be off, and there is no device */
+	bool fresh;                 /* SO_REUSEADDR and SO_REUSEPORT are known to be off */
 	uint32_t blind;             /* candidates that are tried whatever the hints say */
 	struct cursor_hints *hints; /* NULL: none are to be had, or they are not wanted */
 	bool shared;                /* set where the port is others', too */

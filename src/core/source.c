@@ -17,11 +17,13 @@ static uint64_t peer_hash(const struct siphash_key *key, const struct diag *diag
 {
 	struct {
 		uint8_t address[16];
+		uint64_t netns;
 		uint32_t ifindex;
 		uint32_t scope;
 	} peer_key;
 
 	addr_bytes(peer, peer_key.address);
+	peer_key.netns = diag->netns;
 	peer_key.ifindex = diag->ifindex;
 	peer_key.scope = peer->sa.sa_family == AF_INET6 ? peer->in6.sin6_scope_id : 0;
 	return siphash(key, &peer_key, sizeof(peer_key));

@@ -51,7 +51,7 @@
 
 /* After a fork all of it is 0. What is not used takes no memory. */
 struct descriptors {
-	_Atomic pid_t owner;  /* the process that settles; 0: the next one to, NOBODY: none */
+	_Atomic pid_t owner;  /* the process that settles; 0: the next to come, NOBODY: none */
 	_Atomic uint8_t home; /* protocols, by bit */
 	_Atomic uintptr_t of[DESCRIPTORS]; /* an enum descriptor, or the mark of who is asking */
 };
@@ -110,13 +110,6 @@ static pid_t get_owner(const struct descriptors *all)
 	return atomic_load_explicit(&all->owner, memory_order_relaxed);
 }
 
-void descriptor_born(struct descriptors *all, int fd, int domain, int type, int protocol)
-{
-	if (is_held(all, fd))
-		set(all, fd,
-		    get_owner(all) == NOBODY ? DESCRIPTOR_UNKNOWN : kind(domain, type, protocol));
-}
-
 static bool owns(struct descriptors *all)
 {
 	/* not libc's function, whose result a library between may have made up */
@@ -125,6 +118,16 @@ static bool owns(struct descriptors *all)
 	return atomic_compare_exchange_strong_explicit(
 		       &all->owner, &owner, self, memory_order_relaxed, memory_order_relaxed) ||
 	       owner == self;
+}
+
+void descriptor_born(struct descriptors *all, int fd, int domain, int type, int protocol)
+{
+	if (!is_held(all, fd))
+		return;
+	/* or a child of vfork could be the first to settle, and would then own the page */
+	if (get_owner(all) == 0)
+		owns(all);
+	set(all, fd, get_owner(all) == NOBODY ? DESCRIPTOR_UNKNOWN : kind(domain, type, protocol));
 }
 
 void descriptor_bound(struct descriptors *all, int fd)

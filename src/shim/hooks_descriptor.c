@@ -19,9 +19,6 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-#ifndef SO_BINDTOIFINDEX
-#define SO_BINDTOIFINDEX 62 /* include/uapi/asm-generic/socket.h, since Linux 5.0 */
-#endif
 #ifndef IP_LOCAL_PORT_RANGE
 #define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
 #endif
@@ -57,8 +54,7 @@ static int hook_socket(int domain, int type, int protocol)
 static bool is_option_of_ours(int level, int option)
 {
 	if (level == SOL_SOCKET)
-		return option == SO_REUSEADDR || option == SO_REUSEPORT ||
-		       option == SO_BINDTODEVICE || option == SO_BINDTOIFINDEX;
+		return option == SO_REUSEADDR || option == SO_REUSEPORT;
 	if (level == IPPROTO_IP)
 		return option == IP_BIND_ADDRESS_NO_PORT || option == IP_LOCAL_PORT_RANGE;
 	return false;

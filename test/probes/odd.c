@@ -45,6 +45,22 @@ static void then_send(const char *name, int fd)
 	say_port(name, fd);
 }
 
+/* A child of vfork has numbers of its own, and its parent's memory. */
+static void vfork_child(void)
+{
+	int fd = udp();
+
+	if (vfork() == 0) {
+		close(fd);
+		if (udp() != fd)
+			_exit(1);
+		sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, sizeof(peer));
+		sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, sizeof(peer));
+		_exit(0);
+	}
+	then_send("vfork", fd);
+}
+
 int main(void)
 {
 	union {
@@ -63,6 +79,8 @@ int main(void)
 	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	peer.sin_port = htons(9);
 	name.in4 = peer;
+	/* before anything else is remembered */
+	vfork_child();
 	sendmsg(fd, &message.msg_hdr, 0);
 	say_port("sendmsg-long-name", fd);
 	fd = udp();
