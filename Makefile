@@ -40,7 +40,7 @@ SHIM := descriptor environ hooks hooks_descriptor hooks_exec log memory real shi
 CLI := array audit complete env fenced library look main option origin pin presets processes run \
 	say sections sockets status strip suggest target usage verdict watch
 UNIT := conf handover logline order policy range siphash
-PROBES := load matrix odd spawn without
+PROBES := counted fresh load matrix odd race settled spawn without
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
 
