@@ -1,6 +1,7 @@
 /*
  * race: a thread asks about a number again and again, by sends that fail before the kernel would
- * choose a port, while another one gives the number new UDP sockets and sends through them.
+ * choose a port, while another one gives the number new UDP sockets and sends through them. (Two
+ * threads that send may meet between question and answer however often one asks.)
  *
  *   race HOW FAMILY PORT TIMES LOW HIGH    "HOW FAMILY N outside": how many of them sent from a port
  *                                          that is not within LOW to HIGH; destination is PORT of
@@ -11,8 +12,6 @@
  *	dup		likewise, and the new one comes by dup()
  *	unspec		the same socket, which loses its port; no range is set on it any more
  *	signal		by dup2(), in a signal handler of the thread that asks
- *	send		by dup2(), and the other thread's sends are good, so they may find a new socket
- *			where they have seen the old one: what that costs is to be measured, not to be 0
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -84,9 +83,9 @@ static void look(void)
 	int port;
 
 	check(getsockname(number, (struct sockaddr *)&local, &size), "getsockname");
-	/* at one place in both families; 0 where `send` has not come to it */
+	/* at one place in both families */
 	port = ntohs(((struct sockaddr_in *)&local)->sin_port);
-	outside += port && (port < low || port > high);
+	outside += port < low || port > high;
 }
 
 static void replace(void)
@@ -125,18 +124,14 @@ static void turn(void)
 	/* what was asked of the old socket has come to its end now */
 	while (!is("signal") && atomic_load(&asked) == seen)
 		sched_yield();
-	if (!is("send"))
-		send_once();
+	send_once();
 	look();
 }
 
 static void *other(void *unused)
 {
 	while (!atomic_load(&ended)) {
-		if (is("send"))
-			send_once();
-		else
-			ask();
+		ask();
 		atomic_fetch_add(&asked, 1);
 	}
 	return unused;

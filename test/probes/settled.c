@@ -213,39 +213,45 @@ static void is_number(int fd, const char *what)
 	}
 }
 
+/* Past the fence, so that what makes the next one has to notice by itself. */
+static void vanish(int fd)
+{
+	check((int)syscall(SYS_close, fd), "SYS_close");
+}
+
 static void way_close_dup(void)
 {
-	close(number);
+	vanish(number);
 	is_number(dup(unbound), "dup");
 }
 
 static void way_close_dupfd(void)
 {
-	close(number);
+	vanish(number);
 	is_number(fcntl(unbound, F_DUPFD, number), "F_DUPFD");
 }
 
 static void way_close_dupfd_cloexec(void)
 {
-	close(number);
+	vanish(number);
 	is_number(fcntl(unbound, F_DUPFD_CLOEXEC, number), "F_DUPFD_CLOEXEC");
 }
 
 static void way_close_dupfd_alias(void)
 {
-	close(number);
+	vanish(number);
 	is_number(__fcntl(unbound, F_DUPFD, number), "F_DUPFD");
 }
 
 static void way_close_dupfd_64(void)
 {
-	close(number);
+	vanish(number);
 	is_number(fcntl64(unbound, F_DUPFD, number), "F_DUPFD");
 }
 
 static void way_close_socket(void)
 {
-	close(number);
+	vanish(number);
 	is_number(udp(), "socket");
 }
 
@@ -279,7 +285,7 @@ static void way_pidfd(void)
 {
 	int self = check((int)syscall(SYS_pidfd_open, getpid(), 0), "pidfd_open");
 
-	close(number);
+	vanish(number);
 	is_number(pidfd_getfd(self, unbound, 0), "pidfd_getfd");
 }
 
@@ -338,7 +344,7 @@ static void way_recvmsg(void)
 
 	check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), "socketpair");
 	send_descriptors(pair[0], &unbound, 1);
-	close(number);
+	vanish(number);
 	expect_message(&message, &control, &data, sizeof(control));
 	check((int)recvmsg(pair[1], &message, 0), "recvmsg");
 	is_received(&control, 0, number);
@@ -354,7 +360,7 @@ static void way_recvmsg_peek(void)
 
 	check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), "socketpair");
 	send_descriptors(pair[0], &unbound, 1);
-	close(number);
+	vanish(number);
 	expect_message(&message, &control, &data, sizeof(control));
 	check((int)recvmsg(pair[1], &message, MSG_PEEK), "recvmsg");
 	is_received(&control, 0, number);
@@ -378,7 +384,7 @@ static void receive_of_three(unsigned room)
 	}
 	send_descriptors(pair[0], fds, 3);
 	for (i = 0; i < 3; i++)
-		close(numbers[i]);
+		vanish(numbers[i]);
 	/* no padding: the last one ends where the room does */
 	expect_message(&message, &control, &data, CMSG_LEN(room * sizeof(int)));
 	check((int)recvmsg(pair[1], &message, 0), "recvmsg");
@@ -413,7 +419,7 @@ static void way_recvmsg_second(void)
 	check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), "socketpair");
 	set(pair[1], SOL_SOCKET, SO_PASSCRED);
 	send_descriptors(pair[0], &unbound, 1);
-	close(number);
+	vanish(number);
 	expect_message(&message, &control, &data, sizeof(control));
 	check((int)recvmsg(pair[1], &message, 0), "recvmsg");
 	control_message = CMSG_NXTHDR(&message, &control.head);
@@ -434,8 +440,8 @@ static void way_recvmmsg(void)
 	send_descriptors(pair[0], &unbound, 1);
 	i = udp();
 	send_descriptors(pair[0], &i, 1);
-	close(number);
-	close(other);
+	vanish(number);
+	vanish(other);
 	for (i = 0; i < 2; i++)
 		expect_message(&messages[i].msg_hdr, &controls[i], &data[i], sizeof(controls[i]));
 	check(recvmmsg(pair[1], messages, 2, 0, NULL), "recvmmsg");
