@@ -114,7 +114,7 @@ capture_has() {
 # Port 9 (discard) is the capture's own: its packets mark the end.
 capture_start() {
 	capture=$BATS_TEST_TMPDIR/capture
-	ns_background tcpdump -i lo -nn -q -l --immediate-mode -B 16384 ${1:+"($1) or udp dst port 9"} \
+	ns_background tcpdump -i lo -nn -q -l --immediate-mode -s 128 -B 16384 ${1:+"($1) or udp dst port 9"} \
 		>"$capture" 2>"$capture.err"
 	capture_pid=$pid
 	wait_until capture_says 'listening on'

@@ -1,0 +1,216 @@
+#!/usr/bin/env bats
+#
+# What is remembered of descriptors: that it is never believed of another socket, and that it saves
+# the system calls that it is there to save.
+
+load lib/helpers
+
+BIND=20000-20099
+KERNEL=40000-40099
+
+# rule PROGRAM ENGINE RANGE
+rule() {
+	printf '[%s]\nengine = %s\nrange = %s\n' "$1" "$2" "$3" >rule.ini
+}
+
+# ---- a number comes to mean another socket, or the socket loses its port
+
+# every_way FAMILY WAY...: under rule.ini, or without a fence if plain=1; what the probe says is in said
+every_way() {
+	local family=$1 way fence=("$PORTFENCE" run --config rule.ini --log none --) command
+	shift
+	[ "${plain:-0}" = 0 ] || fence=()
+	capture_start 'udp dst port 7777'
+	for way in "$@"; do
+		command=("${fence[@]}" "$PROBES/settled" "$way" "$family" 7777)
+		# the socket that it inherits is not to be fenced
+		[[ "$way" != outside-* ]] || command=("$PROBES/settled" outside "$family" "${command[@]}")
+		ns timeout 30 "${command[@]}" || echo "$way status $?"
+	done >said
+	capture_stop
+	ports_to 7777 >wire
+	cat said
+	diff <(printf '%s\n' "$@") <(cut -d ' ' -f 1 said)
+}
+
+# All but the one that does not end with a port of its own.
+all_ways() {
+	"$PROBES/settled" list | grep -v '^unspec-loop$'
+}
+
+# ports FILE: those that the probe has told
+ports() {
+	cut -d ' ' -f 3- "$1" | tr ' ' '\n'
+}
+
+# stays ENGINE RANGE FAMILY
+stays() {
+	rule settled "$1" "$2"
+	# shellcheck disable=SC2046 # words
+	every_way "$3" $(all_ways)
+	[ "$(wc -l <said)" -gt 40 ]
+	# in another namespace the kernel engine has to refuse; nothing arrived there
+	sed -E "s/^((clone-net|setns|unshare-net|unshare-net-thread) $3 [0-9]+) EAGAIN/\1/" said >judged
+	[ "$1" = bind ] || [ "$(grep -c EAGAIN said)" = 4 ]
+	ports judged | all_within "${2%-*}" "${2#*-}"
+	all_within "${2%-*}" "${2#*-}" <wire
+	# the old socket's and the new one's; what was settled outside is not told
+	awk 'NF < ($1 ~ /^outside/ ? 3 : 4) { print "too short: " $0; bad = 1 } END { exit bad }' said
+	# the capture has seen what the probe tells, but for other namespaces
+	grep -vE '^(clone-net|setns|unshare-net)' judged >here
+	[ "$(comm -23 <(ports here | sort -u) <(sort wire))" = "" ]
+}
+
+@test "bind engine, IPv4: a number that is given another socket, or a socket that loses its port, stays in the range" {
+	stays bind $BIND 4
+}
+
+@test "bind engine, IPv6: a number that is given another socket, or a socket that loses its port, stays in the range" {
+	stays bind $BIND 6
+}
+
+@test "kernel engine, IPv4: a number that is given another socket, or a socket that loses its port, stays in the range" {
+	stays kernel $KERNEL 4
+}
+
+@test "kernel engine, IPv6: a number that is given another socket, or a socket that loses its port, stays in the range" {
+	stays kernel $KERNEL 6
+}
+
+@test "without the fence, each of these ways leaves the range" {
+	# shellcheck disable=SC2046 # words
+	plain=1 every_way 4 $(all_ways)
+	while read -r line; do
+		echo "$line" >one
+		run all_within 20000 20099 < <(ports one)
+		[ "$status" = 1 ]
+	done <said
+}
+
+@test "a socket that another thread disconnects again and again stays in the range" {
+	local engine range
+	while read -r engine range; do
+		rule settled "$engine" "$range"
+		every_way 4 unspec-loop
+		# a send that is under way meanwhile has no port at all, as without the fence
+		grep -vx 0 wire | all_within "${range%-*}" "${range#*-}"
+	done <<<"bind $BIND
+kernel $KERNEL"
+}
+
+# ---- sockets that are less fresh than they seem
+
+# fresh ENGINE RANGE: what the probe says, one way after the other
+fresh() {
+	local way family
+	rule fresh "$1" "$2"
+	for family in 4 6; do
+		for way in $("$PROBES/fresh" list); do
+			ns "$PORTFENCE" run --config rule.ini --log none -- "$PROBES/fresh" "$way" "$family" 7777
+		done
+	done
+}
+
+@test "bind engine: what is done to a socket through another number counts" {
+	fresh bind 20000 >said
+	cat said
+	diff said <(for family in 4 6; do
+		cat <<-END
+			accept $family 0 1
+			bound-by-message $family 7777 0
+			put-off $family 0 20000
+			put-off-twin $family 0 20000 0 20000 0 20000 0 20000 0 20000 0 20000 0 20000 0 20000
+			reuseaddr $family 0 EADDRINUSE
+			reuseaddr-twin $family 0 EADDRINUSE 0 EADDRINUSE 0 EADDRINUSE 0 EADDRINUSE
+			reuseport $family 0 EADDRINUSE
+		END
+	done)
+}
+
+@test "kernel engine: a port that was there before the call is no escape" {
+	fresh kernel 40000-40001 >said
+	cat said
+	diff <(grep -E '^(accept|bound)' said) <(for family in 4 6; do
+		printf '%s\n' "accept $family 0 1" "bound-by-message $family 7777 0"
+	done)
+}
+
+# ---- threads
+
+# races RANGE FAMILY: what is asked of the old socket takes long, so that the new one comes meanwhile
+races() {
+	local how
+	for how in dup dup2 dup3 reopen signal unspec; do
+		ns strace -f --seccomp-bpf -o /dev/null -e trace=getpid -e inject=getpid:delay_enter=200 \
+			-E LD_PRELOAD="$LIBRARY" -E PORTFENCE_CONFIG="$PWD/rule.ini" \
+			"$PROBES/race" $how "$2" 7777 300 "${1%-*}" "${1#*-}"
+	done >said
+	cat said
+	[ "$(grep -c ' 0 outside$' said)" = 6 ]
+}
+
+@test "what a thread has asked before, it does not remember of the socket that came meanwhile" {
+	skip_missing strace
+	rule race bind $BIND
+	races $BIND 4
+	races $BIND 6
+	rule race kernel $KERNEL
+	races $KERNEL 4
+	races $KERNEL 6
+}
+
+# ---- system calls
+
+# count ENGINE RANGE FAMILY: "CALL SYSTEM-CALL..." for each call of the probe, in the file counts
+count() {
+	rule counted "$1" "$2"
+	rm -f unix.sock
+	ns strace -f -o trace -E LD_PRELOAD="$LIBRARY" -E PORTFENCE_CONFIG="$PWD/rule.ini" \
+		-E PORTFENCE_LOG=none "$PROBES/counted" "$3" 7777
+	sed -E 's/^[0-9]+ +//' trace | awk '
+		/^write\(-1, "end"/ { print line; line = ""; next }
+		/^write\(-1, "/ { split($0, part, "\""); line = part[2]; next }
+		line { sub(/\(.*/, ""); line = line " " $0 }' >counts
+	cat counts
+}
+
+counted() {
+	local engine=$1
+	shift
+	ns_background "$PROBES/matrix" serve 7777
+	wait_tcp 7777
+	for family in 4 6; do
+		count "$engine" "$1" $family
+		[ "$(wc -l <counts)" -gt 40 ]
+		# the third time and later; send and write at once
+		grep -E '^[a-z-]+-[34] ' counts | grep -v '^connect' | awk '
+			{ call = $1; sub(/^child-/, "", call); sub(/-[34]$/, "", call); sub(/^reply$/, "sendto", call) }
+			NF != 2 || ($2 != call && !(call == "send" && $2 == "sendto")) { print "more: " $0; bad = 1 }
+			END { exit bad || NR < 18 }'
+		diff <(grep -E '^(send|write)-(1|2|unix) ' counts) - <<-END
+			send-1 sendto
+			write-1 write
+			send-2 sendto
+			write-2 write
+			send-unix sendto
+			write-unix write
+		END
+		grep -qx 'connect-unix connect' counts
+		grep -qx 'bind-explicit bind' counts
+		grep -qxE 'listen-explicit (getsockname )?listen' counts
+	done
+}
+
+@test "bind engine: a send that has its port, a bind and a connect cost the system calls that they need" {
+	skip_missing strace
+	counted bind $BIND
+	grep -qx 'bind-tcp bind' counts
+	grep -qx 'bind-udp bind' counts
+	[ "$(grep -cxE 'connect-[1-4] bind setsockopt connect' counts)" = 4 ]
+}
+
+@test "kernel engine: a send that has its port and a connect cost the system calls that they need" {
+	skip_missing strace
+	counted kernel $KERNEL
+	[ "$(grep -cxE 'connect-[2-4] setsockopt connect getsockname' counts)" = 3 ]
+}

@@ -1,0 +1,176 @@
+/*
+ * counted: calls whose system calls are to be counted. Run it under strace: a write to no descriptor
+ * names each call before it is made, and another one, "end", follows it.
+ *
+ *   counted FAMILY PORT    destination is PORT of this host, where TCP is listened to; FAMILY is 4 or 6
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TIMES 4
+
+static int family;
+
+static void mark(const char *name)
+{
+	syscall(SYS_write, -1, name, strlen(name));
+}
+
+/* @call in between two marks */
+#define COUNT(name, call)                                                                          \
+	do {                                                                                       \
+		long count_result;                                                                 \
+                                                                                                   \
+		mark(name);                                                                        \
+		count_result = call;                                                               \
+		mark("end");                                                                       \
+		if (count_result < 0) {                                                            \
+			perror(name);                                                              \
+			exit(2);                                                                   \
+		}                                                                                  \
+	} while (0)
+
+static const char *prefix = "";
+
+static const char *numbered(const char *name, int i)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "%s%s-%d", prefix, name, i);
+	return text;
+}
+
+static int new_socket(int type)
+{
+	return socket(family, type, 0);
+}
+
+static void sends(struct sockaddr_storage peer, socklen_t len)
+{
+	char byte = 'x';
+	struct iovec data = { &byte, 1 };
+	struct msghdr message = {
+		.msg_name = &peer, .msg_namelen = len, .msg_iov = &data, .msg_iovlen = 1
+	};
+	struct mmsghdr messages[2] = { { .msg_hdr = message }, { .msg_hdr = message } };
+	int fd = new_socket(SOCK_DGRAM), i;
+
+	for (i = 1; i <= TIMES; i++)
+		COUNT(numbered("sendto", i), sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, len));
+	close(fd);
+	fd = new_socket(SOCK_DGRAM);
+	for (i = 1; i <= TIMES; i++)
+		COUNT(numbered("sendmsg", i), sendmsg(fd, &message, 0));
+	close(fd);
+	fd = new_socket(SOCK_DGRAM);
+	for (i = 1; i <= TIMES; i++)
+		COUNT(numbered("sendmmsg", i), sendmmsg(fd, messages, 2, 0));
+	close(fd);
+}
+
+/* A server's socket, which the program has bound itself. */
+static void replies(struct sockaddr_storage peer, socklen_t len, struct sockaddr_storage local)
+{
+	int fd = new_socket(SOCK_DGRAM), i;
+
+	if (bind(fd, (struct sockaddr *)&local, len)) {
+		perror("bind");
+		exit(2);
+	}
+	for (i = 1; i <= TIMES; i++)
+		COUNT(numbered("reply", i), sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, len));
+	close(fd);
+}
+
+static void connects(struct sockaddr_storage peer, socklen_t len)
+{
+	int fd, i;
+
+	for (i = 1; i <= TIMES; i++) {
+		fd = new_socket(SOCK_STREAM);
+		COUNT(numbered("connect", i), connect(fd, (struct sockaddr *)&peer, len));
+		COUNT(numbered("send", i), send(fd, "x", 1, 0));
+		COUNT(numbered("write", i), write(fd, "x", 1));
+		close(fd);
+	}
+}
+
+static void binds(struct sockaddr_storage any, socklen_t len, struct sockaddr_storage local)
+{
+	int fd;
+
+	fd = new_socket(SOCK_STREAM);
+	COUNT("bind-tcp", bind(fd, (struct sockaddr *)&any, len));
+	close(fd);
+	fd = new_socket(SOCK_DGRAM);
+	COUNT("bind-udp", bind(fd, (struct sockaddr *)&any, len));
+	close(fd);
+	fd = new_socket(SOCK_STREAM);
+	COUNT("bind-explicit", bind(fd, (struct sockaddr *)&local, len));
+	COUNT("listen-explicit", listen(fd, 1));
+	close(fd);
+}
+
+static void connect_unix(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = "unix.sock" };
+	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (bind(server, (struct sockaddr *)&addr, sizeof(addr)) || listen(server, 1)) {
+		perror(addr.sun_path);
+		exit(2);
+	}
+	COUNT("connect-unix", connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+	COUNT("send-unix", send(fd, "x", 1, 0));
+	COUNT("write-unix", write(fd, "x", 1));
+	close(server);
+	close(fd);
+}
+
+static void set_port(struct sockaddr_storage *addr, int port)
+{
+	/* at one place in both families */
+	((struct sockaddr_in *)addr)->sin_port = htons((uint16_t)port);
+}
+
+int main(int argc, char *argv[])
+{
+	struct sockaddr_storage any = { 0 }, peer, local;
+	socklen_t len;
+	pid_t pid;
+	int status;
+
+	if (argc != 3)
+		return 2;
+	family = argv[1][0] == '6' ? AF_INET6 : AF_INET;
+	len = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+	any.ss_family = (sa_family_t)family;
+	peer = any;
+	if (family == AF_INET)
+		((struct sockaddr_in *)&peer)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else
+		((struct sockaddr_in6 *)&peer)->sin6_addr = in6addr_loopback;
+	local = peer;
+	set_port(&peer, atoi(argv[2]));
+	set_port(&local, atoi(argv[2]) + 1);
+	sends(peer, len);
+	replies(peer, len, local);
+	connects(peer, len);
+	binds(any, len, local);
+	connect_unix();
+	pid = fork();
+	if (!pid) {
+		prefix = "child-";
+		sends(peer, len);
+		_exit(0);
+	}
+	return pid < 0 || waitpid(pid, &status, 0) != pid || status;
+}
