@@ -37,9 +37,11 @@ ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover logline order policy \
 	preset range settings siphash source
 SHIM := descriptor environ hooks hooks_descriptor hooks_exec log memory real shim
-CLI := array audit complete env fenced library look main option origin pin presets processes run \
-	say sections sockets status strip suggest target usage verdict watch
-UNIT := conf handover logline order policy range siphash
+CLI := array audit busy check choice complete env fenced findings globs library look main option \
+	origin parts pin ports presets processes run say sections sockets status strip suggest target \
+	usage verdict watch which
+UNIT := conf handover logline order origin policy range siphash strip
+UNIT_CLI := array origin sockets strip
 PROBES := load matrix odd spawn without
 SOAK := operations soak worker
 PAGES := libportfence.8 portfence.1 portfence.ini.5
@@ -50,6 +52,7 @@ SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)
 CLI_OBJECTS := $(CLI:%=$(BUILD)/cli/%.o)
 PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildcard test/platform/*.c)))
 UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
+UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_CLI:%=$(BUILD)/cli/%.o)
 PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%)
 PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 
@@ -107,9 +110,9 @@ $(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
 PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_DEMO := curl iproute2 python3
 PACKAGES_TEST := bash-completion bats binutils busybox-static curl dpkg-dev fish git groff-base \
-	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc netcat-openbsd nodejs perl procps \
-	python3 python3-pyftpdlib python3-yaml rpcbind socat strace systemd tcpdump tftp-hpa \
-	tftpd-hpa util-linux wget zsh
+	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc musl-tools netbase \
+	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib python3-yaml rpcbind socat \
+	strace systemd tcpdump tftp-hpa tftpd-hpa util-linux wget zsh
 
 # each test makes a network namespace
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -121,10 +124,10 @@ $(BUILD)/test/platform/%: test/platform/%.c $(wildcard test/platform/*.h) Makefi
 	$(say) CC $<
 	$(Q)$(CC) $(TEST_CFLAGS) -o $@ $< $(LDFLAGS)
 
-$(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(CORE_OBJECTS) Makefile
+$(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(UNIT_OBJECTS) Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $< $(CORE_OBJECTS) $(INIH) $(LDFLAGS)
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $< $(UNIT_OBJECTS) $(INIH) $(CLI_LIBS) $(LDFLAGS)
 
 $(BUILD)/test/probes/%: test/probes/%.c Makefile
 	@mkdir -p $(@D)
@@ -195,7 +198,7 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr -D__GNUC__ -D_GNU_SOURCE src
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard src/*/*.c) -- -std=gnu11 $(ALL_CPPFLAGS)
-	shellcheck -x $(SCRIPTS) test/lib/helpers.bash
+	shellcheck -x $(SCRIPTS) test/lib/helpers.bash test/lib/hold.bash
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 test/lib/root.bash $(sort $(wildcard test/*.bats))
 	mandoc -T lint -W warning $(PAGES:%=src/man/%)

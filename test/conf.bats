@@ -27,10 +27,6 @@ open_folder() {
 	cp "$PORTFENCE" "$LIBRARY" "$open"
 }
 
-as_nobody() {
-	ns setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
-}
-
 # same WANT: $stderr is just that, and standard output empty
 same() {
 	diff <(printf '%s\n' "$1") <(printf '%s\n' "$stderr")

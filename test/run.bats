@@ -48,27 +48,6 @@ variable_of() {
 	fenced "$@" -- "$PROBES/spawn" child | sed -n "s/^variable $name=//p"
 }
 
-# Another user's: may be run by root alone, sees nothing of root's.
-as_nobody() {
-	chmod 1777 "$PORTFENCE_STATE"
-	ns setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
-}
-
-# Setuid bits and capabilities mean something here.
-needs_suid() {
-	if findmnt -no OPTIONS -T "$BATS_TEST_TMPDIR" | grep -qw nosuid; then
-		skip_or_fail "$BATS_TEST_TMPDIR is on a file system without setuid"
-	fi
-}
-
-# patch FILE OFFSET BYTE...: bytes in octal
-patch() {
-	local file=$1 offset=$2
-	shift 2
-	# shellcheck disable=SC2059 # the bytes are a format
-	printf "$(printf '\\%s' "$@")" | dd of="$file" bs=1 seek="$offset" conv=notrunc status=none
-}
-
 write_sections() {
 	cat >"$BATS_TEST_TMPDIR/sections.ini" <<-END
 		[outer]

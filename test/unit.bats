@@ -336,6 +336,48 @@ with socket.socket() as s:
 	holds logline small-buffers
 }
 
+# --- strip
+
+@test "a cell of the strip is empty or full only where all of it is, and thirds between" {
+	holds strip levels
+}
+
+@test "one port of 65,535 is seen in the strip, in use or free" {
+	holds strip extremes
+}
+
+@test "a range of fewer ports than the strip has cells is stretched" {
+	holds strip stretched
+}
+
+@test "every port of every range is drawn, in a cell of every strip" {
+	holds strip every-port-is-drawn
+}
+
+@test "first and last port stand at the ends of the strip, or beside each other" {
+	holds strip labels
+}
+
+# --- origin
+
+@test "a port that nobody but the kernel can have chosen is an escape" {
+	holds origin escapes
+}
+
+@test "a port that the program named is no escape where it may" {
+	holds origin explicit-binds
+}
+
+@test "an accepted connection is no escape, whether its listener is there or not" {
+	holds origin accepted-connections
+}
+
+@test "a socket of somebody else's, or one that the section allows, is no escape" {
+	holds origin allowed-otherwise
+}
+
+# --- JSON
+
 # Each line of standard input is one JSON object, in UTF-8. $1 lines at least.
 all_json() {
 	python3 -c '

@@ -67,7 +67,7 @@ entry() {
 }
 
 @test "help names the orders that the parser takes" {
-	for verb in run env; do
+	for verb in run env which; do
 		help=$("$PORTFENCE" "$verb" --help)
 		while read -r order; do
 			grep -qE "[ ,]$order( |,|$)" <<<"$help"

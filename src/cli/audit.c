@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PORTS_SHOWN 5
 
@@ -181,10 +182,11 @@ static void print_text(const struct look *look, const struct verdict *verdict)
 				     in_colour);
 	for (i = 0; i < verdict->doubts; i++)
 		print_doubt(&verdict->doubt[i], in_colour);
-	if (look->processes.unseen) {
+	if (verdict->unseen) {
 		print_kind("note", SAY_CYAN, in_colour);
-		printf("%zu process%s of other users cannot be looked at; root sees them\n",
-		       look->processes.unseen, look->processes.unseen == 1 ? "" : "es");
+		printf("%zu process%s cannot be looked at%s\n", verdict->unseen,
+		       verdict->unseen == 1 ? "" : "es",
+		       geteuid() ? ", being other users'; root sees them" : ", not even by root");
 	}
 }
 
@@ -219,10 +221,11 @@ static json_t *describe_doubt(const struct verdict_doubt *doubt)
 			 "process", describe_process(&doubt->process));
 }
 
-static void print_json(const struct look *look, const struct verdict *verdict)
+static int print_json(const struct look *look, const struct verdict *verdict)
 {
 	json_t *findings = json_array(), *squatters = json_array(), *doubts = json_array(), *all;
 	size_t i;
+	int rc = 0;
 
 	for (i = 0; i < verdict->findings; i++)
 		json_array_append_new(findings, describe_finding(&verdict->finding[i]));
@@ -242,10 +245,18 @@ static void print_json(const struct look *look, const struct verdict *verdict)
 			(json_int_t)verdict->processes, "sockets", (json_int_t)verdict->sockets,
 			"accepted", (json_int_t)verdict->count[ORIGIN_ACCEPTED], "outside",
 			findings, "unfenced", squatters, "unknown", doubts, "unseen",
-			(json_int_t)look->processes.unseen);
-	json_dumpf(all, stdout, JSON_INDENT(2));
-	putchar('\n');
+			(json_int_t)verdict->unseen);
+	/* what jansson did not take is missing in its array */
+	if (all && json_array_size(findings) == verdict->findings &&
+	    json_array_size(squatters) == verdict->squatters &&
+	    json_array_size(doubts) == verdict->doubts) {
+		json_dumpf(all, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		rc = say_failure(EXIT_FAILED, SAY_NO_UTF8);
+	}
 	json_decref(all);
+	return rc;
 }
 
 /* ---- the verb ---- */
@@ -259,9 +270,8 @@ static int check_pid(struct look *look, pid_t pid)
 		return say_failure(EXIT_FAILED, "there is no process %d", (int)pid);
 	switch (fenced_look(&look->looks, pid)->state) {
 	case FENCED_UNSEEN:
-		return say_failure(EXIT_FAILED,
-				   "%s (pid %d) may not be looked at; ask as root or as its user",
-				   process.name, (int)pid);
+		return say_failure(EXIT_FAILED, "%s (pid %d) may not be looked at%s", process.name,
+				   (int)pid, geteuid() ? "; ask as root or as its user" : "");
 	case FENCED_NOT:
 		return say_failure(
 			EXIT_FAILED,
@@ -324,9 +334,9 @@ static int audit(int argc, char *argv[])
 	}
 	rc = judge(&given, (pid_t)pid, &look, &verdict);
 	if (rc != EXIT_FAILED || verdict.doubts) {
-		if (given.value[OPTION_JSON])
-			print_json(&look, &verdict);
-		else
+		if (given.value[OPTION_JSON] && print_json(&look, &verdict))
+			rc = EXIT_FAILED;
+		else if (!given.value[OPTION_JSON])
 			print_text(&look, &verdict);
 	}
 	verdict_free(&verdict);

@@ -311,8 +311,10 @@ static int load(const struct subject *subject, struct arena *arena, struct mista
 	return rc;
 }
 
-static void judge(const struct subject *subject, struct arena *arena, struct fenced *ret_fenced)
+static void judge(const struct subject *subject, struct fenced_looks *looks,
+		  struct fenced *ret_fenced)
 {
+	struct arena *arena = &looks->arena;
 	bool told = variable(subject, "PORTFENCE_APP") || variable(subject, "PORTFENCE_RANGE");
 	struct settings settings = { .rule = NULL };
 	struct mistake mistake = { .arena = arena };
@@ -326,6 +328,10 @@ static void judge(const struct subject *subject, struct arena *arena, struct fen
 	rule = settings.rule;
 	if (!told && *subject->section && (!rule || strcmp(rule->name, subject->section))) {
 		rule = policy_find(&settings.policy, subject->section);
+		if (!rule && looks->otherwise && !variable(subject, "PORTFENCE_CONFIG")) {
+			rule = policy_find(looks->otherwise, subject->section);
+			settings.policy.file = looks->otherwise->file;
+		}
 		if (!rule) {
 			ret_fenced->state = FENCED_UNKNOWN;
 			ret_fenced->why = "its section is not in the configuration any more";
@@ -371,7 +377,7 @@ static const struct fenced *find_rule(struct fenced_looks *looks, const struct s
 		goto out;
 	known->key = arena_copy(&looks->arena, key, len);
 	known->key_len = known->key ? len : 0;
-	judge(subject, &looks->arena, &known->fenced);
+	judge(subject, looks, &known->fenced);
 	known->next = looks->known;
 	looks->known = known;
 out:

@@ -25,6 +25,8 @@ struct fenced {
 
 /* What was found so far: processes that were started alike share it. Zeroed memory is empty. */
 struct fenced_looks {
+	const struct policy
+		*otherwise; /* searched where a process's own file is not known; or NULL */
 	struct arena arena;
 	struct fenced_known *known;
 };

@@ -6,8 +6,10 @@
 
 int look_around(unsigned flags, int failure, struct look *look)
 {
-	int rc = sockets_read(flags, &look->sockets);
+	int rc;
 
+	look->looks.otherwise = &look->sections.policy;
+	rc = sockets_read(flags, &look->sockets);
 	if (rc)
 		return say_failure(failure, "the kernel does not tell of its sockets: %s",
 				   strerror(-rc));

@@ -21,6 +21,11 @@ enum { PIN_CONFIG, PIN_RANGE, PIN_ORDER, PIN_SEED, PIN_LOG, PIN_OPTIONS };
 	[PIN_LOG] = { .name = "log", .argument = "LOG", \
 		.help = "a line for each port: stderr, syslog, none or a file; json:LOG for JSON " \
 			"lines" }
+
+/* Of verbs that take a command. */
+#define PIN_OPTION_ENTRY_APP \
+	{ .name = "app", .argument = "APP", \
+	  .help = "use section [APP], whatever COMMAND is called" }
 /* clang-format on */
 
 /*

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +105,7 @@ static int read_descriptors(DIR *folder, const uint32_t *inodes, size_t count,
 		hold[processes->holds].inode = inode;
 		hold[processes->holds++].process = (uint32_t)processes->count;
 	}
-	processes->entry[processes->count].holds = processes->holds - before;
+	processes->entry[processes->count].holds = processes->holds > before;
 	return 0;
 }
 
@@ -176,12 +177,9 @@ static void drop_doubles(struct processes *processes)
 {
 	size_t i, kept = 0;
 
-	for (i = 0; i < processes->holds; i++) {
-		if (kept && !compare_holds(&processes->hold[i], &processes->hold[kept - 1]))
-			processes->entry[processes->hold[i].process].holds--;
-		else
+	for (i = 0; i < processes->holds; i++)
+		if (!kept || compare_holds(&processes->hold[i], &processes->hold[kept - 1]))
 			processes->hold[kept++] = processes->hold[i];
-	}
 	processes->holds = kept;
 }
 
@@ -251,4 +249,14 @@ const struct process *processes_find(const struct processes *processes, pid_t pi
 
 	return bsearch(&wanted, processes->entry, processes->count, sizeof(wanted),
 		       compare_processes);
+}
+
+void processes_format_user(uid_t uid, char ret_text[PROCESSES_USER])
+{
+	const struct passwd *entry = getpwuid(uid);
+
+	if (entry)
+		snprintf(ret_text, PROCESSES_USER, "user %s", entry->pw_name);
+	else
+		snprintf(ret_text, PROCESSES_USER, "user %u", (unsigned)uid);
 }

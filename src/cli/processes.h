@@ -14,7 +14,7 @@
 /* A process. Only the first two members are there of one that holds none of the sockets. */
 struct process {
 	pid_t pid;
-	size_t holds; /* how many of the sockets */
+	bool holds; /* one of the sockets, or more */
 	pid_t parent;
 	uid_t uid;                 /* effective */
 	char name[PROCESSES_NAME]; /* printable ASCII: it is whatever the process made it */
@@ -66,5 +66,11 @@ const struct process *processes_find(const struct processes *processes, pid_t pi
  * Return: 0, -ESRCH if it has ended. Source: proc_pid_status(5).
  */
 int processes_describe(pid_t pid, struct process *ret_process);
+
+/* Room for the longest text of processes_format_user() */
+#define PROCESSES_USER 64
+
+/* processes_format_user() - "user erp", or "user 1000" where the number has no name */
+void processes_format_user(uid_t uid, char ret_text[PROCESSES_USER]);
 
 #endif

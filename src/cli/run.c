@@ -12,9 +12,7 @@ enum { OPTION_APP = PIN_OPTIONS };
 
 static const struct option_entry options[] = {
 	PIN_OPTION_ENTRIES,
-	[OPTION_APP] = { .name = "app",
-			 .argument = "APP",
-			 .help = "use section [APP], whatever COMMAND is called" },
+	[OPTION_APP] = PIN_OPTION_ENTRY_APP,
 	{ .name = NULL },
 };
 

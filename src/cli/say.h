@@ -15,6 +15,9 @@
 
 enum say_level { SAY_ERROR, SAY_WARNING, SAY_NOTE, SAY_LEVELS };
 
+/* Why something cannot be printed as JSON */
+#define SAY_NO_UTF8 "a name is not UTF-8, which JSON has to be; leave out '--json'"
+
 /**
  * say_failure() - "portfence: ..." on standard error
  * @status:	what to return

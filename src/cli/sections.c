@@ -42,36 +42,44 @@ static int pick(const struct policy *policy, const char *app, struct arena *aren
 	return 0;
 }
 
-int sections_load(const char *config, const char *app, int failure, struct sections *ret_sections)
+int sections_read(const char *config, conf_error_fn *error, void *context,
+		  struct sections *ret_sections)
 {
 	static const char *const not_ours[] = {
 		"PORTFENCE_APP",  "PORTFENCE_RANGE", "PORTFENCE_ORDER",
 		"PORTFENCE_SEED", "PORTFENCE_LOG",   "PORTFENCE_STATE",
 	};
 	const struct policy_process nobody = { .exe = NULL };
-	struct settings settings;
+	struct settings settings = { .rule = NULL };
 	size_t i;
-	int rc = 0;
+	int rc;
 
 	memset(ret_sections, 0, sizeof(*ret_sections));
 	for (i = 0; i < sizeof(not_ours) / sizeof(not_ours[0]); i++)
 		unsetenv(not_ours[i]);
 	if (config && setenv("PORTFENCE_CONFIG", config, 1))
-		return say_failure(failure, "%s", strerror(errno));
-	rc = settings_load(&nobody, &ret_sections->arena, say_conf_error, NULL, &settings);
+		return -errno;
+	rc = settings_load(&nobody, &ret_sections->arena, error, context, &settings);
+	ret_sections->policy = settings.policy;
+	ret_sections->rule = settings.policy.rules;
+	ret_sections->count = settings.policy.count;
+	return rc;
+}
+
+int sections_load(const char *config, const char *app, int failure, struct sections *ret_sections)
+{
+	int rc = sections_read(config, say_conf_error, NULL, ret_sections);
+
 	if (rc == -ENOMEM)
 		return say_failure(failure, "%s", strerror(ENOMEM));
 	if (rc)
 		return failure;
-	ret_sections->file = settings.policy.file;
-	ret_sections->rule = settings.policy.rules;
-	ret_sections->count = settings.policy.count;
 	if (!app)
 		return 0;
 	ret_sections->count = 1;
-	rc = pick(&settings.policy, app, &ret_sections->arena, &ret_sections->rule);
+	rc = pick(&ret_sections->policy, app, &ret_sections->arena, &ret_sections->rule);
 	if (rc == -ENOENT)
-		return say_no_section(&settings.policy, app, failure);
+		return say_no_section(&ret_sections->policy, app, failure);
 	return rc ? say_failure(failure, "%s", strerror(-rc)) : 0;
 }
 
@@ -87,7 +95,7 @@ int sections_of_range(const char *range, int failure, struct sections *ret_secti
 		return say_failure(failure, "%s", strerror(ENOMEM));
 	rule->name = "";
 	if (conf_override(rule, CONF_RANGE, range, &ret_sections->arena, why, sizeof(why)))
-		return say_failure(failure, "--range: %s", why);
+		return say_failure(failure, "'--range': %s", why);
 	*ret_sections->rule = rule;
 	ret_sections->count = 1;
 	return 0;

@@ -3,21 +3,32 @@
 #define PORTFENCE_CLI_SECTIONS_H
 
 #include "../core/arena.h"
+#include "../core/conf.h"
 #include "../core/policy.h"
 
 #include <stddef.h>
 
 struct sections {
 	struct arena arena;
-	const char *file; /* NULL if there is none */
+	struct policy policy; /* the whole file; its member `file` is NULL if there is none */
 	const struct rule **rule;
 	size_t count;
 };
 
 /**
- * sections_load() - Read the configuration
+ * sections_read() - Read the configuration
  * @config:	its path, or NULL: found as ever, but for the section and the range that the
  *		variables of this process may name: they are a program's, not the machine's
+ * @error:	called with each error
+ * @ret_sections: its file may be known after a failure, too
+ *
+ * Return: 0 (also where there is no file); -EINVAL or another -errno if there is a mistake
+ */
+int sections_read(const char *config, conf_error_fn *error, void *context,
+		  struct sections *ret_sections);
+
+/**
+ * sections_load() - The same for a verb that a mistake stops
  * @app:	only the section of this name; NULL: all
  * @failure:	what to return where it fails; standard error says why
  *

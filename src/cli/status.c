@@ -10,7 +10,6 @@
 #include <jansson.h>
 #include <langinfo.h>
 #include <locale.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,15 +98,14 @@ static void print_verdict(const struct usage *usage, enum proto proto, const str
 	const uint32_t count = one->range->count;
 	/* rounded down, so that 100 % is all of it */
 	unsigned percent = (unsigned)((uint64_t)one->ports * 100 / count);
+	const char *colour = percent >= 90 ? SAY_RED : SAY_YELLOW;
+	bool calm = percent < 70;
 	char range[128];
 
 	range_format(one->range, range, sizeof(range));
-	fprintf(canvas->to, "%*s%-4s  %s  ", INDENT, "", policy_proto_name(proto), range);
-	fprintf(canvas->to, "%s%u of %u ports in use (%u %%)%s",
-		on(canvas, percent >= 90   ? SAY_RED
-			   : percent >= 70 ? SAY_YELLOW
-					   : ""),
-		one->ports, count, percent, off(canvas));
+	fprintf(canvas->to, "%*s%-4s  %s  %s%u of %u ports in use (%u %%)%s", INDENT, "",
+		policy_proto_name(proto), range, calm ? "" : on(canvas, colour), one->ports, count,
+		percent, calm ? "" : off(canvas));
 	if (one->waiting)
 		fprintf(canvas->to, ", %u of them only in TIME_WAIT", one->waiting);
 	fputc('\n', canvas->to);
@@ -137,25 +135,14 @@ static void print_fullest(const struct usage_proto *one, const struct canvas *ca
 		(unsigned)((uint64_t)one->fullest_ports * 100 / one->range->count));
 }
 
-/* "user erp", or "user 1000" where the number has no name. */
-static void format_user(uid_t uid, char *ret_text, size_t size)
-{
-	const struct passwd *entry = getpwuid(uid);
-
-	if (entry)
-		snprintf(ret_text, size, "user %s", entry->pw_name);
-	else
-		snprintf(ret_text, size, "user %u", (unsigned)uid);
-}
-
 static void print_holder(const struct usage_holder *holder, const struct canvas *canvas)
 {
-	char user[64];
+	char user[PROCESSES_USER];
 
 	fprintf(canvas->to, "%*s%5u  ", INDENT, "", holder->total);
 	switch (holder->kind) {
 	case USAGE_PROCESS:
-		format_user(holder->process->uid, user, sizeof(user));
+		processes_format_user(holder->process->uid, user);
 		fprintf(canvas->to, "%s (pid %d, %s)", holder->process->name,
 			(int)holder->process->pid, user);
 		if (holder->outside && holder->fenced->state == FENCED_NOT)
@@ -172,7 +159,7 @@ static void print_holder(const struct usage_holder *holder, const struct canvas 
 		fputs("being closed or not accepted yet, no process", canvas->to);
 		break;
 	case USAGE_UNSEEN:
-		format_user(holder->uid, user, sizeof(user));
+		processes_format_user(holder->uid, user);
 		fprintf(canvas->to, "opened by %s, by a process that %s", user,
 			geteuid() ? "only root can see" : "cannot be seen from here");
 		break;
@@ -339,6 +326,7 @@ static json_t *describe_section(const struct usage *usage)
 	for (i = 0; i < usage->holders; i++)
 		json_array_append_new(holders, describe_holder(&usage->holder[i]));
 	object = json_pack("{s:s}", "name", usage->rule->name);
+	/* where it is NULL, so is all that follows */
 	for (i = 0; i < PROTO_COUNT; i++)
 		json_object_set_new(object, policy_proto_name((enum proto)i),
 				    describe_proto(&usage->proto[i]));
@@ -368,7 +356,7 @@ static int look(const struct call *call, struct look *ret_look)
 		rc = sections_load(call->config, call->app, EXIT_FAILURE, &ret_look->sections);
 	if (rc)
 		return rc;
-	if (!call->range && !ret_look->sections.file)
+	if (!call->range && !ret_look->sections.policy.file)
 		return say_failure(EXIT_FAILURE,
 				   "there is no configuration file; write %s, or use --config or "
 				   "--range",
@@ -398,24 +386,30 @@ static int draw_sections(struct look *seen, const struct canvas *canvas, json_t 
 
 		rc = usage_read(seen->sections.rule[i], &seen->sockets, &seen->processes,
 				&seen->looks, &usage);
-		if (!rc && list)
-			json_array_append_new(list, describe_section(&usage));
-		else if (!rc)
+		if (!rc && list && json_array_append_new(list, describe_section(&usage)))
+			rc = -EILSEQ; /* jansson takes only UTF-8 */
+		else if (!rc && !list)
 			print_section(&usage, canvas);
 		if (!list && i + 1 < seen->sections.count)
 			fputc('\n', canvas->to);
 		usage_free(&usage);
 	}
+	if (rc == -EILSEQ)
+		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
 	return rc ? say_failure(EXIT_FAILURE, "%s", strerror(-rc)) : 0;
 }
 
-static void print_json(const struct call *call, const struct look *seen, json_t *list, FILE *to)
+static int print_json(const struct call *call, const struct look *seen, json_t *list, FILE *to)
 {
-	json_t *object = json_pack("{s:s?, s:O}", "file", seen->sections.file, "sections", list);
+	json_t *object =
+		json_pack("{s:s?, s:O}", "file", seen->sections.policy.file, "sections", list);
 
+	if (!object)
+		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
 	json_dumpf(object, to, call->watch ? JSON_COMPACT : JSON_INDENT(2));
 	fputc('\n', to);
 	json_decref(object);
+	return 0;
 }
 
 static int draw(FILE *to, void *context)
@@ -435,10 +429,10 @@ static int draw(FILE *to, void *context)
 	if (!rc)
 		rc = draw_sections(&seen, &canvas, list);
 	if (!rc && list)
-		print_json(call, &seen, list, to);
+		rc = print_json(call, &seen, list, to);
 	else if (!rc && !seen.sections.count)
 		fprintf(to, "%s has no section yet, so there is no range to look at\n",
-			seen.sections.file);
+			seen.sections.policy.file);
 	json_decref(list);
 	look_end(&seen);
 	return rc;

@@ -13,8 +13,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define HEAD_SIZE 256     /* BINPRM_BUF_SIZE: what the kernel reads of a script's first line */
-#define SCRIPTS_DEEPEST 5 /* fs/exec.c, exec_binprm */
+#define HEAD_SIZE 256       /* BINPRM_BUF_SIZE: what the kernel reads of a script's first line */
+#define ANYBODY ((uid_t)-1) /* an id that no file can have */
+#define SCRIPTS_DEEPEST 5   /* fs/exec.c, exec_binprm */
 
 /* What of an ELF file decides whether ld.so maps a library into it. */
 struct image {
@@ -160,23 +161,34 @@ static bool parse_script(const char *head, char *ret_interpreter, char *ret_opti
 	return true;
 }
 
-/* Will the kernel start it with rights that its caller has not? Then ld.so ignores LD_PRELOAD. */
-static const char *gains_rights(int fd, const struct stat *st)
+/*
+ * Will the kernel start it with rights that a caller of these ids has not? Then
+ * ld.so ignores LD_PRELOAD. Return: why, or NULL
+ */
+static const char *gains_rights(int fd, const struct stat *st, uid_t uid, gid_t gid)
 {
 	struct statvfs fs;
 
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ||
 	    (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID))
 		return NULL;
-	if (st->st_mode & S_ISUID && st->st_uid != getuid())
+	if (st->st_mode & S_ISUID && st->st_uid != uid)
 		return "it is setuid";
 	/* without execution by the group, the bit means locking (inode(7)) */
-	if (st->st_mode & S_ISGID && st->st_mode & S_IXGRP && st->st_gid != getgid())
+	if (st->st_mode & S_ISGID && st->st_mode & S_IXGRP && st->st_gid != gid)
 		return "it is setgid";
 	/* for root, the kernel takes file capabilities for no gain (security/commoncap.c) */
-	if (getuid() && fgetxattr(fd, "security.capability", NULL, 0) > 0)
+	if (uid && fgetxattr(fd, "security.capability", NULL, 0) > 0)
 		return "it has file capabilities";
 	return NULL;
+}
+
+const char *target_libc(const struct target *target)
+{
+	if (strstr(target->linker, "/ld-musl"))
+		return "musl";
+	return strstr(target->linker, "/ld-linux") || strstr(target->linker, "/ld64.so") ? "glibc"
+											 : NULL;
 }
 
 static int check_image(const struct image *image, const char *path, const char *library,
@@ -242,7 +254,24 @@ static int check_file(struct target *target, const char *path, const char *libra
 		rc = 1;
 		goto out;
 	}
-	gain = gains_rights(fd, &st);
+	rc = read_image(fd, &image);
+	if (rc == -ENOEXEC) {
+		/* execvp(3) hands it to the shell */
+		strcpy(ret_next, "/bin/sh");
+		*ret_option = '\0';
+		rc = 1;
+		goto out;
+	}
+	if (rc) {
+		snprintf(ret_why, size, "'%s' cannot be read: %s", path, strerror(-rc));
+		goto out;
+	}
+	if (!realpath(path, target->exe))
+		snprintf(target->exe, sizeof(target->exe), "%s", path);
+	target->bits = image.class == ELFCLASS64 ? 64 : 32;
+	strcpy(target->linker, image.interpreter);
+	target->gain = gains_rights(fd, &st, ANYBODY, ANYBODY);
+	gain = gains_rights(fd, &st, getuid(), getgid());
 	if (gain) {
 		snprintf(
 			ret_why, size,
@@ -252,20 +281,7 @@ static int check_file(struct target *target, const char *path, const char *libra
 		rc = -EPERM;
 		goto out;
 	}
-	rc = read_image(fd, &image);
-	if (rc == -ENOEXEC) {
-		/* execvp(3) hands it to the shell */
-		strcpy(ret_next, "/bin/sh");
-		*ret_option = '\0';
-		rc = 1;
-		goto out;
-	}
-	if (rc)
-		snprintf(ret_why, size, "'%s' cannot be read: %s", path, strerror(-rc));
-	else
-		rc = check_image(&image, path, library, ret_why, size);
-	if (!rc && !realpath(path, target->exe))
-		snprintf(target->exe, sizeof(target->exe), "%s", path);
+	rc = check_image(&image, path, library, ret_why, size);
 out:
 	if (fd >= 0)
 		close(fd);

@@ -10,9 +10,14 @@
 
 struct target {
 	char path[PATH_MAX]; /* what will be executed: found along PATH, not resolved */
-	char exe[PATH_MAX];  /* the executable in the end: resolved, of a script its interpreter */
+
+	/* The rest is found out by target_check(), as far as it gets. */
+	char exe[PATH_MAX]; /* the executable in the end: resolved, of a script its interpreter */
 	char script[4 *
 		    PATH_MAX]; /* "interpreter option path " that the kernel puts in front, or "" */
+	int bits;              /* the executable's word size, 0 if it has none */
+	char linker[PATH_MAX]; /* its dynamic linker, "" if it is static */
+	const char *gain;      /* why it gains rights when another user starts it, or NULL */
 };
 
 /**
@@ -29,6 +34,9 @@ int target_find(const char *command, struct target *ret_target);
  * Return: 0, -EPERM, or another -errno if it cannot be read (@ret_why is set, too)
  */
 int target_check(struct target *target, const char *library, char *ret_why, size_t size);
+
+/* target_libc() - "glibc" or "musl", whose dynamic linker a program has; NULL: unknown, or none */
+const char *target_libc(const struct target *target);
 
 /**
  * target_describe() - What a rule's globs are held against, once it runs

@@ -9,7 +9,12 @@
 #define PORTS 65536
 
 /* What is known of a port so far; the strongest holder counts. */
-enum { FREE, WAITING, ORPHANED, HELD };
+enum { FREE, WAITING, ORPHANED, HELD, HELD_OUTSIDE };
+
+/* Of each port of one protocol */
+struct ports {
+	unsigned char state[PORTS];
+};
 
 /* A claim says who has which port, in one number, so that sorting brings equals together. */
 
@@ -31,6 +36,11 @@ static uint32_t claim_id(uint64_t claim)
 static enum proto claim_proto(uint64_t claim)
 {
 	return (enum proto)(claim >> 16 & 0xff);
+}
+
+static uint16_t claim_port(uint64_t claim)
+{
+	return (uint16_t)claim;
 }
 
 struct claims {
@@ -169,7 +179,8 @@ static int compare_holders(const void *a, const void *b)
 }
 
 static int count_holders(const struct processes *processes, struct fenced_looks *looks,
-			 struct claims *claims, struct usage *usage)
+			 struct claims *claims, struct ports ports[PROTO_COUNT],
+			 struct usage *usage)
 {
 	struct usage_holder *holder = NULL;
 	size_t i;
@@ -198,7 +209,12 @@ static int count_holders(const struct processes *processes, struct fenced_looks 
 		}
 		holder->ports[claim_proto(claim)]++;
 		holder->total++;
-		usage->outside += holder->outside;
+		/* several of them may share it */
+		if (holder->outside &&
+		    ports[claim_proto(claim)].state[claim_port(claim)] != HELD_OUTSIDE)
+			usage->outside++;
+		if (holder->outside)
+			ports[claim_proto(claim)].state[claim_port(claim)] = HELD_OUTSIDE;
 	}
 	qsort(usage->holder, usage->holders, sizeof(*holder), compare_holders);
 	return 0;
@@ -207,7 +223,7 @@ static int count_holders(const struct processes *processes, struct fenced_looks 
 /* ---- the whole ---- */
 
 /* Counts ports once each is known by its strongest holder. */
-static int count_ports(const unsigned char state[PORTS], struct usage_proto *proto)
+static int count_ports(const struct ports *ports, struct usage_proto *proto)
 {
 	uint32_t i;
 
@@ -215,7 +231,7 @@ static int count_ports(const unsigned char state[PORTS], struct usage_proto *pro
 	if (!proto->used)
 		return -ENOMEM;
 	for (i = 0; i < proto->range->count; i++) {
-		unsigned char now = state[range_port(proto->range, i)];
+		unsigned char now = ports->state[range_port(proto->range, i)];
 
 		proto->used[i] = now != FREE;
 		proto->ports += now != FREE;
@@ -228,10 +244,10 @@ int usage_read(const struct rule *rule, const struct sockets *sockets,
 	       const struct processes *processes, struct fenced_looks *looks,
 	       struct usage *ret_usage)
 {
-	unsigned char(*state)[PORTS] = calloc(PROTO_COUNT, sizeof(*state));
+	struct ports *ports = calloc(PROTO_COUNT, sizeof(*ports));
 	struct claims claims = { .count = 0 };
+	int proto, rc = ports ? 0 : -ENOMEM;
 	size_t i;
-	int proto, rc = state ? 0 : -ENOMEM;
 
 	memset(ret_usage, 0, sizeof(*ret_usage));
 	ret_usage->rule = rule;
@@ -239,29 +255,29 @@ int usage_read(const struct rule *rule, const struct sockets *sockets,
 		ret_usage->proto[proto].range = rule->range[proto];
 	for (i = 0; !rc && i < sockets->count; i++) {
 		const struct sockets_entry *entry = &sockets->entry[i];
-		unsigned char *port = &state[sockets_proto(entry)][entry->local_port];
+		unsigned char *state = &ports[sockets_proto(entry)].state[entry->local_port];
 		unsigned char now = judge(entry);
 
-		*port = now > *port ? now : *port;
+		*state = now > *state ? now : *state;
 		if (range_has(rule->range[sockets_proto(entry)], entry->local_port))
 			ret_usage->proto[sockets_proto(entry)].sockets++;
 	}
 	for (proto = 0; !rc && proto < PROTO_COUNT; proto++)
-		rc = count_ports(state[proto], &ret_usage->proto[proto]);
+		rc = count_ports(&ports[proto], &ret_usage->proto[proto]);
 	for (i = 0; !rc && i < sockets->count; i++) {
 		const struct sockets_entry *entry = &sockets->entry[i];
 
 		proto = sockets_proto(entry);
 		if (range_has(rule->range[proto], entry->local_port))
-			rc = claim_socket(entry, state[proto][entry->local_port], processes,
+			rc = claim_socket(entry, ports[proto].state[entry->local_port], processes,
 					  &claims);
 	}
 	if (!rc)
-		rc = count_holders(processes, looks, &claims, ret_usage);
+		rc = count_holders(processes, looks, &claims, ports, ret_usage);
 	if (!rc)
 		rc = find_fullest(sockets, &ret_usage->proto[PROTO_TCP]);
 	free(claims.claim);
-	free(state);
+	free(ports);
 	return rc;
 }
 

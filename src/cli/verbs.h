@@ -11,9 +11,11 @@ enum { EXIT_OWN = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 enum { EXIT_USAGE = 2 };
 
 extern const struct verb verb_audit;
+extern const struct verb verb_check;
 extern const struct verb verb_env;
 extern const struct verb verb_presets;
 extern const struct verb verb_run;
 extern const struct verb verb_status;
+extern const struct verb verb_which;
 
 #endif

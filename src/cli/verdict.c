@@ -77,6 +77,7 @@ static int look_at_processes(struct bench *bench)
 	size_t i;
 	int rc = 0;
 
+	bench->verdict->unseen = processes->unseen;
 	read_namespace("self", here, sizeof(here));
 	for (i = 0; !rc && i < processes->count; i++) {
 		const struct process *process = &processes->entry[i];
@@ -89,6 +90,7 @@ static int look_at_processes(struct bench *bench)
 		bench->fenced[i] = fenced;
 		if (bench->scope->pid && process->pid != bench->scope->pid)
 			continue;
+		bench->verdict->unseen += fenced->state == FENCED_UNSEEN;
 		if (fenced->state == FENCED_UNKNOWN)
 			rc = add_doubt(bench->verdict, process->pid, fenced->why);
 		else if (in_scope(bench->scope, process, fenced) && elsewhere)
@@ -220,6 +222,10 @@ static int compare_findings(const void *a, const void *b)
 		return x->origin < y->origin ? -1 : 1;
 	if (x->process != y->process)
 		return x->process < y->process ? -1 : 1;
+	if (x->entry->protocol != y->entry->protocol)
+		return x->entry->protocol - y->entry->protocol;
+	if (x->entry->local_port != y->entry->local_port)
+		return x->entry->local_port - y->entry->local_port;
 	return (x->entry > y->entry) - (x->entry < y->entry);
 }
 

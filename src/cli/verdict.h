@@ -37,7 +37,8 @@ struct verdict_doubt {
 };
 
 struct verdict {
-	struct verdict_finding *finding; /* escapes first, then by enum origin; none is ACCEPTED */
+	struct verdict_finding
+		*finding; /* by enum origin, process, protocol, port; none is ACCEPTED */
 	size_t findings;
 	size_t count[ORIGIN_COUNT]; /* findings of each kind; of ORIGIN_ACCEPTED, sockets passed over */
 	struct verdict_squatter *squatter; /* by section, process, protocol, port; none twice */
@@ -46,6 +47,7 @@ struct verdict {
 	size_t doubts;
 	size_t processes; /* fenced ones that were looked at */
 	size_t sockets;   /* of theirs */
+	size_t unseen;    /* processes that may not be looked at */
 };
 
 /* What is to be audited, and what was seen. */

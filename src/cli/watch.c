@@ -58,6 +58,19 @@ static int draw_once(bool terminal, watch_draw_fn *draw, void *context)
 	return rc;
 }
 
+/* The signals that end it, or tell of a new size; without those that nohup(1), say, has ignored. */
+static void choose_signals(sigset_t *ret_signals)
+{
+	static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGWINCH };
+	struct sigaction action;
+	size_t i;
+
+	sigemptyset(ret_signals);
+	for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (!sigaction(wanted[i], NULL, &action) && action.sa_handler != SIG_IGN)
+			sigaddset(ret_signals, wanted[i]);
+}
+
 int watch_run(double seconds, watch_draw_fn *draw, void *context)
 {
 	const struct timespec pause = {
@@ -69,11 +82,7 @@ int watch_run(double seconds, watch_draw_fn *draw, void *context)
 	int rc, got = 0;
 
 	/* blocked signals wait until sigtimedwait() takes them, so none can come between */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGWINCH);
+	choose_signals(&signals);
 	sigprocmask(SIG_BLOCK, &signals, &before);
 	if (terminal)
 		fputs(BEGIN, stdout);

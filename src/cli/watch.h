@@ -17,8 +17,8 @@ typedef int watch_draw_fn(FILE *to, void *context);
  * @seconds:	between two drawings; a terminal that changes its size gets one at once
  *
  * On a terminal, the lines that do not fit are left out. Elsewhere they just
- * follow each other. After SIGINT, SIGTERM or SIGHUP the terminal is put in order
- * and the signal does what it does by default.
+ * follow each other. After SIGINT, SIGTERM or SIGHUP, unless they are ignored, the
+ * terminal is put in order and the signal does what it does by default.
  *
  * Return: what drawing returned, or EXIT_FAILURE where there is no memory
  */

@@ -459,6 +459,11 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 		assign->port = port;
 		return ASSIGN_DONE;
 	}
+	/* not so fresh after all, and the port is one that it had before */
+	if (assign->fresh && !engine_kernel_judge(fence->rule->range[assign->proto], NULL, 0)) {
+		assign->engine = ENGINE_AUTO;
+		return ASSIGN_DONE;
+	}
 	/* ip_local_port_range was changed under us: no socket may go on with that port */
 	engine_kernel_distrust(&fence->kernel[assign->proto]);
 	disconnect(fence, assign->fd);

@@ -1,5 +1,6 @@
 #include "conf.h"
 
+#include "fd.h"
 #include "preset.h"
 #include "range.h"
 
@@ -528,14 +529,17 @@ static void rule_key(struct conf *conf, const char *name, const char *value)
 		if (rc)
 			range_set_clear(&conf->exclude);
 	} else if (key >= CONF_RANGE && key <= CONF_SCTP_RANGE) {
-		struct range_set *set =
-			&conf->set[key == CONF_RANGE ? PROTO_COUNT : key - CONF_TCP_RANGE];
+		int proto = key == CONF_RANGE ? PROTO_COUNT : key - CONF_TCP_RANGE;
+		struct range_set *set = &conf->set[proto];
 
+		conf->rule->range_line[proto] = conf->line;
 		range_set_clear(set);
 		rc = range_parse(value, preset_add, set, why, sizeof(why));
 		if (rc)
 			range_set_clear(set);
 	} else {
+		if (key == CONF_MATCH)
+			conf->rule->match_line = conf->line;
 		rc = set_plain(conf->rule, (enum conf_key)key, value, conf->arena, why,
 			       sizeof(why));
 	}
@@ -729,7 +733,7 @@ int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void 
 		rc = conf->names ? 0 : -ENOMEM;
 	}
 	if (fd >= 0)
-		close(fd);
+		fd_close(fd);
 	if (rc) {
 		char problem[256];
 

@@ -138,7 +138,7 @@ static int open_folder(const char *path, bool shared)
 	if (!fstat(fd, &st) && (shared || st.st_uid == geteuid()) &&
 	    (!(st.st_mode & (S_IWGRP | S_IWOTH)) || (shared && st.st_mode & S_ISVTX)))
 		return fd;
-	close(fd);
+	fd_close(fd);
 	return -EPERM;
 }
 
@@ -194,7 +194,7 @@ static int create_file(int folder, const char *name)
 		goto unmap;
 	}
 	rc = write_whole(fd, file, sizeof(*file));
-	close(fd);
+	fd_close(fd);
 	if (!rc && linkat(folder, draft, folder, name, 0) && errno != EEXIST)
 		rc = -errno;
 	unlinkat(folder, draft, 0);
@@ -251,7 +251,7 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	fd = open_file(directory, name);
 	if (fd == -ENOENT && !create_file(directory, name))
 		fd = open_file(directory, name);
-	close(directory);
+	fd_close(directory);
 	return fd;
 }
 
@@ -266,11 +266,11 @@ static struct cursor_file *map_file(const char *folder, const char *runtime,
 		return NULL;
 	*ret_trouble = "it is damaged or another user's";
 	if (!is_ours(fd)) {
-		close(fd);
+		fd_close(fd);
 		return NULL;
 	}
 	file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
+	fd_close(fd);
 	if (file == MAP_FAILED)
 		return NULL;
 	if (file->magic != CURSOR_MAGIC || file->version != CURSOR_VERSION ||

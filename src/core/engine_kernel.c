@@ -27,35 +27,23 @@
  * everywhere.
  */
 
-/* A reserved list may name every other port */
-#define RESERVED_LONGEST (256 << 10)
-
 /* Return: 0, -ERANGE if a reserved port lies in the range, or -errno */
 static int check_reserved(const struct range *range, char *ret_why, size_t size)
 {
 	const struct range *reserved;
 	struct arena arena = { 0 };
 	struct range_set *set;
-	char why[8];
 	uint16_t port;
-	char *text;
-	long n;
 	int rc = -ENOMEM;
 
 	/* we may be in a signal handler, whose stack may be small */
 	set = arena_alloc(&arena, sizeof(*set));
-	text = arena_alloc(&arena, RESERVED_LONGEST);
-	if (!set || !text)
+	if (!set)
 		goto out;
-	n = fd_read_file("/proc/sys/net/ipv4/ip_local_reserved_ports", text, RESERVED_LONGEST);
-	rc = n < 0 ? (int)n : 0;
-	if (n > 0 && text[n - 1] == '\n')
-		text[--n] = '\0';
-	if (n <= 0)
+	rc = preset_add_reserved(set);
+	if (rc || !set->count)
 		goto out;
-	rc = range_parse(text, preset_add, set, why, sizeof(why));
-	if (!rc)
-		rc = range_build(set, &arena, &reserved);
+	rc = range_build(set, &arena, &reserved);
 	if (rc)
 		goto out;
 	port = range_overlap(range, reserved);

@@ -30,7 +30,9 @@ struct rule {
 	enum engine engine;
 	bool seeded;
 	uint64_t seed;
-	unsigned line; /* of the section's header, 0 if it has none */
+	unsigned line;                        /* of the section's header, 0 if it has none */
+	unsigned match_line;                  /* 0 if not given; likewise below */
+	unsigned range_line[PROTO_COUNT + 1]; /* by protocol, and of `range` itself */
 };
 
 /* One configuration file. */

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A reserved list may name every other port */
+#define RESERVED_LONGEST (256 << 10)
+
 const struct preset preset_table[] = {
 	{ "iana", 49152, 65535, "IANA's dynamic ports",
 	  "RFC 6335, section 6; IANA's port registry" },
@@ -104,4 +107,24 @@ int preset_add_exclusion(const char *name, struct range_set *set)
 		add_services(text, set);
 	arena_free(&arena);
 	return rc < 0 ? (int)rc : 0;
+}
+
+int preset_add_reserved(struct range_set *set)
+{
+	struct arena arena = { 0 };
+	char *text, why[8];
+	long n;
+	int rc;
+
+	text = arena_alloc(&arena, RESERVED_LONGEST);
+	if (!text)
+		return -ENOMEM;
+	n = fd_read_file("/proc/sys/net/ipv4/ip_local_reserved_ports", text, RESERVED_LONGEST);
+	rc = n < 0 ? (int)n : 0;
+	if (n > 0 && text[n - 1] == '\n')
+		text[--n] = '\0';
+	if (n > 0)
+		rc = range_parse(text, preset_add, set, why, sizeof(why));
+	arena_free(&arena);
+	return rc;
 }

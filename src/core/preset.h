@@ -1,4 +1,4 @@
-/* preset: the named ranges, and the two that are read from this machine; it judges no range. */
+/* preset: the named ranges, and those that are read from this machine; it judges no range. */
 #ifndef PORTFENCE_CORE_PRESET_H
 #define PORTFENCE_CORE_PRESET_H
 
@@ -33,5 +33,12 @@ int preset_add_exclusion(const char *name, struct range_set *set);
  * Return: 0, or -errno. Source: ip-sysctl.rst, ip_local_port_range.
  */
 int preset_ephemeral(uint16_t *ret_first, uint16_t *ret_last);
+
+/**
+ * preset_add_reserved() - Add to a set the ports that this network namespace's kernel passes over
+ *
+ * Return: 0, or -errno. Source: ip-sysctl.rst, ip_local_reserved_ports.
+ */
+int preset_add_reserved(struct range_set *set);
 
 #endif

@@ -7,8 +7,8 @@
 /*
  * A plain bind() inside the shim would find our own hook, so whoever owns the
  * process (the shim, the supervisor, a test) says which functions are the real
- * ones. Calls that no fence hooks (close, getsockname) are called as they
- * are, and descriptors of our own are made by fd. Immutable once published.
+ * ones. Calls that no fence hooks (getsockname) are called as they are, and
+ * descriptors of our own are made and closed by fd. Immutable once published.
  */
 struct sys {
 	int (*bind)(int fd, const struct sockaddr *addr, socklen_t len);

@@ -24,17 +24,21 @@
  *
  * - A number comes to mean another socket only where one is installed under it.
  *   socket, dup, dup2, dup3, fcntl, recvmsg, recvmmsg and pidfd_getfd are
- *   hooked, and the number is forgotten. A close needs no hook: what is closed
- *   means nothing until something is installed. accept() gives connected
- *   sockets, socketpair() UNIX ones, and no other call gives sockets. libc's
- *   own sockets do not leave it.
+ *   hooked, and the number is forgotten. accept() gives connected sockets,
+ *   socketpair() UNIX ones, and no other call gives sockets. close() is hooked
+ *   for what bypasses the hooks: a socket that a system call of the program's
+ *   own has made is asked about like any other.
+ * - A thread may have asked before, and come to remember after. So who asks
+ *   leaves a mark, and whoever forgets takes it away: an answer is remembered
+ *   only where the mark still is.
  * - A socket loses its port only by connect() to AF_UNSPEC, and only if the
  *   kernel had chosen it. As the socket may have other numbers, all is forgotten.
  * - A forked child has a table of its own, copied at another moment than its
  *   memory: the page is MADV_WIPEONFORK, so it begins with nothing.
  * - A child of vfork has a table of its own and shares the memory. It may
  *   forget, which is harmless, but not settle: the page has an owner.
- * - A thread that leaves the others' table ends all remembering.
+ * - A thread that leaves the others' table ends all remembering, and so does a
+ *   clone() that shares the memory and not the table.
  *
  * What bypasses the hooks, raw system calls and io_uring, bypasses the fence
  * anyway. Fresh sockets are not held to the same proof: they only say which
@@ -43,17 +47,14 @@
 
 #define NOBODY (-1)
 
-/* One page, the smallest that there is; after a fork all of it is 0. */
+#define DESCRIPTORS 4095
+
+/* After a fork all of it is 0. What is not used takes no memory. */
 struct descriptors {
-	_Atomic pid_t owner; /* the process that settles; 0: the next one to, NOBODY: none */
-	_Atomic unsigned era;
+	_Atomic pid_t owner;  /* the process that settles; 0: the next one to, NOBODY: none */
 	_Atomic uint8_t home; /* protocols, by bit */
-	_Atomic uint8_t of[4096 - sizeof(pid_t) - sizeof(unsigned) - 1];
+	_Atomic uintptr_t of[DESCRIPTORS]; /* an enum descriptor, or the mark of who is asking */
 };
-
-_Static_assert(sizeof(struct descriptors) == 4096, "no padding, and no page more");
-
-#define DESCRIPTORS ((int)sizeof(((struct descriptors *)0)->of))
 
 struct descriptors *descriptor_start(void)
 {
@@ -75,14 +76,17 @@ static bool is_held(const struct descriptors *all, int fd)
 
 static void set(struct descriptors *all, int fd, enum descriptor what)
 {
-	atomic_store_explicit(&all->of[fd], (uint8_t)what, memory_order_relaxed);
+	atomic_store_explicit(&all->of[fd], what, memory_order_relaxed);
 }
 
 enum descriptor descriptor_get(const struct descriptors *all, int fd)
 {
+	uintptr_t what;
+
 	if (!is_held(all, fd))
 		return DESCRIPTOR_UNKNOWN;
-	return (enum descriptor)atomic_load_explicit(&all->of[fd], memory_order_relaxed);
+	what = atomic_load_explicit(&all->of[fd], memory_order_relaxed);
+	return what <= DESCRIPTOR_UDP6 ? (enum descriptor)what : DESCRIPTOR_UNKNOWN;
 }
 
 static enum descriptor kind(int domain, int type, int protocol)
@@ -129,19 +133,18 @@ void descriptor_bound(struct descriptors *all, int fd)
 		set(all, fd, DESCRIPTOR_BOUND);
 }
 
-unsigned descriptor_era(const struct descriptors *all)
+void descriptor_ask(struct descriptors *all, int fd, const void *mark)
 {
-	return all ? atomic_load(&all->era) : 0;
+	if (is_held(all, fd))
+		atomic_store(&all->of[fd], (uintptr_t)mark);
 }
 
-void descriptor_settle(struct descriptors *all, int fd, enum descriptor what, unsigned era)
+void descriptor_settle(struct descriptors *all, int fd, enum descriptor what, const void *mark)
 {
-	if (!is_held(all, fd) || !owns(all))
-		return;
-	/* in this order: who begins an era does so first, and then forgets */
-	atomic_store(&all->of[fd], (uint8_t)what);
-	if (atomic_load(&all->era) != era)
-		atomic_store(&all->of[fd], DESCRIPTOR_UNKNOWN);
+	uintptr_t asked = (uintptr_t)mark;
+
+	if (is_held(all, fd) && owns(all))
+		atomic_compare_exchange_strong(&all->of[fd], &asked, what);
 }
 
 void descriptor_forget(struct descriptors *all, int fd)
@@ -152,21 +155,17 @@ void descriptor_forget(struct descriptors *all, int fd)
 
 void descriptor_replace(struct descriptors *all, int fd)
 {
-	if (!is_held(all, fd))
-		return;
-	atomic_fetch_add(&all->era, 1);
-	atomic_store(&all->of[fd], DESCRIPTOR_UNKNOWN);
+	if (is_held(all, fd))
+		atomic_store(&all->of[fd], DESCRIPTOR_UNKNOWN);
 }
 
 void descriptor_dissolve(struct descriptors *all)
 {
 	int fd;
 
-	if (!all)
-		return;
-	atomic_fetch_add(&all->era, 1);
-	for (fd = 0; fd < DESCRIPTORS; fd++)
-		set(all, fd, DESCRIPTOR_UNKNOWN);
+	for (fd = 0; all && fd < DESCRIPTORS; fd++)
+		if (atomic_load(&all->of[fd]) != DESCRIPTOR_UNKNOWN)
+			atomic_store(&all->of[fd], DESCRIPTOR_UNKNOWN);
 }
 
 void descriptor_disown(struct descriptors *all)

@@ -37,15 +37,18 @@ void descriptor_born(struct descriptors *all, int fd, int domain, int type, int 
 /* descriptor_bound() - The program has bound it to a port that it named */
 void descriptor_bound(struct descriptors *all, int fd);
 
-/* descriptor_era() - Read it before the kernel is asked about a descriptor */
-unsigned descriptor_era(const struct descriptors *all);
+/**
+ * descriptor_ask() - The kernel is about to be asked about a descriptor
+ * @mark:	tells who asks: an address on the stack
+ */
+void descriptor_ask(struct descriptors *all, int fd, const void *mark);
 
 /**
  * descriptor_settle() - Remember what the kernel has said
  * @what:	one of the settled ones
- * @era:	read before the question; if another began since, the answer is not kept
+ * @mark:	as given to descriptor_ask(); if it was forgotten since, so is the answer
  */
-void descriptor_settle(struct descriptors *all, int fd, enum descriptor what, unsigned era);
+void descriptor_settle(struct descriptors *all, int fd, enum descriptor what, const void *mark);
 
 /* descriptor_forget() - The number means a new socket, or the socket is no more fresh */
 void descriptor_forget(struct descriptors *all, int fd);
@@ -63,8 +66,8 @@ void descriptor_dissolve(struct descriptors *all);
 /*
  * descriptor_disown() - Remember nothing any more in this process
  *
- * For a thread that leaves the table of descriptors or the network namespace
- * that the others are in.
+ * For a thread that is about to leave the table of descriptors or the network
+ * namespace that the others are in.
  */
 void descriptor_disown(struct descriptors *all);
 

@@ -185,20 +185,18 @@ static int hook_listen(int fd, int backlog)
 static bool settled(struct shim *now, int fd)
 {
 	enum descriptor what = descriptor_get(now->descriptors, fd);
-	unsigned era;
+	char mark;
 
-	if (is_settled(what))
-		return true;
-	/* that it is fresh may be wrong, but then asking the kernel is the next step anyway */
-	if (what == DESCRIPTOR_UDP4 || what == DESCRIPTOR_UDP6)
-		return false;
-	era = descriptor_era(now->descriptors);
+	if (is_settled(what) || what == DESCRIPTOR_UDP4 || what == DESCRIPTOR_UDP6)
+		return is_settled(what);
+	/* that it is a fresh TCP socket is a hint, too, and no bind would put it right */
+	descriptor_ask(now->descriptors, fd, &mark);
 	switch (assign_state(fd)) {
 	case ASSIGN_SETTLED:
-		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED, era);
+		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED, &mark);
 		return true;
 	case ASSIGN_SETTLED_UDP:
-		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED_UDP, era);
+		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED_UDP, &mark);
 		return true;
 	default:
 		return false;

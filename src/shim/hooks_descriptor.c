@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -25,8 +26,15 @@
 #define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
 #endif
 
-/* <sys/pidfd.h> of newer libcs has it */
+#ifndef CLOSE_RANGE_UNSHARE
+#define CLOSE_RANGE_UNSHARE (1U << 1) /* include/uapi/linux/close_range.h, since Linux 5.9 */
+#endif
+
+/* <unistd.h> and <sys/pidfd.h> of newer libcs have them */
+int close_range(unsigned first, unsigned last, int flags);
 int pidfd_getfd(int pidfd, int fd, unsigned flags);
+int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
+int __close(int fd);
 int __dup2(int fd, int to);
 int __fcntl(int fd, int command, ...);
 
@@ -160,6 +168,12 @@ static int hook_fcntl(int (*function)(int fd, int command, ...), int fd, int com
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? twin(fd, result) : result;
 }
 
+static int hook_close(int fd)
+{
+	descriptor_forget(descriptors(), fd);
+	return REAL(close)(fd);
+}
+
 static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
 	int result;
@@ -174,22 +188,42 @@ static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
 	return result;
 }
 
+/*
+ * What follows parts a thread from the others' table of descriptors or network
+ * namespace. All is forgotten before, as a signal handler may come right after.
+ */
+
 static int hook_setns(int fd, int type)
 {
-	int result = REAL(setns)(fd, type);
-
-	if (!result)
-		descriptor_disown(descriptors());
-	return result;
+	descriptor_disown(descriptors());
+	return REAL(setns)(fd, type);
 }
 
 static int hook_unshare(int flags)
 {
-	int result = REAL(unshare)(flags);
-
-	if (!result && flags & (CLONE_FILES | CLONE_NEWNET))
+	if (flags & (CLONE_FILES | CLONE_NEWNET))
 		descriptor_disown(descriptors());
-	return result;
+	return REAL(unshare)(flags);
+}
+
+static int hook_close_range(unsigned first, unsigned last, int flags)
+{
+	if (!REAL(close_range)) {
+		errno = ENOSYS;
+		return -1;
+	}
+	if (flags & (int)CLOSE_RANGE_UNSHARE)
+		descriptor_disown(descriptors());
+	return REAL(close_range)(first, last, flags);
+}
+
+/* The child goes on in @function, not here. */
+static int hook_clone(int (*function)(void *), void *stack, int flags, void *argument,
+		      pid_t *parent_id, void *tls, pid_t *child_id)
+{
+	if (flags & CLONE_VM && (!(flags & CLONE_FILES) || flags & CLONE_NEWNET))
+		descriptor_disown(descriptors());
+	return REAL(clone)(function, stack, flags, argument, parent_id, tls, child_id);
 }
 
 EXPORT int socket(int domain, int type, int protocol)
@@ -250,6 +284,11 @@ EXPORT int fcntl64(int fd, int command, ...)
 	return FCNTL(REAL(fcntl64));
 }
 
+EXPORT int close(int fd)
+{
+	return hook_close(fd);
+}
+
 EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
 	return hook_pidfd_getfd(pidfd, fd, flags);
@@ -265,7 +304,38 @@ EXPORT int unshare(int flags)
 	return hook_unshare(flags);
 }
 
+EXPORT int close_range(unsigned first, unsigned last, int flags)
+{
+	return hook_close_range(first, last, flags);
+}
+
+/* libc reads three arguments more, whatever the flags (sysdeps/unix/sysv/linux/x86_64/clone.S). */
+#define CLONE()                                                                                    \
+	({                                                                                         \
+		va_list clone_list;                                                                \
+		pid_t *clone_parent, *clone_child;                                                 \
+		void *clone_tls;                                                                   \
+                                                                                                   \
+		va_start(clone_list, argument);                                                    \
+		clone_parent = va_arg(clone_list, pid_t *);                                        \
+		clone_tls = va_arg(clone_list, void *);                                            \
+		clone_child = va_arg(clone_list, pid_t *);                                         \
+		va_end(clone_list);                                                                \
+		hook_clone(function, stack, flags, argument, clone_parent, clone_tls,              \
+			   clone_child);                                                           \
+	})
+
+EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
+{
+	return CLONE();
+}
+
 /* glibc exports these names, too (GLIBC_2.2.5). */
+EXPORT int __close(int fd)
+{
+	return hook_close(fd);
+}
+
 EXPORT int __dup2(int fd, int to)
 {
 	return hook_dup2(fd, to);
@@ -274,4 +344,9 @@ EXPORT int __dup2(int fd, int to)
 EXPORT int __fcntl(int fd, int command, ...)
 {
 	return FCNTL(REAL(fcntl));
+}
+
+EXPORT int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
+{
+	return CLONE();
 }

@@ -34,9 +34,12 @@
 	X(int, dup3, (int fd, int to, int flags))                                                  \
 	X(int, fcntl, (int fd, int command, ...))                                                  \
 	X(int, fcntl64, (int fd, int command, ...))                                                \
+	X(int, close, (int fd))                                                                    \
 	X(int, pidfd_getfd, (int pidfd, int fd, unsigned flags))                                   \
 	X(int, setns, (int fd, int type))                                                          \
 	X(int, unshare, (int flags))                                                               \
+	X(int, close_range, (unsigned first, unsigned last, int flags))                            \
+	X(int, clone, (int (*function)(void *), void *stack, int flags, void *argument, ...))      \
 	X(int, execve, (const char *path, char *const argv[], char *const envp[]))                 \
 	X(int, execvpe, (const char *file, char *const argv[], char *const envp[]))                \
 	X(int, execveat,                                                                           \

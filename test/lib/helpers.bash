@@ -8,6 +8,9 @@
 #   capture_start [FILTER]    capture on loopback, ready when it returns
 #   capture_stop              end it; what was seen is in $capture, one line a packet
 #   install_for_all           a copy of what is built where other users can reach it, in $install
+#   as_nobody COMMAND...      run a command there as another user, who sees nothing of root's
+#   needs_suid                skip where setuid bits and capabilities mean nothing
+#   patch FILE OFFSET BYTE... write bytes, in octal
 #   verbs, options VERB       what --help lists, one a line
 #   skip_missing COMMAND...   skip (or fail, in CI) where a program is not installed
 #
@@ -156,6 +159,26 @@ install_for_all() {
 	cp "$PORTFENCE" "$LIBRARY" "$PROBES/spawn" "$install"
 	PORTFENCE=$install/portfence
 	LIBRARY=$install/libportfence.so
+}
+
+AS_NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+
+as_nobody() {
+	chmod 1777 "$PORTFENCE_STATE"
+	ns "${AS_NOBODY[@]}" "$@"
+}
+
+needs_suid() {
+	if findmnt -no OPTIONS -T "$BATS_TEST_TMPDIR" | grep -qw nosuid; then
+		skip_or_fail "$BATS_TEST_TMPDIR is on a file system without setuid"
+	fi
+}
+
+patch() {
+	local file=$1 offset=$2
+	shift 2
+	# shellcheck disable=SC2059 # the bytes are a format
+	printf "$(printf '\\%s' "$@")" | dd of="$file" bs=1 seek="$offset" conv=notrunc status=none
 }
 
 common_setup() {

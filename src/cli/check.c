@@ -1,0 +1,236 @@
+#include "../core/settings.h"
+#include "busy.h"
+#include "choice.h"
+#include "findings.h"
+#include "globs.h"
+#include "parts.h"
+#include "ports.h"
+#include "say.h"
+#include "sections.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPTION_STRICT, OPTION_JSON };
+
+static const struct option_entry options[] = {
+	[OPTION_STRICT] = { .name = "strict", .help = "let warnings be a failure, too" },
+	[OPTION_JSON] = OPTION_ENTRY_JSON,
+	{ .name = NULL },
+};
+
+static int check(int argc, char *argv[]);
+
+const struct verb verb_check = {
+	.name = "check",
+	.summary = "tell what is wrong or doubtful in a configuration",
+	.usage = "[FILE]",
+	.about =
+		"Reads FILE, or the configuration that programs would find, as the library does, and "
+		"tells line by line what is wrong in it. If nothing is, it holds the ranges against "
+		"each other and against this machine: ports that two sections have, that the system may "
+		"give to other programs (with the command that reserves them), that others have "
+		"reserved, that have a name in /etc/services, that somebody listens on, that not "
+		"everybody may bind to, or of which there are fewer than sockets today; and it tells "
+		"which engine each section gets and why, and where no program fits 'match'. An error "
+		"keeps programs from getting ports; a warning is doubtful; a note is good to know.",
+	.options = options,
+	.operands = 1,
+	.usage_status = EXIT_USAGE,
+	.status =
+		"0; 1 if there is an error, or with --strict a warning, 2 if it is called wrongly",
+	.example = "portfence check\n"
+		   "portfence check --strict conf/portfence.ini\n",
+	.function = check,
+};
+
+struct report {
+	const char *file;
+	struct sections sections;
+	struct findings findings;
+	char *sysctl;
+};
+
+static void note_error(void *context, const char *file, unsigned line, const char *problem)
+{
+	struct report *report = context;
+
+	report->file = file;
+	findings_add(&report->findings, SAY_ERROR, line, "syntax", NULL, "%s", problem);
+}
+
+/* ---- engines ---- */
+
+static void judge_engine(const struct rule *rule, struct findings *findings)
+{
+	struct part part[PROTO_COUNT];
+	size_t i, count = parts_of(rule, part), useless = 0;
+	char text[CHOICE_TEXT];
+	int call;
+
+	for (i = 0; i < count; i++) {
+		for (call = 0; call < CHOICE_CALLS; call++) {
+			struct choice choice;
+
+			if (!(part[i].protos & 1U << choice_proto((enum choice_call)call)))
+				continue;
+			choice_make(rule, (enum choice_call)call, &choice);
+			if (choice.engine != ENGINE_AUTO)
+				continue;
+			useless++;
+			findings_add(
+				findings, SAY_ERROR, part[i].line, "engine", rule->name,
+				"'engine = kernel' cannot serve '%s' of [%s]: %s; use 'engine = "
+				"auto'",
+				part[i].key, rule->name, choice.why);
+			break;
+		}
+	}
+	if (useless)
+		return;
+	choice_describe(rule, text);
+	findings_add(findings, SAY_NOTE, rule->line, "engine", rule->name, "[%s]: %s", rule->name,
+		     text);
+}
+
+/* ---- programs ---- */
+
+static void judge_match(const struct rule *rule, struct findings *findings)
+{
+	const char *list = rule->match ? rule->match : rule->name;
+	const enum say_level level = rule->match ? SAY_WARNING : SAY_NOTE;
+	const unsigned line = rule->match ? rule->match_line : rule->line;
+	struct globs_search search = { .error = 0 };
+	char glob[GLOBS_LONGEST], what[GLOBS_LONGEST + 32];
+
+	/* [*] is for every program, and what `args` fits is no file */
+	if (!rule->match && (rule->args || !strcmp(rule->name, "*")))
+		return;
+	while (globs_next(&list, glob))
+		if (globs_find_program(glob, &search))
+			return;
+	snprintf(what, sizeof(what), rule->match ? "fits 'match = %s'" : "is called '%s'",
+		 rule->match ? rule->match : rule->name);
+	if (*search.unseen)
+		findings_add(findings, SAY_NOTE, line, "match", rule->name,
+			     "no program that can be seen %s, but '%s' cannot be looked at: %s",
+			     what, search.unseen, strerror(search.error));
+	else if (search.cut)
+		findings_add(findings, SAY_NOTE, line, "match", rule->name,
+			     "of the %zu files that were looked at, none %s", search.files, what);
+	else
+		findings_add(findings, level, line, "match", rule->name,
+			     "no program on this machine %s, so [%s] is only for what --app or "
+			     "PORTFENCE_APP puts into it (names are looked up in PATH)",
+			     what, rule->name);
+}
+
+/* ---- the verb ---- */
+
+static void judge(struct report *report)
+{
+	const struct sections *sections = &report->sections;
+	struct part *part;
+	size_t i, count;
+
+	part = parts_of_all(sections->rule, sections->count, &count);
+	if (!part) {
+		report->findings.no_memory = true;
+		return;
+	}
+	for (i = 0; i < sections->count; i++) {
+		judge_engine(sections->rule[i], &report->findings);
+		judge_match(sections->rule[i], &report->findings);
+	}
+	ports_judge(part, count, &report->findings, &report->sysctl);
+	busy_judge(part, count, &report->findings);
+	free(part);
+}
+
+static int print_json(const struct report *report)
+{
+	const size_t *of_level = report->findings.of_level;
+	json_t *object;
+
+	object = json_pack("{s:s, s:I, s:I, s:I, s:o, s:s?}", "file", report->file, "applications",
+			   (json_int_t)report->sections.count, "errors",
+			   (json_int_t)of_level[SAY_ERROR], "warnings",
+			   (json_int_t)of_level[SAY_WARNING], "findings",
+			   findings_describe(&report->findings), "sysctl", report->sysctl);
+	if (!object)
+		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
+	json_dumpf(object, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(object);
+	return 0;
+}
+
+static const char *plural(size_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static void print_text(const struct report *report, bool whole)
+{
+	const size_t *of_level = report->findings.of_level;
+	const size_t applications = report->sections.count;
+
+	findings_print(&report->findings, report->file, stdout);
+	if (whole)
+		printf("%zu application%s, %zu error%s, %zu warning%s\n", applications,
+		       plural(applications), of_level[SAY_ERROR], plural(of_level[SAY_ERROR]),
+		       of_level[SAY_WARNING], plural(of_level[SAY_WARNING]));
+	else
+		printf("%zu error%s; the rest is checked once there is none\n", of_level[SAY_ERROR],
+		       plural(of_level[SAY_ERROR]));
+}
+
+/* Does what was found let the verb succeed? */
+static bool is_fine(const struct findings *findings, bool strict)
+{
+	return !findings->of_level[SAY_ERROR] && !(strict && findings->of_level[SAY_WARNING]);
+}
+
+static int judge_file(const struct option_values *given, struct report *report)
+{
+	int rc = sections_read(given->operand[0], note_error, report, &report->sections);
+	const bool whole = !rc;
+
+	if (!rc && !report->sections.policy.file)
+		return say_failure(EXIT_FAILURE,
+				   "there is no configuration file; write %s, or name one",
+				   SETTINGS_SYSTEM_FILE);
+	if (whole) {
+		report->file = report->sections.policy.file;
+		judge(report);
+	}
+	if (rc == -ENOMEM || report->findings.no_memory)
+		return say_failure(EXIT_FAILURE, "%s", strerror(ENOMEM));
+	findings_sort(&report->findings);
+	rc = 0;
+	if (given->value[OPTION_JSON])
+		rc = print_json(report);
+	else
+		print_text(report, whole);
+	return rc || is_fine(&report->findings, given->value[OPTION_STRICT]) ? rc : EXIT_FAILURE;
+}
+
+static int check(int argc, char *argv[])
+{
+	struct report report = { .file = NULL };
+	struct option_values given;
+	int rc;
+
+	rc = option_parse(&verb_check, argc, argv, &given);
+	if (rc != OPTION_GO_ON)
+		return rc;
+	if (given.operand[0] && !*given.operand[0])
+		return option_wrong(&verb_check, "the file's name is empty");
+	rc = judge_file(&given, &report);
+	findings_free(&report.findings);
+	sections_free(&report.sections);
+	free(report.sysctl);
+	return rc;
+}

@@ -1,0 +1,54 @@
+/* parts: the ranges of all sections by the keys that give them; it judges none of them. */
+#ifndef PORTFENCE_CLI_PARTS_H
+#define PORTFENCE_CLI_PARTS_H
+
+#include "../core/arena.h"
+#include "../core/policy.h"
+
+#include <stddef.h>
+
+/* What one key of a section says. */
+struct part {
+	const struct rule *rule;
+	const struct range *range;
+	const char *key; /* "range", "tcp.range" and the like */
+	unsigned line;
+	unsigned protos; /* that have it: bits by enum proto */
+};
+
+/**
+ * parts_of() - The parts of one section, those of tcp first
+ *
+ * Of a rule whose range was overridden, key and line are still the file's.
+ *
+ * Return: how many
+ */
+size_t parts_of(const struct rule *rule, struct part ret_part[PROTO_COUNT]);
+
+/**
+ * parts_of_all() - The parts of several sections, in their order
+ *
+ * Return: for the caller to free; NULL if there is no memory
+ */
+struct part *parts_of_all(const struct rule *const *rule, size_t count, size_t *ret_count);
+
+/* parts_add() - Add to a set the ports of a range */
+void parts_add(const struct range *range, struct range_set *set);
+
+/* parts_common() - What a range has of a set: NULL if nothing, or if there is no memory */
+const struct range *parts_common(const struct range *range, const struct range_set *set,
+				 struct arena *arena);
+
+#define PARTS_TEXT 256
+
+/* parts_format() - "port 20500" or "100 ports (20900-20999)" */
+void parts_format(const struct range *range, char ret_text[PARTS_TEXT]);
+
+/**
+ * parts_list() - All of a range as text, however long it is
+ *
+ * Return: for the caller to free; NULL if there is no memory
+ */
+char *parts_list(const struct range *range);
+
+#endif

@@ -1,0 +1,423 @@
+#include "choice.h"
+#include "globs.h"
+#include "library.h"
+#include "parts.h"
+#include "pin.h"
+#include "say.h"
+#include "target.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPTION_APP = PIN_OPTIONS, OPTION_JSON };
+
+static const struct option_entry options[] = {
+	PIN_OPTION_ENTRIES,
+	[OPTION_APP] = PIN_OPTION_ENTRY_APP,
+	[OPTION_JSON] = OPTION_ENTRY_JSON,
+	{ .name = NULL },
+};
+
+static int which(int argc, char *argv[]);
+
+const struct verb verb_which = {
+	.name = "which",
+	.summary = "tell what a command would get, and why",
+	.usage = "[--] COMMAND [ARGUMENT]...",
+	.about = "Tells which section COMMAND falls under and why, its range, order and engine, "
+		 "whether the library can be preloaded into it, and what to do if not. Nothing is "
+		 "run. It takes the options of 'portfence run' and goes by the same variables, so "
+		 "it answers for that run.",
+	.options = options,
+	.operands = OPERANDS_ANY,
+	.operands_end_options = true,
+	.usage_status = EXIT_USAGE,
+	.status = "0 if COMMAND would be fenced, 1 if not, 2 if it is called wrongly",
+	.example = "portfence which curl\n"
+		   "portfence which --app erp -- java -jar /opt/erp/erp.jar\n",
+	.function = which,
+};
+
+/* What is known of one command. */
+struct answer {
+	const char *command;
+	struct target target;
+	struct settings settings;
+	struct arena arena;
+	char section[3 * PATH_MAX]; /* why this section, or why none: what follows "as" */
+	char preload[2 * PATH_MAX]; /* why no library reaches it, or "" */
+	bool useless;               /* its engine serves not all of its calls */
+};
+
+/* ---- why this section ---- */
+
+/* The first glob of a list that fits. Return: false if none does */
+static bool find_glob(const char *match, const char *args, const struct policy_process *process,
+		      char ret_glob[GLOBS_LONGEST])
+{
+	const char *list = match ? match : args;
+
+	while (globs_next(&list, ret_glob)) {
+		const struct rule one = {
+			.name = "",
+			.match = match ? ret_glob : NULL,
+			.args = match ? NULL : ret_glob,
+		};
+
+		if (policy_match(&one, process))
+			return true;
+	}
+	return false;
+}
+
+static void explain_match(const struct rule *rule, const struct policy_process *process,
+			  char *ret_why, size_t size)
+{
+	const struct policy_process started = { .exe = process->started_as };
+	char glob[GLOBS_LONGEST], args[GLOBS_LONGEST + 64] = "";
+	const struct rule one = { .name = "", .match = glob };
+	const char *fits;
+	bool is_path;
+
+	if (rule->args && find_glob(NULL, rule->args, process, glob))
+		snprintf(args, sizeof(args), "its command line fits 'args = %s'", glob);
+	if (!rule->match || !find_glob(rule->match, NULL, process, glob)) {
+		if (*args)
+			snprintf(ret_why, size, "%s", args);
+		else
+			snprintf(ret_why, size, "its name is '%s'", rule->name);
+		return;
+	}
+	is_path = strchr(glob, '/');
+	fits = policy_match(&one, &started) ? process->started_as : process->exe;
+	snprintf(ret_why, size, "its %s '%s' fits 'match = %s'%s%s", is_path ? "path" : "name",
+		 is_path ? fits : policy_base_name(fits), glob, *args ? " and " : "", args);
+}
+
+static void explain_section(const struct option_values *given, const struct policy_process *process,
+			    struct answer *answer)
+{
+	const struct settings *settings = &answer->settings;
+	const char *app = getenv("PORTFENCE_APP");
+	char *why = answer->section;
+	const size_t size = sizeof(answer->section);
+
+	if (!settings->rule && !settings->policy.file)
+		snprintf(why, size, "there is no configuration file");
+	else if (!settings->rule)
+		snprintf(why, size, "no section of %s fits it, and there is no [*]",
+			 settings->policy.file);
+	else if (!settings->rule->line)
+		snprintf(why, size, "%s gives its range",
+			 given->value[PIN_RANGE] ? "'--range'" : "PORTFENCE_RANGE");
+	else if (app && *app)
+		snprintf(why, size, "%s names it",
+			 given->value[OPTION_APP] ? "'--app'" : "PORTFENCE_APP");
+	else if (!strcmp(settings->rule->name, "*") && !policy_match(settings->rule, process))
+		snprintf(why, size, "no other section of %s fits it", settings->policy.file);
+	else
+		explain_match(settings->rule, process, why, size);
+}
+
+/* ---- text ---- */
+
+static bool is_fenced(const struct answer *answer)
+{
+	return answer->settings.rule && !*answer->preload && !answer->useless;
+}
+
+static const char *colour(const char *code)
+{
+	return say_in_colour(stdout) ? code : "";
+}
+
+static void print_head(const char *name)
+{
+	printf("  %s%-8s%s ", colour(SAY_BOLD), name, colour(SAY_PLAIN));
+}
+
+static void print_verdict(const struct answer *answer)
+{
+	const struct rule *rule = answer->settings.rule;
+
+	printf("'%s' ", answer->command);
+	if (!rule)
+		printf("%sfalls under no section and is left alone%s\n", colour(SAY_YELLOW),
+		       colour(SAY_PLAIN));
+	else if (*answer->preload)
+		printf("falls under [%s], but %scannot be fenced%s\n", rule->name, colour(SAY_RED),
+		       colour(SAY_PLAIN));
+	else if (answer->useless)
+		printf("falls under [%s], but %swould get no ports%s\n", rule->name,
+		       colour(SAY_RED), colour(SAY_PLAIN));
+	else
+		printf("falls under [%s], and a preload reaches it\n", rule->name);
+}
+
+static void print_program(const struct answer *answer)
+{
+	const struct target *target = &answer->target;
+
+	print_head("program");
+	if (!*target->exe)
+		printf("%s\n", target->path);
+	else if (*target->script)
+		printf("%s, which runs the script %s\n", target->exe, target->path);
+	else if (strcmp(target->exe, target->path))
+		printf("%s, started as %s\n", target->exe, target->path);
+	else
+		printf("%s\n", target->exe);
+}
+
+static void print_section(const struct answer *answer)
+{
+	const struct rule *rule = answer->settings.rule;
+
+	print_head("section");
+	if (!rule)
+		printf("none, as %s; add one, or use --app or --range\n", answer->section);
+	else if (!rule->line)
+		printf("[%s], of no file, as %s\n", rule->name, answer->section);
+	else
+		printf("[%s] in %s:%u, as %s\n", rule->name, answer->settings.policy.file,
+		       rule->line, answer->section);
+}
+
+static void print_ranges(const struct rule *rule)
+{
+	struct part part[PROTO_COUNT];
+	size_t i, count = parts_of(rule, part);
+	int proto;
+
+	for (i = 0; i < count; i++) {
+		char range[PARTS_TEXT];
+		const char *before = "";
+
+		print_head(i ? "" : "range");
+		for (proto = 0; count > 1 && proto < PROTO_COUNT; proto++) {
+			if (!(part[i].protos & 1U << proto))
+				continue;
+			printf("%s%s", before, policy_proto_name((enum proto)proto));
+			before = ", ";
+		}
+		range_format(part[i].range, range, sizeof(range));
+		printf("%s%s (%u port%s)\n", count > 1 ? ": " : "", range, part[i].range->count,
+		       part[i].range->count == 1 ? "" : "s");
+	}
+}
+
+/* In which order a call's ports are tried: `auto` is another for each (assign.c). */
+static const char *order_of(const struct rule *rule, enum choice_call call, enum engine engine)
+{
+	if (engine != ENGINE_BIND)
+		return "the kernel's own";
+	if (rule->order != ORDER_AUTO)
+		return order_name(rule->order);
+	return order_name(call == CHOICE_CONNECT ? ORDER_DOUBLE_HASH : ORDER_RANDOM);
+}
+
+static void print_order(const struct rule *rule)
+{
+	struct choice connect, other;
+	const char *first, *second;
+
+	choice_make(rule, CHOICE_CONNECT, &connect);
+	choice_make(rule, CHOICE_TCP, &other);
+	first = order_of(rule, CHOICE_CONNECT, connect.engine);
+	second = order_of(rule, CHOICE_TCP, other.engine);
+	print_head("order");
+	if (strcmp(first, second))
+		printf("%s for tcp connects, %s for other calls", first, second);
+	else
+		printf("%s", first);
+	if (rule->seeded)
+		printf(", seed %llu", (unsigned long long)rule->seed);
+	putchar('\n');
+}
+
+static void print_engine(const struct answer *answer)
+{
+	const struct rule *rule = answer->settings.rule;
+	char text[CHOICE_TEXT];
+	int call;
+
+	print_head("engine");
+	if (!answer->useless) {
+		choice_describe(rule, text);
+		puts(text);
+		return;
+	}
+	for (call = 0; call < CHOICE_CALLS; call++) {
+		struct choice choice;
+
+		choice_make(rule, (enum choice_call)call, &choice);
+		if (choice.engine != ENGINE_AUTO)
+			continue;
+		printf("'engine = kernel' cannot serve %s: %s; use 'engine = auto'\n",
+		       policy_proto_name(choice_proto((enum choice_call)call)), choice.why);
+		return;
+	}
+}
+
+static void print_preload(const struct answer *answer)
+{
+	const struct target *target = &answer->target;
+	const char *libc = target_libc(target);
+
+	print_head("preload");
+	if (*answer->preload) {
+		printf("does not reach it: %s\n", answer->preload);
+		return;
+	}
+	printf("reaches it: %d-bit, dynamically linked with %s (%s)\n", target->bits,
+	       libc ? libc : "an unknown C library", target->linker);
+	if (target->gain) {
+		print_head("");
+		printf("for you, but not for other users: %s\n", target->gain);
+	}
+	if (!strcmp(policy_base_name(target->exe), "env")) {
+		print_head("");
+		puts("env starts another program, so ask for that one as well");
+	}
+}
+
+static void print_text(const struct answer *answer)
+{
+	print_verdict(answer);
+	print_program(answer);
+	print_section(answer);
+	if (answer->settings.rule) {
+		print_ranges(answer->settings.rule);
+		print_order(answer->settings.rule);
+		print_engine(answer);
+	}
+	print_preload(answer);
+}
+
+/* ---- JSON ---- */
+
+static json_t *describe_calls(const struct rule *rule)
+{
+	json_t *object = json_object();
+	int call;
+
+	for (call = 0; call < CHOICE_CALLS; call++) {
+		const enum proto proto = choice_proto((enum choice_call)call);
+		char *range = parts_list(rule->range[proto]);
+		struct choice choice;
+
+		choice_make(rule, (enum choice_call)call, &choice);
+		json_object_set_new(
+			object, choice_call_name((enum choice_call)call),
+			json_pack("{s:s, s:i, s:s, s:s, s:s}", "range", range ? range : "", "ports",
+				  (int)rule->range[proto]->count, "order",
+				  order_of(rule, (enum choice_call)call, choice.engine), "engine",
+				  choice_engine_name(choice.engine), "why", choice.why));
+		free(range);
+	}
+	return object;
+}
+
+static json_t *describe_section(const struct answer *answer)
+{
+	const struct rule *rule = answer->settings.rule;
+	const char *file = answer->settings.policy.file;
+	char seed[32] = "";
+
+	if (!rule)
+		return json_null();
+	/* a text, as not every reader's numbers go that far */
+	if (rule->seeded)
+		snprintf(seed, sizeof(seed), "%llu", (unsigned long long)rule->seed);
+	return json_pack("{s:s, s:s?, s:o, s:s?, s:o}", "name", rule->name, "file",
+			 rule->line ? file : NULL, "line",
+			 rule->line ? json_integer(rule->line) : json_null(), "seed",
+			 *seed ? seed : NULL, "calls", describe_calls(rule));
+}
+
+static const char *or_null(const char *text)
+{
+	return *text ? text : NULL;
+}
+
+static int print_json(const struct answer *answer)
+{
+	const struct target *target = &answer->target;
+	json_t *object;
+
+	object = json_pack("{s:s, s:b, s:o, s:s, s:s, s:b, s:s?, s:o, s:b, s:s?, s:s?, s:s?, s:s?}",
+			   "command", answer->command, "fenced", is_fenced(answer), "section",
+			   describe_section(answer), "why", answer->section, "path", target->path,
+			   "script", *target->script != '\0', "executable", or_null(target->exe),
+			   "bits", target->bits ? json_integer(target->bits) : json_null(),
+			   "preload", !*answer->preload, "obstacle", or_null(answer->preload),
+			   "linker", or_null(target->linker), "libc", target_libc(target),
+			   "gains_rights", target->gain);
+	if (!object)
+		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
+	json_dumpf(object, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(object);
+	return 0;
+}
+
+/* ---- the verb ---- */
+
+static int find_answer(const struct option_values *given, struct answer *answer)
+{
+	struct policy_process process;
+	char library[PATH_MAX];
+	int call, rc;
+
+	rc = pin_options(given->value, given->value[OPTION_APP], EXIT_FAILURE);
+	if (rc)
+		return rc;
+	rc = library_find(library);
+	if (rc)
+		return say_failure(EXIT_FAILURE, "the library '%s' cannot be read: %s", library,
+				   strerror(-rc));
+	answer->command = given->operand[0];
+	rc = target_find(answer->command, &answer->target);
+	if (rc)
+		return say_failure(EXIT_FAILURE, "'%s' cannot be run: %s", answer->command,
+				   strerror(-rc));
+	target_check(&answer->target, library, answer->preload, sizeof(answer->preload));
+	rc = target_describe(&answer->target, given->operand, &answer->arena, &process);
+	if (rc)
+		return say_failure(EXIT_FAILURE, "%s", strerror(-rc));
+	if (settings_load(&process, &answer->arena, say_conf_error, NULL, &answer->settings))
+		return EXIT_FAILURE;
+	explain_section(given, &process, answer);
+	for (call = 0; answer->settings.rule && call < CHOICE_CALLS; call++) {
+		struct choice choice;
+
+		choice_make(answer->settings.rule, (enum choice_call)call, &choice);
+		answer->useless |= choice.engine == ENGINE_AUTO;
+	}
+	return 0;
+}
+
+static int which(int argc, char *argv[])
+{
+	struct option_values given;
+	struct answer answer = { .useless = false };
+	int rc;
+
+	rc = option_parse(&verb_which, argc, argv, &given);
+	if (rc != OPTION_GO_ON)
+		return rc;
+	if (!given.operand[0])
+		return option_wrong(&verb_which, "there is no command to look at");
+	rc = find_answer(&given, &answer);
+	if (!rc && given.value[OPTION_JSON])
+		rc = print_json(&answer);
+	else if (!rc)
+		print_text(&answer);
+	if (!rc && !is_fenced(&answer))
+		rc = EXIT_FAILURE;
+	arena_free(&answer.arena);
+	return rc;
+}

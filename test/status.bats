@@ -1,0 +1,507 @@
+#!/usr/bin/env bats
+#
+# `portfence status`: what it counts, beside what ss counts; whom it names; what it draws; and what
+# it says to a user who may not see all.
+
+bats_require_minimum_version 1.5.0
+load lib/helpers
+load lib/hold
+
+setup() {
+	hold_setup
+	cat >app.ini <<-END
+		[app]
+		match = $HOLDER
+		range = 20000-20099
+	END
+	export PORTFENCE_CONFIG=$BATS_TEST_TMPDIR/app.ini
+	export LC_ALL=C.UTF-8
+}
+
+status() {
+	ns "$PORTFENCE" status "$@"
+}
+
+# json PATH COMMAND...: one member of what it prints, as "sections.0.tcp.used"; "#" is a length.
+json() {
+	local path=$1
+	shift
+	"$@" | python3 -c '
+import json, sys
+value = json.load(sys.stdin)
+for key in sys.argv[1].split("."):
+    value = len(value) if key == "#" else value[int(key)] if isinstance(value, list) else value[key]
+print(json.dumps(value) if isinstance(value, (dict, list)) else value)' "$path"
+}
+
+# Different local ports from $3 to $4 that ss shows under the options $1, where the state fits $2.
+ss_ports() {
+	ns ss -Han "$1" | awk -v state="$2" -v low="$3" -v high="$4" '
+		$1 ~ state { port = $4; sub(/.*:/, "", port); if (port + 0 >= low && port + 0 <= high) seen[port] }
+		END { print length(seen) }'
+}
+
+# Fails unless the lines on standard input have $1 as one of them.
+has_line() {
+	local line lines=''
+	while IFS= read -r line; do
+		[ "$line" != "$1" ] || return 0
+		lines+=$line$'\n'
+	done
+	printf 'no line is: %s\n%s' "$1" "$lines"
+	return 1
+}
+
+# ---- what is counted
+
+@test "ports in use are counted as ss counts them, TIME_WAIT apart, for TCP and UDP" {
+	hold listen 9000 udp 20003 udp 20004 udp 9001
+	hold_fenced -- connect 9000 connect 9000 from 20050 9000 udp 20060
+	hold linger 20070 4
+	status --json >seen
+	[ "$(json sections.0.tcp.used cat seen)" = "$(ss_ports -t . 20000 20099)" ]
+	[ "$(json sections.0.udp.used cat seen)" = "$(ss_ports -u . 20000 20099)" ]
+	[ "$(json sections.0.tcp.used cat seen)" = 4 ]
+	[ "$(json sections.0.udp.used cat seen)" = 3 ]
+	[ "$(json sections.0.tcp.ports cat seen)" = 100 ]
+	# the server of the last holder is among them, its clients are not: they are not fenced
+	hold_fenced -- linger 20071 6
+	status --json >seen
+	[ "$(json sections.0.tcp.used cat seen)" = "$(ss_ports -t . 20000 20099)" ]
+	[ "$(json sections.0.tcp.time_wait_only cat seen)" = "$(ss_ports -t TIME-WAIT 20000 20099)" ]
+	[ "$(json sections.0.tcp.time_wait_only cat seen)" = 6 ]
+	status | has_line '  tcp   20000-20099  11 of 100 ports in use (11 %), 6 of them only in TIME_WAIT'
+	status | has_line '      6  in TIME_WAIT, no process'
+}
+
+@test "TCP and UDP on the same port are two ports, one in each protocol" {
+	hold listen 20000 udp 20000
+	run status
+	has_line '  tcp   20000-20099  1 of 100 ports in use (1 %)' <<<"$output"
+	has_line '  udp   20000-20099  1 of 100 ports in use (1 %)' <<<"$output"
+	has_line "      2  holder (pid $pid, user root), not fenced" <<<"$output"
+}
+
+@test "a port that many sockets share is one port, and the fullest destination is told" {
+	hold serve 9000 serve 9001
+	hold_fenced -- many-tcp 20000 10 9000 many-tcp 20000 3 9001
+	status --json >seen
+	[ "$(json sections.0.tcp.used cat seen)" = 10 ]
+	[ "$(json sections.0.tcp.sockets cat seen)" = 13 ]
+	[ "$(json sections.0.tcp.destinations cat seen)" = 2 ]
+	[ "$(json sections.0.tcp.fullest.ports cat seen)" = 10 ]
+	[ "$(json sections.0.holders.0.ports.tcp cat seen)" = 10 ]
+	status | has_line '  of 2 destinations, 127.0.0.1:9000 has the most ports: 10 (10 %)'
+}
+
+@test "MPTCP, UDP-Lite and IPv6 are counted, and have a holder" {
+	[ "$(ns cat /proc/sys/net/mptcp/enabled)" = 1 ] || skip_or_fail "the kernel has no MPTCP"
+	hold listen 9000
+	hold_fenced -- mptcp 9000 udplite 20005 v6 20006
+	status --json >seen
+	[ "$(json sections.0.tcp.used cat seen)" = 2 ]
+	[ "$(json sections.0.udp.used cat seen)" = 1 ]
+	[ "$(json sections.0.holders.# cat seen)" = 1 ]
+	[ "$(json sections.0.holders.0.pid cat seen)" = "$pid" ]
+}
+
+@test "a connection that nobody has accepted yet belongs to its listener's port" {
+	hold_fenced -- waiting 20040
+	status --json >seen
+	[ "$(json sections.0.tcp.used cat seen)" = 2 ]
+	[ "$(json sections.0.holders.# cat seen)" = 1 ]
+	[ "$(json sections.0.holders.0.ports.tcp cat seen)" = 2 ]
+}
+
+@test "a port on which a connection is being closed has no process, and is in use" {
+	hold serve 9000
+	hold_fenced -- from 20010 9000 close
+	run status
+	has_line '  tcp   20000-20099  1 of 100 ports in use (1 %)' <<<"$output"
+	has_line '      1  being closed or not accepted yet, no process' <<<"$output"
+}
+
+@test "ranges with gaps and ranges of one protocol are counted and drawn each by itself" {
+	cat >app.ini <<-END
+		[app]
+		match = $HOLDER
+		range = 20000-20009, 20020-20029
+		udp.range = 30000-30009
+	END
+	hold listen 20009 listen 20010 listen 20019 listen 20020 udp 20000 udp 30009
+	COLUMNS=24 run status
+	[ "$output" = "[app]
+  tcp   20000-20009, 20020-20029  2 of 20 ports in use (10 %)
+  ·········██·········
+  20000          20029
+  udp   30000-30009  1 of 10 ports in use (10 %)
+  ··················██
+  30000          30009
+  ports  held by
+      3  holder (pid $pid, user root), not fenced
+  warning: 3 ports are held by processes that are not fenced by this section" ]
+}
+
+@test "10,000 sockets are counted as ss counts them" {
+	hold serve 9000
+	hold many-udp 20000 5000 many-tcp 20000 5000 9000
+	status --range 20000-47999 --json >seen
+	[ "$(json sections.0.udp.used cat seen)" = "$(ss_ports -u . 20000 47999)" ]
+	[ "$(json sections.0.tcp.used cat seen)" = "$(ss_ports -t . 20000 47999)" ]
+	[ "$(json sections.0.udp.used cat seen)" = 5000 ]
+	[ "$(json sections.0.tcp.used cat seen)" = 5000 ]
+	[ "$(json sections.0.holders.# cat seen)" = 1 ]
+	[ "$(json sections.0.holders.0.ports.udp cat seen)" = 5000 ]
+}
+
+# cpu_ms COMMAND...: of the least of five runs, as what else runs on the machine is not meant.
+cpu_ms() {
+	local TIMEFORMAT='%3U %3S'
+	for _ in 1 2 3 4 5; do
+		{ time "$@" >/dev/null; } 2>&1
+	done | awk '{ ms = ($1 + $2) * 1000; if (NR == 1 || ms < least) least = ms } END { print int(least) }'
+}
+
+@test "10,000 sockets in a range of 28,000 take less than 100 ms of CPU" {
+	hold_by "${AS_NOBODY[@]}" "$HOLDER" many-udp 20000 10000
+	root=$(cpu_ms ns "$PORTFENCE" status --range 20000-47999)
+	nobody=$(cpu_ms as_nobody "$PORTFENCE" status --range 20000-47999)
+	echo "root: $root ms, nobody: $nobody ms"
+	[ "$root" -gt 0 ] && [ "$root" -lt 100 ]
+	[ "$nobody" -gt 0 ] && [ "$nobody" -lt 100 ]
+}
+
+# ---- who is named
+
+@test "who holds most is named first, and a child that shares its parent's sockets as well" {
+	hold_fenced -- udp 20001 udp 20002
+	few=$pid
+	hold_fenced -- udp 20003 udp 20004 udp 20005 fork
+	status | grep -A 3 'ports  held by' >holders
+	sed -i 's/(pid [0-9]*/(pid N/' holders
+	[ "$(cat holders)" = "  ports  held by
+      3  holder (pid N, user root)
+      3  holder (pid N, user root)
+      2  holder (pid N, user root)" ]
+	status | has_line "      2  holder (pid $few, user root)"
+}
+
+@test "a process that is not fenced by the section is named so, and warned of" {
+	hold udp 20001
+	stranger=$pid
+	hold_fenced --range 20000-20049 --app other -- udp 20002 udp 20003
+	run status
+	has_line "      1  holder (pid $stranger, user root), not fenced" <<<"$output"
+	has_line "      2  holder (pid $pid, user root), fenced as [other]" <<<"$output"
+	has_line '  warning: 3 ports are held by processes that are not fenced by this section' <<<"$output"
+	hold_fenced -- udp 20005
+	status --json >seen
+	[ "$(json sections.0.outside cat seen)" = 3 ]
+}
+
+@test "a port that two processes outside the section share is warned of once" {
+	hold udp 20001 fork
+	status | has_line '  warning: 1 port is held by processes that are not fenced by this section'
+	[ "$(json sections.0.holders.# status --json)" = 2 ]
+}
+
+@test "--json fails rather than leave out a name that is not UTF-8" {
+	printf '[caf\351]\nrange = 20000-20099\n' >app.ini
+	run --separate-stderr -1 status --json
+	[ -z "$output" ]
+	[ "$stderr" = "portfence: a name is not UTF-8, which JSON has to be; leave out '--json'" ]
+	run -0 status
+}
+
+@test "a range from the command line needs no file, and belongs to whoever is fenced within it" {
+	unset PORTFENCE_CONFIG
+	hold_fenced --range 20000-20099 -- udp-connect 9
+	run status --range 20000-20099
+	[ "$status" = 0 ]
+	has_line "      1  holder (pid $pid, user root)" <<<"$output"
+	[[ $output != *warning* ]]
+	run status --range 20000-20999
+	[[ $output != *warning* ]]
+}
+
+@test "more than ten processes are told by their number" {
+	for port in 20001 20002 20003 20004 20005 20006 20007 20008 20009 20010 20011 20012; do
+		hold udp "$port"
+	done
+	run status
+	has_line '      2  2 more processes, see --json' <<<"$output"
+	[ "$(grep -c ', not fenced' <<<"$output")" = 10 ]
+	[ "$(json sections.0.holders.# status --json)" = 12 ]
+}
+
+@test "a user who is not root sees the own processes, and the others' ports by user" {
+	hold_by "$HOLDER" udp 20001 udp 20002
+	hold_by "${AS_NOBODY[@]}" "$HOLDER" udp 20003
+	run as_nobody "$PORTFENCE" status
+	[ "$status" = 0 ]
+	has_line '  udp   20000-20099  3 of 100 ports in use (3 %)' <<<"$output"
+	has_line "      1  holder (pid $pid, user nobody), not fenced" <<<"$output"
+	has_line '      2  opened by user root, by a process that only root can see' <<<"$output"
+	[ "$(json sections.0.holders.1.kind as_nobody "$PORTFENCE" status --json)" = unseen ]
+	run status
+	[[ $output != *'only root'* ]]
+}
+
+@test "ports whose process is in no reach of /proc are told as that, to root too" {
+	hold udp 20001
+	run ns unshare --pid --fork --mount-proc "$PORTFENCE" status
+	has_line '      1  opened by user root, by a process that cannot be seen from here' <<<"$output"
+}
+
+@test "what a process calls itself cannot write on the terminal" {
+	hold udp 20001 name $'a\033[2Jb'
+	run status
+	has_line "      1  a?[2Jb (pid $pid, user root), not fenced" <<<"$output"
+}
+
+# ---- when it is full
+
+@test "a range that is used up is warned of, for each protocol in its words" {
+	printf '[app]\nmatch = %s\nrange = 20000-20003\n' "$HOLDER" >app.ini
+	hold serve 9000 serve 9001
+	hold_fenced -- many-tcp 20000 4 9000 udp 20000 udp 20001 udp 20002
+	run status
+	has_line '  tcp   20000-20003  4 of 4 ports in use (100 %)' <<<"$output"
+	has_line '  warning: no tcp port is left, and none towards 127.0.0.1:9000' <<<"$output"
+	[[ $output != *'no udp port'* ]]
+	hold_fenced -- udp 20003
+	run status
+	has_line '  warning: no udp port is left' <<<"$output"
+}
+
+@test "a range whose ports are all in use, but for different destinations, is told apart" {
+	printf '[app]\nmatch = %s\nrange = 20000-20003\n' "$HOLDER" >app.ini
+	hold serve 9000 serve 9001
+	hold_fenced -- many-tcp 20000 2 9000 many-tcp 20002 2 9001
+	run status
+	has_line '  warning: no tcp port is left to bind to, only to connect to where it is free' <<<"$output"
+}
+
+# ---- what is drawn
+
+# drawn COLUMNS ROWS COMMAND...: what it writes to a terminal of that size
+drawn() {
+	local size="stty cols $1 rows $2"
+	shift 2
+	ns script -qec "$size; TERM=xterm ${*@Q}" /dev/null </dev/null | tr -d '\r'
+}
+
+@test "the strip is as wide as the terminal" {
+	hold udp 20000 udp 20099
+	for width in 30 80 133; do
+		drawn "$width" 24 env NO_COLOR=1 "$PORTFENCE" status >text
+		sed -n '3s/^  //p; 4s/^  //p' text >cells
+		[ "$(head -n 1 cells | tr -d '\n' | wc -m)" = $((width - 4)) ]
+		[ "$(tail -n 1 cells | tr -d '\n' | wc -m)" = $((width - 4)) ]
+		[[ $(tail -n 1 cells) == 20000\ *\ 20099 ]]
+	done
+}
+
+@test "without a terminal, COLUMNS tells the width, and it is 80 without that" {
+	hold udp 20000
+	[ "$(COLUMNS=50 status | sed -n 3p | tr -d '\n' | wc -m)" = 48 ]
+	[ "$(env -u COLUMNS "$(command -v nsenter)" -t "$NS_PID" -n "$PORTFENCE" status | sed -n 3p |
+		tr -d '\n' | wc -m)" = 78 ]
+	run env COLUMNS=1 LC_ALL=C "$PORTFENCE" status
+	[ "$status" = 0 ]
+}
+
+@test "where the locale is not UTF-8, the strip is ASCII, and so is all else" {
+	hold udp 20000
+	LC_ALL=C COLUMNS=24 status >text
+	has_line '  :...................' <text
+	run ! grep -P '[^\x00-\x7f]' text
+	LC_ALL=C.UTF-8 COLUMNS=24 status | has_line '  ░···················'
+}
+
+@test "colours are for a terminal alone, and for none under NO_COLOR" {
+	hold udp 20000
+	drawn 80 24 "$PORTFENCE" status >text
+	grep -q $'\033\[1m\[app\]\033\[0m' text
+	drawn 80 24 env NO_COLOR=1 "$PORTFENCE" status >text
+	run ! grep $'\033' text
+	status >text
+	run ! grep $'\033' text
+}
+
+@test "the ports in use are yellow from 70 % on, and red from 90 %" {
+	hold many-udp 20000 69
+	drawn 80 24 "$PORTFENCE" status | has_line '  udp   20000-20099  69 of 100 ports in use (69 %)'
+	hold udp 20069
+	drawn 80 24 "$PORTFENCE" status |
+		has_line $'  udp   20000-20099  \033[1;33m70 of 100 ports in use (70 %)\033[0m'
+	hold many-udp 20070 20
+	drawn 80 24 "$PORTFENCE" status |
+		has_line $'  udp   20000-20099  \033[1;31m90 of 100 ports in use (90 %)\033[0m'
+}
+
+# ---- again and again
+
+# watch OPTION...: on a terminal of 60 by 8; what it writes is in "seen", its process in $watched
+watch_status() {
+	local command="stty cols 60 rows 8; tty >tty; echo \$\$ >watched; "
+	# who starts it in the background has SIGINT ignored
+	command+="exec env --default-signal=INT ${PORTFENCE@Q} status ${*@Q}"
+	ns_background script -qfec "$command" seen </dev/null >/dev/null
+	script_pid=$pid
+	wait_until drawn_times 1
+	watched=$(cat watched)
+}
+
+# ends_with STATUS PID: a child ends, in this way
+ends_with() {
+	local ended=0
+	wait "$2" || ended=$?
+	echo "ended with $ended"
+	[ "$ended" = "$1" ]
+}
+
+# lines_of FILE COUNT: it has so many, or more
+lines_of() {
+	[ "$(wc -l <"$1")" -ge "$2" ]
+}
+
+# Each drawing begins at the upper left corner.
+drawn_times() {
+	[ "$(grep -ao $'\033\[H' seen 2>/dev/null | wc -l)" -ge "$1" ]
+}
+
+@test "--watch draws in place again and again, and gives the cursor back when interrupted" {
+	hold udp 20000
+	watch_status --watch=0.1
+	wait_until drawn_times 3
+	grep -qa $'^\033\[?25l' <(sed 1d seen)
+	run ! grep -qa $'\033\[?25h' seen
+	kill -INT "$watched"
+	ends_with 130 "$script_pid"
+	# script's own last line follows it
+	tail -n 2 seen | grep -qa $'\033\[?7h\033\[?25h'
+}
+
+@test "--watch leaves signals alone that are ignored, as under nohup" {
+	ns_background env --ignore-signal=HUP "$PORTFENCE" status --watch=0.1 --json >lines
+	wait_until lines_of lines 1
+	kill -HUP "$pid"
+	wait_until lines_of lines $(($(wc -l <lines) + 3))
+	kill "$pid"
+	ends_with 143 "$pid"
+}
+
+@test "--watch draws anew at once when the terminal's size changes" {
+	hold udp 20000
+	watch_status --watch=3600
+	stty -F "$(cat tty)" cols 40
+	wait_until drawn_times 2
+	# the last strip's line: two blanks and 36 cells
+	tr -d '\r' <seen | grep -a '·' | tail -n 1 | sed 's/\x1b\[K//' >cells
+	[ "$(tr -d '\n' <cells | wc -m)" = 38 ]
+	kill -TERM "$watched"
+	ends_with 143 "$script_pid"
+}
+
+@test "--watch writes no more lines than the terminal has" {
+	for name in a b c d; do
+		printf '[%s]\nrange = 20000-20099\n' "$name"
+	done >app.ini
+	watch_status --watch=3600
+	# eight lines end in "erase to the end of the line"
+	[ "$(grep -ao $'\033\[K' seen | wc -l)" = 8 ]
+	kill -INT "$watched"
+	wait "$script_pid" || true
+}
+
+@test "--watch --json writes one line each time" {
+	ns_background "$PORTFENCE" status --watch=0.1 --json >lines
+	wait_until lines_of lines 3
+	kill "$pid"
+	ends_with 143 "$pid"
+	head -n 3 lines | python3 -c '
+import json, sys
+assert [json.loads(line)["sections"][0]["name"] for line in sys.stdin] == ["app"] * 3'
+}
+
+@test "--watch ends where the configuration becomes wrong, and says why" {
+	ns_background "$PORTFENCE" status --watch=0.1 >lines 2>errors
+	wait_until lines_of lines 3
+	printf '[app]\nrange = x\n' >app.ini
+	ends_with 1 "$pid"
+	grep -q 'app.ini:2: ' errors
+}
+
+# ---- configuration and options
+
+@test "all sections are shown, or the one that is named" {
+	cat >app.ini <<-END
+		[one]
+		range = 20000-20009
+		[two]
+		range = 21000-21009
+		[*]
+		range = system
+	END
+	[ "$(status | grep '^\[')" = "[one]
+[two]
+[*]" ]
+	[ "$(status two | grep '^\[')" = "[two]" ]
+	[ "$(json sections.# status --json)" = 3 ]
+	[ "$(json sections.0.name status two --json)" = two ]
+}
+
+@test "a section that is not there is an error, with the one that was meant" {
+	run -1 status ap
+	[ "$output" = "portfence: there is no section [ap] in $PORTFENCE_CONFIG; did you mean [app]?" ]
+	run -1 status nowhere
+	[ "$output" = "portfence: there is no section [nowhere] in $PORTFENCE_CONFIG" ]
+}
+
+@test "a mistake in the configuration is told, all of it, and nothing is shown" {
+	printf '[app]\nrange = 20000-\norder = nosuch\n' >app.ini
+	run --separate-stderr -1 status
+	[ -z "$output" ]
+	[[ $stderr == *"app.ini:2: "*"app.ini:3: "* ]]
+}
+
+@test "an empty configuration and no configuration are two things" {
+	: >app.ini
+	run -0 status
+	[ "$output" = "$PORTFENCE_CONFIG has no section yet, so there is no range to look at" ]
+	[ "$(json sections status --json)" = '[]' ]
+	unset PORTFENCE_CONFIG
+	[ ! -e /etc/portfence.ini ] || skip "this machine has an /etc/portfence.ini"
+	run -1 status
+	[ "$output" = "portfence: there is no configuration file; write /etc/portfence.ini, or use --config or --range" ]
+	run -1 status app
+	[ "$output" = "portfence: there is no section [app], as there is no configuration file; write /etc/portfence.ini, or use --config" ]
+}
+
+@test "variables that tell a program its section and range tell status nothing" {
+	PORTFENCE_APP=nosuch PORTFENCE_RANGE=1-2 PORTFENCE_ORDER=x PORTFENCE_LOG=y run -0 status
+	[[ $output == *20000-20099* ]]
+}
+
+@test "options that do not fit are refused" {
+	run -2 status --range 20000-20999 app
+	[ "$output" = "portfence: '--range' takes the place of a section, give only one, see 'portfence status --help'" ]
+	run -2 status --range 20000-20999 --config x.ini
+	[ "$output" = "portfence: '--range' takes the place of a file, give only one, see 'portfence status --help'" ]
+	run -1 status --range 20999-20000
+	[ "$output" = "portfence: '--range': '20999-20000' is reversed, write the lower port first" ]
+	for seconds in 0 0.01 -1 x 1x nan 1e9; do
+		run -2 status --watch="$seconds"
+		[ "$output" = "portfence: '$seconds' is no number of seconds, 0.1 to 86400 are allowed, see 'portfence status --help'" ]
+	done
+	run -2 status app other
+}
+
+@test "--help names every option, and the one whose value may be left out as such" {
+	run -0 status --help
+	has_line '  --watch[=SECONDS]  draw it anew every SECONDS (2), in place, until' <<<"$output"
+	for option in --config --range --watch --json --help; do
+		[[ $output == *"$option"* ]]
+	done
+}
