@@ -122,24 +122,47 @@ static bool has_ended(int index)
 	return true;
 }
 
-static void kill_hanging(int index)
+/* Return: how long a process has been at one thing, by its slowest thread @ret_thread */
+static int64_t age(int index, int *ret_thread)
 {
-	int64_t time = soak_now();
+	int64_t time = soak_now(), most = 0;
 	int i;
 
 	for (i = 0; i < soak->threads; i++) {
 		int64_t since = atomic_load(&soak->beat[index][i].since);
 
-		/* when time is up, it has nothing to do but to end */
-		if (time < (since ? since : soak->deadline) + HANG)
+		/* when time is up, all that is left to do is to end */
+		if (!since && time > soak->deadline)
+			since = soak->deadline;
+		if (!since || time - since < most)
 			continue;
-		fprintf(stderr, "hang: %s\n",
-			since ? operations_name(atomic_load(&soak->beat[index][i].operation))
-			      : "at the end");
-		hangs++;
-		kill_worker(index);
-		return;
+		most = time - since;
+		*ret_thread = i;
 	}
+	return most;
+}
+
+static void kill_hanging(int index)
+{
+	int thread;
+
+	if (age(index, &thread) < HANG)
+		return;
+	fprintf(stderr, "hang: %s\n",
+		operations_name(atomic_load(&soak->beat[index][thread].operation)));
+	hangs++;
+	kill_worker(index);
+}
+
+/* One that may hang is left for kill_hanging(). */
+static void kill_at_random(int index)
+{
+	int thread;
+
+	if (has_ended(index) || age(index, &thread) > SOAK_SECOND)
+		return;
+	kill_worker(index);
+	killed++;
 }
 
 /* Return: how many there are */
@@ -190,13 +213,9 @@ static int run(int processes)
 	bool over;
 
 	do {
-		int victim = (int)soak_draw((unsigned)processes);
-
 		over = soak_wait() >= soak->deadline;
-		if (!over && !soak_draw(KILL_TICKS) && !has_ended(victim)) {
-			kill_worker(victim);
-			killed++;
-		}
+		if (!over && !soak_draw(KILL_TICKS))
+			kill_at_random((int)soak_draw((unsigned)processes));
 	} while (keep_workers(processes, over));
 	print_results();
 	return failed || soak->escapes || soak->leaks || hangs;

@@ -58,8 +58,9 @@ static void act(struct slot slots[SLOTS], unsigned in_use, struct soak_beat *bea
 	atomic_store(&beat->since, 0);
 }
 
-static void *thread(void *beat)
+static void *thread(void *argument)
 {
+	struct soak_beat *beat = argument;
 	struct slot slots[SLOTS];
 	int64_t time;
 	unsigned i;
@@ -69,8 +70,10 @@ static void *thread(void *beat)
 		slots[i] = operations_empty;
 	while ((time = soak_wait()) < life_ends)
 		act(slots, wave(time), beat);
+	atomic_store(&beat->since, soak_now());
 	for (i = 0; i < SLOTS; i++)
 		operations_clear(&slots[i]);
+	atomic_store(&beat->since, 0);
 	return NULL;
 }
 
