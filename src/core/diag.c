@@ -61,7 +61,7 @@ static long hear(int fd, void *ret_answer, size_t size)
 	long n = syscall(SYS_recvfrom, fd, ret_answer, size, MSG_DONTWAIT, NULL, NULL);
 	if (n < 0)
 		return -errno;
-	if (n < (long)sizeof(*head) || head->nlmsg_len > n)
+	if (n < (long)sizeof(*head) || head->nlmsg_len > (unsigned long)n)
 		return -EBADMSG;
 	if (head->nlmsg_type == NLMSG_ERROR) {
 		const struct nlmsgerr *error = NLMSG_DATA(head);
