@@ -83,7 +83,7 @@ bool assign_settled(int fd)
 	return !local_address(fd, &local, &len) || addr_port(&local);
 }
 
-enum assign_state assign_state(int fd)
+enum assign_state assign_state(const struct fence *fence, int fd)
 {
 	union addr local = { .sa.sa_family = AF_UNSPEC };
 	enum proto proto;
@@ -93,7 +93,11 @@ enum assign_state assign_state(int fd)
 		return local.sa.sa_family == AF_UNSPEC ? ASSIGN_NEEDY : ASSIGN_SETTLED;
 	if (!addr_port(&local))
 		return ASSIGN_NEEDY;
-	return classify(fd, &proto) && proto == PROTO_UDP ? ASSIGN_SETTLED_UDP : ASSIGN_SETTLED;
+	if (!classify(fd, &proto) || proto != PROTO_UDP)
+		return ASSIGN_SETTLED;
+	return fence->rule && range_has(fence->rule->range[proto], addr_port(&local))
+		       ? ASSIGN_SETTLED_UDP
+		       : ASSIGN_FOREIGN_UDP;
 }
 
 /* Is the address long enough for the kernel to look at it? */

@@ -50,9 +50,10 @@ enum { ASSIGN_DONE, ASSIGN_AGAIN };
 
 /* What assign_state() finds. */
 enum assign_state {
-	ASSIGN_NEEDY,      /* an unbound IPv4 or IPv6 socket, or no socket at all */
-	ASSIGN_SETTLED,    /* it has its port, or is of a kind that we give none */
-	ASSIGN_SETTLED_UDP /* of these, a UDP socket: no connect chooses another port for it */
+	ASSIGN_NEEDY,       /* an unbound IPv4 or IPv6 socket, or no socket at all */
+	ASSIGN_SETTLED,     /* it has its port, or is of a kind that we give none */
+	ASSIGN_SETTLED_UDP, /* of these, a UDP socket: no connect chooses another port for it */
+	ASSIGN_FOREIGN_UDP  /* likewise, but its port is not of the range: it may lose that */
 };
 
 /**
@@ -64,7 +65,7 @@ enum assign_state {
 bool assign_settled(int fd);
 
 /* assign_state() - The same in more detail, so that it can be remembered; up to three system calls */
-enum assign_state assign_state(int fd);
+enum assign_state assign_state(const struct fence *fence, int fd);
 
 /**
  * assign_begin() - Before the real call: give the socket a port from the range if it needs one

@@ -30,7 +30,7 @@
  */
 
 #define CLAIM_MS 250
-#define CLAIM_FOREIGN_MS 10 /* at least two ticks of the coarse clock */
+#define CLAIM_FOREIGN_MS 10 /* at least one tick of the coarse clock */
 #define CLAIM_TIME_BITS 24
 #define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
 

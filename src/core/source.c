@@ -11,7 +11,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* The peer's port is no part of it: routes have none. */
+/* The peer's port is no part of it: few routes have one, and diag_source() asks for none. */
 static uint64_t peer_hash(const struct siphash_key *key, const struct diag *diag,
 			  const union addr *peer)
 {

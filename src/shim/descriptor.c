@@ -25,14 +25,16 @@
  * - A number comes to mean another socket only where one is installed under it.
  *   socket, dup, dup2, dup3, fcntl, recvmsg, recvmmsg and pidfd_getfd are
  *   hooked, and the number is forgotten. accept() gives connected sockets,
- *   socketpair() UNIX ones, and no other call gives sockets. close() is hooked
- *   for what bypasses the hooks: a socket that a system call of the program's
- *   own has made is asked about like any other.
+ *   socketpair() UNIX ones, SCTP's peeling-off bound ones, and no other call
+ *   gives sockets. close() is hooked for what bypasses the hooks: a socket that
+ *   a system call of the program's own has made is asked about like any other.
  * - A thread may have asked before, and come to remember after. So who asks
  *   leaves a mark, and whoever forgets takes it away: an answer is remembered
  *   only where the mark still is.
  * - A socket loses its port only by connect() to AF_UNSPEC, and only if the
  *   kernel had chosen it. As the socket may have other numbers, all is forgotten.
+ *   Other processes may share it, too: so a port outside the range is remembered
+ *   only where bind() has been seen to give it.
  * - A forked child has a table of its own, copied at another moment than its
  *   memory: the page is MADV_WIPEONFORK, so it begins with nothing.
  * - A child of vfork has a table of its own and shares the memory. It may

@@ -191,10 +191,15 @@ static bool settled(struct shim *now, int fd)
 		return is_settled(what);
 	/* that it is a fresh TCP socket is a hint, too, and no bind would put it right */
 	descriptor_ask(now->descriptors, fd, &mark);
-	switch (assign_state(fd)) {
+	switch (assign_state(&now->fence, fd)) {
 	case ASSIGN_SETTLED:
 		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED, &mark);
 		return true;
+	case ASSIGN_FOREIGN_UDP:
+		/* chosen by the kernel for somebody else, whoever shares the socket can dissolve it */
+		if (what != DESCRIPTOR_BOUND)
+			return true;
+		/* fallthrough */
 	case ASSIGN_SETTLED_UDP:
 		descriptor_settle(now->descriptors, fd, DESCRIPTOR_SETTLED_UDP, &mark);
 		return true;

@@ -222,7 +222,8 @@ static int hook_close_range(unsigned first, unsigned last, int flags)
 static int hook_clone(int (*function)(void *), void *stack, int flags, void *argument,
 		      pid_t *parent_id, void *tls, pid_t *child_id)
 {
-	if (flags & CLONE_VM && (!(flags & CLONE_FILES) || flags & CLONE_NEWNET))
+	/* with CLONE_VFORK it is as after vfork(), see descriptor.c */
+	if (flags & CLONE_VM && (flags & CLONE_NEWNET || !(flags & (CLONE_FILES | CLONE_VFORK))))
 		descriptor_disown(descriptors());
 	return REAL(clone)(function, stack, flags, argument, parent_id, tls, child_id);
 }

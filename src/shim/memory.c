@@ -29,7 +29,8 @@ static bool probe(uintptr_t at)
 /*
  * Memory that is there for as long as the program runs: its own variables, what
  * malloc() has of the program break, and the main thread's stack up to what the
- * kernel put on top of it. Written by memory_start(), then never.
+ * kernel put on top of it. (A program could take away the right to read a page
+ * of its own there and then hand it over; none is known.) Written by memory_start(), then never.
  */
 static struct {
 	struct {
