@@ -203,7 +203,8 @@ counted() {
 
 @test "bind engine: a send that has its port, a bind and a connect cost the system calls that they need" {
 	skip_missing strace
-	counted bind $BIND
+	# so many ports that none is held by an earlier call, or nearly never
+	counted bind 20000-29999
 	grep -qx 'bind-tcp bind' counts
 	grep -qx 'bind-udp bind' counts
 	[ "$(grep -cxE 'connect-[1-4] bind setsockopt connect' counts)" = 4 ]
