@@ -52,7 +52,7 @@ state file is not used, $trouble; ports are chosen without it\$" errors; then
 }
 
 damaged() {
-	does_without "it is damaged or another user's" probe --order sequential
+	does_without "it is damaged, or of another version or user" probe --order sequential
 }
 
 # The draft of a new file must not stay, and nothing else.

@@ -12,7 +12,7 @@ enum { PIN_CONFIG, PIN_RANGE, PIN_ORDER, PIN_SEED, PIN_LOG, PIN_OPTIONS };
 #define PIN_OPTION_ENTRIES \
 	[PIN_CONFIG] = OPTION_ENTRY_CONFIG, \
 	[PIN_RANGE] = { .name = "range", .argument = "RANGE", \
-		.help = "use this range: first-last, first+count, a preset, or a list" }, \
+		.help = "use this range: first-last, first+count, a port, a preset, or a list" }, \
 	[PIN_ORDER] = { .name = "order", .argument = "ORDER", \
 		.help = "auto, sequential, random, random-simple, hash, double-hash or " \
 			"random-increments" }, \

@@ -264,7 +264,7 @@ static struct cursor_file *map_file(const char *folder, const char *runtime,
 
 	if (fd < 0)
 		return NULL;
-	*ret_trouble = "it is damaged or another user's";
+	*ret_trouble = "it is damaged, or of another version or user";
 	if (!is_ours(fd)) {
 		fd_close(fd);
 		return NULL;

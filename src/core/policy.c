@@ -141,9 +141,12 @@ static void warn_overlap(const struct policy *policy, const struct rule *rule,
 			 const struct rule *other, void (*tell)(void *, const char *),
 			 void *context)
 {
-	char line[512];
+	char line[512], where[16] = "";
 	int proto;
 
+	/* a range that comes with the environment stands in no line */
+	if (rule->line)
+		snprintf(where, sizeof(where), ":%u", rule->line);
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
 		uint16_t port = range_overlap(rule->range[proto], other->range[proto]);
 
@@ -151,8 +154,8 @@ static void warn_overlap(const struct policy *policy, const struct rule *rule,
 			continue;
 		snprintf(
 			line, sizeof(line),
-			"%s:%u: the %s range of '%s' overlaps that of '%s' (line %u), both hold port %d",
-			policy->file, rule->line, policy_proto_name(proto), rule->name, other->name,
+			"%s%s: the %s range of '%s' overlaps that of '%s' (line %u), both hold port %d",
+			policy->file, where, policy_proto_name(proto), rule->name, other->name,
 			other->line, port);
 		tell(context, line);
 		return;

@@ -294,7 +294,8 @@ static void overlaps(void)
 			   *c = ports("30000-30999"), *d = ports("20999");
 	const struct rule one = { .name = "one", .range = ALL(a), .line = 3 },
 			  two = { .name = "two", .range = ALL(b), .line = 7 },
-			  three = { .name = "three", .range = { c, d, c }, .line = 11 };
+			  three = { .name = "three", .range = { c, d, c }, .line = 11 },
+			  lineless = { .name = "lineless", .range = ALL(d) };
 	const struct rule *list[] = { &one, &two, &three };
 	const struct policy policy = { .file = "/etc/portfence.ini", .rules = list, .count = 3 };
 
@@ -312,6 +313,15 @@ static void overlaps(void)
 		"/etc/portfence.ini:7: the tcp range of 'two' overlaps that of 'three' (line 11), both "
 		"hold port 30000\n",
 		"two");
+	CHECK_TEXT(
+		warnings(&policy, &lineless, 0),
+		"/etc/portfence.ini: the tcp range of 'lineless' overlaps that of 'one' (line 3), both "
+		"hold port 20999\n"
+		"/etc/portfence.ini: the tcp range of 'lineless' overlaps that of 'two' (line 7), both "
+		"hold port 20999\n"
+		"/etc/portfence.ini: the udp range of 'lineless' overlaps that of 'three' (line 11), "
+		"both hold port 20999\n",
+		"a range of the environment");
 	CHECK_TEXT(warnings(NULL, &one, 0), "", "without a file there are no others");
 }
 

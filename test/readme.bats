@@ -1,0 +1,171 @@
+#!/usr/bin/env bats
+#
+# What the README shows is what a new user gets: its sessions are typed again, on loopback, by a user
+# without rights, and its files are checked.
+#
+# A block of the README that follows a line <!-- try: NAME --> is a session: what is behind '$ ' is
+# typed by that user, what is behind '# ' by root. One that follows <!-- file: PATH --> is a file, in
+# that user's home.
+
+bats_require_minimum_version 1.5.0
+load lib/helpers
+load lib/root
+
+README=$ROOT/README.md
+ANN=(setpriv --reuid 4711 --regid 4711 --clear-groups
+	env -i HOME=/home/ann PATH=/usr/local/bin:/usr/bin:/bin LC_ALL=C.UTF-8 COLUMNS=72
+	sh -c 'cd && exec "$@"' sh)
+export LC_ALL=C.UTF-8
+
+setup() {
+	common_setup
+	root_open
+	ns sysctl -qw net.ipv4.ip_local_port_range='32768 60999'
+	home=$(root_files)/home/ann
+	mkdir -p "$home/.config"
+	echo 'ann:x:4711:4711::/home/ann:/bin/sh' >>"$(root_files)/etc/passwd"
+	: >"$(root_files)/etc/services"
+	in_root make --no-print-directory -C "$ROOT" BUILD="$BUILD" install >install.log
+	put .config/portfence.ini
+}
+
+as_ann() {
+	in_root "${ANN[@]}" "$@"
+}
+
+# block MARK: what the README's block after <!-- MARK --> holds
+block() {
+	awk -v mark="<!-- $1 -->" '
+		inside && /^```$/ { exit }
+		inside { print }
+		marked && /^```/ { inside = 1 }
+		{ marked = $0 == mark }' "$README"
+}
+
+# put PATH: the README's file of that name
+put() {
+	block "file: $1" >"$home/$1"
+	[ -s "$home/$1" ]
+}
+
+# What differs from run to run: times, process ids, ports, and how far the transfers have come.
+mask() {
+	sed -E '
+		s/[0-9-]{10}T[0-9:.]{15}Z portfence\[[0-9]+\]/TIME portfence[PID]/
+		s/ 127\.0\.0\.1:(20|40)[0-9]{3} -/ 127.0.0.1:\1nnn -/
+		s/^20[0-9]{3}$/20nnn/
+		s/^[3-6][0-9]{4}$/EPHEMERAL/
+		s/pid [0-9]+/pid PID/
+		s/[·░▒▓█]{68}/STRIP/
+		s/^ +[0-9]+  (curl|in TIME_WAIT)/N  \1/
+		s/[0-9]+ of (1000 ports in use|them only)/N of \1/g
+		s/: [0-9]+ \([0-9]+ %\)$/: N/
+		s/\([0-9]+ %\)/(N %)/
+		s/among [0-9]+ sockets/among N sockets/
+		s/note: [0-9]+ processes/note: N processes/'
+}
+
+# replay NAME: fails unless the session goes as the README shows it
+replay() {
+	local line
+	block "try: $1" >shown
+	grep -q '^[$#] ' shown
+	grep '^[$#] ' shown | while IFS= read -r line; do
+		echo "$line"
+		case $line in
+		'$ '*) as_ann bash -c "${line#* }" ;;
+		'# '*) in_root sh -c "${line#* }" ;;
+		esac </dev/null 2>&1 || true
+	done >got
+	diff <(mask <shown) <(mask <got)
+}
+
+# A web server at each of the ports. Its folder has a small page, and a large one to be slow with.
+serve() {
+	local port
+	mkdir www
+	chmod a+rx . "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test"
+	echo hello >www/index.html
+	truncate -s 5M www/large
+	for port; do
+		ns_background python3 -m http.server -b 127.0.0.1 -d www "$port" >/dev/null 2>&1
+		wait_tcp "$port"
+	done
+}
+
+# transfer PORT COUNT: so many at once by one curl, slow enough to be looked at while they stand
+transfer() {
+	ns_background nsenter -t "$root_pid" -m -n -- chroot "$root/all" "${ANN[@]}" portfence run -- \
+		curl -sZ --no-progress-meter --limit-rate 1k --parallel-immediate --parallel-max "$2" \
+		-o /dev/null "http://127.0.0.1:$1/large?[1-$2]"
+	wait_until has_connections "$1" "$2"
+}
+
+has_connections() {
+	[ "$(ns ss -Htn "dport = :$1" | grep -vc ^TIME-WAIT)" = "$2" ]
+}
+
+@test "each session of the README is replayed here" {
+	[ "$(grep -c '^```console$' "$README")" = "$(grep -A1 '^<!-- try: ' "$README" | grep -c '^```console$')" ]
+	sed -nE 's/^<!-- try: (.*) -->$/\1/p' "$README" | while read -r name; do
+		grep -qE "^	replay '?$name'?$" "$BATS_TEST_FILENAME"
+	done
+}
+
+@test "the README's first example, run and env" {
+	serve 8000
+	replay run
+	replay env
+	rm "$home/.config/portfence.ini"
+	replay 'ten seconds'
+}
+
+@test "what the README shows of check, which and presets" {
+	put new.ini
+	replay check
+	replay which
+	replay presets
+}
+
+@test "what the README shows of status and audit" {
+	serve 8000 8001
+	as_ann portfence run -- curl -so /dev/null 'http://127.0.0.1:8000/?[1-20]'
+	transfer 8000 40
+	transfer 8001 20
+	replay status
+	replay audit
+}
+
+@test "the README's way to reserve a range: no other program gets a port of it, and a fenced one does" {
+	serve 8000
+	put inside.ini
+	replay isolation
+	# with as good as no other port left, nobody else is given one
+	ns sysctl -qw net.ipv4.ip_local_port_range='40000 41009'
+	for _ in 1 2 3; do
+		as_ann curl -so /dev/null -w '%{local_port}\n' http://127.0.0.1:8000/
+	done | all_within 41000 41009
+	as_ann portfence run --config inside.ini -- curl -so /dev/null -w '%{local_port}\n' \
+		http://127.0.0.1:8000/ | all_within 40000 40999
+}
+
+@test "the README's files are right" {
+	sed -nE 's/^<!-- file: (.*) -->$/\1/p' "$README" >names
+	[ "$(grep -c '^```ini$' "$README")" = "$(wc -l <names)" ]
+	while read -r name; do
+		put "$name"
+		as_ann portfence check "$name" </dev/null
+	done <names
+}
+
+@test "the README's targets, files and headings are there" {
+	while read -r target; do
+		grep -q "^$target:" "$ROOT/Makefile"
+	done < <(grep -oE '(`|&& |^)make [a-z]+' "$README" | sed 's/.* //')
+	while read -r file; do
+		[ -e "$ROOT/$file" ]
+	done < <(grep -oE '\]\([^)#]+\)' "$README" | tr -d ']()')
+	while read -r heading; do
+		grep -qixE "#+ ${heading//-/ }" "$README"
+	done < <(grep -oE '\]\(#[^)]+\)' "$README" | tr -d ']()#')
+}
