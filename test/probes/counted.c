@@ -161,10 +161,11 @@ int main(int argc, char *argv[])
 	local = peer;
 	set_port(&peer, atoi(argv[2]));
 	set_port(&local, atoi(argv[2]) + 1);
+	/* first, as long as no connection holds a port */
+	binds(any, len, local);
 	sends(peer, len);
 	replies(peer, len, local);
 	connects(peer, len);
-	binds(any, len, local);
 	connect_unix();
 	pid = fork();
 	if (!pid) {

@@ -564,6 +564,26 @@ static void way_unshare_files(void)
 	note(unbound);
 }
 
+/* A new TCP socket there, under the number that means a UDP socket to the others. */
+static void *unshare_files_tcp(void *unused)
+{
+	(void)unused;
+	check(unshare(CLONE_FILES), "unshare");
+	vanish(unbound);
+	if (new_socket(SOCK_STREAM) != unbound)
+		die("socket");
+	return NULL;
+}
+
+static void way_unshare_files_tcp(void)
+{
+	run_thread(unshare_files_tcp);
+	check(connect(unbound, (struct sockaddr *)&peer, len), "connect");
+	/* nobody may be there to receive it; that the first send does not know yet */
+	check((int)send(unbound, "x", 1, 0), "send");
+	say_number(local_port(unbound));
+}
+
 static void *close_range_unshare(void *unused)
 {
 	(void)unused;
@@ -880,6 +900,7 @@ static const struct way {
 	{ "outside-undo-connect", way_undo_connect, true, false },
 	{ "outside-undo-twin", way_undo_twin, true, false },
 	{ "outside-unspec", way_unspec, true, false },
+	{ "outside-unspec-child", way_unspec_child, true, false },
 	{ "outside-unspec-high", way_unspec_high, true, false },
 	{ "outside-unspec-thread", way_unspec_thread, true, false },
 	{ "outside-unspec-twin", way_unspec_twin, true, false },
@@ -892,6 +913,7 @@ static const struct way {
 	{ "recvmsg-truncated", way_recvmsg_truncated, false, false },
 	{ "setns", way_setns, false, true },
 	{ "unshare-files", way_unshare_files, false, false },
+	{ "unshare-files-tcp", way_unshare_files_tcp, false, false },
 	{ "unshare-net", way_unshare_net, false, true },
 	{ "unshare-net-thread", way_unshare_net_thread, false, true },
 	{ "unspec", way_unspec, false, false },
