@@ -221,7 +221,9 @@ static bool needs_port(struct shim *now, struct assign *assign, const struct soc
 
 static ssize_t hook_send(int fd, const void *data, size_t size, int flags)
 {
-	return undo(shim(), fd, REAL(send)(fd, data, size, flags));
+	ssize_t result = REAL(send)(fd, data, size, flags);
+
+	return result < 0 ? undo(shim(), fd, result) : result;
 }
 
 /* Is there nothing to be done for a send, as far as can be told without a system call? */

@@ -15,7 +15,7 @@ static struct shim helpless = {
 	.log = { .application = "unknown", .error = "no memory to read the configuration" },
 };
 
-static struct shim *_Atomic published;
+struct shim *_Atomic shim_published;
 
 /* The configuration's mistakes: the first one's words, and how many there are. */
 struct mistakes {
@@ -118,8 +118,8 @@ static struct shim *publish(struct shim *new)
 {
 	struct shim *other = NULL;
 
-	if (atomic_compare_exchange_strong_explicit(&published, &other, new, memory_order_acq_rel,
-						    memory_order_acquire))
+	if (atomic_compare_exchange_strong_explicit(&shim_published, &other, new,
+						    memory_order_acq_rel, memory_order_acquire))
 		return new;
 	/* another thread was faster; what this one has mapped is not worth the code to unmap it */
 	return other;
@@ -146,16 +146,12 @@ static struct shim *build(void)
 	return publish(new);
 }
 
-struct shim *shim(void)
+struct shim *shim_build(void)
 {
-	struct shim *now = atomic_load_explicit(&published, memory_order_acquire);
-	int saved;
-
-	if (__builtin_expect(now != NULL, 1))
-		return now;
 	/* a library's constructor may call a hook before ours has run */
-	saved = errno;
-	now = build();
+	int saved = errno;
+	struct shim *now = build();
+
 	errno = saved;
 	return now;
 }

@@ -7,6 +7,7 @@
 #include "environ.h"
 #include "log.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /*
@@ -24,12 +25,22 @@ struct shim {
 	struct log log;
 };
 
+/* NULL until it is built */
+extern struct shim *_Atomic shim_published;
+
+struct shim *shim_build(void);
+
 /**
  * shim() - What this process runs under
  *
  * Built by our constructor, or by the first hook where that runs before it.
  * No lock: two threads that come first build one each, and one is published.
  */
-struct shim *shim(void);
+static inline struct shim *shim(void)
+{
+	struct shim *now = atomic_load_explicit(&shim_published, memory_order_acquire);
+
+	return __builtin_expect(now != NULL, 1) ? now : shim_build();
+}
 
 #endif
