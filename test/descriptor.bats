@@ -125,6 +125,7 @@ fresh() {
 			reuseaddr $family 0 EADDRINUSE
 			reuseaddr-twin $family 0 EADDRINUSE 0 EADDRINUSE 0 EADDRINUSE 0 EADDRINUSE
 			reuseport $family 0 EADDRINUSE
+			vfork-family $family 20000
 		END
 	done)
 }
@@ -139,11 +140,13 @@ fresh() {
 
 # ---- threads
 
-# races RANGE FAMILY: what is asked of the old socket takes long, so that the new one comes meanwhile
+# races RANGE FAMILY: what is asked of the old socket takes long, so that the new one comes meanwhile;
+# and so does what gives the number the new one, so that the old one is asked about meanwhile
 races() {
 	local how
 	for how in dup dup2 dup3 reopen signal unspec; do
-		ns strace -f --seccomp-bpf -o /dev/null -e trace=getpid -e inject=getpid:delay_enter=200 \
+		ns strace -f --seccomp-bpf -o /dev/null -e trace=getpid,connect,dup2,dup3 \
+			-e inject=getpid:delay_enter=200 -e inject=connect,dup2,dup3:delay_enter=1000 \
 			-E LD_PRELOAD="$LIBRARY" -E PORTFENCE_CONFIG="$PWD/rule.ini" \
 			"$PROBES/race" $how "$2" 7777 300 "${1%-*}" "${1#*-}"
 	done >said

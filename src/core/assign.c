@@ -372,8 +372,9 @@ static int begin(const struct fence *fence, struct assign *assign)
 		return ASSIGN_GO_ON;
 	assign->before = addr_port(&local);
 	shows_port = assign->before != 0;
+	/* a fresh one that does not fit the call may be another socket by now */
 	if (!kernel_would_choose(assign, local.sa.sa_family, shows_port))
-		return ASSIGN_GO_ON;
+		return assign->fresh ? -EINVAL : ASSIGN_GO_ON;
 	/* without a rule no socket ever got a port unless the program named it */
 	if (!fence->rule && shows_port)
 		return ASSIGN_GO_ON;

@@ -154,7 +154,8 @@ void descriptor_settle(struct descriptors *all, int fd, enum descriptor what, co
 
 void descriptor_forget(struct descriptors *all, int fd)
 {
-	if (is_held(all, fd))
+	/* not to write where nothing is saves most processes a page */
+	if (is_held(all, fd) && atomic_load(&all->of[fd]) != DESCRIPTOR_UNKNOWN)
 		set(all, fd, DESCRIPTOR_UNKNOWN);
 }
 

@@ -139,9 +139,8 @@ static ssize_t undo(struct shim *now, int fd, ssize_t result)
 	error = errno;
 	if (error == EDESTADDRREQ || error == EMSGSIZE || error == EOPNOTSUPP ||
 	    error == EAFNOSUPPORT || error == EINVAL) {
-		descriptor_dissolve(now->descriptors);
+		/* what is remembered stays true: no such port is, see settled() */
 		assign_undo(&now->fence, fd);
-		descriptor_dissolve(now->descriptors);
 		errno = error;
 	}
 	return result;

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -240,6 +240,25 @@ static void way_accept(void)
 	printf(" %d", (int)recv(client, &byte, 1, 0));
 }
 
+/* "PORT": where a child that shares memory has made a socket of the other family for itself */
+static void way_vfork_family(void)
+{
+	int listener = new_socket(SOCK_STREAM), fd = new_socket(SOCK_STREAM);
+	pid_t pid;
+
+	set(listener, SOL_SOCKET, SO_REUSEADDR);
+	check(bind_to(listener, ntohs(((struct sockaddr_in *)&peer)->sin_port)), "bind");
+	check(listen(listener, 1), "listen");
+	pid = vfork();
+	if (!pid) {
+		close(fd);
+		_exit(socket(family == AF_INET ? AF_INET6 : AF_INET, SOCK_STREAM, 0) != fd);
+	}
+	check(waitpid(pid, NULL, 0), "vfork");
+	check(connect(fd, (struct sockaddr *)&peer, len), "connect");
+	printf(" %d", local_port(fd));
+}
+
 static const struct way {
 	const char *name;
 	void (*go)(void);
@@ -247,7 +266,7 @@ static const struct way {
 	{ "accept", way_accept },       { "bound-by-message", way_bound_by_message },
 	{ "put-off", way_put_off },     { "put-off-twin", way_put_off_twin },
 	{ "reuseaddr", way_reuseaddr }, { "reuseaddr-twin", way_reuseaddr_twin },
-	{ "reuseport", way_reuseport },
+	{ "reuseport", way_reuseport }, { "vfork-family", way_vfork_family },
 };
 
 int main(int argc, char *argv[])
