@@ -34,12 +34,12 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -DPORTFENCE_VERSION='"$(VERSION)"' \
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
-CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover logline order policy \
-	preset range settings siphash source
-SHIM := descriptor environ hooks hooks_descriptor hooks_exec log memory real shim
-CLI := array audit busy check choice complete env fenced findings globs library look main option \
-	origin parts pin ports presets processes run say sections sockets status strip suggest target \
-	usage verdict watch which
+CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover log logline order \
+	policy preset range settings siphash source
+SHIM := descriptor environ hooks hooks_descriptor hooks_exec memory real shim
+CLI := array audit busy caller check choice complete env fenced filter findings globs library look main option \
+	origin parts pin ports presets processes run say sections sockets status strip suggest supervise target \
+	trap usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
 PROBES := counted fresh load matrix odd race settled spawn without

@@ -1,18 +1,21 @@
 #include "library.h"
 #include "pin.h"
 #include "say.h"
+#include "supervise.h"
 #include "target.h"
 #include "verbs.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_APP = PIN_OPTIONS };
+enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA };
 
 static const struct option_entry options[] = {
 	PIN_OPTION_ENTRIES,
 	[OPTION_APP] = PIN_OPTION_ENTRY_APP,
+	[OPTION_VIA] = { .name = "via", .argument = "WAY", .help = "preload, supervise, both or auto" },
 	{ .name = NULL },
 };
 
@@ -88,7 +91,7 @@ static int run(int argc, char *argv[])
 		return cannot_run(command[0], -rc);
 	rc = target_check(&target, library, why, sizeof(why));
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
-	if (rc)
+	if (rc && !given.value[OPTION_VIA])
 		return say_failure(EXIT_OWN, "%s", why);
 	rc = find_rule(&target, command, &arena, &settings);
 	if (rc)
@@ -99,6 +102,12 @@ static int run(int argc, char *argv[])
 		rc = pin_rule(&settings, EXIT_OWN);
 	if (rc)
 		return rc;
+	if (given.value[OPTION_VIA]) {
+		unsetenv("LD_PRELOAD");
+		rc = supervise_start(&settings, EXIT_OWN);
+		if (rc)
+			return rc;
+	}
 	execvp(command[0], command);
 	return cannot_run(command[0], errno);
 }

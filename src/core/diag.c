@@ -28,6 +28,14 @@ enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10, STATE_BOUND_INACTIVE = 13 };
 #define DUMP_SIZE 32768   /* what the kernel sends at once, at most */
 #define TIMEWAIT_MS 60000 /* TCP_TIMEWAIT_LEN of include/net/tcp.h */
 
+static uint64_t netns_cookie(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
+}
+
 void diag_start(struct diag *diag, int fd)
 {
 	socklen_t len = sizeof(diag->ifindex);
@@ -36,9 +44,7 @@ void diag_start(struct diag *diag, int fd)
 	diag->known = false;
 	if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
-	len = sizeof(diag->netns);
-	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &diag->netns, &len))
-		diag->netns = 0;
+	diag->netns = netns_cookie(fd);
 }
 
 void diag_end(struct diag *diag)
@@ -168,10 +174,24 @@ static struct question ask_about(const struct diag *diag, const union addr *loca
 	return question;
 }
 
+/*
+ * The kernel answers for the network namespace of whoever asks, and the socket
+ * may be of another. Return: descriptor, -EXDEV if it is, another -errno
+ */
+static int open_netlink(const struct diag *diag, int protocol)
+{
+	int fd = fd_socket(AF_NETLINK, SOCK_RAW, protocol);
+
+	if (fd < 0 || !diag->netns || netns_cookie(fd) == diag->netns)
+		return fd;
+	fd_close(fd);
+	return -EXDEV;
+}
+
 static int open_tcp(struct diag *diag)
 {
 	if (diag->tcp < 0)
-		diag->tcp = fd_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+		diag->tcp = open_netlink(diag, NETLINK_SOCK_DIAG);
 	return diag->tcp;
 }
 
@@ -313,7 +333,7 @@ int diag_source(const struct diag *diag, const union addr *peer, union addr *ret
 		memcpy(RTA_DATA(attribute), &ifindex, sizeof(ifindex));
 		question.head.nlmsg_len += RTA_SPACE(sizeof(ifindex));
 	}
-	fd = fd_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	fd = open_netlink(diag, NETLINK_ROUTE);
 	if (fd < 0)
 		return fd;
 	n = ask(fd, &question.head, &answer, sizeof(answer));

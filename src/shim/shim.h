@@ -5,7 +5,7 @@
 #include "../core/fence.h"
 #include "descriptor.h"
 #include "environ.h"
-#include "log.h"
+#include "../core/log.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* log: writes lines where the configuration wants them; it never waits and never asks for memory. */
-#ifndef PORTFENCE_SHIM_LOG_H
-#define PORTFENCE_SHIM_LOG_H
+#ifndef PORTFENCE_CORE_LOG_H
+#define PORTFENCE_CORE_LOG_H
 
-#include "../core/assign.h"
+#include "assign.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,6 +22,8 @@ enum log_topic {
 struct log {
 	const char *destination; /* as configured; NULL: standard error, warnings only */
 	const char *application;
+	int pid;           /* whose lines they are; 0: this process's own */
+	int stderr_fd;     /* its standard error; -1 if it cannot be reached */
 	dev_t stderr_dev;  /* what standard error was at the start, as a program */
 	ino_t stderr_ino;  /* may close it and get the number for another file */
 	const char *error; /* the configuration's first mistake, or NULL */
@@ -41,5 +43,8 @@ void log_start(struct log *log);
  * write would wait, the line is dropped. May change errno.
  */
 void log_assign(struct log *log, const char *call, const struct assign *assign);
+
+/* log_error() - A line that says what went wrong */
+void log_error(const struct log *log, const char *message);
 
 #endif

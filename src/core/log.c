@@ -1,7 +1,7 @@
 #include "log.h"
 
-#include "../core/fd.h"
-#include "../core/logline.h"
+#include "fd.h"
+#include "logline.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -40,9 +40,9 @@ static void write_stderr(const struct log *log, const char *text, size_t len)
 {
 	struct stat st;
 
-	if (!fstat(STDERR_FILENO, &st) && st.st_dev == log->stderr_dev &&
+	if (!fstat(log->stderr_fd, &st) && st.st_dev == log->stderr_dev &&
 	    st.st_ino == log->stderr_ino)
-		fd_write_now(STDERR_FILENO, text, len);
+		fd_write_now(log->stderr_fd, text, len);
 }
 
 static void write_file(const char *path, const char *text, size_t len)
@@ -91,7 +91,7 @@ static void write_line(const struct log *log, const char *severity, const char *
 static void begin(const struct log *log, struct logline *ret_line)
 {
 	ret_line->json = is_json(log);
-	ret_line->pid = (int)getpid();
+	ret_line->pid = log->pid ? log->pid : (int)getpid();
 	ret_line->application = log->application;
 	clock_gettime(CLOCK_REALTIME, &ret_line->time);
 }
@@ -109,6 +109,11 @@ __attribute__((noinline)) static void tell(const struct log *log, const char *le
 	begin(log, &line);
 	write_line(log, SYSLOG_WARNING, text,
 		   logline_message(&line, level, message, text, sizeof(text)));
+}
+
+void log_error(const struct log *log, const char *message)
+{
+	tell(log, "error", message);
 }
 
 static bool first_time(struct log *log, enum log_topic topic)
@@ -145,6 +150,7 @@ void log_start(struct log *log)
 {
 	struct stat st;
 
+	log->stderr_fd = STDERR_FILENO;
 	if (fstat(STDERR_FILENO, &st))
 		return;
 	log->stderr_dev = st.st_dev;

@@ -1,0 +1,119 @@
+#include "caller.h"
+
+#include "../core/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* include/uapi/linux/pidfd.h, since Linux 6.9 */
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
+static int open_pidfd(pid_t id, unsigned flags)
+{
+	int fd = (int)syscall(SYS_pidfd_open, id, flags);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* A number in /proc/ID/status. Return: false if it is not there */
+static bool read_status(pid_t id, const char *name, int base, unsigned long long *ret_value)
+{
+	char path[64], text[4096];
+	const char *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)id);
+	if (fd_read_file(path, text, sizeof(text)) <= 0)
+		return false;
+	line = strstr(text, name);
+	if (!line)
+		return false;
+	*ret_value = strtoull(line + strlen(name), NULL, base);
+	return true;
+}
+
+pid_t caller_process(const struct caller *caller)
+{
+	unsigned long long id;
+
+	return read_status(caller->thread, "\nTgid:", 10, &id) ? (pid_t)id : 0;
+}
+
+/*
+ * Before Linux 6.9 a pidfd is a process's. Its threads share one table of
+ * descriptors, but for those that have left it (unshare(2)).
+ */
+static int open_process(struct caller *caller)
+{
+	pid_t process = caller_process(caller);
+
+	if (!process)
+		return -ESRCH;
+	if (process != caller->thread &&
+	    syscall(SYS_kcmp, process, caller->thread, KCMP_FILES, 0, 0) != 0)
+		return -EPERM;
+	return open_pidfd(process, 0);
+}
+
+int caller_open(pid_t thread, struct caller *ret_caller)
+{
+	struct caller caller = { .thread = thread };
+
+	caller.pidfd = open_pidfd(thread, PIDFD_THREAD);
+	if (caller.pidfd == -EINVAL)
+		caller.pidfd = open_process(&caller);
+	if (caller.pidfd < 0)
+		return caller.pidfd;
+	*ret_caller = caller;
+	return 0;
+}
+
+void caller_close(struct caller *caller)
+{
+	close(caller->pidfd);
+}
+
+int caller_read(const struct caller *caller, uint64_t address, void *ret_data, size_t size)
+{
+	struct iovec here = { ret_data, size }, there = { (void *)(uintptr_t)address, size };
+	ssize_t n = process_vm_readv(caller->thread, &here, 1, &there, 1, 0);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EFAULT;
+}
+
+int caller_descriptor(const struct caller *caller, int fd)
+{
+	int got = (int)syscall(SYS_pidfd_getfd, caller->pidfd, fd, 0);
+
+	return got < 0 ? -errno : got;
+}
+
+static bool same_user_namespace(pid_t id)
+{
+	char path[64], ours[64], theirs[64];
+	ssize_t a, b;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)id);
+	a = readlink("/proc/self/ns/user", ours, sizeof(ours));
+	b = readlink(path, theirs, sizeof(theirs));
+	return a > 0 && a == b && !memcmp(ours, theirs, (size_t)a);
+}
+
+bool caller_binds_low(const struct caller *caller)
+{
+	unsigned long long capabilities;
+
+	return read_status(caller->thread, "\nCapEff:", 16, &capabilities) &&
+	       capabilities >> CAP_NET_BIND_SERVICE & 1 && same_user_namespace(caller->thread);
+}

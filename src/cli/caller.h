@@ -1,0 +1,47 @@
+/* caller: the thread that made a trapped call: its memory, its descriptors, its rights; read only. */
+#ifndef PORTFENCE_CLI_CALLER_H
+#define PORTFENCE_CLI_CALLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct caller {
+	pid_t thread;
+	int pidfd; /* of the thread, or of its process where the kernel has no such */
+};
+
+/*
+ * A thread that dies makes its number another's. So what was learned counts
+ * only if the notification is still valid afterwards (seccomp_unotify(2)).
+ */
+
+/* caller_open() - Return: 0, or -errno */
+int caller_open(pid_t thread, struct caller *ret_caller);
+
+void caller_close(struct caller *caller);
+
+/**
+ * caller_read() - Copy from its memory
+ *
+ * Return: 0; -EFAULT if not all of it can be read; -EPERM if we may not.
+ * Source: process_vm_readv(2).
+ */
+int caller_read(const struct caller *caller, uint64_t address, void *ret_data, size_t size);
+
+/**
+ * caller_descriptor() - Have one of its descriptors here, too
+ *
+ * Return: a descriptor, close-on-exec; -EBADF if it has none such, -EPERM if
+ * we may not. Source: pidfd_getfd(2).
+ */
+int caller_descriptor(const struct caller *caller, int fd);
+
+/* caller_process() - The id of its process; 0 if it cannot be told */
+pid_t caller_process(const struct caller *caller);
+
+/* caller_binds_low() - May it bind to privileged ports? (capabilities(7), CAP_NET_BIND_SERVICE) */
+bool caller_binds_low(const struct caller *caller);
+
+#endif

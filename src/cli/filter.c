@@ -1,0 +1,298 @@
+#include "filter.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/net.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* include/uapi/linux/seccomp.h, since Linux 5.19 and 6.6 */
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+/*
+ * Theory of operation
+ *
+ * A filter sees numbers: which call, and its arguments, but not what pointers
+ * point to. Where that is enough it lets a call pass: a null address is no
+ * destination. The rest waits for the supervisor.
+ *
+ * One machine runs programs of several architectures, whose calls have other
+ * numbers. Those that are not in the table below cannot make any system call:
+ * a call that is not recognised would be a hole.
+ */
+
+/* The calls of one architecture: arch/x86/entry/syscalls/, include/uapi/asm-generic/unistd.h */
+struct machine {
+	uint32_t arch;
+	uint32_t beyond; /* system call numbers from here on are another ABI's; 0: no such */
+	bool narrow;
+	struct {
+		uint32_t nr;
+		enum filter_call call;
+	} call[9];
+};
+
+static const struct machine machines[] = {
+#if defined(__x86_64__)
+	{ AUDIT_ARCH_X86_64,
+	  0x40000000, /* __X32_SYSCALL_BIT */
+	  false,
+	  { { 42, FILTER_CONNECT },
+	    { 44, FILTER_SENDTO },
+	    { 46, FILTER_SENDMSG },
+	    { 49, FILTER_BIND },
+	    { 50, FILTER_LISTEN },
+	    { 307, FILTER_SENDMMSG },
+	    { 425, FILTER_IO_URING } } },
+#endif
+#if defined(__x86_64__) || defined(__i386__)
+	{ AUDIT_ARCH_I386,
+	  0,
+	  true,
+	  { { 102, FILTER_SOCKETCALL },
+	    { 345, FILTER_SENDMMSG },
+	    { 361, FILTER_BIND },
+	    { 362, FILTER_CONNECT },
+	    { 363, FILTER_LISTEN },
+	    { 369, FILTER_SENDTO },
+	    { 370, FILTER_SENDMSG },
+	    { 425, FILTER_IO_URING } } },
+#endif
+#if defined(__aarch64__)
+	{ AUDIT_ARCH_AARCH64,
+	  0,
+	  false,
+	  { { 200, FILTER_BIND },
+	    { 201, FILTER_LISTEN },
+	    { 203, FILTER_CONNECT },
+	    { 206, FILTER_SENDTO },
+	    { 211, FILTER_SENDMSG },
+	    { 269, FILTER_SENDMMSG },
+	    { 425, FILTER_IO_URING } } },
+#endif
+#if defined(__aarch64__) || defined(__arm__)
+	{ AUDIT_ARCH_ARM,
+	  0,
+	  true,
+	  { { 282, FILTER_BIND },
+	    { 283, FILTER_CONNECT },
+	    { 284, FILTER_LISTEN },
+	    { 290, FILTER_SENDTO },
+	    { 296, FILTER_SENDMSG },
+	    { 374, FILTER_SENDMMSG },
+	    { 425, FILTER_IO_URING } } },
+#endif
+};
+
+enum { MACHINES = sizeof(machines) / sizeof(machines[0]) };
+
+static const struct machine *find_machine(uint32_t arch)
+{
+	size_t i;
+
+	for (i = 0; i < MACHINES; i++)
+		if (machines[i].arch == arch)
+			return &machines[i];
+	return NULL;
+}
+
+enum filter_call filter_call(uint32_t arch, int nr)
+{
+	const struct machine *machine = find_machine(arch);
+	size_t i;
+
+	for (i = 0; machine && machine->call[i].nr; i++)
+		if (machine->call[i].nr == (uint32_t)nr)
+			return machine->call[i].call;
+	return FILTER_NONE;
+}
+
+bool filter_is_narrow(uint32_t arch)
+{
+	const struct machine *machine = find_machine(arch);
+
+	return machine && machine->narrow;
+}
+
+/* net/socket.c, __sys_socketcall */
+enum filter_call filter_socketcall(uint64_t call)
+{
+	switch (call) {
+	case SYS_BIND:
+		return FILTER_BIND;
+	case SYS_CONNECT:
+		return FILTER_CONNECT;
+	case SYS_LISTEN:
+		return FILTER_LISTEN;
+	case SYS_SENDTO:
+		return FILTER_SENDTO;
+	case SYS_SENDMSG:
+		return FILTER_SENDMSG;
+	case SYS_SENDMMSG:
+		return FILTER_SENDMMSG;
+	default:
+		return FILTER_NONE;
+	}
+}
+
+/* ---- the program ---- */
+
+struct program {
+	struct sock_filter code[160];
+	unsigned short length;
+};
+
+static void add(struct program *program, uint16_t code, uint32_t k)
+{
+	program->code[program->length++] = (struct sock_filter){ .code = code, .k = k };
+}
+
+static void load(struct program *program, size_t offset)
+{
+	add(program, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset);
+}
+
+/* If what was loaded is (or, for BPF_JGE, is at least) @k, go on, else pass over @count instructions. */
+static void unless(struct program *program, uint16_t comparison, uint32_t k, uint8_t count)
+{
+	program->code[program->length++] =
+		(struct sock_filter){ .code = BPF_JMP | comparison | BPF_K, .jf = count, .k = k };
+}
+
+/* Offset of the half of an argument, little-endian */
+static size_t argument(unsigned index, bool high)
+{
+	return offsetof(struct seccomp_data, args) + 8 * index + (high ? 4 : 0);
+}
+
+static void add_trap(struct program *program)
+{
+	add(program, BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+}
+
+static void add_allow(struct program *program)
+{
+	add(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+}
+
+static void add_refusal(struct program *program)
+{
+	add(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
+}
+
+/* A null pointer passes: there is no address. */
+static void add_pointer(struct program *program, unsigned index, bool narrow)
+{
+	if (!narrow) {
+		load(program, argument(index, true));
+		unless(program, BPF_JEQ, 0, 3);
+		load(program, argument(index, false));
+		unless(program, BPF_JEQ, 0, 1);
+	} else {
+		load(program, argument(index, false));
+		unless(program, BPF_JEQ, 0, 1);
+	}
+	add_allow(program);
+	add_trap(program);
+}
+
+static void add_socketcall(struct program *program)
+{
+	uint32_t call;
+
+	load(program, argument(0, false));
+	for (call = 1; call <= SYS_SENDMMSG; call++) {
+		if (filter_socketcall(call) == FILTER_NONE)
+			continue;
+		unless(program, BPF_JEQ, call, 1);
+		add_trap(program);
+	}
+	add_allow(program);
+}
+
+static void add_call(struct program *program, enum filter_call call, const struct machine *machine,
+		     bool io_uring)
+{
+	switch (call) {
+	case FILTER_BIND:
+	case FILTER_CONNECT:
+		add_pointer(program, 1, machine->narrow);
+		break;
+	case FILTER_SENDTO:
+		add_pointer(program, 4, machine->narrow);
+		break;
+	case FILTER_SOCKETCALL:
+		add_socketcall(program);
+		break;
+	case FILTER_IO_URING:
+		if (io_uring)
+			add_allow(program);
+		else
+			add_refusal(program);
+		break;
+	default:
+		add_trap(program);
+	}
+}
+
+static void add_machine(struct program *program, const struct machine *machine, bool io_uring)
+{
+	unsigned short test, start;
+	size_t i;
+
+	load(program, offsetof(struct seccomp_data, arch));
+	test = program->length;
+	unless(program, BPF_JEQ, machine->arch, 0);
+	load(program, offsetof(struct seccomp_data, nr));
+	if (machine->beyond) {
+		unless(program, BPF_JGE, machine->beyond, 1);
+		add_refusal(program);
+	}
+	for (i = 0; machine->call[i].nr; i++) {
+		start = program->length;
+		unless(program, BPF_JEQ, machine->call[i].nr, 0);
+		add_call(program, machine->call[i].call, machine, io_uring);
+		program->code[start].jf = (uint8_t)(program->length - start - 1);
+	}
+	add_allow(program);
+	program->code[test].jf = (uint8_t)(program->length - test - 1);
+}
+
+int filter_install(bool io_uring)
+{
+	const unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	struct program program = { .length = 0 };
+	struct sock_fprog code = { .filter = program.code };
+	__u64 wake = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < MACHINES; i++)
+		add_machine(&program, &machines[i], io_uring);
+	add_refusal(&program);
+	code.len = program.length;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	/* once the supervisor has begun with a call, only a fatal signal ends it: nothing is done twice */
+	fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			  flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &code);
+	if (fd < 0 && errno == EINVAL)
+		fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &code);
+	if (fd < 0)
+		return -errno;
+	/* the supervisor runs where the program waits, as if it were a function call */
+	ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, wake);
+	return fd;
+}

@@ -1,0 +1,41 @@
+/* filter: the seccomp filter of a supervised tree: which system calls stop, and which are refused. */
+#ifndef PORTFENCE_CLI_FILTER_H
+#define PORTFENCE_CLI_FILTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Calls that wait for the supervisor. */
+enum filter_call {
+	FILTER_NONE,
+	FILTER_BIND,
+	FILTER_CONNECT,
+	FILTER_LISTEN,
+	FILTER_SENDTO,
+	FILTER_SENDMSG,
+	FILTER_SENDMMSG,
+	FILTER_SOCKETCALL, /* one system call for all of them, on 32-bit x86 */
+	FILTER_IO_URING    /* refused by the filter itself */
+};
+
+/**
+ * filter_install() - Put this thread, and all that it starts, under the filter
+ * @io_uring:	let io_uring be; what is done through it is not fenced
+ *
+ * Sets no_new_privs, as the kernel demands of whoever has no privilege.
+ *
+ * Return: the listener, close-on-exec, to be served by another process; -EBUSY if a filter with a
+ * listener is there already; another -errno. Source: seccomp(2), seccomp_unotify(2).
+ */
+int filter_install(bool io_uring);
+
+/* filter_call() - What a trapped call is. @arch: AUDIT_ARCH_ value, seccomp(2) */
+enum filter_call filter_call(uint32_t arch, int nr);
+
+/* filter_socketcall() - What socketcall(2)'s first argument asks for; FILTER_NONE for the others */
+enum filter_call filter_socketcall(uint64_t call);
+
+/* filter_is_narrow() - Has this architecture 32-bit pointers? */
+bool filter_is_narrow(uint32_t arch);
+
+#endif

@@ -1,0 +1,608 @@
+#include "trap.h"
+
+#include "../core/assign.h"
+#include "../core/settings.h"
+#include "caller.h"
+#include "filter.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * A call waits in the kernel while we look at it. We have its arguments as
+ * numbers; what they point to, another thread may rewrite at any time; what the
+ * descriptor means, it can hardly change without meaning to. So we take the
+ * socket itself, which is the same socket for whoever holds it, and see that it
+ * has its port before the kernel goes on with the call. Then it does not matter
+ * what the program's memory says by then.
+ *
+ * A call goes on only if its socket is none that is fenced, or has its port, or
+ * cannot get one by this call. Every other one we make ourselves, with the
+ * address as we have read it: bind() always, as a port that the program names
+ * may be a 0 by the time that the kernel looks; listen(); a connect() that ends
+ * a connection or is bound to fail. None of these waits.
+ *
+ * A connect() may wait, so it is never ours to make. What it needs is bound
+ * before, by the bind engine: the kernel engine's choice would have to be looked
+ * at afterwards. Nor do we learn when a shared port's connection is known to the
+ * kernel; its claim is held a moment longer.
+ *
+ * A port bound by hand is a socket's for good (test/platform), and a socket's
+ * cookie is no other's, ever. So sockets that we have once seen bound are
+ * remembered by their cookies, and their calls go on at once.
+ */
+
+#ifndef SO_COOKIE
+#define SO_COOKIE 57 /* include/uapi/asm-generic/socket.h */
+#endif
+
+enum { GO_ON = 1 };
+
+#define KNOWN 8192 /* a power of two */
+#define CLAIMS 64
+#define CLAIM_HELD_NS 2000000
+#define UNTOLD 16
+
+struct trap {
+	int listener;
+	int program;
+	const struct fence *fence;
+	struct log *log;
+	bool mirrors;        /* we may bind to any port, but the program perhaps not */
+	unsigned port_start; /* lowest port that needs no privilege */
+	bool unreachable;    /* said already */
+	uint64_t known[KNOWN];
+	/* claims that are to be released, from the oldest on */
+	struct {
+		uint64_t claim;
+		uint64_t since; /* nanoseconds */
+	} held[CLAIMS];
+	unsigned first, count;
+	/* binds whose callers were interrupted, and come again (before Linux 5.19) */
+	struct {
+		uint64_t cookie;
+		pid_t thread;
+	} untold[UNTOLD];
+	unsigned next_untold;
+};
+
+/* One trapped call. */
+struct stop {
+	struct trap *trap;
+	struct caller caller;
+	enum filter_call call;
+	bool narrow; /* 32-bit pointers */
+	uint64_t argument[6];
+	int fd; /* the socket, here */
+	uint64_t cookie;
+	union {
+		union addr inet;
+		struct sockaddr_storage storage;
+	} address; /* as read, the rest is zeros */
+	socklen_t len;
+};
+
+static const char *call_name(enum filter_call call)
+{
+	static const char *const names[] = {
+		[FILTER_BIND] = "bind",		[FILTER_CONNECT] = "connect",
+		[FILTER_LISTEN] = "listen",	[FILTER_SENDTO] = "sendto",
+		[FILTER_SENDMSG] = "sendmsg",	[FILTER_SENDMMSG] = "sendmmsg",
+	};
+
+	return names[call];
+}
+
+/* ---- words ---- */
+
+/* Lends the log the program's standard error. Return: descriptor to close, or -1 */
+static int lend_stderr(struct stop *stop)
+{
+	const struct caller program = { .pidfd = stop->trap->program };
+	struct log *log = stop->trap->log;
+
+	log->pid = (int)caller_process(&stop->caller);
+	log->stderr_fd = caller_descriptor(&stop->caller, STDERR_FILENO);
+	if (log->stderr_fd < 0)
+		log->stderr_fd = caller_descriptor(&program, STDERR_FILENO);
+	return log->stderr_fd;
+}
+
+static void take_back(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void tell(struct stop *stop, const struct assign *assign)
+{
+	const struct log *log = stop->trap->log;
+	int fd;
+
+	if (!(log->destination && strcmp(log->destination, "none")) && !assign->closed &&
+	    !assign->useless && !assign->system)
+		return;
+	fd = lend_stderr(stop);
+	log_assign(stop->trap->log, call_name(stop->call), assign);
+	take_back(fd);
+}
+
+/* The program cannot be looked into. Return: what its call fails with */
+static int unreachable(struct stop *stop)
+{
+	int fd;
+
+	if (!stop->trap->unreachable) {
+		stop->trap->unreachable = true;
+		fd = lend_stderr(stop);
+		log_error(stop->trap->log,
+			  "the supervisor may not look into this process (see ptrace(2) on access), so its "
+			  "calls that need a port fail");
+		take_back(fd);
+	}
+	return -EACCES;
+}
+
+/* ---- rights ---- */
+
+/*
+ * To bind to a port below the unprivileged ones is a right of whoever makes the
+ * call, and that is us. So we have it only as long as the program has it.
+ */
+static void set_bind_right(bool on)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &head, data))
+		return;
+	if (on)
+		data[0].effective |= 1U << CAP_NET_BIND_SERVICE;
+	else
+		data[0].effective &= ~(1U << CAP_NET_BIND_SERVICE);
+	syscall(SYS_capset, &head, data);
+}
+
+/* Return: true if it was given, and has to be taken back */
+static bool mirror_rights(struct stop *stop, uint16_t port)
+{
+	const struct trap *trap = stop->trap;
+	const struct rule *rule = trap->fence->rule;
+	int proto, lowest = port ? port : UINT16_MAX;
+
+	for (proto = 0; !port && rule && proto < PROTO_COUNT; proto++)
+		if (range_first(rule->range[proto]) < lowest)
+			lowest = range_first(rule->range[proto]);
+	if (!trap->mirrors || (unsigned)lowest >= trap->port_start ||
+	    !caller_binds_low(&stop->caller))
+		return false;
+	set_bind_right(true);
+	return true;
+}
+
+/* ---- what is remembered ---- */
+
+static uint64_t *known_slot(struct stop *stop)
+{
+	return &stop->trap->known[stop->cookie % KNOWN];
+}
+
+static bool is_known(struct stop *stop)
+{
+	return stop->cookie && *known_slot(stop) == stop->cookie;
+}
+
+static void remember(struct stop *stop)
+{
+	*known_slot(stop) = stop->cookie;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void release_claim(struct trap *trap)
+{
+	cursor_release(&trap->fence->cursor, trap->held[trap->first].claim);
+	trap->first = (trap->first + 1) % CLAIMS;
+	trap->count--;
+}
+
+static void release_old_claims(struct trap *trap)
+{
+	uint64_t now = trap->count ? now_ns() : 0;
+
+	while (trap->count && now - trap->held[trap->first].since >= CLAIM_HELD_NS)
+		release_claim(trap);
+}
+
+static void hold_claim(struct trap *trap, uint64_t claim)
+{
+	unsigned last;
+
+	if (trap->count == CLAIMS)
+		release_claim(trap);
+	last = (trap->first + trap->count++) % CLAIMS;
+	trap->held[last].claim = claim;
+	trap->held[last].since = now_ns();
+}
+
+/* ---- the calls ---- */
+
+/* Return: 0; -EFAULT, or -EACCES if we may not read there */
+static int read_memory(struct stop *stop, uint64_t address, void *ret_data, size_t size)
+{
+	int rc = caller_read(&stop->caller, address, ret_data, size);
+
+	return rc == -EPERM ? unreachable(stop) : rc;
+}
+
+/* As the kernel does it (net/socket.c, move_addr_to_kernel). Return: 0 or -errno */
+static int read_address(struct stop *stop, uint64_t address, int len)
+{
+	int rc = 0;
+
+	if (len < 0 || len > (int)sizeof(stop->address))
+		return -EINVAL;
+	memset(&stop->address, 0, sizeof(stop->address));
+	if (len)
+		rc = read_memory(stop, address, &stop->address, (size_t)len);
+	stop->len = (socklen_t)len;
+	return rc;
+}
+
+static struct assign start(struct stop *stop, enum assign_call call)
+{
+	struct assign assign = { .call = call, .fd = stop->fd, .len = stop->len };
+
+	assign.addr = stop->address.inet;
+	return assign;
+}
+
+static int begin(struct stop *stop, struct assign *assign)
+{
+	bool raised = mirror_rights(stop, 0);
+	int rc = assign_begin(stop->trap->fence, assign);
+
+	if (raised)
+		set_bind_right(false);
+	if (rc < 0 && (assign->exhausted || assign->refused || assign->closed || assign->useless))
+		tell(stop, assign);
+	if (rc >= 0 && assign->engine == ENGINE_BIND)
+		remember(stop);
+	return rc;
+}
+
+static int end(struct stop *stop, struct assign *assign, int error)
+{
+	int rc = assign_end(stop->trap->fence, assign, &error);
+
+	if (assign->engine != ENGINE_AUTO || assign->system || assign->escaped)
+		tell(stop, assign);
+	return rc == ASSIGN_AGAIN ? GO_ON : -error;
+}
+
+static int make_bind(struct stop *stop)
+{
+	uint16_t port = addr_port(&stop->address.inet);
+	bool raised = mirror_rights(stop, port);
+	int rc = syscall(SYS_bind, stop->fd, &stop->address, stop->len) ? -errno : 0;
+
+	if (raised)
+		set_bind_right(false);
+	if (!rc && port)
+		remember(stop);
+	return rc;
+}
+
+/* Has it been made, and was its caller not there any more to hear of it? */
+static bool was_untold(struct stop *stop)
+{
+	struct trap *trap = stop->trap;
+	unsigned i;
+
+	for (i = 0; i < UNTOLD; i++) {
+		if (trap->untold[i].cookie != stop->cookie ||
+		    trap->untold[i].thread != stop->caller.thread)
+			continue;
+		trap->untold[i].cookie = 0;
+		return true;
+	}
+	return false;
+}
+
+static int serve_bind(struct stop *stop)
+{
+	struct assign assign;
+	int rc;
+
+	if (is_known(stop) && was_untold(stop))
+		return 0;
+	rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
+	if (rc)
+		return rc;
+	assign = start(stop, ASSIGN_BIND);
+	rc = begin(stop, &assign);
+	if (rc < 0)
+		return rc;
+	do
+		rc = rc == ASSIGN_MADE ? 0 : make_bind(stop);
+	while ((rc = end(stop, &assign, -rc)) == GO_ON);
+	return rc;
+}
+
+static int serve_listen(struct stop *stop)
+{
+	struct assign assign = start(stop, ASSIGN_LISTEN);
+	int rc = begin(stop, &assign);
+
+	if (rc < 0)
+		return rc;
+	do
+		rc = syscall(SYS_listen, stop->fd, (int)stop->argument[1]) ? -errno : 0;
+	while ((rc = end(stop, &assign, -rc)) == GO_ON);
+	return rc;
+}
+
+/*
+ * A UDP socket's port may be one that the kernel chose: a send without a
+ * destination passes the filter and fails, but leaves the socket bound (see
+ * assign_undo()). A port bound by hand survives being undone.
+ *
+ * Return: true if nothing is left to choose
+ */
+static bool is_settled(struct stop *stop)
+{
+	const struct fence *fence = stop->trap->fence;
+	enum assign_state state = assign_state(fence, stop->fd);
+
+	if (state == ASSIGN_FOREIGN_UDP) {
+		assign_undo(fence, stop->fd);
+		state = assign_state(fence, stop->fd);
+		if (state != ASSIGN_NEEDY)
+			remember(stop);
+	}
+	return state != ASSIGN_NEEDY;
+}
+
+/* Gives the socket a port, if the call could make the kernel choose one. */
+static int serve_port(struct stop *stop, struct assign *assign)
+{
+	int rc = begin(stop, assign);
+
+	if (rc < 0)
+		return rc;
+	if (assign->claim)
+		hold_claim(stop->trap, assign->claim);
+	if (assign->engine != ENGINE_AUTO || assign->system)
+		tell(stop, assign);
+	return GO_ON;
+}
+
+static bool is_udp(const struct stop *stop)
+{
+	socklen_t len = sizeof(int);
+	int type = -1;
+
+	return !getsockopt(stop->fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
+}
+
+static int serve_connect(struct stop *stop)
+{
+	struct assign assign;
+	int rc;
+
+	rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
+	if (rc)
+		return rc;
+	if (stop->len < sizeof(sa_family_t) || stop->address.inet.sa.sa_family == AF_UNSPEC)
+		return syscall(SYS_connect, stop->fd, &stop->address, stop->len) ? -errno : 0;
+	if (is_udp(stop) && is_settled(stop))
+		return GO_ON;
+	assign = start(stop, ASSIGN_CONNECT);
+	rc = serve_port(stop, &assign);
+	if (rc != GO_ON || assign.system || assign_settled(stop->fd))
+		return rc;
+	/* it fails, before a port is chosen */
+	return syscall(SYS_connect, stop->fd, &stop->address, stop->len) ? -errno : 0;
+}
+
+/* Where a message goes to; zeros if that cannot be read, as the kernel will find out, too. */
+static void read_destination(struct stop *stop)
+{
+	union {
+		struct {
+			uint32_t name;
+			uint32_t len;
+		} narrow;
+		struct {
+			uint64_t name;
+			uint32_t len;
+		} wide;
+	} head;
+	uint64_t name = stop->argument[4], header = stop->argument[1];
+	uint32_t len = (uint32_t)stop->argument[5];
+
+	memset(&stop->address, 0, sizeof(stop->address));
+	if (stop->call != FILTER_SENDTO) {
+		if (read_memory(stop, header, &head, stop->narrow ? 8 : 12))
+			return;
+		name = stop->narrow ? head.narrow.name : head.wide.name;
+		len = stop->narrow ? head.narrow.len : head.wide.len;
+		if (len > sizeof(stop->address))
+			len = sizeof(stop->address);
+	}
+	if (read_address(stop, name, (int)len))
+		memset(&stop->address, 0, sizeof(stop->address));
+}
+
+static int serve_send(struct stop *stop)
+{
+	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], domain;
+	socklen_t len = sizeof(domain);
+	struct assign assign;
+
+	if (is_udp(stop)) {
+		if (is_settled(stop))
+			return GO_ON;
+	} else if (!(flags & MSG_FASTOPEN) && assign_settled(stop->fd)) {
+		return GO_ON;
+	}
+	read_destination(stop);
+	assign = start(stop, ASSIGN_SEND);
+	assign.fast_open = flags & MSG_FASTOPEN;
+	/* whatever the memory says by then, the socket has its port */
+	if (assign.fast_open && !addr_port(&assign.addr) &&
+	    !getsockopt(stop->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
+		assign.len = addr_wildcard(&assign.addr, domain);
+	return serve_port(stop, &assign);
+}
+
+static int serve_socket(struct stop *stop)
+{
+	socklen_t len = sizeof(int);
+	int domain;
+
+	if (getsockopt(stop->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
+		return -errno;
+	if (domain != AF_INET && domain != AF_INET6)
+		return GO_ON;
+	len = sizeof(stop->cookie);
+	if (getsockopt(stop->fd, SOL_SOCKET, SO_COOKIE, &stop->cookie, &len))
+		stop->cookie = 0;
+	if (stop->call == FILTER_BIND)
+		return serve_bind(stop);
+	if (is_known(stop))
+		return GO_ON;
+	switch (stop->call) {
+	case FILTER_CONNECT:
+		return serve_connect(stop);
+	case FILTER_LISTEN:
+		return serve_listen(stop);
+	default:
+		return serve_send(stop);
+	}
+}
+
+/* socketcall(2) has its arguments in memory. */
+static int unfold(struct stop *stop)
+{
+	uint32_t argument[6];
+	int i, rc;
+
+	stop->call = filter_socketcall(stop->argument[0]);
+	/* the longest of them ends where the kernel would stop reading, or the page after it */
+	rc = read_memory(stop, stop->argument[1], argument, sizeof(argument));
+	if (rc)
+		rc = read_memory(stop, stop->argument[1], argument, 3 * sizeof(argument[0]));
+	for (i = 0; i < 6; i++)
+		stop->argument[i] = argument[i];
+	return rc;
+}
+
+static bool is_valid(const struct trap *trap, uint64_t id)
+{
+	return !ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
+}
+
+/* Return: GO_ON, or what the call returns */
+static int decide(struct stop *stop, uint64_t id)
+{
+	int rc = 0;
+
+	if (stop->call == FILTER_SOCKETCALL)
+		rc = unfold(stop);
+	if (rc)
+		return rc;
+	stop->fd = caller_descriptor(&stop->caller, (int)stop->argument[0]);
+	if (stop->fd == -EPERM)
+		return unreachable(stop);
+	if (stop->fd < 0)
+		return stop->fd;
+	/* else the number was another's by then */
+	rc = is_valid(stop->trap, id) ? serve_socket(stop) : -ESRCH;
+	close(stop->fd);
+	return rc;
+}
+
+static void answer(struct trap *trap, const struct seccomp_notif *notif)
+{
+	struct seccomp_notif_resp answer = { .id = notif->id };
+	struct stop stop = {
+		.trap = trap,
+		.call = filter_call(notif->data.arch, notif->data.nr),
+		.narrow = filter_is_narrow(notif->data.arch),
+	};
+	int rc, i;
+
+	for (i = 0; i < 6; i++)
+		stop.argument[i] = notif->data.args[i];
+	rc = caller_open((pid_t)notif->pid, &stop.caller);
+	if (!rc) {
+		rc = decide(&stop, notif->id);
+		caller_close(&stop.caller);
+	}
+	if (rc == GO_ON)
+		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	else
+		answer.error = rc;
+	if (!ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) || errno != ENOENT)
+		return;
+	/* it was interrupted; the kernel makes it again */
+	if (stop.call == FILTER_BIND && !rc) {
+		trap->untold[trap->next_untold].cookie = stop.cookie;
+		trap->untold[trap->next_untold].thread = (pid_t)notif->pid;
+		trap->next_untold = (trap->next_untold + 1) % UNTOLD;
+	}
+}
+
+void trap_serve(int listener, const struct fence *fence, struct log *log, int program)
+{
+	static struct trap trap;
+	struct pollfd poll_listener = { .fd = listener, .events = POLLIN };
+	struct seccomp_notif_sizes sizes = { 0 };
+	union {
+		struct seccomp_notif notif;
+		char room[1024];
+	} heard;
+
+	trap.listener = listener;
+	trap.program = program;
+	trap.fence = fence;
+	trap.log = log;
+	trap.mirrors = settings_port_start() == 0;
+	set_bind_right(false);
+	trap.port_start = settings_port_start();
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) ||
+	    sizes.seccomp_notif > sizeof(heard))
+		return;
+	for (;;) {
+		int n = poll(&poll_listener, 1, trap.count ? 1 : -1);
+
+		release_old_claims(&trap);
+		if (n < 0 && errno != EINTR)
+			return;
+		if (n <= 0)
+			continue;
+		if (!(poll_listener.revents & POLLIN))
+			return;
+		/* the kernel wants it zeroed */
+		memset(&heard, 0, sizeof(heard));
+		if (!ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &heard))
+			answer(&trap, &heard.notif);
+	}
+}
