@@ -107,7 +107,7 @@ static int set(const struct option_values *given, const char *library)
 	else
 		policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning,
 				NULL);
-	rc = pin_environment(&settings, library, EXIT_FAILURE);
+	rc = pin_environment(&settings, library, true, EXIT_FAILURE);
 	arena_free(&arena);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@ struct machine {
 	uint32_t arch;
 	uint32_t beyond; /* system call numbers from here on are another ABI's; 0: no such */
 	bool narrow;
+	uint64_t gate; /* the lowest address of those that gates are drawn from; 0: it has none */
 	struct {
 		uint32_t nr;
 		enum filter_call call;
@@ -49,6 +51,7 @@ static const struct machine machines[] = {
 	{ AUDIT_ARCH_X86_64,
 	  0x40000000, /* __X32_SYSCALL_BIT */
 	  false,
+	  0x200000000000, /* above the heap, below libraries, and no sanitizer's shadow */
 	  { { 42, FILTER_CONNECT },
 	    { 44, FILTER_SENDTO },
 	    { 46, FILTER_SENDMSG },
@@ -61,6 +64,7 @@ static const struct machine machines[] = {
 	{ AUDIT_ARCH_I386,
 	  0,
 	  true,
+	  0,
 	  { { 102, FILTER_SOCKETCALL },
 	    { 345, FILTER_SENDMMSG },
 	    { 361, FILTER_BIND },
@@ -74,6 +78,7 @@ static const struct machine machines[] = {
 	{ AUDIT_ARCH_AARCH64,
 	  0,
 	  false,
+	  0x1000000000, /* within 39 bits */
 	  { { 200, FILTER_BIND },
 	    { 201, FILTER_LISTEN },
 	    { 203, FILTER_CONNECT },
@@ -86,6 +91,7 @@ static const struct machine machines[] = {
 	{ AUDIT_ARCH_ARM,
 	  0,
 	  true,
+	  0,
 	  { { 282, FILTER_BIND },
 	    { 283, FILTER_CONNECT },
 	    { 284, FILTER_LISTEN },
@@ -95,6 +101,8 @@ static const struct machine machines[] = {
 	    { 425, FILTER_IO_URING } } },
 #endif
 };
+
+#define GATE_SIZE 4096U
 
 enum { MACHINES = sizeof(machines) / sizeof(machines[0]) };
 
@@ -145,6 +153,16 @@ enum filter_call filter_socketcall(uint64_t call)
 	default:
 		return FILTER_NONE;
 	}
+}
+
+uint64_t filter_draw_gate(void)
+{
+	uint32_t page;
+
+	if (!machines[0].gate || getrandom(&page, sizeof(page), GRND_NONBLOCK) != sizeof(page))
+		return 0;
+	/* so many pages as the range is wide: it ends at twice the lowest address */
+	return machines[0].gate + (page * (uint64_t)GATE_SIZE) % machines[0].gate;
 }
 
 /* ---- the program ---- */
@@ -247,7 +265,23 @@ static void add_call(struct program *program, enum filter_call call, const struc
 	}
 }
 
-static void add_machine(struct program *program, const struct machine *machine, bool io_uring)
+/* What comes from the gate passes. */
+static void add_gate(struct program *program, uint64_t gate)
+{
+	const size_t pointer = offsetof(struct seccomp_data, instruction_pointer);
+
+	load(program, pointer + 4);
+	unless(program, BPF_JEQ, (uint32_t)(gate >> 32), 4);
+	load(program, pointer);
+	add(program, BPF_ALU | BPF_AND | BPF_K, ~(GATE_SIZE - 1));
+	unless(program, BPF_JEQ, (uint32_t)gate, 1);
+	add_allow(program);
+	/* as it was before */
+	load(program, offsetof(struct seccomp_data, nr));
+}
+
+static void add_machine(struct program *program, const struct machine *machine, uint64_t gate,
+			bool io_uring)
 {
 	unsigned short test, start;
 	size_t i;
@@ -260,6 +294,8 @@ static void add_machine(struct program *program, const struct machine *machine, 
 		unless(program, BPF_JGE, machine->beyond, 1);
 		add_refusal(program);
 	}
+	if (gate && machine->gate)
+		add_gate(program, gate);
 	for (i = 0; machine->call[i].nr; i++) {
 		start = program->length;
 		unless(program, BPF_JEQ, machine->call[i].nr, 0);
@@ -270,9 +306,21 @@ static void add_machine(struct program *program, const struct machine *machine, 
 	program->code[test].jf = (uint8_t)(program->length - test - 1);
 }
 
-int filter_install(bool io_uring)
+static int set_filter(const struct sock_fprog *code)
 {
 	const unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	int fd;
+
+	/* once the supervisor has begun with a call, only a fatal signal ends it: nothing is done twice */
+	fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			  flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, code);
+	if (fd < 0 && errno == EINVAL)
+		fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, code);
+	return fd < 0 ? -errno : fd;
+}
+
+int filter_install(uint64_t gate, bool io_uring)
+{
 	struct program program = { .length = 0 };
 	struct sock_fprog code = { .filter = program.code };
 	__u64 wake = SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP;
@@ -280,18 +328,14 @@ int filter_install(bool io_uring)
 	int fd;
 
 	for (i = 0; i < MACHINES; i++)
-		add_machine(&program, &machines[i], io_uring);
+		add_machine(&program, &machines[i], gate, io_uring);
 	add_refusal(&program);
 	code.len = program.length;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -errno;
-	/* once the supervisor has begun with a call, only a fatal signal ends it: nothing is done twice */
-	fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			  flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &code);
-	if (fd < 0 && errno == EINVAL)
-		fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &code);
+	fd = set_filter(&code);
+	if (fd == -EACCES && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		fd = set_filter(&code);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/* the supervisor runs where the program waits, as if it were a function call */
 	ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, wake);
 	return fd;

@@ -20,14 +20,18 @@ enum filter_call {
 
 /**
  * filter_install() - Put this thread, and all that it starts, under the filter
+ * @gate:	what comes from this page passes; 0 for none
  * @io_uring:	let io_uring be; what is done through it is not fenced
  *
- * Sets no_new_privs, as the kernel demands of whoever has no privilege.
+ * Sets no_new_privs where the kernel demands it: of all but CAP_SYS_ADMIN.
  *
  * Return: the listener, close-on-exec, to be served by another process; -EBUSY if a filter with a
  * listener is there already; another -errno. Source: seccomp(2), seccomp_unotify(2).
  */
-int filter_install(bool io_uring);
+int filter_install(uint64_t gate, bool io_uring);
+
+/* filter_draw_gate() - An address for a page that few programs use; 0 if there is none */
+uint64_t filter_draw_gate(void);
 
 /* filter_call() - What a trapped call is. @arch: AUDIT_ARCH_ value, seccomp(2) */
 enum filter_call filter_call(uint32_t arch, int nr);

@@ -107,10 +107,23 @@ int pin_load(const struct policy_process *process, struct arena *arena, int fail
 			   SETTINGS_SYSTEM_FILE);
 }
 
-static int set_preload(const char *library, int failure)
+int pin_via(const char *text, const struct rule *rule, int failure, enum via *ret_via)
 {
+	char why[256];
+	struct rule copy = { .via = rule ? rule->via : VIA_AUTO };
+
+	if (text && conf_override(&copy, CONF_VIA, text, NULL, why, sizeof(why)))
+		return say_failure(failure, "--via: %s", why);
+	*ret_via = copy.via;
+	return 0;
+}
+
+static int set_preload(const char *library, bool preload, int failure)
+{
+	const char *now = getenv("LD_PRELOAD");
 	char *list;
-	int rc = library_preload(library, getenv("LD_PRELOAD"), &list);
+	int rc = preload ? library_preload(library, now, &list)
+			 : library_unload(library, now, &list);
 
 	if (rc == -EINVAL)
 		return say_failure(
@@ -125,7 +138,7 @@ static int set_preload(const char *library, int failure)
 	return rc;
 }
 
-int pin_environment(const struct settings *settings, const char *library, int failure)
+int pin_environment(const struct settings *settings, const char *library, bool preload, int failure)
 {
 	const char *file = settings->policy.file;
 	int rc = 0;
@@ -134,7 +147,7 @@ int pin_environment(const struct settings *settings, const char *library, int fa
 		rc = set_variable("PORTFENCE_APP", settings->rule->name, failure);
 	if (!rc && file)
 		rc = set_path("PORTFENCE_CONFIG", "", file, failure);
-	return rc ? rc : set_preload(library, failure);
+	return rc ? rc : set_preload(library, preload, failure);
 }
 
 int pin_rule(const struct settings *settings, int failure)
@@ -144,6 +157,7 @@ int pin_rule(const struct settings *settings, int failure)
 		.file = settings->policy.file,
 		.log = settings->log,
 		.state = settings->state,
+		.gate = settings->gate,
 	};
 	char text[HANDOVER_MAX];
 

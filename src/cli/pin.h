@@ -26,6 +26,10 @@ enum { PIN_CONFIG, PIN_RANGE, PIN_ORDER, PIN_SEED, PIN_LOG, PIN_OPTIONS };
 #define PIN_OPTION_ENTRY_APP \
 	{ .name = "app", .argument = "APP", \
 	  .help = "use section [APP], whatever COMMAND is called" }
+
+#define PIN_OPTION_ENTRY_VIA \
+	{ .name = "via", .argument = "WAY", \
+	  .help = "preload, supervise, both, or auto (default: 'via' of the section)" }
 /* clang-format on */
 
 /*
@@ -56,12 +60,22 @@ int pin_load(const struct policy_process *process, struct arena *arena, int fail
 	     struct settings *ret_settings);
 
 /**
- * pin_environment() - Set LD_PRELOAD and the variables that hold a process tree to what was found
- * @settings:	a rule that is not NULL is the whole tree's
+ * pin_via() - What --via says, or the rule
+ * @text:	NULL if not given
  *
  * Return: 0, or @failure
  */
-int pin_environment(const struct settings *settings, const char *library, int failure);
+int pin_via(const char *text, const struct rule *rule, int failure, enum via *ret_via);
+
+/**
+ * pin_environment() - Set LD_PRELOAD and the variables that hold a process tree to what was found
+ * @settings:	a rule that is not NULL is the whole tree's
+ * @preload:	false: take the library from LD_PRELOAD instead
+ *
+ * Return: 0, or @failure
+ */
+int pin_environment(const struct settings *settings, const char *library, bool preload,
+		    int failure);
 
 /**
  * pin_rule() - Hand the rule to the tree, so that none of its processes reads the file again

@@ -1,3 +1,4 @@
+#include "../core/log.h"
 #include "library.h"
 #include "pin.h"
 #include "say.h"
@@ -6,16 +7,19 @@
 #include "verbs.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA };
+enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA, OPTION_VERBOSE };
 
 static const struct option_entry options[] = {
 	PIN_OPTION_ENTRIES,
 	[OPTION_APP] = PIN_OPTION_ENTRY_APP,
-	[OPTION_VIA] = { .name = "via", .argument = "WAY", .help = "preload, supervise, both or auto" },
+	[OPTION_VIA] = PIN_OPTION_ENTRY_VIA,
+	[OPTION_VERBOSE] = { .name = "verbose",
+			     .letter = 'v',
+			     .help = "say on standard error how COMMAND is fenced" },
 	{ .name = NULL },
 };
 
@@ -63,6 +67,62 @@ static int cannot_run(const char *command, int error)
 			   "'%s' cannot be run: %s", command, strerror(error));
 }
 
+static void tell_way(const struct settings *settings, const char *command, bool verbose,
+		     const char *way)
+{
+	struct log log = { .destination = settings->log, .application = settings->rule->name };
+	char text[5 * PATH_MAX];
+
+	snprintf(text, sizeof(text), "'%s' is fenced by %s", command, way);
+	if (verbose)
+		fprintf(stderr, "portfence: %s\n", text);
+	log_start(&log);
+	log_say(&log, "info", text);
+}
+
+/*
+ * Fences this process in the way that was asked for. `auto` means preload and
+ * supervisor, as each reaches what the other does not, or does so at less cost;
+ * or the one of them that can be had.
+ *
+ * @unreached:	why no preload reaches the command, or NULL
+ */
+static int fence(enum via via, const char *unreached, const char *library, const char *command,
+		 bool verbose, struct settings *settings)
+{
+	char why[256], way[3 * PATH_MAX];
+	bool preload = !unreached && via != VIA_SUPERVISE;
+	int rc;
+
+	if (unreached && via == VIA_PRELOAD)
+		return say_failure(EXIT_OWN, "%s", unreached);
+	if (preload && via != VIA_PRELOAD)
+		settings->gate = supervise_gate();
+	rc = via == VIA_PRELOAD ? -EOPNOTSUPP : supervise_start(settings, why, sizeof(why));
+	if (rc)
+		settings->gate = 0;
+	if (rc && unreached)
+		return say_failure(EXIT_OWN, "%s; nor can it be supervised: %s", unreached, why);
+	if (rc && (via == VIA_SUPERVISE || via == VIA_BOTH))
+		return say_failure(EXIT_OWN, "%s; use '--via preload'", why);
+	if (via == VIA_PRELOAD)
+		snprintf(way, sizeof(way), "preload, as asked for");
+	else if (rc)
+		snprintf(way, sizeof(way), "preload alone: %s", why);
+	else if (preload)
+		snprintf(way, sizeof(way), "preload and supervisor");
+	else if (unreached)
+		snprintf(way, sizeof(way), "a supervisor alone: %s", unreached);
+	else
+		snprintf(way, sizeof(way), "a supervisor, as asked for");
+	rc = pin_environment(settings, library, preload, EXIT_OWN);
+	if (!rc)
+		rc = pin_rule(settings, EXIT_OWN);
+	if (!rc)
+		tell_way(settings, command, verbose, way);
+	return rc;
+}
+
 static int run(int argc, char *argv[])
 {
 	struct option_values given;
@@ -71,7 +131,8 @@ static int run(int argc, char *argv[])
 	struct target target;
 	char library[PATH_MAX], why[2 * PATH_MAX];
 	char **command;
-	int rc;
+	enum via via;
+	int rc, reached;
 
 	rc = option_parse(&verb_run, argc, argv, &given);
 	if (rc != OPTION_GO_ON)
@@ -89,25 +150,20 @@ static int run(int argc, char *argv[])
 	rc = target_find(command[0], &target);
 	if (rc)
 		return cannot_run(command[0], -rc);
-	rc = target_check(&target, library, why, sizeof(why));
+	reached = target_check(&target, library, why, sizeof(why));
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
-	if (rc && !given.value[OPTION_VIA])
+	if (reached && !target.unreached)
 		return say_failure(EXIT_OWN, "%s", why);
 	rc = find_rule(&target, command, &arena, &settings);
+	if (!rc)
+		rc = pin_via(given.value[OPTION_VIA], settings.rule, EXIT_OWN, &via);
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);
-	rc = pin_environment(&settings, library, EXIT_OWN);
-	if (!rc)
-		rc = pin_rule(&settings, EXIT_OWN);
+	rc = fence(via, reached ? why : NULL, library, command[0], given.value[OPTION_VERBOSE],
+		   &settings);
 	if (rc)
 		return rc;
-	if (given.value[OPTION_VIA]) {
-		unsetenv("LD_PRELOAD");
-		rc = supervise_start(&settings, EXIT_OWN);
-		if (rc)
-			return rc;
-	}
 	execvp(command[0], command);
 	return cannot_run(command[0], errno);
 }

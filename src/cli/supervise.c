@@ -10,10 +10,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /*
@@ -62,7 +65,7 @@ struct supervisor {
 	struct log log;
 };
 
-static int prepare(struct supervisor *new, const struct settings *settings, int failure)
+static int prepare(struct supervisor *new, const struct settings *settings)
 {
 	char text[160];
 
@@ -76,7 +79,7 @@ static int prepare(struct supervisor *new, const struct settings *settings, int 
 	new->log.application = settings->rule->name;
 	log_start(&new->log);
 	if (cursor_open(settings->state, settings->runtime, settings->rule, &new->fence.cursor))
-		return say_failure(failure, "there is no memory for the shared state");
+		return -ENOMEM;
 	if (new->fence.cursor.trouble) {
 		snprintf(text, sizeof(text),
 			 "the state file is not used, %s; ports are chosen without it",
@@ -86,10 +89,10 @@ static int prepare(struct supervisor *new, const struct settings *settings, int 
 	return 0;
 }
 
-/* Leaves the program's session, folder and files alone. Return: the listener's new number */
-static int leave(int listener, int *program)
+/* Leaves the program's session, folder and files alone, but for three. Return: 0, -errno */
+static int leave(int *listener, int *program, int *to)
 {
-	static const int ignored[] = { SIGHUP,	SIGINT,	 SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP,
+	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP,
 				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ };
 	sigset_t none;
 	size_t i;
@@ -102,108 +105,199 @@ static int leave(int listener, int *program)
 		signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	listener = fcntl(listener, F_DUPFD_CLOEXEC, 3);
-	*program = fcntl(*program, F_DUPFD_CLOEXEC, listener);
+	*listener = fcntl(*listener, F_DUPFD_CLOEXEC, 3);
+	*program = fcntl(*program, F_DUPFD_CLOEXEC, *listener);
+	*to = fcntl(*to, F_DUPFD_CLOEXEC, *program);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (listener < 0 || *program < 0 || null < 0)
+	if (*listener < 0 || *program < 0 || *to < 0 || null < 0)
 		return -errno;
 	for (i = 0; i < 3; i++)
 		dup2(null, (int)i);
-	/* *program is the higher one */
-	close_range(3, (unsigned)listener - 1, 0);
-	close_range((unsigned)listener + 1, (unsigned)*program - 1, 0);
-	close_range((unsigned)*program + 1, ~0U, 0);
-	return listener;
+	/* each is higher than the one before */
+	close_range(3, (unsigned)*listener - 1, 0);
+	close_range((unsigned)*listener + 1, (unsigned)*program - 1, 0);
+	close_range((unsigned)*program + 1, (unsigned)*to - 1, 0);
+	close_range((unsigned)*to + 1, ~0U, 0);
+	return 0;
 }
 
-/* The supervisor's life. @from, @to: pipes from the program and to it */
+static bool hear(int from, int *ret_number)
+{
+	return read(from, ret_number, sizeof(*ret_number)) == sizeof(*ret_number);
+}
+
+static bool say(int to, int number)
+{
+	return write(to, &number, sizeof(number)) == sizeof(number);
+}
+
+/* May we have what the program has? Its end of a pipe will do. Return: 0, -errno */
+static int look_into(const struct caller *program, int fd)
+{
+	int got = caller_descriptor(program, fd), number;
+
+	if (got < 0)
+		return got;
+	close(got);
+	return caller_read(program, (uintptr_t)&fd, &number, sizeof(number));
+}
+
+/*
+ * The supervisor's life. First it is asked whether it can look into the program,
+ * as long as that has no filter yet, and then told the listener's number.
+ */
 static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 {
 	struct caller program;
-	int listener, rc;
+	int number, rc;
 
-	if (read(from, &listener, sizeof(listener)) != sizeof(listener))
+	if (!hear(from, &number))
 		_exit(EXIT_FAILURE);
 	rc = caller_open(parent, &program);
-	if (!rc) {
-		listener = caller_descriptor(&program, listener);
-		rc = listener < 0 ? listener : 0;
-	}
-	if (write(to, &rc, sizeof(rc)) != sizeof(rc) || rc)
+	if (!rc)
+		rc = look_into(&program, number);
+	if (!say(to, rc) || rc || !hear(from, &number))
 		_exit(EXIT_FAILURE);
-	listener = leave(listener, &program.pidfd);
-	if (listener < 0)
+	number = caller_descriptor(&program, number);
+	rc = number < 0 ? number : leave(&number, &program.pidfd, &to);
+	if (!say(to, rc) || rc)
 		_exit(EXIT_FAILURE);
-	trap_serve(listener, &supervisor->fence, &supervisor->log, program.pidfd);
+	close(to);
+	trap_serve(number, &supervisor->fence, &supervisor->log, program.pidfd);
 	_exit(EXIT_SUCCESS);
 }
 
-static int say_filter(int error, int failure)
+__attribute__((format(printf, 4, 5))) static int fail(int error, char *ret_why, size_t size,
+						      const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(ret_why, size, format, arguments);
+	va_end(arguments);
+	return -error;
+}
+
+static int explain_filter(int error, char *ret_why, size_t size)
 {
 	if (error == EBUSY)
-		return say_failure(failure,
-				   "this is run under a supervisor already, and a process can have only "
-				   "one; use '--via preload'");
-	return say_failure(failure,
-			   "the kernel takes no filter with a supervisor (%s), which it has since "
-			   "Linux 5.5; use '--via preload'",
-			   strerror(error));
+		return fail(error, ret_why, size,
+			    "this runs under a supervisor already, and there can be only one");
+	return fail(
+		error, ret_why, size,
+		"the kernel takes no filter with a supervisor (%s), which it does since Linux 5.5",
+		strerror(error));
 }
 
-static int say_listener(int error, int failure)
+static int explain_look(int error, char *ret_why, size_t size)
 {
 	if (error == EPERM || error == EACCES)
-		return say_failure(failure,
-				   "the supervisor may not look into the program (%s): what restricts "
-				   "ptrace(2), a sandbox or kernel.yama.ptrace_scope, forbids it; use "
-				   "'--via preload'",
-				   strerror(error));
-	return say_failure(failure, "the supervisor cannot be started: %s", strerror(error));
+		return fail(error, ret_why, size,
+			    "the supervisor may not look into the program: a sandbox or "
+			    "kernel.yama.ptrace_scope restricts ptrace(2)");
+	if (error == ENOSYS)
+		return fail(error, ret_why, size,
+			    "the kernel has no pidfd_getfd(2), which came with Linux 5.6");
+	return fail(error, ret_why, size, "the supervisor cannot be started: %s", strerror(error));
 }
 
-/* This process's half. Return: 0, or @failure */
-static int submit(pid_t supervisor, int from, int to, int failure)
+/* This process's half. Return: 0, or -errno */
+static int submit(pid_t supervisor, uint64_t gate, int from, int to, char *ret_why, size_t size)
 {
-	int listener, rc = -EPIPE;
+	int listener, rc;
 
 	/* with Yama, only a process's parents may look into it, or whom it names (prctl(2)) */
 	prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
-	listener = filter_install(false);
+	if (!say(to, to) || !hear(from, &rc))
+		rc = -EPIPE;
+	if (rc)
+		return explain_look(-rc, ret_why, size);
+	listener = filter_install(gate, false);
 	if (listener < 0)
-		return say_filter(-listener, failure);
-	if (write(to, &listener, sizeof(listener)) != sizeof(listener) ||
-	    read(from, &rc, sizeof(rc)) != sizeof(rc) || rc)
-		rc = say_listener(-rc, failure);
+		return explain_filter(-listener, ret_why, size);
+	if (!say(to, listener) || !hear(from, &rc))
+		rc = -EPIPE;
 	close(listener);
-	return rc;
+	return rc ? explain_look(-rc, ret_why, size) : 0;
 }
 
-int supervise_start(const struct settings *settings, int failure)
+static void close_ends(int ends[2])
 {
-	static struct supervisor supervisor;
-	int down[2], up[2], rc;
-	pid_t parent = getpid(), pid;
+	int i;
 
-	rc = prepare(&supervisor, settings, failure);
-	if (rc)
-		return rc;
-	if (pipe2(down, O_CLOEXEC) || pipe2(up, O_CLOEXEC))
-		return say_failure(failure, "the supervisor cannot be started: %s",
-				   strerror(errno));
+	for (i = 0; i < 2; i++)
+		if (ends[i] >= 0)
+			close(ends[i]);
+	ends[0] = ends[1] = -1;
+}
+
+static int start(struct supervisor *supervisor, uint64_t gate, char *ret_why, size_t size)
+{
+	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, rc = 0;
+	pid_t parent = getpid(), pid = -1;
+
+	if (pipe2(down, O_CLOEXEC) || pipe2(up, O_CLOEXEC)) {
+		rc = explain_look(errno, ret_why, size);
+		goto out;
+	}
 	/* fork(), but for the signal at its end */
 	pid = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, 0);
-	if (pid < 0)
-		return say_failure(failure, "the supervisor cannot be started: %s",
-				   strerror(errno));
+	if (pid < 0) {
+		rc = explain_look(errno, ret_why, size);
+		goto out;
+	}
 	if (!pid) {
 		close(down[1]);
 		close(up[0]);
-		live(&supervisor, parent, down[0], up[1]);
+		live(supervisor, parent, down[0], up[1]);
 	}
 	close(down[0]);
 	close(up[1]);
-	rc = submit(pid, up[0], down[1], failure);
-	close(down[1]);
-	close(up[0]);
+	down[0] = up[1] = -1;
+	rc = submit(pid, gate, up[0], down[1], ret_why, size);
+out:
+	close_ends(down);
+	close_ends(up);
+	/* with nobody at the other end, it ends by itself */
+	if (rc && pid > 0)
+		waitpid(pid, NULL, __WCLONE);
 	return rc;
+}
+
+int supervise_start(const struct settings *settings, char *ret_why, size_t size)
+{
+	static struct supervisor supervisor;
+	int rc = prepare(&supervisor, settings);
+
+	return rc ? explain_look(-rc, ret_why, size)
+		  : start(&supervisor, settings->gate, ret_why, size);
+}
+
+int supervise_check(char *ret_why, size_t size)
+{
+	static struct supervisor nobodys;
+	int ends[2], rc = -EPIPE;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return explain_look(errno, ret_why, size);
+	pid = fork();
+	if (!pid) {
+		rc = start(&nobodys, 0, ret_why, size);
+		if (say(ends[1], rc) && write(ends[1], ret_why, size) == (ssize_t)size)
+			_exit(EXIT_SUCCESS);
+		_exit(EXIT_FAILURE);
+	}
+	close(ends[1]);
+	if (pid > 0 && hear(ends[0], &rc) && rc && read(ends[0], ret_why, size) != (ssize_t)size)
+		rc = -EPIPE;
+	close(ends[0]);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return rc == -EPIPE ? explain_look(EPIPE, ret_why, size) : rc;
+}
+
+uint64_t supervise_gate(void)
+{
+	return filter_draw_gate();
 }

@@ -4,15 +4,28 @@
 
 #include "../core/settings.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
 /**
  * supervise_start() - Fence this process, and all that it will start, from outside
- * @settings:	its rule is the whole tree's
- * @failure:	what to return where it fails; standard error says why
+ * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c)
+ * @ret_why:	where it fails, why, and nothing has changed
  *
  * Once it has returned 0, whatever this process executes is fenced.
  *
- * Return: 0, or @failure
+ * Return: 0, or -errno
  */
-int supervise_start(const struct settings *settings, int failure);
+int supervise_start(const struct settings *settings, char *ret_why, size_t size);
+
+/**
+ * supervise_check() - Could it be done here?
+ *
+ * Tries it, in a process that does nothing else. Return: as above
+ */
+int supervise_check(char *ret_why, size_t size);
+
+/* supervise_gate() - Draw a gate; 0 if this machine has none */
+uint64_t supervise_gate(void);
 
 #endif

@@ -282,6 +282,7 @@ static int check_file(struct target *target, const char *path, const char *libra
 		goto out;
 	}
 	rc = check_image(&image, path, library, ret_why, size);
+	target->unreached = rc == -EPERM;
 out:
 	if (fd >= 0)
 		close(fd);

@@ -6,6 +6,7 @@
 #include "../core/policy.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct target {
@@ -18,6 +19,7 @@ struct target {
 	int bits;              /* the executable's word size, 0 if it has none */
 	char linker[PATH_MAX]; /* its dynamic linker, "" if it is static */
 	const char *gain;      /* why it gains rights when another user starts it, or NULL */
+	bool unreached;        /* no preload reaches it for what it is, but a supervisor does */
 };
 
 /**

@@ -95,9 +95,9 @@ struct stop {
 static const char *call_name(enum filter_call call)
 {
 	static const char *const names[] = {
-		[FILTER_BIND] = "bind",		[FILTER_CONNECT] = "connect",
-		[FILTER_LISTEN] = "listen",	[FILTER_SENDTO] = "sendto",
-		[FILTER_SENDMSG] = "sendmsg",	[FILTER_SENDMMSG] = "sendmmsg",
+		[FILTER_BIND] = "bind",       [FILTER_CONNECT] = "connect",
+		[FILTER_LISTEN] = "listen",   [FILTER_SENDTO] = "sendto",
+		[FILTER_SENDMSG] = "sendmsg", [FILTER_SENDMMSG] = "sendmmsg",
 	};
 
 	return names[call];
@@ -145,9 +145,9 @@ static int unreachable(struct stop *stop)
 	if (!stop->trap->unreachable) {
 		stop->trap->unreachable = true;
 		fd = lend_stderr(stop);
-		log_error(stop->trap->log,
-			  "the supervisor may not look into this process (see ptrace(2) on access), so its "
-			  "calls that need a port fail");
+		log_say(stop->trap->log, "error",
+			"the supervisor may not look into this process (see ptrace(2) on access), so its "
+			"calls that need a port fail");
 		take_back(fd);
 	}
 	return -EACCES;

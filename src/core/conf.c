@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,12 +39,20 @@
 enum settings_key { SETTINGS_LOG, SETTINGS_STATE, SETTINGS_KEYS };
 
 static const char *const key_names[CONF_KEYS] = {
-	[CONF_MATCH] = "match",         [CONF_ARGS] = "args",
-	[CONF_RANGE] = "range",         [CONF_TCP_RANGE] = "tcp.range",
-	[CONF_UDP_RANGE] = "udp.range", [CONF_SCTP_RANGE] = "sctp.range",
-	[CONF_EXCLUDE] = "exclude",     [CONF_ORDER] = "order",
-	[CONF_SEED] = "seed",           [CONF_BIND] = "bind",
-	[CONF_EXHAUSTED] = "exhausted", [CONF_ENGINE] = "engine",
+	[CONF_MATCH] = "match",
+	[CONF_ARGS] = "args",
+	[CONF_RANGE] = "range",
+	[CONF_TCP_RANGE] = "tcp.range",
+	[CONF_UDP_RANGE] = "udp.range",
+	[CONF_SCTP_RANGE] = "sctp.range",
+	[CONF_EXCLUDE] = "exclude",
+	[CONF_ORDER] = "order",
+	[CONF_SEED] = "seed",
+	[CONF_BIND] = "bind",
+	[CONF_EXHAUSTED] = "exhausted",
+	[CONF_ENGINE] = "engine",
+	[CONF_VIA] = "via",
+	[CONF_IO_URING] = "io-uring",
 };
 
 static const char *const settings_names[SETTINGS_KEYS] = {
@@ -54,6 +63,8 @@ static const char *const settings_names[SETTINGS_KEYS] = {
 static const char *const bind_names[] = { "allow", "own", "deny", NULL };
 static const char *const exhausted_names[] = { "fail", "system", NULL };
 static const char *const engine_names[] = { "auto", "kernel", "bind", NULL };
+static const char *const via_names[] = { "auto", "preload", "supervise", "both", NULL };
+static const char *const io_uring_names[] = { "deny", "allow", NULL };
 
 enum where { AT_START, IN_SETTINGS, IN_RULE, IN_REFUSED };
 
@@ -112,12 +123,18 @@ static int find_name(const char *const *names, const char *name, int count)
 static int parse_choice(const char *const *names, const char *key, const char *text, char *ret_why,
 			size_t size)
 {
-	int choice = find_name(names, text, 3);
+	int choice = find_name(names, text, INT_MAX), i;
+	size_t len;
 
-	if (choice < 0)
-		snprintf(ret_why, size, "'%s' is no value of '%s', use %s%s%s or %s", text, key,
-			 names[0], names[2] ? ", " : "", names[2] ? names[1] : "",
-			 names[2] ? names[2] : names[1]);
+	if (choice >= 0)
+		return choice;
+	len = (size_t)snprintf(ret_why, size, "'%s' is no value of '%s', use", text, key);
+	for (i = 0; names[i] && len < size; i++)
+		len += (size_t)snprintf(ret_why + len, size - len, "%s %s",
+					!i             ? ""
+					: names[i + 1] ? ","
+						       : " or",
+					names[i]);
 	return choice;
 }
 
@@ -207,6 +224,14 @@ static int set_plain(struct rule *rule, enum conf_key key, const char *text, str
 	case CONF_ENGINE:
 		choice = parse_choice(engine_names, "engine", text, ret_why, size);
 		rule->engine = (enum engine)choice;
+		break;
+	case CONF_VIA:
+		choice = parse_choice(via_names, "via", text, ret_why, size);
+		rule->via = (enum via)choice;
+		break;
+	case CONF_IO_URING:
+		choice = parse_choice(io_uring_names, "io-uring", text, ret_why, size);
+		rule->io_uring = choice == 1;
 		break;
 	default:
 		break;

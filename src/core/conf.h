@@ -21,6 +21,8 @@ enum conf_key {
 	CONF_BIND,
 	CONF_EXHAUSTED,
 	CONF_ENGINE,
+	CONF_VIA,
+	CONF_IO_URING,
 	CONF_KEYS
 };
 

@@ -16,7 +16,7 @@
  * start, and most processes of a tree never make a socket. So `run`, which has
  * read it, puts what came of it into the environment:
  *
- *	1 SIGNATURE ORDER BIND EXHAUSTED ENGINE SEEDED SEED TCP UDP SCTP STRINGS
+ *	2 SIGNATURE ORDER BIND EXHAUSTED ENGINE SEEDED SEED GATE TCP UDP SCTP STRINGS
  *
  * Numbers are decimal; a range is first-last,first-last, or = for the same as
  * TCP's; a string is LENGTH:text, of length 0 for none. The signature is a hash of the variables,
@@ -25,7 +25,7 @@
  * passed over, too.
  */
 
-#define VERSION '1'
+#define VERSION '2'
 
 static const char *const variables[] = {
 	"PORTFENCE_APP",  "PORTFENCE_CONFIG", "PORTFENCE_RANGE", "PORTFENCE_ORDER",
@@ -89,9 +89,9 @@ int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
 	struct writer writer = { ret_text, ret_text + HANDOVER_MAX };
 	int proto;
 
-	put(&writer, "%c %llu %d %d %d %d %d %llu", VERSION, (unsigned long long)signature(),
+	put(&writer, "%c %llu %d %d %d %d %d %llu %llu", VERSION, (unsigned long long)signature(),
 	    (int)rule->order, (int)rule->bind, (int)rule->exhausted, (int)rule->engine,
-	    rule->seeded, (unsigned long long)rule->seed);
+	    rule->seeded, (unsigned long long)rule->seed, (unsigned long long)handover->gate);
 	put_range(&writer, rule->range[PROTO_TCP]);
 	for (proto = PROTO_TCP + 1; proto < PROTO_COUNT; proto++) {
 		if (rule->range[proto] == rule->range[PROTO_TCP])
@@ -222,7 +222,8 @@ int handover_read(const char *text, struct arena *arena, struct handover *ret_ha
 	if (!get_choice(&text, ORDER_COUNT, &order) || !get_choice(&text, BIND_DENY + 1, &bind) ||
 	    !get_choice(&text, EXHAUSTED_SYSTEM + 1, &exhausted) ||
 	    !get_choice(&text, ENGINE_BIND + 1, &engine) || !get_choice(&text, 2, &seeded) ||
-	    !get_field(&text, UINT64_MAX, &rule->seed))
+	    !get_field(&text, UINT64_MAX, &rule->seed) ||
+	    !get_field(&text, UINT64_MAX, &handover.gate))
 		return -EINVAL;
 	rule->order = (enum order)order;
 	rule->bind = (enum bind_policy)bind;

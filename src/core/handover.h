@@ -6,6 +6,7 @@
 #include "policy.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define HANDOVER_VARIABLE "PORTFENCE_RULE"
 #define HANDOVER_MAX 4096
@@ -16,6 +17,7 @@ struct handover {
 	const char *file;        /* the others may be NULL */
 	const char *log;
 	const char *state;
+	uint64_t gate; /* page whose calls a supervisor's filter lets pass; 0: none */
 };
 
 /**

@@ -111,9 +111,10 @@ __attribute__((noinline)) static void tell(const struct log *log, const char *le
 		   logline_message(&line, level, message, text, sizeof(text)));
 }
 
-void log_error(const struct log *log, const char *message)
+void log_say(const struct log *log, const char *level, const char *message)
 {
-	tell(log, "error", message);
+	if (log->destination || strcmp(level, "info") != 0)
+		tell(log, level, message);
 }
 
 static bool first_time(struct log *log, enum log_topic topic)

@@ -44,7 +44,10 @@ void log_start(struct log *log);
  */
 void log_assign(struct log *log, const char *call, const struct assign *assign);
 
-/* log_error() - A line that says what went wrong */
-void log_error(const struct log *log, const char *message);
+/**
+ * log_say() - A line with a message
+ * @level:	"info", "warning" or "error"; no destination takes no "info"
+ */
+void log_say(const struct log *log, const char *level, const char *message);
 
 #endif

@@ -110,6 +110,13 @@ bool policy_uses_args(const struct policy *policy)
 	return false;
 }
 
+const char *policy_via_name(enum via via)
+{
+	static const char *const names[] = { "auto", "preload", "supervise", "both" };
+
+	return names[via];
+}
+
 const char *policy_proto_name(enum proto proto)
 {
 	static const char *const names[PROTO_COUNT] = { "tcp", "udp", "sctp" };

@@ -18,6 +18,9 @@ enum exhausted { EXHAUSTED_FAIL, EXHAUSTED_SYSTEM };
 
 enum engine { ENGINE_AUTO, ENGINE_KERNEL, ENGINE_BIND };
 
+/* How `portfence run` reaches a program; a plain preload has nothing to choose. */
+enum via { VIA_AUTO, VIA_PRELOAD, VIA_SUPERVISE, VIA_BOTH };
+
 /* One section. Immutable once read; strings and ranges live as long as its arena. */
 struct rule {
 	const char *name;
@@ -28,6 +31,8 @@ struct rule {
 	enum bind_policy bind;
 	enum exhausted exhausted;
 	enum engine engine;
+	enum via via;
+	bool io_uring; /* a supervisor lets it be */
 	bool seeded;
 	uint64_t seed;
 	unsigned line;                        /* of the section's header, 0 if it has none */
@@ -74,6 +79,9 @@ bool policy_uses_args(const struct policy *policy);
 
 /* policy_base_name() - What follows the last slash of a path */
 const char *policy_base_name(const char *path);
+
+/* policy_via_name() - As the configuration has it */
+const char *policy_via_name(enum via via);
 
 /* policy_proto_name() - "tcp", "udp" or "sctp" */
 const char *policy_proto_name(enum proto proto);

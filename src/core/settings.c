@@ -217,6 +217,7 @@ static bool take_over(struct arena *arena, struct settings *ret_settings)
 	ret_settings->policy.file = handover.file;
 	ret_settings->log = handover.log;
 	ret_settings->state = handover.state;
+	ret_settings->gate = handover.gate;
 	return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define SETTINGS_SYSTEM_FILE "/etc/portfence.ini"
 
@@ -18,6 +19,7 @@ struct settings {
 	const char *log;         /* destination; NULL: warnings on standard error */
 	const char *state;       /* folder; NULL: the user's own */
 	const char *runtime;     /* XDG_RUNTIME_DIR, or NULL */
+	uint64_t gate;           /* page whose calls a supervisor's filter lets pass; 0: none */
 };
 
 /**

@@ -1,5 +1,7 @@
 #include "../core/assign.h"
+#include "gate.h"
 #include "memory.h"
+#include "pass.h"
 #include "real.h"
 #include "shim.h"
 
@@ -102,8 +104,8 @@ static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 	errno = saved;
 	if (!copied)
-		return REAL(bind)(fd, addr, len);
-	result = AROUND(int, now, &assign, "bind", REAL(bind)(fd, addr, len));
+		return pass_bind(fd, addr, len);
+	result = AROUND(int, now, &assign, "bind", pass_bind(fd, addr, len));
 	if (!result && addr_port(&assign.addr))
 		descriptor_bound(now->descriptors, fd);
 	return result;
@@ -155,19 +157,19 @@ static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 	errno = saved;
 	if (!copied)
-		return REAL(connect)(fd, addr, len);
+		return pass_connect(fd, addr, len);
 	if (assign.addr.sa.sa_family == AF_UNSPEC) {
 		descriptor_dissolve(now->descriptors);
-		result = AROUND(int, now, &assign, "connect", REAL(connect)(fd, addr, len));
+		result = AROUND(int, now, &assign, "connect", pass_connect(fd, addr, len));
 		descriptor_dissolve(now->descriptors);
 		return result;
 	}
 	/* most of them; no other family's socket takes such an address */
 	if (assign.addr.sa.sa_family == AF_UNIX)
-		return (int)undo(now, fd, REAL(connect)(fd, addr, len));
+		return (int)undo(now, fd, pass_connect(fd, addr, len));
 	if (descriptor_get(now->descriptors, fd) == DESCRIPTOR_SETTLED_UDP || is_bound(now, fd))
-		return REAL(connect)(fd, addr, len);
-	return AROUND(int, now, &assign, "connect", REAL(connect)(fd, addr, len));
+		return pass_connect(fd, addr, len);
+	return AROUND(int, now, &assign, "connect", pass_connect(fd, addr, len));
 }
 
 static int hook_listen(int fd, int backlog)
@@ -176,8 +178,19 @@ static int hook_listen(int fd, int backlog)
 	struct shim *now = shim();
 
 	if (!now->fenced || is_bound(now, fd))
-		return REAL(listen)(fd, backlog);
-	return AROUND(int, now, &assign, "listen", REAL(listen)(fd, backlog));
+		return pass_listen(fd, backlog);
+	return AROUND(int, now, &assign, "listen", pass_listen(fd, backlog));
+}
+
+/* Known to be a UDP socket? Of interest only to whoever has a gate. */
+static bool is_udp(struct shim *now, int fd)
+{
+	enum descriptor what;
+
+	if (!gate())
+		return false;
+	what = descriptor_get(now->descriptors, fd);
+	return what == DESCRIPTOR_SETTLED_UDP || what == DESCRIPTOR_UDP4 || what == DESCRIPTOR_UDP6;
 }
 
 /* Does no send through this socket need a port from us? Remembers it if so. */
@@ -238,9 +251,10 @@ static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
 	struct shim *now = shim();
 
 	if (passes(now, fd, flags))
-		return REAL(sendto)(fd, data, size, flags, addr, len);
+		return pass_sendto(fd, data, size, flags, addr, len, is_udp(now, fd));
 	if (!addr)
-		return undo(now, fd, REAL(sendto)(fd, data, size, flags, addr, len));
+		return undo(now, fd,
+			    pass_sendto(fd, data, size, flags, addr, len, is_udp(now, fd)));
 
 	struct assign assign = {
 		.call = ASSIGN_SEND,
@@ -250,9 +264,9 @@ static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
 	};
 
 	if (!needs_port(now, &assign, addr))
-		return REAL(sendto)(fd, data, size, flags, addr, len);
+		return pass_sendto(fd, data, size, flags, addr, len, is_udp(now, fd));
 	return AROUND(ssize_t, now, &assign, "sendto",
-		      REAL(sendto)(fd, data, size, flags, addr, len));
+		      pass_sendto(fd, data, size, flags, addr, len, is_udp(now, fd)));
 }
 
 /*
@@ -287,15 +301,16 @@ static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 	struct shim *now = shim();
 
 	if (passes(now, fd, flags))
-		return REAL(sendmsg)(fd, message, flags);
+		return pass_sendmsg(fd, message, flags, is_udp(now, fd));
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
 	if (!destination(now, &assign, message, &addr))
-		return undo(now, fd, REAL(sendmsg)(fd, message, flags));
+		return undo(now, fd, pass_sendmsg(fd, message, flags, is_udp(now, fd)));
 	if (!needs_port(now, &assign, addr))
-		return REAL(sendmsg)(fd, message, flags);
-	return AROUND(ssize_t, now, &assign, "sendmsg", REAL(sendmsg)(fd, message, flags));
+		return pass_sendmsg(fd, message, flags, is_udp(now, fd));
+	return AROUND(ssize_t, now, &assign, "sendmsg",
+		      pass_sendmsg(fd, message, flags, is_udp(now, fd)));
 }
 
 /* The first message decides: once it is sent, the socket has its port. */
@@ -305,15 +320,17 @@ static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int f
 	struct shim *now = shim();
 
 	if (count == 0 || passes(now, fd, flags))
-		return REAL(sendmmsg)(fd, messages, count, flags);
+		return pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd));
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
 	if (!destination(now, &assign, &messages->msg_hdr, &addr))
-		return (int)undo(now, fd, REAL(sendmmsg)(fd, messages, count, flags));
+		return (int)undo(now, fd,
+				 pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd)));
 	if (!needs_port(now, &assign, addr))
-		return REAL(sendmmsg)(fd, messages, count, flags);
-	return AROUND(int, now, &assign, "sendmmsg", REAL(sendmmsg)(fd, messages, count, flags));
+		return pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd));
+	return AROUND(int, now, &assign, "sendmmsg",
+		      pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd)));
 }
 
 /* Keeps errno. */
@@ -346,7 +363,7 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	if (addr)
 		assign.addr.in4.sin_addr = addr->sin_addr;
 	rc = AROUND(int, now, &assign, "bindresvport",
-		    serves(&assign) ? REAL(bind)(fd, &assign.addr.sa, assign.len)
+		    serves(&assign) ? pass_bind(fd, &assign.addr.sa, assign.len)
 				    : REAL(bindresvport)(fd, addr));
 	if (!rc && addr && assign.port)
 		addr->sin_port = htons(assign.port);

@@ -1,5 +1,7 @@
 #include "real.h"
 
+#include "pass.h"
+
 #include <dlfcn.h>
 
 struct real real_functions;
@@ -19,12 +21,12 @@ void *real_resolve(void **function, const char *name)
 
 static int sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return REAL(bind)(fd, addr, len);
+	return pass_bind(fd, addr, len);
 }
 
 static int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return REAL(connect)(fd, addr, len);
+	return pass_connect(fd, addr, len);
 }
 
 static int sys_setsockopt(int fd, int level, int option, const void *value, socklen_t len)

@@ -1,6 +1,7 @@
 #include "shim.h"
 
 #include "../core/settings.h"
+#include "gate.h"
 #include "memory.h"
 #include "real.h"
 
@@ -143,6 +144,8 @@ static struct shim *build(void)
 	environ_remember(&settings, &arena, &new->kept);
 	if (settings.rule || rc)
 		fill(new, &settings, &mistakes, &arena);
+	if (settings.gate && !gate())
+		gate_open(settings.gate);
 	return publish(new);
 }
 

@@ -3,9 +3,9 @@
 #define PORTFENCE_SHIM_SHIM_H
 
 #include "../core/fence.h"
+#include "../core/log.h"
 #include "descriptor.h"
 #include "environ.h"
-#include "../core/log.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

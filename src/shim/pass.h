@@ -1,0 +1,28 @@
+/* pass: the real calls, by way of the gate where there is one; it fences nothing. */
+#ifndef PORTFENCE_SHIM_PASS_H
+#define PORTFENCE_SHIM_PASS_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+/*
+ * Each does what libc's function of that name does, a thread's cancellation
+ * included, and is that function unless a gate is open.
+ *
+ * @udp: the socket is known to be a UDP one
+ */
+
+int pass_bind(int fd, const struct sockaddr *addr, socklen_t len);
+
+int pass_connect(int fd, const struct sockaddr *addr, socklen_t len);
+
+int pass_listen(int fd, int backlog);
+
+ssize_t pass_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
+		    socklen_t len, bool udp);
+
+ssize_t pass_sendmsg(int fd, const struct msghdr *message, int flags, bool udp);
+
+int pass_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, bool udp);
+
+#endif
