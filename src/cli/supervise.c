@@ -5,7 +5,6 @@
 #include "birth.h"
 #include "caller.h"
 #include "filter.h"
-#include "say.h"
 #include "trap.h"
 
 #include <errno.h>
@@ -69,7 +68,7 @@ struct supervisor {
 
 static int prepare(struct supervisor *new, const struct settings *settings)
 {
-	char text[160];
+	char *text;
 
 	new->rule = *settings->rule;
 	new->rule.engine = ENGINE_BIND;
@@ -82,12 +81,11 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	log_start(&new->log);
 	if (cursor_open(settings->state, settings->runtime, settings->rule, &new->fence.cursor))
 		return -ENOMEM;
-	if (new->fence.cursor.trouble) {
-		snprintf(text, sizeof(text),
-			 "the state file is not used, %s; ports are chosen without it",
-			 new->fence.cursor.trouble);
-		say_warning(NULL, text);
-	}
+	/* else the library says so */
+	if (new->fence.cursor.trouble && !settings->gate &&
+	    asprintf(&text, "the state file is not used, %s; ports are chosen without it",
+		     new->fence.cursor.trouble) > 0)
+		new->log.warning[new->log.warnings++] = text;
 	return 0;
 }
 

@@ -68,6 +68,7 @@ struct trap {
 	bool mirrors;        /* we may bind to any port, but the program perhaps not */
 	unsigned port_start; /* lowest port that needs no privilege */
 	bool unreachable;    /* said already */
+	bool warned;         /* of what was doubtful at the start */
 	const char *refusal; /* said last */
 	struct birth_place here;
 	uint64_t known[KNOWN];
@@ -138,9 +139,11 @@ static void tell(struct stop *stop, const struct assign *assign)
 	const struct log *log = stop->trap->log;
 	int fd;
 
-	if (!(log->destination && strcmp(log->destination, "none")) && !assign->closed &&
-	    !assign->useless && !assign->system)
+	if (!(log->destination && strcmp(log->destination, "none")) &&
+	    (!log->warnings || stop->trap->warned) && !assign->closed && !assign->useless &&
+	    !assign->system)
 		return;
+	stop->trap->warned = true;
 	fd = lend_stderr(stop);
 	log_assign(stop->trap->log, call_name(stop->call), assign);
 	take_back(fd);
