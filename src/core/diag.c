@@ -28,16 +28,16 @@ enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10, STATE_BOUND_INACTIVE = 13 };
 #define DUMP_SIZE 32768   /* what the kernel sends at once, at most */
 #define TIMEWAIT_MS 60000 /* TCP_TIMEWAIT_LEN of include/net/tcp.h */
 
-void diag_start(struct diag *diag, int fd)
+void diag_start(struct diag *diag, const struct sys *sys, int fd)
 {
 	socklen_t len = sizeof(diag->ifindex);
 
 	diag->tcp = -1;
 	diag->known = false;
-	if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
+	if (sys->getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
 	len = sizeof(diag->netns);
-	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &diag->netns, &len))
+	if (sys->getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &diag->netns, &len))
 		diag->netns = 0;
 }
 

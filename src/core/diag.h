@@ -3,6 +3,7 @@
 #define PORTFENCE_CORE_DIAG_H
 
 #include "addr.h"
+#include "sys.h"
 
 #include <stdbool.h>
 
@@ -18,7 +19,7 @@ struct diag {
 };
 
 /* diag_start() - No question asked yet; @fd is the socket that is to connect */
-void diag_start(struct diag *diag, int fd);
+void diag_start(struct diag *diag, const struct sys *sys, int fd);
 
 /* diag_end() - Close what was opened */
 void diag_end(struct diag *diag);

@@ -1,4 +1,4 @@
-#include "../core/assign.h"
+#include "around.h"
 #include "memory.h"
 #include "real.h"
 #include "shim.h"
@@ -25,73 +25,6 @@
 
 int __connect(int fd, const struct sockaddr *addr, socklen_t len);
 ssize_t __send(int fd, const void *data, size_t size, int flags);
-
-/* A fresh socket is so only once: what is about to be done to it is not recorded. */
-static void recall(struct shim *now, struct assign *assign)
-{
-	enum descriptor what = descriptor_get(now->descriptors, assign->fd);
-
-	if (what < DESCRIPTOR_TCP4)
-		return;
-	descriptor_forget(now->descriptors, assign->fd);
-	assign->fresh = true;
-	assign->family = what == DESCRIPTOR_TCP4 || what == DESCRIPTOR_UDP4 ? AF_INET : AF_INET6;
-	assign->proto = what == DESCRIPTOR_TCP4 || what == DESCRIPTOR_TCP6 ? PROTO_TCP : PROTO_UDP;
-	assign->home = descriptor_home(now->descriptors, assign->proto);
-}
-
-/* Return: assign_begin()'s answer, with the failure told */
-static int begin(struct shim *now, struct assign *assign, const char *name)
-{
-	int rc;
-
-	recall(now, assign);
-	rc = assign_begin(&now->fence, assign);
-	if (assign->fresh && assign->home)
-		descriptor_set_home(now->descriptors, assign->proto);
-	if (rc < 0 && (assign->exhausted || assign->refused || assign->closed || assign->useless))
-		log_assign(&now->log, name, assign);
-	return rc;
-}
-
-/* Was a port assigned, or left to the kernel on our behalf? */
-static bool serves(const struct assign *assign)
-{
-	return assign->engine != ENGINE_AUTO || assign->system;
-}
-
-/* Return: true if the real call has to be made again. errno may have changed. */
-static bool end(struct shim *now, struct assign *assign, const char *name, int *error)
-{
-	if (assign_end(&now->fence, assign, error) == ASSIGN_AGAIN)
-		return true;
-	if (serves(assign) || assign->escaped)
-		log_assign(&now->log, name, assign);
-	return false;
-}
-
-/* Makes a real call, the expression @call of type @type, between begin() and end(). */
-#define AROUND(type, now, assign, name, call)                                                      \
-	({                                                                                         \
-		int around_saved = errno, around_error;                                            \
-		type around_result = -1;                                                           \
-		int around_rc = begin(now, assign, name);                                          \
-                                                                                                   \
-		if (around_rc < 0) {                                                               \
-			errno = -around_rc;                                                        \
-		} else {                                                                           \
-			do {                                                                       \
-				errno = around_saved;                                              \
-				around_result = around_rc == ASSIGN_MADE ? 0 : (call);             \
-				around_error = around_result < 0 ? errno : 0;                      \
-				around_saved = around_error ? around_saved : errno;                \
-			} while (end(now, assign, name, &around_error));                           \
-			errno = around_error ? around_error : around_saved;                        \
-			if (around_error)                                                          \
-				around_result = -1;                                                \
-		}                                                                                  \
-		around_result;                                                                     \
-	})
 
 static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
@@ -172,7 +105,7 @@ static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 static int hook_listen(int fd, int backlog)
 {
-	struct assign assign = { .call = ASSIGN_LISTEN, .fd = fd };
+	struct assign assign = { .call = ASSIGN_LISTEN, .fd = fd, .backlog = backlog };
 	struct shim *now = shim();
 
 	if (!now->fenced || is_bound(now, fd))
@@ -346,8 +279,8 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	if (addr)
 		assign.addr.in4.sin_addr = addr->sin_addr;
 	rc = AROUND(int, now, &assign, "bindresvport",
-		    serves(&assign) ? REAL(bind)(fd, &assign.addr.sa, assign.len)
-				    : REAL(bindresvport)(fd, addr));
+		    around_serves(&assign) ? REAL(bind)(fd, &assign.addr.sa, assign.len)
+					   : REAL(bindresvport)(fd, addr));
 	if (!rc && addr && assign.port)
 		addr->sin_port = htons(assign.port);
 	return rc;
