@@ -42,7 +42,7 @@ CLI := array audit busy check choice complete env fenced findings globs library 
 	usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
-PROBES := counted fresh load matrix odd race settled spawn without
+PROBES := counted fresh load matrix odd race sctp settled spawn without
 SOAK := operations soak worker
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
@@ -133,7 +133,9 @@ $(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(UNIT_OBJECTS) Makefile
 $(BUILD)/test/probes/%: test/probes/%.c Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $< $(LDFLAGS)
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $< $(LDLIBS) $(LDFLAGS)
+
+$(BUILD)/test/probes/sctp: LDLIBS += -lsctp
 
 $(BUILD)/test/soak/soak: $(SOAK:%=test/soak/%.c) $(wildcard test/soak/*.h) Makefile
 	@mkdir -p $(@D)

@@ -362,7 +362,7 @@ static bool kernel_would_choose(const struct assign *assign, int family, bool sh
 		return assign->call != ASSIGN_LISTEN && !shows_port;
 	default:
 		if (assign->call == ASSIGN_LISTEN)
-			return assign->backlog > 0 && !shows_port;
+			return assign->backlog && !shows_port;
 		return !shows_port && is_whole_sctp(assign, family);
 	}
 }

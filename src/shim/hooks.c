@@ -231,6 +231,39 @@ static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 	return AROUND(ssize_t, now, &assign, "sendmsg", REAL(sendmsg)(fd, message, flags));
 }
 
+/*
+ * How many messages at the beginning have control data and no destination? Of
+ * SCTP alone they may go well, and leave the socket without a port: with
+ * SCTP_SENDALL they go to all associations, even if there is none. Keeps errno.
+ */
+static unsigned count_unnamed(const struct mmsghdr *messages, unsigned count)
+{
+	int saved = errno;
+	unsigned i = 0;
+
+	while (i < count && memory_readable(&messages[i], sizeof(messages[i])) &&
+	       messages[i].msg_hdr.msg_controllen &&
+	       !(messages[i].msg_hdr.msg_name && messages[i].msg_hdr.msg_namelen))
+		i++;
+	errno = saved;
+	return i;
+}
+
+static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+
+/* Sends @first messages, and then the others. What becomes of those the kernel does not tell either. */
+static int send_in_two(struct shim *now, int fd, struct mmsghdr *messages, unsigned first,
+		       unsigned count, int flags)
+{
+	int sent = REAL(sendmmsg)(fd, messages, first, flags), saved = errno, more;
+
+	if (sent < (int)first)
+		return (int)undo(now, fd, sent);
+	more = hook_sendmmsg(fd, messages + first, count - first, flags);
+	errno = saved;
+	return more < 0 ? sent : sent + more;
+}
+
 /* The first message decides: once it is sent, the socket has its port. */
 static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
@@ -242,8 +275,13 @@ static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int f
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
-	if (!destination(now, &assign, &messages->msg_hdr, &addr))
+	if (!destination(now, &assign, &messages->msg_hdr, &addr)) {
+		unsigned unnamed = count_unnamed(messages, count);
+
+		if (unnamed && unnamed < count && !passes(now, fd, flags))
+			return send_in_two(now, fd, messages, unnamed, count, flags);
 		return (int)undo(now, fd, REAL(sendmmsg)(fd, messages, count, flags));
+	}
 	if (!needs_port(now, &assign, addr))
 		return REAL(sendmmsg)(fd, messages, count, flags);
 	return AROUND(int, now, &assign, "sendmmsg", REAL(sendmmsg)(fd, messages, count, flags));
