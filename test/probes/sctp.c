@@ -6,6 +6,10 @@
  *                         and holds the sockets until its input ends
  *   sctp exhaust          every way, style and family again and again, until it fails: how often it
  *                         went well, and the errno: "sctp4 one bind 4 EADDRINUSE"
+ *   sctp exhaust reuse    the same with each option on that shares ports
+ *   sctp beside FIRST N   binds N ports at 127.0.0.2, and then says which ones are had at 127.0.0.1 alone
+ *                         and at both; says "ready" and holds them
+ *   sctp named PORT       explicit binds: "NAME RESULT bound|unbound|outside"
  *   sctp odd FIRST LAST   bad input and odd orders: "NAME RESULT bound|unbound|outside", of this range
  *   sctp peel             an association peeled off to a number that meant something else before
  *   sctp wire             the ports of all SCTP packets on the loopback, other than 7000, once its
@@ -27,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -270,11 +275,25 @@ static struct to server_of(enum family family)
 	return to;
 }
 
+static bool sharing;
+
+static void share(int fd)
+{
+	int one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	/* of one-to-one sockets alone */
+	setsockopt(fd, IPPROTO_SCTP, SCTP_REUSE_PORT, &one, sizeof(one));
+}
+
 static int call(enum family family, bool many, const struct way *way, const char **ret_verdict)
 {
 	struct to to = server_of(family);
 	int fd = open_socket(family, many);
 
+	if (sharing)
+		share(fd);
 	errno = 0;
 	*ret_verdict = verdict(way->call(fd, &to));
 	return fd;
@@ -349,6 +368,7 @@ static void odd_bindx(void)
 	char *nowhere = (char *)8,
 	     *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	size_t full = sizeof(struct sockaddr_in);
+	struct rlimit limit, few;
 	int fd;
 
 	munmap(page + 4096, 4096);
@@ -404,6 +424,14 @@ static void odd_bindx(void)
 	fd = open_socket(V4, false);
 	bind(fd, (struct sockaddr *)&in4, (socklen_t)full);
 	odd("bindx-more-of-another-port", fd, add(fd, &named, full));
+	/* no descriptor is left for anybody */
+	fd = open_socket(V4, false);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	few = limit;
+	few.rlim_cur = (rlim_t)fd + 1;
+	setrlimit(RLIMIT_NOFILE, &few);
+	odd("bindx-no-descriptor", fd, add(fd, &in4, full));
+	setrlimit(RLIMIT_NOFILE, &limit);
 	fd = open_socket(V4, false);
 	odd("bindx-rem", fd, sctp_bindx(fd, (struct sockaddr *)&in4, 1, SCTP_BINDX_REM_ADDR));
 	fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -540,6 +568,51 @@ static void odd_rest(void)
 	close(fd);
 }
 
+/* ---- explicit binds ---- */
+
+static void named(int port)
+{
+	struct sockaddr_in6 addr = loopback(V4, 1, port), more = loopback(V4, 2, 0);
+	struct to to = server_of(V4);
+	char room[2 * sizeof(addr)];
+	int fd = open_socket(V4, false);
+
+	odd("bind", fd, bind(fd, (struct sockaddr *)&addr, to.len));
+	fd = open_socket(V4, true);
+	odd("bindx", fd, sctp_bindx(fd, (struct sockaddr *)&addr, 1, SCTP_BINDX_ADD_ADDR));
+	fd = open_socket(V4, false);
+	pack(room, V4, port);
+	odd("bindx-2", fd, sctp_bindx(fd, (struct sockaddr *)room, 2, SCTP_BINDX_ADD_ADDR));
+	fd = open_socket(V4, false);
+	odd("bindx-broken", fd, add(fd, room, to.len + 1));
+	/* the port is assigned, and then named for the other addresses */
+	fd = open_socket(V4, false);
+	by_bind(fd, &to);
+	more.sin6_port = htons(port_of(fd));
+	odd("bindx-more", fd, sctp_bindx(fd, (struct sockaddr *)&more, 1, SCTP_BINDX_ADD_ADDR));
+}
+
+static void beside(int first, int n)
+{
+	struct sockaddr_in6 addr;
+	struct to to = server_of(V4);
+	int i, fd;
+
+	for (i = 0; i < n; i++) {
+		addr = loopback(V4, 2, first + i);
+		bind(open_socket(V4, false), (struct sockaddr *)&addr, to.len);
+	}
+	fd = open_socket(V4, false);
+	printf("bind %s", verdict(by_bind(fd, &to)));
+	printf(" %d\n", port_of(fd));
+	listen(fd, 1);
+	fd = open_socket(V4, true);
+	printf("bindx-2 %s", verdict(by_bindx_of_two(fd, &to)));
+	printf(" %d\n", port_of(fd));
+	/* so that the kernel shows it, with its addresses */
+	listen(fd, 1);
+}
+
 /* ---- descriptors ---- */
 
 /*
@@ -653,7 +726,15 @@ int main(int argc, char *argv[])
 			for_each(say_way);
 		wait_for_end();
 	} else if (!strcmp(mode, "exhaust")) {
+		sharing = argc > 2;
 		for_each(say_exhaust);
+	} else if (!strcmp(mode, "beside") && argc == 4) {
+		beside(atoi(argv[2]), atoi(argv[3]));
+		wait_for_end();
+	} else if (!strcmp(mode, "named") && argc == 3) {
+		first_port = 20000;
+		last_port = 20999;
+		named(atoi(argv[2]));
 	} else if (!strcmp(mode, "odd") && argc == 4) {
 		first_port = atoi(argv[2]);
 		last_port = atoi(argv[3]);
