@@ -26,7 +26,7 @@ ephemeral() {
 }
 
 # start DIGIT COMMAND...: until `stop DIGIT`, in the background; returns once it says "ready". What it says
-# before and after that is in the file DIGIT. It holds the descriptors DIGIT and DIGIT + 1: 3, 5 or 7.
+# before and after that is in the file fromDIGIT. It holds the descriptors DIGIT and DIGIT + 1: 3, 5 or 7.
 start() {
 	start_digit=$1
 	shift
@@ -38,15 +38,15 @@ start() {
 	} <"in$start_digit" >"out$start_digit" 2>&1 &
 	echo $! >"pid$start_digit"
 	eval "exec $start_digit>in$start_digit $((start_digit + 1))<out$start_digit"
-	: >"$start_digit"
+	: >"from$start_digit"
 	while read -r start_line && [ "$start_line" != ready ]; do
-		echo "$start_line" >>"$start_digit"
+		echo "$start_line" >>"from$start_digit"
 	done <&"$((start_digit + 1))"
 }
 
 stop() {
 	eval "exec $1>&-"
-	cat <&"$(($1 + 1))" >>"$1"
+	cat <&"$(($1 + 1))" >>"from$1"
 	eval "exec $(($1 + 1))<&-"
 	wait "$(cat "pid$1")"
 	rm "in$1" "out$1"
@@ -93,13 +93,13 @@ ways() {
 	serve
 	start 5 "$probe" wire
 	start 7 fence "$probe" ways
-	known >known
+	known >ports
 	stop 7
 	stop 5
-	cat 7 log
-	good 7 "$range" && within "$range" <known && within "$range" <5 || return
+	cat from7 log
+	good from7 "$range" && within "$range" <ports && within "$range" <from5 || return
 	# it shows no others than the calls gave, and all but those that were only bound
-	awk '$3 !~ /bind/ { print $4 }' 7 | sort -u | cmp - known || return
+	awk '$3 !~ /bind/ { print $4 }' from7 | sort -u | cmp - ports || return
 	# and the log has each of them
 	[ "$(grep -c " engine=$engine" log)" = 100 ] && [ "$(grep -c ' engine=' log)" = 100 ]
 }
@@ -156,8 +156,8 @@ homes() {
 	cat log /proc/net/sctp/eps
 	awk '$6 == 20003 || $6 == 20004 { print $9, $10 }' /proc/net/sctp/eps | sort | xargs >homes
 	stop 7
-	cat 7
-	[ "$(sed -n 's/^bind.* 0 //p' 7 | sort | xargs)" = '20003 20004' ] &&
+	cat from7
+	[ "$(sed -n 's/^bind.* 0 //p' from7 | sort | xargs)" = '20003 20004' ] &&
 		[ "$(cat homes)" = '127.0.0.1 127.0.0.1 127.0.0.2' ]
 }
 
@@ -181,8 +181,8 @@ two_processes() {
 	start 7 fence "$probe" ways
 	stop 5
 	stop 7
-	cat 5 7
-	good 5 "$OUTSIDE" && good 7 "$OUTSIDE" && cat 5 7 | sort -n -k 4 | in_sequence
+	cat from5 from7
+	good from5 "$OUTSIDE" && good from7 "$OUTSIDE" && cat from5 from7 | sort -n -k 4 | in_sequence
 }
 
 # the same seed, the same ports
@@ -224,6 +224,55 @@ useless() {
 		grep -q "'engine = kernel' cannot serve" log
 }
 
+# a port serves a socket with all its associations, and so it is told of
+status() {
+	configure "$OUTSIDE"
+	serve
+	start 7 fence "$probe" ways
+	PORTFENCE_CONFIG=/tmp/sctp.ini /build/portfence status --json >seen
+	PORTFENCE_CONFIG=/tmp/sctp.ini /build/portfence audit >audited
+	stop 7
+	cat from7 seen audited
+	# 24 of the hundred are only bound
+	grep -A 3 '"sctp": {$' seen | grep '"used": 76,' && grep '"sockets": 76,' seen &&
+		grep -x 'no escape among 76 sockets of 1 fenced process' audited
+}
+
+# --- programs
+
+listens() {
+	grep -qE ' 7000 ' /proc/net/sctp/eps || grep -q ':1B58 ' /proc/net/tcp*
+}
+
+# talks SERVER CLIENT...: the server listens on port 7000; the client is fenced
+talks() {
+	sh -c "$1" >served 2>&1 &
+	shift
+	wait_until listens
+	start 5 "$probe" wire
+	configure 20000-20009
+	fence "$@" </dev/null >said 2>&1
+	stop 5
+	cat served said log from5
+	within 20000-20009 <from5
+}
+
+socat_talks() {
+	talks 'socat -u SCTP-LISTEN:7000,reuseaddr OPEN:/tmp/got,creat' \
+		sh -c 'echo hello | socat - SCTP:127.0.0.1:7000' && wait_until grep -qx hello got
+}
+
+iperf_talks() {
+	talks 'iperf3 -s -1 -p 7000' iperf3 --sctp -c 127.0.0.1 -p 7000 -n 100K -P 2 &&
+		grep -q 'iperf Done' said && [ "$(wc -l <from5)" = 2 ]
+}
+
+darn_talks() {
+	talks 'sctp_darn -H 127.0.0.1 -P 7000 -l' \
+		sh -c 'echo hello | sctp_darn -H 127.0.0.1 -P 0 -h 127.0.0.1 -p 7000 -s' &&
+		grep -q SCTP_COMM_UP said && [ "$(wc -l <from5)" = 1 ]
+}
+
 if [ "$1" = run ]; then
 	shift
 	"$@"
@@ -250,4 +299,8 @@ try sctp bind 'and across processes' two_processes
 try sctp bind 'a seed gives the same ports again' seeded
 try sctp bind 'exhausted = system gives way' gives_way
 try sctp - 'a mistake closes the fence' closed
+try sctp bind 'status and audit tell of a socket once' status
+try sctp bind 'socat talks from the range' socat_talks
+try sctp bind 'iperf3 talks from the range, from two sockets' iperf_talks
+try sctp bind 'sctp_darn talks from the range, one to many' darn_talks
 plan
