@@ -364,6 +364,8 @@ static void odd_bindx(void)
 {
 	struct sockaddr_in6 in4 = loopback(V4, 1, 0), in6 = loopback(V6, 1, 0);
 	struct sockaddr_in6 far = in4, named = loopback(V4, 1, 20001), zero = in4;
+	/* of no range here */
+	struct sockaddr_in6 other = loopback(V4, 2, 7001);
 	struct sockaddr_in room[3];
 	char *nowhere = (char *)8,
 	     *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -406,8 +408,7 @@ static void odd_bindx(void)
 	memcpy(&room[1], &far, full);
 	fd = open_socket(V4, false);
 	odd("bindx-second-far", fd, add(fd, room, 2 * full));
-	memcpy(&room[1], &named, full);
-	room[1].sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	memcpy(&room[1], &other, full);
 	fd = open_socket(V4, false);
 	odd("bindx-second-named", fd, add(fd, room, 2 * full));
 	memcpy(&room[1], &in4, full);
@@ -423,7 +424,7 @@ static void odd_bindx(void)
 	odd("bindx-more", fd, add(fd, &room[1], full));
 	fd = open_socket(V4, false);
 	bind(fd, (struct sockaddr *)&in4, (socklen_t)full);
-	odd("bindx-more-of-another-port", fd, add(fd, &named, full));
+	odd("bindx-more-of-another-port", fd, add(fd, &other, full));
 	/* no descriptor is left for anybody */
 	fd = open_socket(V4, false);
 	getrlimit(RLIMIT_NOFILE, &limit);
