@@ -124,7 +124,7 @@ static void try_connect_no_port(void)
 	struct sockaddr_storage addr = any;
 	int fd = new_socket(), on = 1;
 
-	/* MPTCP has the option since Linux 6.6 */
+	/* MPTCP has the option since Linux 6.8 */
 	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) &&
 	    protos[proto].protocol == IPPROTO_MPTCP)
 		return;

@@ -1,6 +1,8 @@
 # core.sh KERNEL: every call that makes the kernel choose a port, for each protocol and family, through
 # each engine and in each order; with a range that is full; and under many connections. Judged by what
 # the probe sees and by the kernel's tables of sockets. KERNEL says what it has to be able to do.
+#
+# shellcheck disable=SC2086 # protocols are words without blanks
 . /vm/tap.sh
 
 OUTSIDE=20000-20099
@@ -35,6 +37,7 @@ fence() {
 # makes_calls COMMAND...: leaves what the probe says in `calls`, and the kernel's sockets then in `sockets`
 makes_calls() {
 	mkfifo hold
+	: >calls
 	"$@" <hold >calls 2>&1 &
 	caller=$!
 	exec 4<>hold # does not block where the caller is gone
@@ -92,8 +95,8 @@ system() {
 	"$@"
 }
 
-# refused RANGE PROTO [WORDS]: where the kernel engine is asked for and cannot serve, nothing is run;
-# and what is fenced by the variables alone has no port
+# refused FIRST-LAST PROTO [WORDS]: where the kernel engine is asked for and cannot serve, what is fenced
+# by the variables alone has no port; and nothing is run, which WORDS tell the reason of
 refused() {
 	proto=$2
 	configure "$1" 'engine = kernel'
@@ -104,7 +107,7 @@ refused() {
 	awk '/^end$/ { end = 1 } NF == 5 && $4 != 0 { bad = 1 } END { exit bad || NR < 6 || !end }' calls &&
 		[ "$(socket_ports 1-1)" = 'no socket was seen' ] &&
 		grep -q "'engine = kernel' cannot serve" log || return
-	fence true 2>&1 | grep "'engine = kernel' cannot serve 'matrix'.*$3"
+	[ -z "$3" ] || fence /build/test/probes/matrix 2>&1 | grep "'engine = kernel' cannot serve 'matrix'.*$3"
 }
 
 # Errors of each call, but for bindresvport, whose ports are others without the fence, and connects over
@@ -112,8 +115,8 @@ refused() {
 errors() {
 	case $proto in
 	*tcp) grep -E '^(bind|bind-.*|listen.*) ' calls ;;
-	*) grep -vE '^(bindresvport |end$)' calls ;;
-	esac | awk '{ print $1, $NF }'
+	*) grep -v '^bindresvport ' calls ;;
+	esac | awk 'NF == 5 { print $1, $5 }'
 }
 
 full_plain() {
@@ -129,12 +132,14 @@ full_fenced() {
 	serve
 	makes_calls fence /build/test/probes/matrix "$proto" "$2" 7777
 	errors >fenced
-	socket_ports 40000-40003
+	awk 'NF == 5 && $4 && ($4 < 40000 || $4 > 40003) { print "out of range: " $0; bad = 1 }
+		END { exit bad }' calls
 }
 
 # full PROTO FAMILY ENGINE: in four ports, calls fail as the kernel's own do in four ports
 full() {
 	(system ip_local_port_range '40000 40003' full_plain "$@")
+	# shellcheck disable=SC2016 # the inner shell expands it
 	unshare -n sh -c 'ip link set lo up && exec sh "$0" run full_fenced "$@"' "$0" "$@" || return
 	grep -q ' E' plain && diff plain fenced
 }
@@ -199,12 +204,11 @@ for proto in tcp $mptcp udp udplite; do
 	for family in 4 6 mapped; do
 		try $proto bind "every call, family $family, outside the ephemeral range" \
 			calls $OUTSIDE $proto $family bind
-		try $proto bind "every call, family $family, inside it" \
-			calls $INSIDE $proto $family bind 'engine = bind'
+	done
+	try $proto bind 'every call, inside it' calls $INSIDE $proto 4 bind 'engine = bind'
+	for family in 4 6; do
 		try $proto auto "every call, family $family, inside it" calls $INSIDE $proto $family auto
 	done
-	try $proto bind 'every call, ephemeral range 1024-65535' \
-		system ip_local_port_range '1024 65535' calls $OUTSIDE $proto 4 bind 'engine = bind'
 	try $proto auto 'every call, ephemeral range 1024-65535' \
 		system ip_local_port_range '1024 65535' calls $OUTSIDE $proto 4 auto
 	try $proto bind 'every call, in a reserved range' \
@@ -227,8 +231,11 @@ for proto in $served; do
 	done
 done
 for proto in $refusing; do
+	# where TCP has it, `run` cannot know that the program will ask for MPTCP
+	words=IP_LOCAL_PORT_RANGE
+	[ $proto != mptcp ] || words=
 	try $proto kernel 'no call has a port, as the kernel has no IP_LOCAL_PORT_RANGE for it' \
-		refused $INSIDE $proto IP_LOCAL_PORT_RANGE
+		refused $INSIDE $proto $words
 done
 for order in sequential random random-simple hash double-hash random-increments; do
 	for proto in tcp udp; do
