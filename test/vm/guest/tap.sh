@@ -45,9 +45,11 @@ plan() {
 
 # Asks again until it is so, and gives up after 10 s.
 wait_until() {
-	wait_end=$(($(cut -d. -f1 /proc/uptime) + 10))
+	read -r wait_end _ </proc/uptime
+	wait_end=$((${wait_end%.*} + 10))
 	until "$@"; do
-		if [ "$(cut -d. -f1 /proc/uptime)" -gt "$wait_end" ]; then
+		read -r wait_now _ </proc/uptime
+		if [ "${wait_now%.*}" -gt "$wait_end" ]; then
 			echo "waited in vain for: $*"
 			return 1
 		fi
