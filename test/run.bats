@@ -246,6 +246,16 @@ ip_local_reserved_ports, which the kernel passes over; use 'engine = auto'" \
 	[ ! -e started ]
 }
 
+@test "engine = kernel is told before, where the kernel has no IP_LOCAL_PORT_RANGE" {
+	skip_missing strace
+	printf '[touch]\nrange = 40000-40009\nengine = kernel\n' >kernel.ini
+	says 125 "portfence: 'engine = kernel' cannot serve 'touch' for tcp: this kernel has no IP_LOCAL_PORT_RANGE \
+for tcp; use 'engine = auto'" \
+		strace -f -o /dev/null -e trace=getsockopt -e inject=getsockopt:error=ENOPROTOOPT \
+		"$PORTFENCE" run --config kernel.ini -- touch started
+	[ ! -e started ]
+}
+
 @test "what is doubtful in a configuration is a warning, and the command runs" {
 	printf '[true]\nrange = 20000-20009\n[other]\nudp.range = 20009\nrange = 1\n' >overlap.ini
 	says 0 "portfence: warning: $PWD/overlap.ini:1: the udp range of 'true' overlaps that of 'other' \

@@ -49,11 +49,17 @@ static int real_setsockopt(int fd, int level, int option, const void *value, soc
 	return (int)syscall(SYS_setsockopt, fd, level, option, value, len);
 }
 
+static int real_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	return (int)syscall(SYS_getsockopt, fd, level, option, value, len);
+}
+
 /* Where the command is itself run under a fence, libc's names are that fence's. */
 static const struct sys real_sys = {
 	.bind = real_bind,
 	.connect = real_connect,
 	.setsockopt = real_setsockopt,
+	.getsockopt = real_getsockopt,
 };
 
 /* What the supervisor works with. Its own process never leaves, so nothing is given back. */
