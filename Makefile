@@ -3,7 +3,8 @@
 # `make help` lists the targets. Variables: PREFIX, DESTDIR, BINDIR, LIBDIR,
 # MANDIR, DATADIR, DOCDIR, BASHDIR, FISHDIR, ZSHDIR (completions), CC, CFLAGS,
 # CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show commands),
-# WERROR=1 (warnings are errors), MINUTES (of `make soak`).
+# WERROR=1 (warnings are errors), MINUTES (of `make soak`), SECONDS (of each
+# target of `make fuzz`).
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
@@ -44,6 +45,10 @@ UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
 PROBES := counted fresh load matrix odd race settled spawn without
 SOAK := operations soak worker
+FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
+	strip target
+FUZZ_CLI := array fenced globs sockets strip target
+FUZZ_SHIM := environ memory
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
 
@@ -54,6 +59,8 @@ PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildc
 UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
 UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_CLI:%=$(BUILD)/cli/%.o)
 PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%)
+FUZZ_PROGRAMS := $(FUZZ:%=$(BUILD)/test/fuzz/%)
+FUZZ_OBJECTS := $(CORE_OBJECTS) $(FUZZ_CLI:%=$(BUILD)/cli/%.o) $(FUZZ_SHIM:%=$(BUILD)/shim/%.o)
 PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 
 ifeq ($(V),1)
@@ -65,8 +72,8 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all demo test check soak asan lint format install uninstall deb dist clean help \
-	test-programs
+.PHONY: FORCE all demo test check soak asan tsan fuzz lint format install uninstall deb dist clean \
+	help fuzz-programs test-programs
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
 
@@ -139,6 +146,22 @@ $(BUILD)/test/soak/soak: $(SOAK:%=test/soak/%.c) $(wildcard test/soak/*.h) Makef
 	$(say) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
 
+# The calls of each target's subject that it answers itself.
+FUZZ_WRAP_assign := clock_gettime getpeername getsockname getsockopt syscall
+FUZZ_WRAP_cursor := clock_gettime openat
+FUZZ_WRAP_diag := syscall
+FUZZ_WRAP_fenced := open
+FUZZ_WRAP_preset := syscall
+FUZZ_WRAP_sockets := mnl_socket_bind mnl_socket_close mnl_socket_get_portid mnl_socket_open2 \
+	mnl_socket_recvfrom mnl_socket_sendto
+FUZZ_WRAP_target := open
+
+$(BUILD)/test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJECTS) Makefile
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJECTS) \
+		$(FUZZ_WRAP_$*:%=-Wl,--wrap=%) $(INIH) $(CLI_LIBS) $(LDFLAGS)
+
 test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak
 
 # Packages first, in a make of its own: the rules above cannot see what is not installed yet.
@@ -178,6 +201,32 @@ asan:
 	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))/asan' BATS_TEST_TIMEOUT=300 \
 		ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 \
 		bats $(BATSFLAGS) $(SANITIZED_TESTS)
+
+PACKAGES_FUZZ := clang libclang-rt-14-dev
+SECONDS ?= 60
+
+# clang has objections to macros of the kernel's headers.
+FUZZ_WARNINGS := -Wall -Wextra -Wno-sign-compare -Wno-gnu-variable-sized-type-not-at-end \
+	$(if $(filter 1,$(WERROR)),-Werror)
+
+# libFuzzer's programs are built by clang, beside the others. Where that cannot be done, the file
+# `missing` says why, and so does test/fuzz.bats.
+fuzz-programs:
+	@mkdir -p $(BUILD)/fuzz
+	$(Q)rm -f $(BUILD)/fuzz/missing
+	$(Q)if ! echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -x c - -o $(BUILD)/fuzz/try \
+		-fsanitize=fuzzer,address,undefined 2>$(BUILD)/fuzz/missing; then exit 0; fi; \
+	rm $(BUILD)/fuzz/try $(BUILD)/fuzz/missing; \
+	$(MAKE) --no-print-directory BUILD='$(BUILD)/fuzz' CC=clang CFLAGS='-O1 -g' \
+		WARNINGS='$(FUZZ_WARNINGS)' \
+		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
+		$(FUZZ:%=$(BUILD)/fuzz/test/fuzz/%)
+
+# Inputs that were found stay in $(BUILD)/fuzz/corpus, for the next time to begin with.
+fuzz:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_FUZZ)
+	$(Q)$(MAKE) --no-print-directory fuzz-programs
+	$(Q)test/fuzz/run '$(BUILD)/fuzz' $(SECONDS) $(FUZZ)
 
 # ---- speed ----
 
