@@ -244,10 +244,11 @@ static int check_file(struct target *target, const char *path, const char *libra
 	struct stat st;
 	int fd, rc;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st)) {
-		rc = -errno;
-		snprintf(ret_why, size, "'%s' cannot be read: %s", path, strerror(errno));
+	/* not blocking: a script may name a FIFO as its interpreter, which execve() refuses */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	rc = fd < 0 || fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EACCES;
+	if (rc) {
+		snprintf(ret_why, size, "'%s' cannot be read: %s", path, strerror(-rc));
 		goto out;
 	}
 	if (pread(fd, head, HEAD_SIZE, 0) > 0 && parse_script(head, ret_next, ret_option)) {
