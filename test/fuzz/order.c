@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	odd = fuzz_byte(&fuzz) & 1;
 	/* mostly small ones, as they are walked to the end */
 	count = fuzz_word(&fuzz);
-	count = 1 + count % (fuzz_byte(&fuzz) == 255 ? 65535 : 300);
+	count = 1 + count % (fuzz_byte(&fuzz) == 255 ? 5000 : 300);
 	cursor = (uint32_t)fuzz_number(&fuzz);
 	draw = fuzz_number(&fuzz);
 	fuzz_bytes(&fuzz, &key, sizeof(key));
