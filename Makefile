@@ -172,7 +172,8 @@ demo:
 
 test:
 	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
-	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)test/lib/need $(PACKAGES_FUZZ) || echo 'no clang for test/fuzz.bats' >&2
+	$(Q)$(MAKE) --no-print-directory test-programs fuzz-programs
 	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))' BATS_TEST_TIMEOUT=300 bats $(BATSFLAGS) test
 
 check: test
@@ -189,10 +190,12 @@ soak:
 		SOAK_RESULTS='$(abspath $(BUILD))/soak' bats $(BATSFLAGS) test/soak.bats; \
 		status=$$?; cat '$(BUILD)/soak/table'; exit $$status
 
-SANITIZED_TESTS := $(addprefix test/,conf.bats matrix.bats rules.bats sharing.bats unit.bats)
+# What is of any use there: readers, the shim's memory of descriptors, the log, the state file.
+ASAN_TESTS := $(addprefix test/,conf.bats descriptor.bats log.bats matrix.bats rules.bats \
+	sharing.bats state.bats unit.bats which.bats)
 
-# The suite once more with AddressSanitizer and UndefinedBehaviorSanitizer in shim, command and
-# probes. The programs under the fence are not built so, hence the two options.
+# Parts of the suite once more with AddressSanitizer and UndefinedBehaviorSanitizer in shim, command
+# and probes. The programs under the fence are not built so, hence the two options.
 asan:
 	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
 	$(Q)$(MAKE) --no-print-directory BUILD='$(BUILD)/asan' CFLAGS='-O1 -g' \
@@ -200,7 +203,30 @@ asan:
 		test-programs
 	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))/asan' BATS_TEST_TIMEOUT=300 \
 		ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 \
-		bats $(BATSFLAGS) $(SANITIZED_TESTS)
+		bats $(BATSFLAGS) $(ASAN_TESTS)
+
+# Where threads share what is the shim's. A thread that a raw clone() made crashes the sanitizer, and
+# its own system calls are counted with ours, so of test/descriptor.bats it gets what is about threads.
+TSAN_TESTS := $(addprefix test/,load.bats matrix.bats sharing.bats)
+TSAN_REPORTS = $(abspath $(BUILD))/tsan/reports
+TSAN_OPTIONS = die_after_fork=0:log_path=$(TSAN_REPORTS)/report:suppressions=$(abspath \
+	test)/tsan.suppressions
+tsan_bats = $(SUDO) env BUILD='$(abspath $(BUILD))/tsan' BATS_TEST_TIMEOUT=300 \
+	TSAN_OPTIONS='$(TSAN_OPTIONS)' bats $(BATSFLAGS)
+
+# Parts of the suite with ThreadSanitizer. Reports are kept and shown at the end, as not every test
+# looks at how each program ended.
+tsan:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
+	$(Q)$(MAKE) --no-print-directory BUILD='$(BUILD)/tsan' CFLAGS='-O1 -g' \
+		SANITIZE=-fsanitize=thread test-programs
+	$(Q)$(SUDO) rm -rf $(TSAN_REPORTS)
+	$(Q)mkdir $(TSAN_REPORTS)
+	$(Q)status=0; \
+	$(tsan_bats) $(TSAN_TESTS) || status=1; \
+	$(tsan_bats) -f thread test/descriptor.bats || status=1; \
+	[ -z "$$(ls $(TSAN_REPORTS))" ] || { $(SUDO) cat $(TSAN_REPORTS)/*; status=1; }; \
+	exit $$status
 
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 SECONDS ?= 60
@@ -222,11 +248,12 @@ fuzz-programs:
 		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
 		$(FUZZ:%=$(BUILD)/fuzz/test/fuzz/%)
 
-# Inputs that were found stay in $(BUILD)/fuzz/corpus, for the next time to begin with.
+# Inputs that reach more stay in $(BUILD)/fuzz/corpus, for the next time to begin with, and those that
+# show a defect in $(BUILD)/fuzz/found.
 fuzz:
 	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_FUZZ)
 	$(Q)$(MAKE) --no-print-directory fuzz-programs
-	$(Q)test/fuzz/run '$(BUILD)/fuzz' $(SECONDS) $(FUZZ)
+	$(Q)test/fuzz/run '$(BUILD)/fuzz/test/fuzz' '$(BUILD)/fuzz' $(SECONDS) $(FUZZ)
 
 # ---- speed ----
 
@@ -238,7 +265,7 @@ bench: all
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
 SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/need \
-	test/programs/fences.bash test/soak/table
+	test/fuzz/run test/programs/fences.bash test/soak/table
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
@@ -300,7 +327,9 @@ help:
 	@echo 'make demo       see curl talk from a range of its own (installs what is missing)'
 	@echo 'make test       run the tests, as root (installs what is missing); also: check'
 	@echo 'make soak       run 64 threads in 500 ports for MINUTES=10, four times'
-	@echo 'make asan       run them with the address and undefined-behaviour sanitizers'
+	@echo 'make asan       run parts of them with the address and undefined-behaviour sanitizers'
+	@echo 'make tsan       run parts of them with the thread sanitizer'
+	@echo 'make fuzz       try random inputs on each reader for SECONDS=60 (needs clang)'
 	@echo 'make bench      time the fence against no fence (see BENCHFLAGS=--help)'
 	@echo 'make lint       check style and for defects'
 	@echo 'make format     put the sources in style'
