@@ -96,7 +96,8 @@ static int read_image(int fd, struct image *ret_image)
 		Elf64_Ehdr wide;
 		Elf32_Ehdr narrow;
 	} head;
-	if (pread(fd, &head, sizeof(head), 0) < (ssize_t)sizeof(head.narrow))
+	if (pread(fd, &head, sizeof(head), 0) <
+	    (ssize_t)(wide ? sizeof(head.wide) : sizeof(head.narrow)))
 		return -ENOEXEC;
 	image.machine = wide ? head.wide.e_machine : head.narrow.e_machine;
 	count = wide ? head.wide.e_phnum : head.narrow.e_phnum;
