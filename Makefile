@@ -3,7 +3,8 @@
 # `make help` lists the targets. Variables: PREFIX, DESTDIR, BINDIR, LIBDIR,
 # MANDIR, DATADIR, DOCDIR, BASHDIR, FISHDIR, ZSHDIR (completions), CC, CFLAGS,
 # CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show commands),
-# WERROR=1 (warnings are errors), MINUTES (of `make soak`).
+# WERROR=1 (warnings are errors), MINUTES (of `make soak`), SECONDS (of each
+# target of `make fuzz`).
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
@@ -45,6 +46,10 @@ UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
 PROBES := counted fresh load matrix odd race sctp settled spawn without
 SOAK := operations soak worker
+FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
+	strip target
+FUZZ_CLI := array fenced globs sockets strip target
+FUZZ_SHIM := environ memory
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
 
@@ -55,6 +60,8 @@ PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildc
 UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
 UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_CLI:%=$(BUILD)/cli/%.o)
 PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%)
+FUZZ_PROGRAMS := $(FUZZ:%=$(BUILD)/test/fuzz/%)
+FUZZ_OBJECTS := $(CORE_OBJECTS) $(FUZZ_CLI:%=$(BUILD)/cli/%.o) $(FUZZ_SHIM:%=$(BUILD)/shim/%.o)
 PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 
 ifeq ($(V),1)
@@ -66,8 +73,8 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all demo test check soak asan lint format install uninstall deb dist clean help \
-	test-programs
+.PHONY: FORCE all demo test check soak asan tsan fuzz lint format install uninstall deb dist clean \
+	help fuzz-programs test-programs
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
 
@@ -143,6 +150,22 @@ $(BUILD)/test/soak/soak: $(SOAK:%=test/soak/%.c) $(wildcard test/soak/*.h) Makef
 	$(say) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
 
+# The calls of each target's subject that it answers itself.
+FUZZ_WRAP_assign := clock_gettime getpeername getsockname getsockopt syscall
+FUZZ_WRAP_cursor := clock_gettime openat
+FUZZ_WRAP_diag := syscall
+FUZZ_WRAP_fenced := open
+FUZZ_WRAP_preset := syscall
+FUZZ_WRAP_sockets := mnl_socket_bind mnl_socket_close mnl_socket_get_portid mnl_socket_open2 \
+	mnl_socket_recvfrom mnl_socket_sendto
+FUZZ_WRAP_target := open
+
+$(BUILD)/test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJECTS) Makefile
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJECTS) \
+		$(FUZZ_WRAP_$*:%=-Wl,--wrap=%) $(INIH) $(CLI_LIBS) $(LDFLAGS)
+
 test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak
 
 # Packages first, in a make of its own: the rules above cannot see what is not installed yet.
@@ -153,7 +176,8 @@ demo:
 
 test:
 	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
-	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)test/lib/need $(PACKAGES_FUZZ) || echo 'no clang for test/fuzz.bats' >&2
+	$(Q)$(MAKE) --no-print-directory test-programs fuzz-programs
 	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))' BATS_TEST_TIMEOUT=300 bats $(BATSFLAGS) test
 
 check: test
@@ -170,10 +194,12 @@ soak:
 		SOAK_RESULTS='$(abspath $(BUILD))/soak' bats $(BATSFLAGS) test/soak.bats; \
 		status=$$?; cat '$(BUILD)/soak/table'; exit $$status
 
-SANITIZED_TESTS := $(addprefix test/,conf.bats matrix.bats rules.bats sharing.bats unit.bats)
+# What is of any use there: readers, the shim's memory of descriptors, the log, the state file.
+ASAN_TESTS := $(addprefix test/,conf.bats descriptor.bats log.bats matrix.bats rules.bats \
+	sharing.bats state.bats unit.bats which.bats)
 
-# The suite once more with AddressSanitizer and UndefinedBehaviorSanitizer in shim, command and
-# probes. The programs under the fence are not built so, hence the two options.
+# Parts of the suite once more with AddressSanitizer and UndefinedBehaviorSanitizer in shim, command
+# and probes. The programs under the fence are not built so, hence the two options.
 asan:
 	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
 	$(Q)$(MAKE) --no-print-directory BUILD='$(BUILD)/asan' CFLAGS='-O1 -g' \
@@ -181,7 +207,57 @@ asan:
 		test-programs
 	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))/asan' BATS_TEST_TIMEOUT=300 \
 		ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0 \
-		bats $(BATSFLAGS) $(SANITIZED_TESTS)
+		bats $(BATSFLAGS) $(ASAN_TESTS)
+
+# Where threads share what is the shim's. A thread that a raw clone() made crashes the sanitizer, and
+# its own system calls are counted with ours, so of test/descriptor.bats it gets what is about threads.
+TSAN_TESTS := $(addprefix test/,load.bats matrix.bats sharing.bats)
+TSAN_REPORTS = $(abspath $(BUILD))/tsan/reports
+TSAN_OPTIONS = die_after_fork=0:log_path=$(TSAN_REPORTS)/report:suppressions=$(abspath \
+	test)/tsan.suppressions
+tsan_bats = $(SUDO) env BUILD='$(abspath $(BUILD))/tsan' BATS_TEST_TIMEOUT=300 \
+	TSAN_OPTIONS='$(TSAN_OPTIONS)' bats $(BATSFLAGS)
+
+# Parts of the suite with ThreadSanitizer. Reports are kept and shown at the end, as not every test
+# looks at how each program ended.
+tsan:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
+	$(Q)$(MAKE) --no-print-directory BUILD='$(BUILD)/tsan' CFLAGS='-O1 -g' \
+		SANITIZE=-fsanitize=thread test-programs
+	$(Q)$(SUDO) rm -rf $(TSAN_REPORTS)
+	$(Q)mkdir $(TSAN_REPORTS)
+	$(Q)status=0; \
+	$(tsan_bats) $(TSAN_TESTS) || status=1; \
+	$(tsan_bats) -f thread test/descriptor.bats || status=1; \
+	[ -z "$$(ls $(TSAN_REPORTS))" ] || { $(SUDO) cat $(TSAN_REPORTS)/*; status=1; }; \
+	exit $$status
+
+PACKAGES_FUZZ := clang libclang-rt-14-dev
+SECONDS ?= 60
+
+# clang has objections to macros of the kernel's headers.
+FUZZ_WARNINGS := -Wall -Wextra -Wno-sign-compare -Wno-gnu-variable-sized-type-not-at-end \
+	$(if $(filter 1,$(WERROR)),-Werror)
+
+# libFuzzer's programs are built by clang, beside the others. Where that cannot be done, the file
+# `missing` says why, and so does test/fuzz.bats.
+fuzz-programs:
+	@mkdir -p $(BUILD)/fuzz
+	$(Q)rm -f $(BUILD)/fuzz/missing
+	$(Q)if ! echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -x c - -o $(BUILD)/fuzz/try \
+		-fsanitize=fuzzer,address,undefined 2>$(BUILD)/fuzz/missing; then exit 0; fi; \
+	rm $(BUILD)/fuzz/try $(BUILD)/fuzz/missing; \
+	$(MAKE) --no-print-directory BUILD='$(BUILD)/fuzz' CC=clang CFLAGS='-O1 -g' \
+		WARNINGS='$(FUZZ_WARNINGS)' \
+		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
+		$(FUZZ:%=$(BUILD)/fuzz/test/fuzz/%)
+
+# Inputs that reach more stay in $(BUILD)/fuzz/corpus, for the next time to begin with, and those that
+# show a defect in $(BUILD)/fuzz/found.
+fuzz:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_FUZZ)
+	$(Q)$(MAKE) --no-print-directory fuzz-programs
+	$(Q)test/fuzz/run '$(BUILD)/fuzz/test/fuzz' '$(BUILD)/fuzz' $(SECONDS) $(FUZZ)
 
 # ---- speed ----
 
@@ -193,7 +269,7 @@ bench: all
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
 SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/need \
-	test/programs/fences.bash test/soak/table
+	test/fuzz/run test/programs/fences.bash test/soak/table
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
@@ -255,7 +331,9 @@ help:
 	@echo 'make demo       see curl talk from a range of its own (installs what is missing)'
 	@echo 'make test       run the tests, as root (installs what is missing); also: check'
 	@echo 'make soak       run 64 threads in 500 ports for MINUTES=10, four times'
-	@echo 'make asan       run them with the address and undefined-behaviour sanitizers'
+	@echo 'make asan       run parts of them with the address and undefined-behaviour sanitizers'
+	@echo 'make tsan       run parts of them with the thread sanitizer'
+	@echo 'make fuzz       try random inputs on each reader for SECONDS=60 (needs clang)'
 	@echo 'make bench      time the fence against no fence (see BENCHFLAGS=--help)'
 	@echo 'make lint       check style and for defects'
 	@echo 'make format     put the sources in style'

@@ -563,6 +563,14 @@ linker preloads nothing into such a program; run it as the user that it becomes"
 	all_within 20000 20099 <port
 }
 
+@test "a script whose interpreter is a FIFO is not run, nor waited for" {
+	mkfifo fifo
+	printf '#!%s/fifo\n' "$PWD" >script
+	chmod +x script
+	says 125 "portfence: '$PWD/fifo' cannot be read: Permission denied" \
+		timeout 10 "$PORTFENCE" run --range "$RANGE" -- ./script
+}
+
 @test "a script whose interpreter is not there is not run" {
 	printf '#!/no/such/interpreter\n' >script
 	chmod +x script

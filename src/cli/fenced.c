@@ -102,7 +102,7 @@ static bool parse_mapping(char *line, struct mapping *ret_mapping)
 
 	if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %n", &ret_mapping->from, &ret_mapping->to,
 		   ret_mapping->rights, &path) != 3 ||
-	    !path || line[path] != '/')
+	    strlen(ret_mapping->rights) != 4 || !path || line[path] != '/')
 		return false;
 	line += path;
 	len = strcspn(line, "\n");

@@ -182,7 +182,8 @@ static int read_done(const struct nlmsghdr *head, void *data)
 	memcpy(&error, mnl_nlmsg_get_payload(head), sizeof(error));
 	if (error >= 0)
 		return MNL_CB_STOP;
-	errno = -error;
+	/* the lowest number has no opposite; MAX_ERRNO of include/linux/err.h */
+	errno = error < -4095 ? EBADMSG : -error;
 	return MNL_CB_ERROR;
 }
 

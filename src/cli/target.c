@@ -96,7 +96,8 @@ static int read_image(int fd, struct image *ret_image)
 		Elf64_Ehdr wide;
 		Elf32_Ehdr narrow;
 	} head;
-	if (pread(fd, &head, sizeof(head), 0) < (ssize_t)sizeof(head.narrow))
+	if (pread(fd, &head, sizeof(head), 0) <
+	    (ssize_t)(wide ? sizeof(head.wide) : sizeof(head.narrow)))
 		return -ENOEXEC;
 	image.machine = wide ? head.wide.e_machine : head.narrow.e_machine;
 	count = wide ? head.wide.e_phnum : head.narrow.e_phnum;
@@ -240,10 +241,11 @@ static int check_file(struct target *target, const char *path, const char *libra
 	struct stat st;
 	int fd, rc;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st)) {
-		rc = -errno;
-		snprintf(ret_why, size, "'%s' cannot be read: %s", path, strerror(errno));
+	/* not blocking: a script may name a FIFO as its interpreter, which execve() refuses */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	rc = fd < 0 || fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EACCES;
+	if (rc) {
+		snprintf(ret_why, size, "'%s' cannot be read: %s", path, strerror(-rc));
 		goto out;
 	}
 	if (pread(fd, head, HEAD_SIZE, 0) > 0 && parse_script(head, ret_next, ret_option)) {
