@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -196,6 +197,50 @@ static int open_tcp(struct diag *diag)
 	return diag->tcp;
 }
 
+/* What a dump ended with. Return: 0 or -errno */
+static int done_error(const struct nlmsghdr *head)
+{
+	int error = 0;
+
+	if (head->nlmsg_len >= NLMSG_LENGTH(sizeof(error)))
+		memcpy(&error, NLMSG_DATA(head), sizeof(error));
+	return error;
+}
+
+/*
+ * ENOENT is also what a kernel says that was built without inet_diag, or that
+ * cannot load its module for TCP. So once in a process a dump of the sockets in
+ * no state is asked for: it is empty, and ends with that error where nobody
+ * answers for TCP.
+ *
+ * Return: 0 if a -ENOENT can be believed, or -errno
+ */
+static int check_answers(struct diag *diag, const struct question *question)
+{
+	/* once set, true for good */
+	static _Atomic bool answers;
+	struct question dump = *question;
+	union {
+		struct nlmsghdr head;
+		char room[512];
+	} answer;
+	long n;
+
+	if (atomic_load_explicit(&answers, memory_order_relaxed))
+		return 0;
+	dump.head.nlmsg_flags |= NLM_F_DUMP;
+	dump.body.idiag_states = 0;
+	n = ask(diag->tcp, &dump.head, &answer, sizeof(answer));
+	if (n < 0)
+		return (int)n;
+	if (answer.head.nlmsg_type != NLMSG_DONE)
+		return -EBADMSG;
+	if (done_error(&answer.head))
+		return done_error(&answer.head);
+	atomic_store_explicit(&answers, true, memory_order_relaxed);
+	return 0;
+}
+
 int diag_is_free(struct diag *diag, const union addr *local, const union addr *peer)
 {
 	struct question question = ask_about(diag, local, peer);
@@ -210,7 +255,7 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 		return diag->tcp;
 	n = ask(diag->tcp, &question.head, &answer, sizeof(answer));
 	if (n == -ENOENT)
-		return 1;
+		return check_answers(diag, &question) ? -EPROTONOSUPPORT : 1;
 	if (n < 0)
 		return (int)n;
 	if (n < (long)NLMSG_LENGTH(sizeof(*found)))
@@ -231,7 +276,7 @@ static int read_used(struct diag *diag, const struct nlmsghdr *head,
 	size_t size = question->body.sdiag_family == AF_INET ? 4 : 16;
 
 	if (head->nlmsg_type == NLMSG_DONE)
-		return 1;
+		return done_error(head) < 0 ? done_error(head) : 1;
 	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
 		return -EBADMSG;
