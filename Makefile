@@ -37,7 +37,7 @@ ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover log logline order \
 	policy preset range settings siphash source
 SHIM := descriptor environ gate hooks hooks_descriptor hooks_exec memory pass real shim
-CLI := array audit busy caller check choice complete env fenced filter findings globs library look main option \
+CLI := array audit birth busy caller check choice complete env fenced filter findings globs library look main option \
 	origin parts pin ports presets processes run say sections sockets status strip suggest supervise target \
 	trap usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip

@@ -5,11 +5,13 @@
 #include <linux/filter.h>
 #include <linux/net.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,6 +23,12 @@
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
+
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
+#endif
+
+#define SOCK_TYPE_MASK 0xf /* include/linux/net.h */
 
 /*
  * Theory of operation
@@ -43,7 +51,7 @@ struct machine {
 	struct {
 		uint32_t nr;
 		enum filter_call call;
-	} call[9];
+	} call[11];
 };
 
 static const struct machine machines[] = {
@@ -52,11 +60,13 @@ static const struct machine machines[] = {
 	  0x40000000, /* __X32_SYSCALL_BIT */
 	  false,
 	  0x200000000000, /* above the heap, below libraries, and no sanitizer's shadow */
-	  { { 42, FILTER_CONNECT },
+	  { { 41, FILTER_SOCKET },
+	    { 42, FILTER_CONNECT },
 	    { 44, FILTER_SENDTO },
 	    { 46, FILTER_SENDMSG },
 	    { 49, FILTER_BIND },
 	    { 50, FILTER_LISTEN },
+	    { 54, FILTER_SETSOCKOPT },
 	    { 307, FILTER_SENDMMSG },
 	    { 425, FILTER_IO_URING } } },
 #endif
@@ -67,9 +77,11 @@ static const struct machine machines[] = {
 	  0,
 	  { { 102, FILTER_SOCKETCALL },
 	    { 345, FILTER_SENDMMSG },
+	    { 359, FILTER_SOCKET },
 	    { 361, FILTER_BIND },
 	    { 362, FILTER_CONNECT },
 	    { 363, FILTER_LISTEN },
+	    { 366, FILTER_SETSOCKOPT },
 	    { 369, FILTER_SENDTO },
 	    { 370, FILTER_SENDMSG },
 	    { 425, FILTER_IO_URING } } },
@@ -79,10 +91,12 @@ static const struct machine machines[] = {
 	  0,
 	  false,
 	  0x1000000000, /* within 39 bits */
-	  { { 200, FILTER_BIND },
+	  { { 198, FILTER_SOCKET },
+	    { 200, FILTER_BIND },
 	    { 201, FILTER_LISTEN },
 	    { 203, FILTER_CONNECT },
 	    { 206, FILTER_SENDTO },
+	    { 208, FILTER_SETSOCKOPT },
 	    { 211, FILTER_SENDMSG },
 	    { 269, FILTER_SENDMMSG },
 	    { 425, FILTER_IO_URING } } },
@@ -92,10 +106,12 @@ static const struct machine machines[] = {
 	  0,
 	  true,
 	  0,
-	  { { 282, FILTER_BIND },
+	  { { 281, FILTER_SOCKET },
+	    { 282, FILTER_BIND },
 	    { 283, FILTER_CONNECT },
 	    { 284, FILTER_LISTEN },
 	    { 290, FILTER_SENDTO },
+	    { 294, FILTER_SETSOCKOPT },
 	    { 296, FILTER_SENDMSG },
 	    { 374, FILTER_SENDMMSG },
 	    { 425, FILTER_IO_URING } } },
@@ -138,6 +154,8 @@ bool filter_is_narrow(uint32_t arch)
 enum filter_call filter_socketcall(uint64_t call)
 {
 	switch (call) {
+	case SYS_SOCKET:
+		return FILTER_SOCKET;
 	case SYS_BIND:
 		return FILTER_BIND;
 	case SYS_CONNECT:
@@ -226,13 +244,52 @@ static void add_pointer(struct program *program, unsigned index, bool narrow)
 	add_trap(program);
 }
 
-static void add_socketcall(struct program *program)
+/* IPv4 and IPv6, but raw sockets. */
+static void add_socket(struct program *program)
+{
+	load(program, argument(0, false));
+	unless(program, BPF_JEQ, AF_INET, 1);
+	add(program, BPF_JMP | BPF_JA, 1);
+	unless(program, BPF_JEQ, AF_INET6, 3);
+	load(program, argument(1, false));
+	add(program, BPF_ALU | BPF_AND | BPF_K, SOCK_TYPE_MASK);
+	unless(program, BPF_JEQ, SOCK_RAW, 1);
+	add_allow(program);
+	add_trap(program);
+}
+
+/* Whoever may change the range of a socket leaves it. */
+static void add_setsockopt(struct program *program)
+{
+	load(program, argument(1, false));
+	unless(program, BPF_JEQ, IPPROTO_IP, 3);
+	load(program, argument(2, false));
+	unless(program, BPF_JEQ, IP_LOCAL_PORT_RANGE, 1);
+	add(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT);
+	add_allow(program);
+}
+
+static bool stops(const struct filter *filter, enum filter_call call)
+{
+	switch (call) {
+	case FILTER_SOCKET:
+	case FILTER_SETSOCKOPT:
+		return filter->births;
+	case FILTER_SOCKETCALL:
+	case FILTER_IO_URING:
+		return true;
+	default:
+		return call != FILTER_NONE && !filter->births;
+	}
+}
+
+static void add_socketcall(struct program *program, const struct filter *filter)
 {
 	uint32_t call;
 
 	load(program, argument(0, false));
 	for (call = 1; call <= SYS_SENDMMSG; call++) {
-		if (filter_socketcall(call) == FILTER_NONE)
+		if (!stops(filter, filter_socketcall(call)))
 			continue;
 		unless(program, BPF_JEQ, call, 1);
 		add_trap(program);
@@ -241,7 +298,7 @@ static void add_socketcall(struct program *program)
 }
 
 static void add_call(struct program *program, enum filter_call call, const struct machine *machine,
-		     bool io_uring)
+		     const struct filter *filter)
 {
 	switch (call) {
 	case FILTER_BIND:
@@ -251,11 +308,17 @@ static void add_call(struct program *program, enum filter_call call, const struc
 	case FILTER_SENDTO:
 		add_pointer(program, 4, machine->narrow);
 		break;
+	case FILTER_SOCKET:
+		add_socket(program);
+		break;
+	case FILTER_SETSOCKOPT:
+		add_setsockopt(program);
+		break;
 	case FILTER_SOCKETCALL:
-		add_socketcall(program);
+		add_socketcall(program, filter);
 		break;
 	case FILTER_IO_URING:
-		if (io_uring)
+		if (filter->io_uring)
 			add_allow(program);
 		else
 			add_refusal(program);
@@ -280,8 +343,8 @@ static void add_gate(struct program *program, uint64_t gate)
 	load(program, offsetof(struct seccomp_data, nr));
 }
 
-static void add_machine(struct program *program, const struct machine *machine, uint64_t gate,
-			bool io_uring)
+static void add_machine(struct program *program, const struct machine *machine,
+			const struct filter *filter)
 {
 	unsigned short test, start;
 	size_t i;
@@ -294,12 +357,14 @@ static void add_machine(struct program *program, const struct machine *machine, 
 		unless(program, BPF_JGE, machine->beyond, 1);
 		add_refusal(program);
 	}
-	if (gate && machine->gate)
-		add_gate(program, gate);
+	if (filter->gate && machine->gate)
+		add_gate(program, filter->gate);
 	for (i = 0; machine->call[i].nr; i++) {
+		if (!stops(filter, machine->call[i].call))
+			continue;
 		start = program->length;
 		unless(program, BPF_JEQ, machine->call[i].nr, 0);
-		add_call(program, machine->call[i].call, machine, io_uring);
+		add_call(program, machine->call[i].call, machine, filter);
 		program->code[start].jf = (uint8_t)(program->length - start - 1);
 	}
 	add_allow(program);
@@ -319,7 +384,7 @@ static int set_filter(const struct sock_fprog *code)
 	return fd < 0 ? -errno : fd;
 }
 
-int filter_install(uint64_t gate, bool io_uring)
+int filter_install(const struct filter *filter)
 {
 	struct program program = { .length = 0 };
 	struct sock_fprog code = { .filter = program.code };
@@ -328,7 +393,7 @@ int filter_install(uint64_t gate, bool io_uring)
 	int fd;
 
 	for (i = 0; i < MACHINES; i++)
-		add_machine(&program, &machines[i], gate, io_uring);
+		add_machine(&program, &machines[i], filter);
 	add_refusal(&program);
 	code.len = program.length;
 	fd = set_filter(&code);

@@ -14,21 +14,28 @@ enum filter_call {
 	FILTER_SENDTO,
 	FILTER_SENDMSG,
 	FILTER_SENDMMSG,
+	FILTER_SOCKET,
+	FILTER_SETSOCKOPT, /* looked at by the filter itself */
 	FILTER_SOCKETCALL, /* one system call for all of them, on 32-bit x86 */
 	FILTER_IO_URING    /* refused by the filter itself */
 };
 
+/* What a filter stops. */
+struct filter {
+	uint64_t gate; /* what comes from this page passes; 0 for none */
+	bool io_uring; /* let io_uring be; what is done through it is not fenced */
+	bool births;   /* stop socket(2) alone, and let nobody change a socket's range afterwards */
+};
+
 /**
  * filter_install() - Put this thread, and all that it starts, under the filter
- * @gate:	what comes from this page passes; 0 for none
- * @io_uring:	let io_uring be; what is done through it is not fenced
  *
  * Sets no_new_privs where the kernel demands it: of all but CAP_SYS_ADMIN.
  *
  * Return: the listener, close-on-exec, to be served by another process; -EBUSY if a filter with a
  * listener is there already; another -errno. Source: seccomp(2), seccomp_unotify(2).
  */
-int filter_install(uint64_t gate, bool io_uring);
+int filter_install(const struct filter *filter);
 
 /* filter_draw_gate() - An address for a page that few programs use; 0 if there is none */
 uint64_t filter_draw_gate(void);

@@ -92,13 +92,14 @@ static int fence(enum via via, const char *unreached, const char *library, const
 {
 	char why[256], way[3 * PATH_MAX];
 	bool preload = !unreached && via != VIA_SUPERVISE;
+	bool births = !preload && supervise_births(settings->rule);
 	int rc;
 
 	if (unreached && via == VIA_PRELOAD)
 		return say_failure(EXIT_OWN, "%s", unreached);
 	if (preload && via != VIA_PRELOAD)
 		settings->gate = supervise_gate();
-	rc = via == VIA_PRELOAD ? -EOPNOTSUPP : supervise_start(settings, why, sizeof(why));
+	rc = via == VIA_PRELOAD ? -EOPNOTSUPP : supervise_start(settings, births, why, sizeof(why));
 	if (rc)
 		settings->gate = 0;
 	if (rc && unreached)

@@ -2,6 +2,7 @@
 
 #include "../core/fence.h"
 #include "../core/log.h"
+#include "birth.h"
 #include "caller.h"
 #include "filter.h"
 #include "say.h"
@@ -58,6 +59,7 @@ static const struct sys real_sys = {
 
 /* What the supervisor works with. Its own process never leaves, so nothing is given back. */
 struct supervisor {
+	struct filter filter;
 	struct rule rule;
 	struct engine_kernel kernel[PROTO_COUNT];
 	struct source_cache sources;
@@ -163,7 +165,8 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	if (!say(to, rc) || rc)
 		_exit(EXIT_FAILURE);
 	close(to);
-	trap_serve(number, &supervisor->fence, &supervisor->log, program.pidfd);
+	trap_serve(number, supervisor->filter.births, &supervisor->fence, &supervisor->log,
+		   program.pidfd);
 	_exit(EXIT_SUCCESS);
 }
 
@@ -202,7 +205,8 @@ static int explain_look(int error, char *ret_why, size_t size)
 }
 
 /* This process's half. Return: 0, or -errno */
-static int submit(pid_t supervisor, uint64_t gate, int from, int to, char *ret_why, size_t size)
+static int submit(pid_t supervisor, const struct filter *filter, int from, int to, char *ret_why,
+		  size_t size)
 {
 	int listener, rc;
 
@@ -212,7 +216,7 @@ static int submit(pid_t supervisor, uint64_t gate, int from, int to, char *ret_w
 		rc = -EPIPE;
 	if (rc)
 		return explain_look(-rc, ret_why, size);
-	listener = filter_install(gate, false);
+	listener = filter_install(filter);
 	if (listener < 0)
 		return explain_filter(-listener, ret_why, size);
 	if (!say(to, listener) || !hear(from, &rc))
@@ -231,7 +235,7 @@ static void close_ends(int ends[2])
 	ends[0] = ends[1] = -1;
 }
 
-static int start(struct supervisor *supervisor, uint64_t gate, char *ret_why, size_t size)
+static int start(struct supervisor *supervisor, char *ret_why, size_t size)
 {
 	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, rc = 0;
 	pid_t parent = getpid(), pid = -1;
@@ -254,7 +258,7 @@ static int start(struct supervisor *supervisor, uint64_t gate, char *ret_why, si
 	close(down[0]);
 	close(up[1]);
 	down[0] = up[1] = -1;
-	rc = submit(pid, gate, up[0], down[1], ret_why, size);
+	rc = submit(pid, &supervisor->filter, up[0], down[1], ret_why, size);
 out:
 	close_ends(down);
 	close_ends(up);
@@ -264,13 +268,22 @@ out:
 	return rc;
 }
 
-int supervise_start(const struct settings *settings, char *ret_why, size_t size)
+bool supervise_births(const struct rule *rule)
+{
+	return birth_suits(rule);
+}
+
+int supervise_start(const struct settings *settings, bool births, char *ret_why, size_t size)
 {
 	static struct supervisor supervisor;
 	int rc = prepare(&supervisor, settings);
 
-	return rc ? explain_look(-rc, ret_why, size)
-		  : start(&supervisor, settings->gate, ret_why, size);
+	if (rc)
+		return explain_look(-rc, ret_why, size);
+	supervisor.filter.gate = settings->gate;
+	supervisor.filter.io_uring = settings->rule->io_uring;
+	supervisor.filter.births = births;
+	return start(&supervisor, ret_why, size);
 }
 
 int supervise_check(char *ret_why, size_t size)
@@ -283,7 +296,7 @@ int supervise_check(char *ret_why, size_t size)
 		return explain_look(errno, ret_why, size);
 	pid = fork();
 	if (!pid) {
-		rc = start(&nobodys, 0, ret_why, size);
+		rc = start(&nobodys, ret_why, size);
 		if (say(ends[1], rc) && write(ends[1], ret_why, size) == (ssize_t)size)
 			_exit(EXIT_SUCCESS);
 		_exit(EXIT_FAILURE);

@@ -4,19 +4,24 @@
 
 #include "../core/settings.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /**
  * supervise_start() - Fence this process, and all that it will start, from outside
  * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c)
+ * @births:	stop only at the making of sockets, see supervise_births()
  * @ret_why:	where it fails, why, and nothing has changed
  *
  * Once it has returned 0, whatever this process executes is fenced.
  *
  * Return: 0, or -errno
  */
-int supervise_start(const struct settings *settings, char *ret_why, size_t size);
+int supervise_start(const struct settings *settings, bool births, char *ret_why, size_t size);
+
+/* supervise_births() - Is it enough to stop at the making of sockets? */
+bool supervise_births(const struct rule *rule);
 
 /**
  * supervise_check() - Could it be done here?

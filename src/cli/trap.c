@@ -2,14 +2,17 @@
 
 #include "../core/assign.h"
 #include "../core/settings.h"
+#include "birth.h"
 #include "caller.h"
 #include "filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -37,6 +40,9 @@
  * at afterwards. Nor do we learn when a shared port's connection is known to the
  * kernel; its claim is held a moment longer.
  *
+ * Where the kernel would do it all by itself, once it knows a socket's range,
+ * socket() is the only call that stops: we make the socket, and hand it over.
+ *
  * A port bound by hand is a socket's for good (test/platform), and a socket's
  * cookie is no other's, ever. So sockets that we have once seen bound are
  * remembered by their cookies, and their calls go on at once.
@@ -46,7 +52,8 @@
 #define SO_COOKIE 57 /* include/uapi/asm-generic/socket.h */
 #endif
 
-enum { GO_ON = 1 };
+/* What becomes of a call, besides a result of 0 or -errno */
+enum { GO_ON = 1, ANSWERED };
 
 #define KNOWN 8192 /* a power of two */
 #define CLAIMS 64
@@ -61,6 +68,8 @@ struct trap {
 	bool mirrors;        /* we may bind to any port, but the program perhaps not */
 	unsigned port_start; /* lowest port that needs no privilege */
 	bool unreachable;    /* said already */
+	const char *refusal; /* said last */
+	struct birth_place here;
 	uint64_t known[KNOWN];
 	/* claims that are to be released, from the oldest on */
 	struct {
@@ -498,6 +507,49 @@ static int serve_socket(struct stop *stop)
 	}
 }
 
+/* Says once why no socket is made. Return: what the call fails with */
+static int refuse_birth(struct stop *stop, const char *why)
+{
+	char text[256];
+	int fd;
+
+	if (stop->trap->refusal != why) {
+		stop->trap->refusal = why;
+		snprintf(text, sizeof(text), "no socket is made: %s; use '--via both'", why);
+		fd = lend_stderr(stop);
+		log_say(stop->trap->log, "error", text);
+		take_back(fd);
+	}
+	return -EACCES;
+}
+
+/* Makes the socket that the call asks for. It is the call's answer. */
+static int serve_birth(struct stop *stop, uint64_t id)
+{
+	int type = (int)stop->argument[1];
+	struct seccomp_notif_addfd add = {
+		.id = id,
+		.flags = SECCOMP_ADDFD_FLAG_SEND,
+		.newfd_flags = type & SOCK_CLOEXEC ? O_CLOEXEC : 0,
+	};
+	const char *why;
+	int fd, rc;
+
+	fd = birth_make(stop->trap->fence->rule, &stop->trap->here, stop->caller.thread,
+			(int)stop->argument[0], type, (int)stop->argument[2], &why);
+	if (fd == -EPROTOTYPE)
+		return GO_ON;
+	if (fd == -EACCES)
+		return refuse_birth(stop, why);
+	if (fd < 0)
+		return fd;
+	add.srcfd = (uint32_t)fd;
+	/* the program's table may be full */
+	rc = ioctl(stop->trap->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : ANSWERED;
+	close(fd);
+	return rc;
+}
+
 /* socketcall(2) has its arguments in memory. */
 static int unfold(struct stop *stop)
 {
@@ -528,6 +580,8 @@ static int decide(struct stop *stop, uint64_t id)
 		rc = unfold(stop);
 	if (rc)
 		return rc;
+	if (stop->call == FILTER_SOCKET)
+		return is_valid(stop->trap, id) ? serve_birth(stop, id) : -ESRCH;
 	stop->fd = caller_descriptor(&stop->caller, (int)stop->argument[0]);
 	if (stop->fd == -EPERM)
 		return unreachable(stop);
@@ -556,6 +610,8 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 		rc = decide(&stop, notif->id);
 		caller_close(&stop.caller);
 	}
+	if (rc == ANSWERED)
+		return;
 	if (rc == GO_ON)
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	else
@@ -570,7 +626,7 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 	}
 }
 
-void trap_serve(int listener, const struct fence *fence, struct log *log, int program)
+void trap_serve(int listener, bool births, const struct fence *fence, struct log *log, int program)
 {
 	static struct trap trap;
 	struct pollfd poll_listener = { .fd = listener, .events = POLLIN };
@@ -584,6 +640,8 @@ void trap_serve(int listener, const struct fence *fence, struct log *log, int pr
 	trap.program = program;
 	trap.fence = fence;
 	trap.log = log;
+	if (births)
+		birth_look(getpid(), &trap.here);
 	trap.mirrors = settings_port_start() == 0;
 	set_bind_right(false);
 	trap.port_start = settings_port_start();
