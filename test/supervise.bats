@@ -237,3 +237,56 @@ resolves() {
 		ports_to 7000 | within $way
 	done
 }
+
+# ---- addresses that change ----
+
+# own WAY: the configuration own.ini, where explicit binds are policed, too
+own() {
+	printf '[fenced]\nrange = %s\nbind = own\n' "${RANGES[$1]}" >own.ini
+}
+
+@test "an address that another thread rewrites is no way out" {
+	local way call from
+	RANGES[births]=20000-20999
+	RANGES[inside]=40000-40999
+	VIA[inside]=both
+	for way in calls both inside; do
+		anew
+		ns_background "$install/load" serve 7000
+		wait_tcp 7000
+		capture_start
+		own $way
+		for from in raw libc; do
+			for call in bind connect connect-now connect-udp sendto sendmsg sendmmsg fastopen fastopen-msg; do
+				as_nobody "$PORTFENCE" run --via "${VIA[$way]}" --config own.ini --app fenced -- \
+					"$install/rewrite" $from $call 7000 1500 ${RANGES[$way]/-/ } | tee -a outside
+			done
+		done
+		capture_stop
+		ports_to 7000 | within $way
+	done
+	run grep -v ' 0 outside$' outside
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "$(wc -l <outside)" = 54 ]
+}
+
+# ---- many at once ----
+
+@test "8 threads of each of 4 processes connect through 100 ports, and not one fails" {
+	local way program
+	RANGES=([calls]=20000-20099 [births]=40000-40099 [both]=20000-20099)
+	for way in $WAYS; do
+		for program in "$install/load" "$BATS_FILE_TMPDIR/load-static"; do
+			anew
+			ns_background "$install/load" serve 7000
+			wait_tcp 7000
+			capture_start "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
+			[ "$(fenced $way "$program" 7000 1600 4 8 server)" = "connected 1600" ]
+			[ "$(fenced $way "$program" 7001 1600 4 8 refused)" = "connected 0 ECONNREFUSED 1600" ]
+			capture_stop
+			ports_to 7000 | within $way
+			ports_to 7001 | within $way
+		done
+	done
+}

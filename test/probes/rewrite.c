@@ -7,7 +7,8 @@
  *                                            host. Exit status 3 if no call took a port.
  *
  * FROM:	libc, or raw: by syscall(2)
- * CALL:	bind, connect, connect-udp, sendto, sendmsg, sendmmsg, fastopen (sendto), fastopen-msg
+ * CALL:	bind, connect, connect-now (it does not wait), connect-udp, sendto, sendmsg, sendmmsg,
+ *		fastopen (sendto), fastopen-msg
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -77,7 +78,7 @@ static void make(int fd)
 	if (is("bind"))
 		raw ? (void)syscall(SYS_bind, fd, address, sizeof(shared))
 		    : (void)bind(fd, address, sizeof(shared));
-	else if (is("connect") || is("connect-udp"))
+	else if (!strncmp(call, "connect", 7))
 		raw ? (void)syscall(SYS_connect, fd, address, sizeof(shared))
 		    : (void)connect(fd, address, sizeof(shared));
 	else if (is("sendto"))
@@ -125,6 +126,15 @@ static void prepare(int port)
 	message.msg_hdr.msg_iovlen = 1;
 }
 
+static int new_socket(void)
+{
+	if (is("connect-now"))
+		return socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (is("bind") || is("connect") || is("fastopen") || is("fastopen-msg"))
+		return socket(AF_INET, SOCK_STREAM, 0);
+	return socket(AF_INET, SOCK_DGRAM, 0);
+}
+
 int main(int argc, char *argv[])
 {
 	struct linger reset = { .l_onoff = 1 };
@@ -142,10 +152,7 @@ int main(int argc, char *argv[])
 	if (pthread_create(&thread, NULL, rewrite, NULL))
 		return 2;
 	for (times = atol(argv[4]); times > 0; times--) {
-		fd = socket(AF_INET,
-			    is("bind") || is("connect") || call[0] == 'f' ? SOCK_STREAM
-									  : SOCK_DGRAM,
-			    0);
+		fd = new_socket();
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 		make(fd);
 		port = port_of(fd);
