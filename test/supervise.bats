@@ -290,3 +290,97 @@ own() {
 		done
 	done
 }
+
+# ---- rules ----
+
+# ruled WAY CODE [KEY=VALUE...]: Python code as nobody under a rule, with what every test here needs
+ruled() {
+	local way=$1
+	{
+		printf '[app]\nrange = %s\n' "${RANGES[$way]}"
+		printf '%s\n' "${@:3}"
+	} >app.ini
+	cat >code.py <<-END
+		import errno, socket
+		def tcp(*options):
+		    s = socket.socket()
+		    for option in options: s.setsockopt(socket.SOL_SOCKET, option, 1)
+		    return s
+		def udp(): return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		def port(s): return s.getsockname()[1]
+		def error(call, *arguments):
+		    try: call(*arguments)
+		    except OSError as e: return errno.errorcode[e.errno]
+		    return "ok"
+		$2
+	END
+	sed -i 's/^\t*//' code.py
+	run as_nobody "$PORTFENCE" run --config app.ini --app app --via "${VIA[$way]}" -- $PYTHON code.py
+	echo "$output"
+}
+
+# Every kind of call, until the two ports are used up.
+exhaust='def fill(new, call):
+		    held = []
+		    for i in range(4):
+		        s = new(); held.append(s)
+		        print(call.__name__, error(call, s), port(s) != 0)
+		    for s in held: s.close()
+		def bind(s): s.bind(("127.0.0.1", 0))
+		def listen(s): s.listen()
+		def connect(s): s.connect(("127.0.0.1", 7000))
+		def sendto(s): s.sendto(b"x", ("127.0.0.1", 7000))
+		server = tcp(socket.SO_REUSEADDR); server.bind(("127.0.0.1", 7000)); server.listen()
+		for kind, call in ((tcp, bind), (tcp, listen), (udp, bind), (udp, connect), (udp, sendto), (tcp, connect)):
+		    fill(kind, call)'
+
+@test "a full range fails each call as the kernel fails it" {
+	local way told
+	RANGES=([calls]=20000-20001 [births]=40000-40001 [both]=20000-20001)
+	for way in $WAYS; do
+		anew
+		ruled $way "$exhaust"
+		told=$output
+		grep -q EADDRINUSE <<<"$told"
+		anew
+		ns sh -c 'echo 40000 40001 >/proc/sys/net/ipv4/ip_local_port_range'
+		diff <(echo "$told") <(ns $PYTHON code.py)
+	done
+}
+
+@test "policies, orders and seeds are those of the rule" {
+	local way sequence
+	RANGES=([calls]=20000-20009 [both]=20000-20009)
+	for way in calls both; do
+		ruled $way 's = tcp(); print(error(tcp().bind, ("127.0.0.1", 5555)), error(tcp().bind, ("127.0.0.1", 20009)),
+			error(udp().bind, ("127.0.0.1", 20010)), error(s.bind, ("127.0.0.1", 0)), 20000 <= port(s) <= 20009)' 'bind = own'
+		[ "$output" = "EACCES ok EACCES ok True" ]
+		ruled $way 's = tcp(); print(error(tcp().bind, ("127.0.0.1", 20001)), error(s.bind, ("127.0.0.1", 0)))' 'bind = deny'
+		[ "$output" = "EACCES ok" ]
+		ruled $way 's = [udp() for i in range(12)]; [x.bind(("127.0.0.1", 0)) for x in s]
+			print(sum(20000 <= port(x) <= 20009 for x in s), 0 in map(port, s))' 'exhausted = system'
+		[ "$(tail -n 1 <<<"$output")" = "10 False" ]
+		[ "$(grep -c 'warning' <<<"$output")" = 1 ]
+		ruled $way 's = [udp() for i in range(4)]; [x.sendto(b"x", ("127.0.0.1", 9)) for x in s]
+			first = port(s[0]); print([(port(x) - first) % 10 for x in s])' 'order = sequential'
+		[ "$output" = "[0, 1, 2, 3]" ]
+		# the second way draws what the first one drew
+		rm -rf "${PORTFENCE_STATE:?}"/*
+		ruled $way 's = [udp() for i in range(8)]; [x.connect(("127.0.0.1", 9)) for x in s]; print(*map(port, s))' \
+			'order = random' 'seed = 7'
+		sequence=${sequence:-$output}
+		[ "$output" = "$sequence" ]
+	done
+}
+
+@test "one port serves a connection to each destination" {
+	local way
+	RANGES=([calls]=20000 [births]=40000-40001 [both]=20000)
+	for way in $WAYS; do
+		anew
+		ruled $way 'servers = [socket.create_server(("127.0.0.1", 7000 + i)) for i in range(20)]
+			held = [socket.create_connection(s.getsockname()) for s in servers]
+			print(len({port(s) for s in held}))'
+		[ "$output" -le 2 ]
+	done
+}
