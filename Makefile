@@ -44,7 +44,7 @@ CLI := array audit birth busy caller check choice complete env fenced filter fin
 	suggest supervise target trap usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
-PROBES := counted fresh load matrix odd race sctp settled spawn without
+PROBES := counted fresh load matrix odd race raw rewrite sctp settled spawn without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
 	strip target
@@ -118,7 +118,7 @@ $(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
 PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu-system-x86 xz-utils
 PACKAGES_DEMO := curl iproute2 python3
-PACKAGES_TEST := bash-completion bats binutils busybox-static curl dpkg-dev fish git groff-base \
+PACKAGES_TEST := bash-completion bats binutils busybox-static curl dnsmasq-base dpkg-dev fish git golang-go groff-base \
 	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc musl-tools netbase \
 	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib python3-yaml rpcbind socat \
 	strace systemd tcpdump tftp-hpa tftpd-hpa util-linux wget zsh
@@ -278,7 +278,7 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr -D__GNUC__ -D_GNU_SOURCE src
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard src/*/*.c) -- -std=gnu11 $(ALL_CPPFLAGS)
-	shellcheck -x $(SCRIPTS) test/lib/helpers.bash test/lib/hold.bash
+	shellcheck -x $(SCRIPTS) test/lib/helpers.bash test/lib/hold.bash test/lib/matrix.bash
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 test/lib/root.bash $(sort $(wildcard test/*.bats))
 	mandoc -T lint -W warning $(PAGES:%=src/man/%)

@@ -448,8 +448,8 @@ static int serve_connect(struct stop *stop)
 	return syscall(SYS_connect, stop->fd, &stop->address, stop->len) ? -errno : 0;
 }
 
-/* Where a message goes to; zeros if that cannot be read, as the kernel will find out, too. */
-static void read_destination(struct stop *stop)
+/* Where a message goes to. Return: 0; -errno if that cannot be read, and it is zeros */
+static int read_destination(struct stop *stop)
 {
 	union {
 		struct {
@@ -463,18 +463,31 @@ static void read_destination(struct stop *stop)
 	} head;
 	uint64_t name = stop->argument[4], header = stop->argument[1];
 	uint32_t len = (uint32_t)stop->argument[5];
+	int rc;
 
 	memset(&stop->address, 0, sizeof(stop->address));
 	if (stop->call != FILTER_SENDTO) {
-		if (read_memory(stop, header, &head, stop->narrow ? 8 : 12))
-			return;
+		rc = read_memory(stop, header, &head, stop->narrow ? 8 : 12);
+		if (rc)
+			return rc;
 		name = stop->narrow ? head.narrow.name : head.wide.name;
 		len = stop->narrow ? head.narrow.len : head.wide.len;
 		if (len > sizeof(stop->address))
 			len = sizeof(stop->address);
 	}
-	if (read_address(stop, name, (int)len))
+	rc = read_address(stop, name, (int)len);
+	if (rc)
 		memset(&stop->address, 0, sizeof(stop->address));
+	return rc;
+}
+
+/* Over TCP, one that connects, and that the kernel refuses for its address */
+static int refuse_send(struct stop *stop, int flags)
+{
+	ssize_t n = sendto(stop->fd, "", 0, flags | MSG_DONTWAIT | MSG_NOSIGNAL,
+			   (const struct sockaddr *)&stop->address.storage, stop->len);
+
+	return n < 0 ? -errno : 0;
 }
 
 /* The socket's own family; 0 if it cannot be told */
@@ -499,15 +512,24 @@ static int serve_anyway(struct stop *stop, struct assign *assign)
 
 static int serve_send(struct stop *stop)
 {
-	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3];
+	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], rc;
 	struct assign assign;
 
 	if (is_udp(stop) ? is_settled(stop) : !(flags & MSG_FASTOPEN) && assign_settled(stop->fd))
 		return GO_ON;
-	read_destination(stop);
+	rc = read_destination(stop);
+	if (rc && flags & MSG_FASTOPEN)
+		return rc;
 	assign = start(stop, ASSIGN_SEND);
 	assign.fast_open = flags & MSG_FASTOPEN;
-	return is_udp(stop) ? serve_port(stop, &assign) : serve_anyway(stop, &assign);
+	/* SCTP, or TCP, which gets none by this */
+	if (!is_udp(stop) && !assign.fast_open)
+		return serve_anyway(stop, &assign);
+	rc = serve_port(stop, &assign);
+	/* whatever the memory says by then, the socket has its port, or nothing gives it one */
+	if (rc != GO_ON || !assign.fast_open || assign.system || assign_settled(stop->fd))
+		return rc;
+	return refuse_send(stop, flags);
 }
 
 /* sctp_bindx(): made by us, as bind() is. */

@@ -37,8 +37,8 @@ static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 	errno = saved;
 	if (!copied)
-		return pass_bind(fd, addr, len);
-	result = AROUND(int, now, &assign, "bind", pass_bind(fd, addr, len));
+		return pass_bind(fd, addr, len, NULL);
+	result = AROUND(int, now, &assign, "bind", pass_bind(fd, addr, len, &assign.addr));
 	if (!result && addr_port(&assign.addr))
 		descriptor_bound(now->descriptors, fd);
 	return result;
@@ -90,19 +90,20 @@ static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 	errno = saved;
 	if (!copied)
-		return pass_connect(fd, addr, len);
+		return pass_connect(fd, addr, len, NULL);
 	if (assign.addr.sa.sa_family == AF_UNSPEC) {
 		descriptor_dissolve(now->descriptors);
-		result = AROUND(int, now, &assign, "connect", pass_connect(fd, addr, len));
+		result = AROUND(int, now, &assign, "connect",
+				pass_connect(fd, addr, len, &assign.addr));
 		descriptor_dissolve(now->descriptors);
 		return result;
 	}
 	/* most of them; no other family's socket takes such an address */
 	if (assign.addr.sa.sa_family == AF_UNIX)
-		return (int)undo(now, fd, pass_connect(fd, addr, len));
+		return (int)undo(now, fd, pass_connect(fd, addr, len, &assign.addr));
 	if (descriptor_get(now->descriptors, fd) == DESCRIPTOR_SETTLED_UDP || is_bound(now, fd))
-		return pass_connect(fd, addr, len);
-	return AROUND(int, now, &assign, "connect", pass_connect(fd, addr, len));
+		return pass_connect(fd, addr, len, &assign.addr);
+	return AROUND(int, now, &assign, "connect", pass_connect(fd, addr, len, &assign.addr));
 }
 
 static int hook_listen(int fd, int backlog)
@@ -228,6 +229,19 @@ static bool destination(struct shim *now, struct assign *assign, const struct ms
 	return true;
 }
 
+/*
+ * Has it no destination for sure? Behind a gate nobody looks at a message that
+ * another thread may rewrite, so there its socket has to be settled. Keeps errno.
+ */
+static bool stays_so(struct shim *now, int fd)
+{
+	int saved = errno;
+	bool stays = !gate() || settled(now, fd);
+
+	errno = saved;
+	return stays;
+}
+
 static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 {
 	const struct sockaddr *addr;
@@ -239,7 +253,9 @@ static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
 	if (!destination(now, &assign, message, &addr))
-		return undo(now, fd, pass_sendmsg(fd, message, flags, is_udp(now, fd)));
+		return undo(now, fd,
+			    stays_so(now, fd) ? pass_sendmsg(fd, message, flags, is_udp(now, fd))
+					      : REAL(sendmsg)(fd, message, flags));
 	if (!needs_port(now, &assign, addr))
 		return pass_sendmsg(fd, message, flags, is_udp(now, fd));
 	return AROUND(ssize_t, now, &assign, "sendmsg",
@@ -295,7 +311,10 @@ static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int f
 
 		if (unnamed && unnamed < count && !passes(now, fd, flags))
 			return send_in_two(now, fd, messages, unnamed, count, flags);
-		return (int)undo(now, fd, pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd)));
+		return (int)undo(now, fd,
+				 stays_so(now, fd) ? pass_sendmmsg(fd, messages, count, flags,
+								   is_udp(now, fd))
+						   : REAL(sendmmsg)(fd, messages, count, flags));
 	}
 	if (!needs_port(now, &assign, addr))
 		return pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd));
@@ -333,7 +352,7 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	if (addr)
 		assign.addr.in4.sin_addr = addr->sin_addr;
 	rc = AROUND(int, now, &assign, "bindresvport",
-		    around_serves(&assign) ? pass_bind(fd, &assign.addr.sa, assign.len)
+		    around_serves(&assign) ? pass_bind(fd, &assign.addr.sa, assign.len, &assign.addr)
 					   : REAL(bindresvport)(fd, addr));
 	if (!rc && addr && assign.port)
 		addr->sin_port = htons(assign.port);

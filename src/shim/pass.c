@@ -18,6 +18,9 @@
  * knows. So a call goes through the gate only if it does not wait, or there is
  * no other thread that could cancel this one; and whoever was cancelled before
  * ends before it. The rest goes through libc, and the supervisor looks at it.
+ *
+ * Nobody looks at it again behind the gate. So where another thread could have
+ * rewritten what an address was, what passes is the copy that was looked at.
  */
 
 /* <sys/single_threaded.h>, since glibc 2.32. Others have no such, or have it elsewhere. */
@@ -65,6 +68,8 @@ static enum way find_way(int fd, int flags, bool udp)
 	pthread_testcancel();
 	if (is_alone())
 		way = WAY_GATE;
+	else if (flags & MSG_FASTOPEN)
+		way = WAY_LIBC;
 	else if (udp && !(flags & MSG_DONTWAIT))
 		way = WAY_BOTH;
 	else if (never_waits(fd, flags))
@@ -73,9 +78,34 @@ static enum way find_way(int fd, int flags, bool udp)
 	return way;
 }
 
-int pass_bind(int fd, const struct sockaddr *addr, socklen_t len)
+/* Will the kernel see what the shim has seen? May replace the address by the copy. */
+static bool is_as_seen(const union addr *seen, const struct sockaddr **addr, socklen_t *len)
 {
-	if (!gate())
+	if (is_alone())
+		return true;
+	if (!seen)
+		return false;
+	switch (seen->sa.sa_family) {
+	case AF_UNSPEC:
+	case AF_INET:
+		if (*len > sizeof(*seen))
+			*len = sizeof(*seen);
+		break;
+	case AF_INET6:
+		/* there are longer ones (net/l2tp/l2tp_ip6.c) */
+		if (*len > sizeof(*seen))
+			return false;
+		break;
+	default:
+		return false;
+	}
+	*addr = &seen->sa;
+	return true;
+}
+
+int pass_bind(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen)
+{
+	if (!gate() || !is_as_seen(seen, &addr, &len))
 		return REAL(bind)(fd, addr, len);
 	return (int)result_of(gate()(SYS_bind, fd, (long)addr, len, 0, 0, 0));
 }
@@ -87,9 +117,9 @@ int pass_listen(int fd, int backlog)
 	return (int)result_of(gate()(SYS_listen, fd, backlog, 0, 0, 0, 0));
 }
 
-int pass_connect(int fd, const struct sockaddr *addr, socklen_t len)
+int pass_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen)
 {
-	if (find_way(fd, 0, false) == WAY_LIBC)
+	if (find_way(fd, 0, false) == WAY_LIBC || !is_as_seen(seen, &addr, &len))
 		return REAL(connect)(fd, addr, len);
 	return (int)result_of(gate()(SYS_connect, fd, (long)addr, len, 0, 0, 0));
 }

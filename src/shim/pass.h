@@ -2,6 +2,8 @@
 #ifndef PORTFENCE_SHIM_PASS_H
 #define PORTFENCE_SHIM_PASS_H
 
+#include "../core/addr.h"
+
 #include <stdbool.h>
 #include <sys/socket.h>
 
@@ -9,12 +11,13 @@
  * Each does what libc's function of that name does, a thread's cancellation
  * included, and is that function unless a gate is open.
  *
- * @udp: the socket is known to be a UDP one
+ * @seen:	the address as it was when it was looked at; NULL: nobody has
+ * @udp:	the socket is known to be a UDP one
  */
 
-int pass_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int pass_bind(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen);
 
-int pass_connect(int fd, const struct sockaddr *addr, socklen_t len);
+int pass_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen);
 
 int pass_listen(int fd, int backlog);
 

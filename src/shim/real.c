@@ -19,14 +19,20 @@ void *real_resolve(void **function, const char *name)
 	return found;
 }
 
+/* The rest of the shim has its addresses in this union, on its own stack, where nobody rewrites them. */
+static const union addr *seen(const struct sockaddr *addr)
+{
+	return (const union addr *)(const void *)addr;
+}
+
 static int sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return pass_bind(fd, addr, len);
+	return pass_bind(fd, addr, len, seen(addr));
 }
 
 static int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return pass_connect(fd, addr, len);
+	return pass_connect(fd, addr, len, seen(addr));
 }
 
 static int sys_setsockopt(int fd, int level, int option, const void *value, socklen_t len)

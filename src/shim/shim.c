@@ -143,10 +143,11 @@ static struct shim *build(void)
 	if (rc && !mistakes.count)
 		note_mistake(&mistakes, "the configuration", 0, strerror(-rc));
 	environ_remember(&settings, &arena, &new->kept);
-	if (settings.rule || rc)
+	if (settings.rule || rc) {
 		fill(new, &settings, &mistakes, &arena);
-	if (settings.gate && !gate())
-		gate_open(settings.gate);
+		if (settings.gate && !gate())
+			gate_open(settings.gate);
+	}
 	return publish(new);
 }
 

@@ -1,0 +1,386 @@
+#!/usr/bin/env bats
+#
+# `portfence run --via supervise` and `--via both`: programs that no preload reaches, and what the
+# fence must not change in them. All as a user without rights, where nothing else is said, and judged
+# from the wire.
+
+bats_require_minimum_version 1.5.0
+load lib/helpers
+load lib/matrix
+
+PYTHON=/usr/bin/python3
+
+# The ways that are tried: a supervisor that stops each call, one that stops at socket() alone, and
+# a supervisor behind the preload.
+WAYS="calls births both"
+
+declare -gA VIA=([calls]=supervise [births]=supervise [both]=both)
+declare -gA RANGES=([calls]=20000-20999 [births]=40000-40999 [both]=20000-20999)
+
+setup_file() {
+	# where nobody can reach it
+	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
+	local source=$BATS_TEST_DIRNAME
+	cc -std=gnu11 -D_GNU_SOURCE -static -o "$BATS_FILE_TMPDIR/raw-static" "$source/probes/raw.c"
+	musl-gcc -std=gnu11 -D_GNU_SOURCE -static -Wno-format -Dstrerrorname_np=strerror \
+		-idirafter /usr/include -idirafter "/usr/include/$(uname -m)-linux-gnu" \
+		-o "$BATS_FILE_TMPDIR/raw-musl" "$source/probes/raw.c"
+	cc -std=gnu11 -D_GNU_SOURCE -static -pthread -o "$BATS_FILE_TMPDIR/load-static" "$source/probes/load.c"
+	if [ "$(uname -m)" = x86_64 ]; then
+		cc -m32 -O1 -static -nostdlib -ffreestanding -fno-pie -no-pie -fno-stack-protector \
+			-idirafter /usr/include/x86_64-linux-gnu -o "$BATS_FILE_TMPDIR/bare" "$source/programs/bare.c"
+	fi
+	GOCACHE=$BATS_FILE_TMPDIR/go GO111MODULE=off CGO_ENABLED=0 \
+		go build -o "$BATS_FILE_TMPDIR/talk" "$source/programs/talk.go"
+}
+
+setup() {
+	common_setup
+	install_for_all
+	cp "$PROBES"/{load,matrix,odd,raw,rewrite} "$install"
+}
+
+# fenced WAY COMMAND...: as nobody
+fenced() {
+	local way=$1
+	shift
+	as_nobody "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "$@"
+}
+
+# within WAY <PORTS
+within() {
+	all_within "${RANGES[$1]%-*}" "${RANGES[$1]#*-}"
+}
+
+anew() {
+	ns_close
+	ns_open
+}
+
+serve() {
+	ns_background "$PROBES/matrix" serve 7000
+	wait_tcp 7000
+	wait_udp 7000
+}
+
+local_ports() {
+	ns ss -Hntua "( sport >= :1024 and not sport = :7000 )" | awk '{ sub(/.*:/, "", $5); print $5 }'
+}
+
+# observed WAY COMMAND...: what the command tells until it says "end" is in the file calls, what ss
+# shows of it in socket_ports, and what goes to port 7000 in wire_ports
+observed() {
+	local way=$1
+	anew
+	serve
+	capture_start
+	rm -f hold calls
+	mkfifo hold
+	chmod 1777 "$PORTFENCE_STATE"
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background bash -c 'exec "$@" <hold >calls' - "${AS_NOBODY[@]}" \
+		"$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "${@:2}"
+	exec 4>hold
+	wait_until grep -q '^end$' calls
+	local_ports >socket_ports
+	exec 4>&-
+	wait "$pid"
+	capture_stop
+	ports_to 7000 >wire_ports
+	sed -i '/^end$/d' calls
+	cat calls
+}
+
+judged() {
+	observed "$@"
+	within "$1" <socket_ports
+	within "$1" <wire_ports
+}
+
+# ---- the calls ----
+
+# In `both`, they are what each test of another file makes.
+@test "every call of every protocol gets a port of the range from the supervisor" {
+	local proto
+	before=("${AS_NOBODY[@]}")
+	PROBES=$install
+	chmod 1777 "$PORTFENCE_STATE"
+	for proto in tcp mptcp udp udplite; do
+		each_family 20000-20099 $proto 'via = supervise'
+	done
+	each_family 40000-40099 tcp 'via = supervise'
+	each_family 40000-40099 udp 'via = supervise'
+}
+
+# called WAY PROGRAM ABI: eight calls, each went well
+called() {
+	judged "$1" "$2" "$3" 7000
+	[ "$(wc -l <calls)" = 8 ]
+	[ "$(grep -c ' 0$' calls)" = 8 ]
+	awk '{ print $2 }' calls | within "$1"
+}
+
+@test "system calls that no library sees get ports of the range" {
+	local way program
+	for way in $WAYS; do
+		for program in "$install/raw" "$BATS_FILE_TMPDIR/raw-static" "$BATS_FILE_TMPDIR/raw-musl"; do
+			called $way "$program" native
+		done
+	done
+}
+
+@test "they leave the range under a preload alone" {
+	VIA[preload]=preload
+	RANGES[preload]=20000-20999
+	observed preload "$install/raw" native 7000
+	run within preload <wire_ports
+	[ "$status" != 0 ]
+}
+
+@test "32-bit system calls get ports of the range, too" {
+	local way
+	[ "$(uname -m)" = x86_64 ] || skip "this processor has no 32-bit calls of another architecture"
+	for way in $WAYS; do
+		called $way "$install/raw" i386
+		called $way "$BATS_FILE_TMPDIR/raw-static" socketcall
+		judged $way "$BATS_FILE_TMPDIR/bare"
+		# three that connect or send
+		[ "$(wc -l <wire_ports)" = 3 ]
+	done
+}
+
+@test "x32 system calls and io_uring are refused" {
+	local way
+	for way in $WAYS; do
+		[ "$(fenced $way "$install/raw" uring)" = "io_uring ENOSYS" ]
+		[ "$(uname -m)" != x86_64 ] || [ "$(fenced $way "$install/raw" x32 7000)" = "socket ENOSYS" ]
+	done
+}
+
+@test "a Go program gets ports of the range as client and as server" {
+	local way
+	for way in $WAYS; do
+		judged $way "$BATS_FILE_TMPDIR/talk" 7000
+		[ "$(wc -l <calls)" = 9 ]
+		awk '{ print $2 }' calls | within $way
+	done
+}
+
+# ---- names ----
+
+# with_dns COMMAND...: as nobody, where the only name server is ours
+with_dns() {
+	echo "nameserver 127.0.0.1" >resolv.conf
+	echo "hosts: dns" >nsswitch.conf
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns unshare -m sh -c 'mount --bind resolv.conf /etc/resolv.conf
+		mount --bind nsswitch.conf /etc/nsswitch.conf; exec "$@"' - "${AS_NOBODY[@]}" "$@"
+}
+
+dns_start() {
+	ns_background dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root \
+		--pid-file= --listen-address=127.0.0.1 --bind-interfaces --address=/portfence.test/127.0.0.9
+	wait_udp 53
+	chmod 1777 "$PORTFENCE_STATE"
+}
+
+# resolves WAY COMMAND...: it prints the address, and its questions are in the file wire_ports
+resolves() {
+	local way=$1
+	anew
+	dns_start
+	capture_start 'port 53'
+	run with_dns "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "${@:2}"
+	echo "$output"
+	grep -q '127\.0\.0\.9' <<<"$output"
+	capture_stop
+	ports_to 53 >wire_ports
+}
+
+@test "libc's own questions to a name server come from the range" {
+	local way
+	for way in $WAYS; do
+		resolves $way getent ahosts portfence.test
+		within $way <wire_ports
+		resolves $way $PYTHON -c 'import socket; print(socket.gethostbyname("portfence.test"))'
+		within $way <wire_ports
+	done
+}
+
+@test "they do not under a preload alone" {
+	VIA[preload]=preload
+	RANGES[preload]=20000-20999
+	resolves preload getent ahosts portfence.test
+	run within preload <wire_ports
+	[ "$status" != 0 ]
+}
+
+@test "Go's own resolver asks from the range" {
+	local way
+	for way in $WAYS; do
+		resolves $way "$BATS_FILE_TMPDIR/talk" resolve portfence.test
+		within $way <wire_ports
+	done
+}
+
+@test "a static program of busybox fetches, sends and listens within the range" {
+	local way
+	for way in $WAYS; do
+		anew
+		ns_background $PYTHON -m http.server --bind 127.0.0.1 7000
+		wait_tcp 7000
+		capture_start
+		fenced $way /bin/busybox wget -qO - http://127.0.0.1:7000/ >page
+		grep -q 'Directory listing' page
+		fenced $way /bin/busybox nc 127.0.0.1 7000 </dev/null
+		capture_stop
+		ports_to 7000 | within $way
+	done
+}
+
+# ---- addresses that change ----
+
+# own WAY: the configuration own.ini, where explicit binds are policed, too
+own() {
+	printf '[fenced]\nrange = %s\nbind = own\n' "${RANGES[$1]}" >own.ini
+}
+
+@test "an address that another thread rewrites is no way out" {
+	local way call from
+	RANGES[births]=20000-20999
+	RANGES[inside]=40000-40999
+	VIA[inside]=both
+	for way in calls both inside; do
+		anew
+		ns_background "$install/load" serve 7000
+		wait_tcp 7000
+		capture_start
+		own $way
+		for from in raw libc; do
+			for call in bind connect connect-now connect-udp sendto sendmsg sendmmsg fastopen fastopen-msg; do
+				as_nobody "$PORTFENCE" run --via "${VIA[$way]}" --config own.ini --app fenced -- \
+					"$install/rewrite" $from $call 7000 1500 ${RANGES[$way]/-/ } | tee -a outside
+			done
+		done
+		capture_stop
+		ports_to 7000 | within $way
+	done
+	run grep -v ' 0 outside$' outside
+	echo "$output"
+	[ "$status" = 1 ]
+	[ "$(wc -l <outside)" = 54 ]
+}
+
+# ---- many at once ----
+
+@test "8 threads of each of 4 processes connect through 100 ports, and not one fails" {
+	local way program
+	RANGES=([calls]=20000-20099 [births]=40000-40099 [both]=20000-20099)
+	for way in $WAYS; do
+		for program in "$install/load" "$BATS_FILE_TMPDIR/load-static"; do
+			anew
+			ns_background "$install/load" serve 7000
+			wait_tcp 7000
+			capture_start "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
+			[ "$(fenced $way "$program" 7000 1600 4 8 server)" = "connected 1600" ]
+			[ "$(fenced $way "$program" 7001 1600 4 8 refused)" = "connected 0 ECONNREFUSED 1600" ]
+			capture_stop
+			ports_to 7000 | within $way
+			ports_to 7001 | within $way
+		done
+	done
+}
+
+# ---- rules ----
+
+# ruled WAY CODE [KEY=VALUE...]: Python code as nobody under a rule, with what every test here needs
+ruled() {
+	local way=$1
+	{
+		printf '[app]\nrange = %s\n' "${RANGES[$way]}"
+		printf '%s\n' "${@:3}"
+	} >app.ini
+	cat >code.py <<-END
+		import errno, socket
+		def tcp(*options):
+		    s = socket.socket()
+		    for option in options: s.setsockopt(socket.SOL_SOCKET, option, 1)
+		    return s
+		def udp(): return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		def port(s): return s.getsockname()[1]
+		def error(call, *arguments):
+		    try: call(*arguments)
+		    except OSError as e: return errno.errorcode[e.errno]
+		    return "ok"
+		$2
+	END
+	sed -i 's/^\t*//' code.py
+	run as_nobody "$PORTFENCE" run --config app.ini --app app --via "${VIA[$way]}" -- $PYTHON code.py
+	echo "$output"
+}
+
+# Every kind of call, until the two ports are used up.
+exhaust='def fill(new, call):
+		    held = []
+		    for i in range(4):
+		        s = new(); held.append(s)
+		        print(call.__name__, error(call, s), port(s) != 0)
+		    for s in held: s.close()
+		def bind(s): s.bind(("127.0.0.1", 0))
+		def listen(s): s.listen()
+		def connect(s): s.connect(("127.0.0.1", 7000))
+		def sendto(s): s.sendto(b"x", ("127.0.0.1", 7000))
+		server = tcp(socket.SO_REUSEADDR); server.bind(("127.0.0.1", 7000)); server.listen()
+		for kind, call in ((tcp, bind), (tcp, listen), (udp, bind), (udp, connect), (udp, sendto), (tcp, connect)):
+		    fill(kind, call)'
+
+@test "a full range fails each call as the kernel fails it" {
+	local way told
+	RANGES=([calls]=20000-20001 [births]=40000-40001 [both]=20000-20001)
+	for way in $WAYS; do
+		anew
+		ruled $way "$exhaust"
+		told=$output
+		grep -q EADDRINUSE <<<"$told"
+		anew
+		ns sh -c 'echo 40000 40001 >/proc/sys/net/ipv4/ip_local_port_range'
+		diff <(echo "$told") <(ns $PYTHON code.py)
+	done
+}
+
+@test "policies, orders and seeds are those of the rule" {
+	local way sequence
+	RANGES=([calls]=20000-20009 [both]=20000-20009)
+	for way in calls both; do
+		ruled $way 's = tcp(); print(error(tcp().bind, ("127.0.0.1", 5555)), error(tcp().bind, ("127.0.0.1", 20009)),
+			error(udp().bind, ("127.0.0.1", 20010)), error(s.bind, ("127.0.0.1", 0)), 20000 <= port(s) <= 20009)' 'bind = own'
+		[ "$output" = "EACCES ok EACCES ok True" ]
+		ruled $way 's = tcp(); print(error(tcp().bind, ("127.0.0.1", 20001)), error(s.bind, ("127.0.0.1", 0)))' 'bind = deny'
+		[ "$output" = "EACCES ok" ]
+		ruled $way 's = [udp() for i in range(12)]; [x.bind(("127.0.0.1", 0)) for x in s]
+			print(sum(20000 <= port(x) <= 20009 for x in s), 0 in map(port, s))' 'exhausted = system'
+		[ "$(tail -n 1 <<<"$output")" = "10 False" ]
+		[ "$(grep -c 'warning' <<<"$output")" = 1 ]
+		ruled $way 's = [udp() for i in range(4)]; [x.sendto(b"x", ("127.0.0.1", 9)) for x in s]
+			first = port(s[0]); print([(port(x) - first) % 10 for x in s])' 'order = sequential'
+		[ "$output" = "[0, 1, 2, 3]" ]
+		# the second way draws what the first one drew
+		rm -rf "${PORTFENCE_STATE:?}"/*
+		ruled $way 's = [udp() for i in range(8)]; [x.connect(("127.0.0.1", 9)) for x in s]; print(*map(port, s))' \
+			'order = random' 'seed = 7'
+		sequence=${sequence:-$output}
+		[ "$output" = "$sequence" ]
+	done
+}
+
+@test "one port serves a connection to each destination" {
+	local way
+	RANGES=([calls]=20000 [births]=40000-40001 [both]=20000)
+	for way in $WAYS; do
+		anew
+		ruled $way 'servers = [socket.create_server(("127.0.0.1", 7000 + i)) for i in range(20)]
+			held = [socket.create_connection(s.getsockname()) for s in servers]
+			print(len({port(s) for s in held}))'
+		[ "$output" -le 2 ]
+	done
+}
