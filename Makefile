@@ -23,13 +23,14 @@ INIH ?= -l:libinih.a
 CLI_LIBS ?= -ljansson -lmnl
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
-	-Wpointer-arith -Wcast-align -Wwrite-strings -Wundef
+	-Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wno-psabi
 ifeq ($(WERROR),1)
 WARNINGS += -Werror
 endif
 
-# What every object needs comes first; what the user says comes last.
-ALL_CPPFLAGS = -D_GNU_SOURCE -DPORTFENCE_VERSION='"$(VERSION)"' \
+# What every object needs comes first; what the user says comes last. Large files and inode numbers
+# are for 32-bit builds, too.
+ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DPORTFENCE_VERSION='"$(VERSION)"' \
 	-DPORTFENCE_LIBDIR='"$(LIBDIR)"' $(CPPFLAGS)
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)

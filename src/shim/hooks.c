@@ -1,3 +1,5 @@
+#include "libc.h"
+
 #include "../core/assign.h"
 #include "memory.h"
 #include "real.h"
@@ -22,9 +24,6 @@
  */
 
 #define EXPORT __attribute__((visibility("default")))
-
-int __connect(int fd, const struct sockaddr *addr, socklen_t len);
-ssize_t __send(int fd, const void *data, size_t size, int flags);
 
 /* A fresh socket is so only once: what is about to be done to it is not recorded. */
 static void recall(struct shim *now, struct assign *assign)
@@ -281,39 +280,41 @@ static bool destination(struct shim *now, struct assign *assign, const struct ms
 	return true;
 }
 
-static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
+static ssize_t hook_sendmsg(ssize_t (*real)(int, const struct msghdr *, int), int fd,
+			    const struct msghdr *message, int flags)
 {
 	const struct sockaddr *addr;
 	struct shim *now = shim();
 
 	if (passes(now, fd, flags))
-		return REAL(sendmsg)(fd, message, flags);
+		return real(fd, message, flags);
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
 	if (!destination(now, &assign, message, &addr))
-		return undo(now, fd, REAL(sendmsg)(fd, message, flags));
+		return undo(now, fd, real(fd, message, flags));
 	if (!needs_port(now, &assign, addr))
-		return REAL(sendmsg)(fd, message, flags);
-	return AROUND(ssize_t, now, &assign, "sendmsg", REAL(sendmsg)(fd, message, flags));
+		return real(fd, message, flags);
+	return AROUND(ssize_t, now, &assign, "sendmsg", real(fd, message, flags));
 }
 
 /* The first message decides: once it is sent, the socket has its port. */
-static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+static int hook_sendmmsg(int (*real)(int, struct mmsghdr *, unsigned, libc_flags), int fd,
+			 struct mmsghdr *messages, unsigned count, int flags)
 {
 	const struct sockaddr *addr;
 	struct shim *now = shim();
 
 	if (count == 0 || passes(now, fd, flags))
-		return REAL(sendmmsg)(fd, messages, count, flags);
+		return real(fd, messages, count, (libc_flags)flags);
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
 	if (!destination(now, &assign, &messages->msg_hdr, &addr))
-		return (int)undo(now, fd, REAL(sendmmsg)(fd, messages, count, flags));
+		return (int)undo(now, fd, real(fd, messages, count, (libc_flags)flags));
 	if (!needs_port(now, &assign, addr))
-		return REAL(sendmmsg)(fd, messages, count, flags);
-	return AROUND(int, now, &assign, "sendmmsg", REAL(sendmmsg)(fd, messages, count, flags));
+		return real(fd, messages, count, (libc_flags)flags);
+	return AROUND(int, now, &assign, "sendmmsg", real(fd, messages, count, (libc_flags)flags));
 }
 
 /* Keeps errno. */
@@ -337,17 +338,22 @@ static bool is_inet(int fd)
 static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 {
 	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .now = true };
+	int (*real)(int, struct sockaddr_in *) = REAL(bindresvport);
 	struct shim *now = shim();
 	int rc;
 
+	/* musl has none */
+	if (!real) {
+		errno = ENOSYS;
+		return -1;
+	}
 	if (!now->fenced || !is_inet(fd) || (addr && addr->sin_family != AF_INET))
-		return REAL(bindresvport)(fd, addr);
+		return real(fd, addr);
 	assign.len = addr_wildcard(&assign.addr, AF_INET);
 	if (addr)
 		assign.addr.in4.sin_addr = addr->sin_addr;
 	rc = AROUND(int, now, &assign, "bindresvport",
-		    serves(&assign) ? REAL(bind)(fd, &assign.addr.sa, assign.len)
-				    : REAL(bindresvport)(fd, addr));
+		    serves(&assign) ? REAL(bind)(fd, &assign.addr.sa, assign.len) : real(fd, addr));
 	if (!rc && addr && assign.port)
 		addr->sin_port = htons(assign.port);
 	return rc;
@@ -381,12 +387,12 @@ EXPORT ssize_t sendto(int fd, const void *data, size_t size, int flags, const st
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	return hook_sendmsg(fd, message, flags);
+	return hook_sendmsg(REAL(sendmsg), fd, message, flags);
 }
 
-EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags)
 {
-	return hook_sendmmsg(fd, messages, count, flags);
+	return hook_sendmmsg(REAL(sendmmsg), fd, messages, count, (int)flags);
 }
 
 EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
@@ -394,7 +400,6 @@ EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
 	return hook_bindresvport(fd, addr);
 }
 
-/* glibc exports these names, too (GLIBC_2.2.5). */
 EXPORT int __connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	return hook_connect(fd, addr, len);
@@ -404,3 +409,15 @@ EXPORT ssize_t __send(int fd, const void *data, size_t size, int flags)
 {
 	return hook_send(fd, data, size, flags);
 }
+
+#if LIBC_TIME64
+EXPORT int __sendmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	return hook_sendmmsg(REAL(__sendmmsg64), fd, messages, count, flags);
+}
+
+EXPORT ssize_t __sendmsg64(int fd, const struct msghdr *message, int flags)
+{
+	return hook_sendmsg(REAL(__sendmsg64), fd, message, flags);
+}
+#endif
