@@ -66,8 +66,8 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all demo test check soak asan lint format install uninstall deb dist clean help \
-	test-programs
+.PHONY: FORCE all demo test check soak asan lint format install install-library uninstall deb dist \
+	clean help test-programs
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
 
@@ -110,10 +110,12 @@ $(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
 
 PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_DEMO := curl iproute2 python3
-PACKAGES_TEST := bash-completion bats binutils busybox-static curl dpkg-dev fish git groff-base \
-	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc musl-tools netbase \
-	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib python3-yaml rpcbind socat \
-	strace systemd tcpdump tftp-hpa tftpd-hpa util-linux wget zsh
+# gcc-12-multilib rather than gcc-multilib, which cannot be installed beside a cross compiler
+PACKAGES_TEST := bash-completion bats binutils busybox-static curl dpkg-dev fish gcc-12-multilib \
+	gcc-aarch64-linux-gnu git groff-base inetutils-ftp iperf3 iproute2 libc6-dev-arm64-cross \
+	libcap2-bin lintian mandoc musl-tools netbase netcat-openbsd nodejs perl procps python3 \
+	python3-pyftpdlib python3-yaml qemu-user rpcbind socat strace systemd tcpdump tftp-hpa \
+	tftpd-hpa util-linux wget zsh
 
 # each test makes a network namespace
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -189,8 +191,8 @@ bench: all
 # ---- source ----
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
-SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/need \
-	test/programs/fences.bash test/soak/table
+SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/inih \
+	test/lib/need test/programs/fences.bash test/soak/table
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
@@ -199,7 +201,7 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr -D__GNUC__ -D_GNU_SOURCE src
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard src/*/*.c) -- -std=gnu11 $(ALL_CPPFLAGS)
-	shellcheck -x $(SCRIPTS) test/lib/helpers.bash test/lib/hold.bash
+	shellcheck -x $(SCRIPTS) test/lib/calls.bash test/lib/helpers.bash test/lib/hold.bash
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 test/lib/root.bash $(sort $(wildcard test/*.bats))
 	mandoc -T lint -W warning $(PAGES:%=src/man/%)
@@ -229,6 +231,11 @@ each_installed = set -e; for one in $(INSTALLED); do \
 install: all
 	$(Q)$(each_installed) echo "  INSTALL  $$to"; install -D -m "$$mode" "$$from" "$$to"; done
 
+# The library alone, for programs of another word size
+install-library: $(BUILD)/libportfence.so
+	$(say) INSTALL '$(DESTDIR)$(LIBDIR)/libportfence.so'
+	$(Q)install -D -m 644 $< '$(DESTDIR)$(LIBDIR)/libportfence.so'
+
 # Folders of our own go too, once they are empty.
 uninstall:
 	$(Q)$(each_installed) echo "  REMOVE   $$to"; rm -f "$$to"; done
@@ -257,6 +264,7 @@ help:
 	@echo 'make lint       check style and for defects'
 	@echo 'make format     put the sources in style'
 	@echo 'make install    copy to PREFIX (/usr/local), under DESTDIR; uninstall takes it away'
+	@echo 'make install-library  copy the library alone to LIBDIR, for programs of another word size'
 	@echo 'make deb        make a Debian package in $(BUILD)/deb/'
 	@echo 'make dist       make a tar file of the sources'
 	@echo 'make clean      remove $(BUILD)/'
