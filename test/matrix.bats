@@ -4,10 +4,7 @@
 # and in each order. Judged three times: by what the probe sees, by ss, and by what was on the wire.
 
 load lib/helpers
-load lib/matrix
-
-OUTSIDE=20000-20099
-INSIDE=40000-40099
+load lib/calls
 
 @test "tcp: every call gets a port of a range outside the ephemeral range" {
 	each_family $OUTSIDE tcp
@@ -56,7 +53,7 @@ INSIDE=40000-40099
 }
 
 @test "on a kernel without IP_LOCAL_PORT_RANGE, every call gets a port" {
-	without=1
+	fence=("$PROBES/without" "${fence[@]}")
 	each_family $INSIDE tcp
 	each_family $INSIDE mptcp
 	each_family $INSIDE udp

@@ -6,7 +6,7 @@
 
 bats_require_minimum_version 1.5.0
 load lib/helpers
-load lib/matrix
+load lib/calls
 
 PYTHON=/usr/bin/python3
 
@@ -102,7 +102,7 @@ judged() {
 # In `both`, they are what each test of another file makes.
 @test "every call of every protocol gets a port of the range from the supervisor" {
 	local proto
-	before=("${AS_NOBODY[@]}")
+	fence=("${AS_NOBODY[@]}" "${fence[@]}")
 	PROBES=$install
 	chmod 1777 "$PORTFENCE_STATE"
 	for proto in tcp mptcp udp udplite; do

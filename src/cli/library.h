@@ -3,6 +3,7 @@
 #define PORTFENCE_CLI_LIBRARY_H
 
 #include <limits.h>
+#include <stdbool.h>
 
 /**
  * library_find() - The library beside this executable in a build tree, else where it is installed
@@ -13,8 +14,25 @@
 int library_find(char ret_path[PATH_MAX]);
 
 /**
+ * library_of_linker() - The library that programs with another dynamic linker are given
+ * @library:	the path of ours
+ * @linker:	path of the dynamic linker, as such a program names it
+ * @ret_path:	where it has to be; that it is there is not checked
+ *
+ * Return: false if ours does not lie where each linker looks in a folder of its own
+ */
+bool library_of_linker(const char *library, const char *linker, char ret_path[PATH_MAX]);
+
+/**
+ * library_has_siblings() - Is there one for programs of another word size, too?
+ *
+ * Then LD_PRELOAD names them by $LIB, so that each program is given its own.
+ */
+bool library_has_siblings(const char *library);
+
+/**
  * library_preload() - An LD_PRELOAD with the library in front of what is there already
- * @library:	its path
+ * @library:	its path; with siblings, $LIB takes the place of its folder
  * @old:	the present value, or NULL
  * @ret_list:	the value to set, for the caller to free
  *

@@ -158,7 +158,7 @@ static int run(int argc, char *argv[])
 		return cannot_run(command[0], -rc);
 	reached = target_check(&target, library, why, sizeof(why));
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
-	if (reached && !target.remedy)
+	if (reached && !*target.remedy)
 		return say_failure(EXIT_OWN, "%s", why);
 	rc = find_rule(&target, command, &arena, &settings);
 	if (!rc)

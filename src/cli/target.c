@@ -1,5 +1,7 @@
 #include "target.h"
 
+#include "library.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +18,12 @@
 #define HEAD_SIZE 256       /* BINPRM_BUF_SIZE: what the kernel reads of a script's first line */
 #define ANYBODY ((uid_t)-1) /* an id that no file can have */
 #define SCRIPTS_DEEPEST 5   /* fs/exec.c, exec_binprm */
+
+#ifdef __GLIBC__
+#define OUR_LIBC "glibc"
+#else
+#define OUR_LIBC "musl"
+#endif
 
 /* What of an ELF file decides whether ld.so maps a library into it. */
 struct image {
@@ -192,39 +200,71 @@ const char *target_libc(const struct target *target)
 											 : NULL;
 }
 
+static int read_library(const char *library, struct image *ret_image)
+{
+	int fd = open(library, O_RDONLY | O_CLOEXEC), rc;
+
+	rc = fd < 0 ? -errno : read_image(fd, ret_image);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static bool same_machine(const struct image *image, const struct image *other)
+{
+	return image->class == other->class && image->machine == other->machine &&
+	       image->data == other->data;
+}
+
+static const char *image_libc(const struct image *image)
+{
+	return strstr(image->interpreter, "/ld-musl") ? "musl" : "glibc";
+}
+
 static int check_image(struct target *target, const struct image *image, const char *path,
 		       const char *library, char *ret_why, size_t size)
 {
-	struct image ours;
-	int fd = open(library, O_RDONLY | O_CLOEXEC), rc;
+	char beside[PATH_MAX] = "", where[PATH_MAX + 8] = "";
+	bool siblings = library_has_siblings(library);
+	struct image ours, other;
+	int rc = read_library(library, &ours);
 
-	rc = fd < 0 ? -errno : read_image(fd, &ours);
-	if (fd >= 0)
-		close(fd);
 	if (rc) {
 		snprintf(ret_why, size, "the library '%s' cannot be read: %s", library,
 			 strerror(-rc));
 		return rc;
 	}
+	if (image->interpreted && library_of_linker(library, image->interpreter, beside)) {
+		if (siblings && !read_library(beside, &other) && same_machine(image, &other))
+			return 0;
+		snprintf(where, sizeof(where), " as '%s'", beside);
+	}
 	if (image->class != ours.class) {
 		snprintf(ret_why, size, "'%s' is a %d-bit program and this is the %d-bit portfence",
 			 path, image->class == ELFCLASS64 ? 64 : 32,
 			 ours.class == ELFCLASS64 ? 64 : 32);
-		target->remedy = "install portfence for its word size";
-	} else if (image->machine != ours.machine || image->data != ours.data) {
+		snprintf(target->remedy, sizeof(target->remedy),
+			 "install portfence for its word size%s", where);
+	} else if (!same_machine(image, &ours)) {
 		snprintf(
 			ret_why, size,
 			"'%s' is a program for another machine than this portfence; install portfence "
-			"for that machine",
-			path);
+			"for that machine%s",
+			path, where);
 	} else if (!image->interpreted) {
 		snprintf(ret_why, size,
 			 "'%s' is statically linked, so no library can be preloaded into it", path);
-		target->remedy = "use a dynamically linked build of it";
-	} else if (strstr(image->interpreter, "ld-musl")) {
-		snprintf(ret_why, size, "'%s' is linked with musl and this portfence with glibc",
-			 path);
-		target->remedy = "build portfence with musl";
+		strcpy(target->remedy, "use a dynamically linked build of it");
+	} else if (strcmp(image_libc(image), OUR_LIBC) != 0) {
+		snprintf(ret_why, size, "'%s' is linked with %s and this portfence with %s", path,
+			 image_libc(image), OUR_LIBC);
+		snprintf(target->remedy, sizeof(target->remedy), "build portfence with %s",
+			 image_libc(image));
+	} else if (siblings) {
+		snprintf(ret_why, size, "'%s' has a dynamic linker of its own, '%s'", path,
+			 image->interpreter);
+		snprintf(target->remedy, sizeof(target->remedy), "install portfence for it%s",
+			 where);
 	} else {
 		return 0;
 	}
@@ -291,7 +331,7 @@ int target_check(struct target *target, const char *library, char *ret_why, size
 	char path[PATH_MAX], next[PATH_MAX] = "", option[PATH_MAX] = "";
 	int depth, rc;
 
-	target->remedy = NULL;
+	target->remedy[0] = '\0';
 	strcpy(path, target->path);
 	for (depth = 0; depth <= SCRIPTS_DEEPEST; depth++) {
 		rc = check_file(target, path, library, next, option, ret_why, size);

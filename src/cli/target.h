@@ -18,8 +18,8 @@ struct target {
 	int bits;              /* the executable's word size, 0 if it has none */
 	char linker[PATH_MAX]; /* its dynamic linker, "" if it is static */
 	const char *gain;      /* why it gains rights when another user starts it, or NULL */
-	const char *remedy;    /* what would make a preload reach it, which now a supervisor alone
-				* does; else NULL */
+	/* what would make a preload reach it, which now a supervisor alone does; else "" */
+	char remedy[PATH_MAX + 64];
 };
 
 /**

@@ -137,7 +137,7 @@ static bool is_preloaded(const struct answer *answer)
 static bool is_supervised(const struct answer *answer)
 {
 	return !*answer->supervise && answer->via != VIA_PRELOAD &&
-	       (!*answer->preload || answer->target.remedy);
+	       (!*answer->preload || *answer->target.remedy);
 }
 
 static bool is_reached(const struct answer *answer)
@@ -314,9 +314,9 @@ static void print_preload(const struct answer *answer)
 	print_head("preload");
 	if (*answer->preload) {
 		printf("does not reach it: %s", answer->preload);
-		if (target->remedy && answer->via == VIA_PRELOAD)
+		if (*target->remedy && answer->via == VIA_PRELOAD)
 			printf("; use '--via supervise', or %s", target->remedy);
-		else if (target->remedy && *answer->supervise)
+		else if (*target->remedy && *answer->supervise)
 			printf(", and it cannot be supervised: %s; %s", answer->supervise,
 			       target->remedy);
 		putchar('\n');

@@ -57,6 +57,14 @@ struct cursor_file {
 _Static_assert(sizeof(struct cursor_block) == 40 + 4 * PROTO_COUNT * ORDER_TABLE_LENGTH,
 	       "the state file has no padding");
 _Static_assert(sizeof(struct cursor_peer) == 8 + 65536 / 8, "nor there");
+_Static_assert(offsetof(struct cursor_file, block) == 16 &&
+		       offsetof(struct cursor_file, claim) == 16 + sizeof(struct cursor_block) &&
+		       sizeof(struct cursor_block) % 8 == 0 &&
+		       sizeof(struct cursor_file) ==
+			       16 + sizeof(struct cursor_block) + 8 * CURSOR_CLAIMS +
+				       PROTO_COUNT * sizeof(struct cursor_hints) +
+				       CURSOR_PEERS * sizeof(struct cursor_peer),
+	       "nor between them: programs of 32 and of 64 bits share the file");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics need no lock");
 
 /* Two pointers into shared mappings, set at start and then immutable. */

@@ -10,6 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef RWF_NOWAIT
+#define RWF_NOWAIT 0x00000008 /* include/uapi/linux/fs.h, since Linux 4.14 */
+#endif
+
 static int raise_above_standard(int fd)
 {
 	int low = fd;
@@ -27,7 +31,7 @@ static int raise_above_standard(int fd)
 int fd_open(const char *path, int flags, mode_t mode)
 {
 	return raise_above_standard(
-		(int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode));
+		(int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_LARGEFILE, mode));
 }
 
 int fd_socket(int family, int type, int protocol)

@@ -6,7 +6,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/types.h>
+#include <stdint.h>
 
 #define LOG_WARNINGS_MAX 8
 
@@ -22,11 +22,11 @@ enum log_topic {
 struct log {
 	const char *destination; /* as configured; NULL: standard error, warnings only */
 	const char *application;
-	int pid;           /* whose lines they are; 0: this process's own */
-	int stderr_fd;     /* its standard error; -1 if it cannot be reached */
-	dev_t stderr_dev;  /* what standard error was at the start, as a program */
-	ino_t stderr_ino;  /* may close it and get the number for another file */
-	const char *error; /* the configuration's first mistake, or NULL */
+	int pid;             /* whose lines they are; 0: this process's own */
+	int stderr_fd;       /* its standard error; -1 if it cannot be reached */
+	uint64_t stderr_dev; /* what standard error was at the start, as a program */
+	uint64_t stderr_ino; /* may close it and get the number for another file */
+	const char *error;   /* the configuration's first mistake, or NULL */
 	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, told with the first port */
 	unsigned warnings;
 	_Atomic unsigned told; /* topics, by bit; the one part that changes */

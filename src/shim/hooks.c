@@ -1,3 +1,5 @@
+#include "libc.h"
+
 #include "around.h"
 #include "gate.h"
 #include "memory.h"
@@ -24,9 +26,6 @@
  */
 
 #define EXPORT __attribute__((visibility("default")))
-
-int __connect(int fd, const struct sockaddr *addr, socklen_t len);
-ssize_t __send(int fd, const void *data, size_t size, int flags);
 
 static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
@@ -248,18 +247,19 @@ static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 	struct shim *now = shim();
 
 	if (passes(now, fd, flags))
-		return pass_sendmsg(fd, message, flags, is_udp(now, fd));
+		return pass_sendmsg(real, fd, message, flags, is_udp(now, fd));
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
 	if (!destination(now, &assign, message, &addr))
 		return undo(now, fd,
-			    stays_so(now, fd) ? pass_sendmsg(fd, message, flags, is_udp(now, fd))
-					      : REAL(sendmsg)(fd, message, flags));
+			    stays_so(now, fd)
+				    ? pass_sendmsg(real, fd, message, flags, is_udp(now, fd))
+				    : real(fd, message, flags));
 	if (!needs_port(now, &assign, addr))
-		return pass_sendmsg(fd, message, flags, is_udp(now, fd));
+		return pass_sendmsg(real, fd, message, flags, is_udp(now, fd));
 	return AROUND(ssize_t, now, &assign, "sendmsg",
-		      pass_sendmsg(fd, message, flags, is_udp(now, fd)));
+		      pass_sendmsg(real, fd, message, flags, is_udp(now, fd)));
 }
 
 /*
@@ -280,29 +280,32 @@ static unsigned count_unnamed(const struct mmsghdr *messages, unsigned count)
 	return i;
 }
 
-static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+static int hook_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
+			 int flags);
 
 /* Sends @first messages, and then the others. What becomes of those the kernel does not tell either. */
-static int send_in_two(struct shim *now, int fd, struct mmsghdr *messages, unsigned first,
-		       unsigned count, int flags)
+static int send_in_two(struct shim *now, sendmmsg_fn *real, int fd, struct mmsghdr *messages,
+		       unsigned first, unsigned count, int flags)
 {
-	int sent = pass_sendmmsg(fd, messages, first, flags, is_udp(now, fd)), saved = errno, more;
+	int sent = pass_sendmmsg(real, fd, messages, first, flags, is_udp(now, fd)), saved = errno,
+	    more;
 
 	if (sent < (int)first)
 		return (int)undo(now, fd, sent);
-	more = hook_sendmmsg(fd, messages + first, count - first, flags);
+	more = hook_sendmmsg(real, fd, messages + first, count - first, flags);
 	errno = saved;
 	return more < 0 ? sent : sent + more;
 }
 
 /* The first message decides: once it is sent, the socket has its port. */
-static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+static int hook_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
+			 int flags)
 {
 	const struct sockaddr *addr;
 	struct shim *now = shim();
 
 	if (count == 0 || passes(now, fd, flags))
-		return pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd));
+		return pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd));
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
@@ -310,16 +313,16 @@ static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int f
 		unsigned unnamed = count_unnamed(messages, count);
 
 		if (unnamed && unnamed < count && !passes(now, fd, flags))
-			return send_in_two(now, fd, messages, unnamed, count, flags);
+			return send_in_two(now, real, fd, messages, unnamed, count, flags);
 		return (int)undo(now, fd,
-				 stays_so(now, fd) ? pass_sendmmsg(fd, messages, count, flags,
+				 stays_so(now, fd) ? pass_sendmmsg(real, fd, messages, count, flags,
 								   is_udp(now, fd))
-						   : REAL(sendmmsg)(fd, messages, count, flags));
+						   : real(fd, messages, count, (libc_flags)flags));
 	}
 	if (!needs_port(now, &assign, addr))
-		return pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd));
+		return pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd));
 	return AROUND(int, now, &assign, "sendmmsg",
-		      pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd)));
+		      pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd)));
 }
 
 /* Keeps errno. */
@@ -343,17 +346,24 @@ static bool is_inet(int fd)
 static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 {
 	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .now = true };
+	int (*real)(int, struct sockaddr_in *) = REAL(bindresvport);
 	struct shim *now = shim();
 	int rc;
 
+	/* musl has none */
+	if (!real) {
+		errno = ENOSYS;
+		return -1;
+	}
 	if (!now->fenced || !is_inet(fd) || (addr && addr->sin_family != AF_INET))
-		return REAL(bindresvport)(fd, addr);
+		return real(fd, addr);
 	assign.len = addr_wildcard(&assign.addr, AF_INET);
 	if (addr)
 		assign.addr.in4.sin_addr = addr->sin_addr;
 	rc = AROUND(int, now, &assign, "bindresvport",
-		    around_serves(&assign) ? pass_bind(fd, &assign.addr.sa, assign.len, &assign.addr)
-					   : REAL(bindresvport)(fd, addr));
+		    around_serves(&assign)
+			    ? pass_bind(fd, &assign.addr.sa, assign.len, &assign.addr)
+			    : real(fd, addr));
 	if (!rc && addr && assign.port)
 		addr->sin_port = htons(assign.port);
 	return rc;
@@ -387,12 +397,12 @@ EXPORT ssize_t sendto(int fd, const void *data, size_t size, int flags, const st
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	return hook_sendmsg(fd, message, flags);
+	return hook_sendmsg(REAL(sendmsg), fd, message, flags);
 }
 
-EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags)
 {
-	return hook_sendmmsg(fd, messages, count, flags);
+	return hook_sendmmsg(REAL(sendmmsg), fd, messages, count, (int)flags);
 }
 
 EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
@@ -400,7 +410,6 @@ EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
 	return hook_bindresvport(fd, addr);
 }
 
-/* glibc exports these names, too (GLIBC_2.2.5). */
 EXPORT int __connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	return hook_connect(fd, addr, len);
@@ -410,3 +419,15 @@ EXPORT ssize_t __send(int fd, const void *data, size_t size, int flags)
 {
 	return hook_send(fd, data, size, flags);
 }
+
+#if LIBC_TIME64
+EXPORT int __sendmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	return hook_sendmmsg(REAL(__sendmmsg64), fd, messages, count, flags);
+}
+
+EXPORT ssize_t __sendmsg64(int fd, const struct msghdr *message, int flags)
+{
+	return hook_sendmsg(REAL(__sendmsg64), fd, message, flags);
+}
+#endif

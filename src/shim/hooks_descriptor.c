@@ -1,3 +1,5 @@
+#include "libc.h"
+
 #include "real.h"
 #include "shim.h"
 
@@ -21,14 +23,6 @@
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE (1U << 1) /* include/uapi/linux/close_range.h, since Linux 5.9 */
 #endif
-
-/* <unistd.h> and <sys/pidfd.h> of newer libcs have them */
-int close_range(unsigned first, unsigned last, int flags);
-int pidfd_getfd(int pidfd, int fd, unsigned flags);
-int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
-int __close(int fd);
-int __dup2(int fd, int to);
-int __fcntl(int fd, int command, ...);
 
 static struct descriptors *descriptors(void)
 {
@@ -67,23 +61,23 @@ static void forget_received(const struct msghdr *message)
 	}
 }
 
-static ssize_t hook_recvmsg(int fd, struct msghdr *message, int flags)
+static ssize_t hook_recvmsg(ssize_t (*real)(int, struct msghdr *, int), int fd,
+			    struct msghdr *message, int flags)
 {
-	ssize_t result = REAL(recvmsg)(fd, message, flags);
+	ssize_t result = real(fd, message, flags);
 
 	if (result >= 0)
 		forget_received(message);
 	return result;
 }
 
-static int hook_recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
-			 struct timespec *timeout)
+static int forget_all_received(const struct mmsghdr *messages, int count)
 {
-	int i, result = REAL(recvmmsg)(fd, messages, count, flags, timeout);
+	int i;
 
-	for (i = 0; i < result; i++)
+	for (i = 0; i < count; i++)
 		forget_received(&messages[i].msg_hdr);
-	return result;
+	return count;
 }
 
 /* A second number for a socket: what is done by the one is not seen by the other. */
@@ -127,18 +121,15 @@ static int hook_dup3(int fd, int to, int flags)
 	return result;
 }
 
-/* @wide: fcntl64; the two differ in the lock commands alone */
-static int hook_fcntl(bool wide, int fd, int command, void *argument)
+/* @real: fcntl, or one that differs in the lock commands alone */
+static int hook_fcntl(int (*real)(int, int, ...), int fd, int command, void *argument)
 {
-	int (*function)(int fd, int command, ...) = NULL;
 	int result;
 
-	if (wide)
-		function = REAL(fcntl64);
 	/* a libc without files of two sizes has but one */
-	if (!function)
-		function = REAL(fcntl);
-	result = function(fd, command, argument);
+	if (!real)
+		real = REAL(fcntl);
+	result = real(fd, command, argument);
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? twin(fd, result) : result;
 }
 
@@ -211,13 +202,13 @@ EXPORT int socket(int domain, int type, int protocol)
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-	return hook_recvmsg(fd, message, flags);
+	return hook_recvmsg(REAL(recvmsg), fd, message, flags);
 }
 
-EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
+EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,
 		    struct timespec *timeout)
 {
-	return hook_recvmmsg(fd, messages, count, flags, timeout);
+	return forget_all_received(messages, REAL(recvmmsg)(fd, messages, count, flags, timeout));
 }
 
 EXPORT int dup(int fd)
@@ -236,7 +227,7 @@ EXPORT int dup3(int fd, int to, int flags)
 }
 
 /* Every command takes one argument at most, which fits a pointer: so does libc (sysdeps/unix/sysv/linux/fcntl64.c). */
-#define FCNTL(wide)                                                                                \
+#define FCNTL(real)                                                                                \
 	({                                                                                         \
 		va_list fcntl_list;                                                                \
 		void *fcntl_argument;                                                              \
@@ -244,17 +235,17 @@ EXPORT int dup3(int fd, int to, int flags)
 		va_start(fcntl_list, command);                                                     \
 		fcntl_argument = va_arg(fcntl_list, void *);                                       \
 		va_end(fcntl_list);                                                                \
-		hook_fcntl(wide, fd, command, fcntl_argument);                                     \
+		hook_fcntl(real, fd, command, fcntl_argument);                                     \
 	})
 
 EXPORT int fcntl(int fd, int command, ...)
 {
-	return FCNTL(false);
+	return FCNTL(REAL(fcntl));
 }
 
 EXPORT int fcntl64(int fd, int command, ...)
 {
-	return FCNTL(true);
+	return FCNTL(REAL(fcntl64));
 }
 
 EXPORT int close(int fd)
@@ -303,7 +294,6 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
 	return CLONE();
 }
 
-/* glibc exports these names, too (GLIBC_2.2.5). */
 EXPORT int __close(int fd)
 {
 	return hook_close(fd);
@@ -316,10 +306,29 @@ EXPORT int __dup2(int fd, int to)
 
 EXPORT int __fcntl(int fd, int command, ...)
 {
-	return FCNTL(false);
+	return FCNTL(REAL(fcntl));
 }
 
 EXPORT int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 {
 	return CLONE();
 }
+
+#if LIBC_TIME64
+EXPORT int __fcntl_time64(int fd, int command, ...)
+{
+	return FCNTL(REAL(__fcntl_time64));
+}
+
+EXPORT int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout)
+{
+	return forget_all_received(messages,
+				   REAL(__recvmmsg64)(fd, messages, count, flags, timeout));
+}
+
+EXPORT ssize_t __recvmsg64(int fd, struct msghdr *message, int flags)
+{
+	return hook_recvmsg(REAL(__recvmsg64), fd, message, flags);
+}
+
+#endif

@@ -1,3 +1,5 @@
+#include "libc.h"
+
 #include "environ.h"
 #include "real.h"
 #include "shim.h"
@@ -128,7 +130,14 @@ EXPORT int execle(const char *path, const char *first, ...)
 
 EXPORT int execveat(int folder, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	return WITH_FENCE(envp, fenced, -1, REAL(execveat)(folder, path, argv, fenced, flags));
+	int (*real)(int, const char *, char *const[], char *const[], int) = REAL(execveat);
+
+	/* musl has none */
+	if (!real) {
+		errno = ENOSYS;
+		return -1;
+	}
+	return WITH_FENCE(envp, fenced, -1, real(folder, path, argv, fenced, flags));
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])

@@ -1,3 +1,5 @@
+#include "libc.h"
+
 #include "around.h"
 #include "memory.h"
 #include "real.h"
@@ -23,6 +25,9 @@
 #ifndef IP_LOCAL_PORT_RANGE
 #define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
 #endif
+
+typedef int setsockopt_fn(int fd, int level, int option, const void *value, socklen_t len);
+typedef int getsockopt_fn(int fd, int level, int option, void *value, socklen_t *len);
 
 /* Would the option change how a port is chosen? */
 static bool is_option_of_ours(int level, int option)
@@ -52,24 +57,26 @@ static bool first_address(struct assign *assign, const void *addrs, socklen_t si
 	return there;
 }
 
-static int sctp_bindx(struct shim *now, int fd, const void *addrs, socklen_t size)
+static int sctp_bindx(struct shim *now, setsockopt_fn *real, int fd, const void *addrs,
+		      socklen_t size)
 {
 	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .sctp = true, .addrs = addrs };
 
 	if ((int)size <= 0 || !first_address(&assign, addrs, size))
-		return REAL(setsockopt)(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size);
+		return real(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size);
 	return AROUND(int, now, &assign, "sctp_bindx",
-		      REAL(setsockopt)(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size));
+		      real(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size));
 }
 
-static int sctp_connectx(struct shim *now, int fd, int option, const void *addrs, socklen_t size)
+static int sctp_connectx(struct shim *now, setsockopt_fn *real, int fd, int option,
+			 const void *addrs, socklen_t size)
 {
 	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .sctp = true };
 
 	if ((int)size <= 0 || !first_address(&assign, addrs, size))
-		return REAL(setsockopt)(fd, IPPROTO_SCTP, option, addrs, size);
+		return real(fd, IPPROTO_SCTP, option, addrs, size);
 	return AROUND(int, now, &assign, "sctp_connectx",
-		      REAL(setsockopt)(fd, IPPROTO_SCTP, option, addrs, size));
+		      real(fd, IPPROTO_SCTP, option, addrs, size));
 }
 
 /* What the kernel is asked to connect to. Return: false if it will not get as far. Keeps errno. */
@@ -85,68 +92,83 @@ static bool connectx_param(const void *value, const socklen_t *len, struct sctp_
 	return there;
 }
 
-static int sctp_connectx3(struct shim *now, int fd, void *value, socklen_t *len)
+static int sctp_connectx3(struct shim *now, getsockopt_fn *real, int fd, void *value,
+			  socklen_t *len)
 {
 	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .sctp = true };
 	struct sctp_connectx param;
 
 	if (!connectx_param(value, len, &param) || param.size <= 0 ||
 	    !first_address(&assign, param.addrs, (socklen_t)param.size))
-		return REAL(getsockopt)(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len);
+		return real(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len);
 	return AROUND(int, now, &assign, "sctp_connectx",
-		      REAL(getsockopt)(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len));
+		      real(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len));
 }
 
-static int set_sctp(int fd, int option, const void *value, socklen_t len)
+static int set_sctp(setsockopt_fn *real, int fd, int option, const void *value, socklen_t len)
 {
 	struct shim *now = shim();
 
 	if (now->fenced && option == SCTP_OPTION_BINDX_ADD)
-		return sctp_bindx(now, fd, value, len);
+		return sctp_bindx(now, real, fd, value, len);
 	if (now->fenced && (option == SCTP_OPTION_CONNECTX || option == SCTP_OPTION_CONNECTX_OLD))
-		return sctp_connectx(now, fd, option, value, len);
-	return REAL(setsockopt)(fd, IPPROTO_SCTP, option, value, len);
+		return sctp_connectx(now, real, fd, option, value, len);
+	return real(fd, IPPROTO_SCTP, option, value, len);
 }
 
-static int get_sctp(int fd, int option, void *value, socklen_t *len)
+static int get_sctp(getsockopt_fn *real, int fd, int option, void *value, socklen_t *len)
 {
 	struct shim *now = shim();
 	int result;
 
 	if (now->fenced && option == SCTP_OPTION_CONNECTX3)
-		return sctp_connectx3(now, fd, value, len);
-	result = REAL(getsockopt)(fd, IPPROTO_SCTP, option, value, len);
+		return sctp_connectx3(now, real, fd, value, len);
+	result = real(fd, IPPROTO_SCTP, option, value, len);
 	/* the kernel returns the descriptor, too */
 	if (option == SCTP_OPTION_PEELOFF || option == SCTP_OPTION_PEELOFF_FLAGS)
 		descriptor_forget(now->descriptors, result);
 	return result;
 }
 
-static int hook_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+static int hook_setsockopt(setsockopt_fn *real, int fd, int level, int option, const void *value,
+			   socklen_t len)
 {
 	struct descriptors *all;
 
 	if (level == IPPROTO_SCTP)
-		return set_sctp(fd, option, value, len);
+		return set_sctp(real, fd, option, value, len);
 	all = shim()->descriptors;
 	if (is_option_of_ours(level, option) && descriptor_get(all, fd) >= DESCRIPTOR_TCP4)
 		descriptor_forget(all, fd);
-	return REAL(setsockopt)(fd, level, option, value, len);
+	return real(fd, level, option, value, len);
 }
 
-static int hook_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+static int hook_getsockopt(getsockopt_fn *real, int fd, int level, int option, void *value,
+			   socklen_t *len)
 {
 	if (level == IPPROTO_SCTP)
-		return get_sctp(fd, option, value, len);
-	return REAL(getsockopt)(fd, level, option, value, len);
+		return get_sctp(real, fd, option, value, len);
+	return real(fd, level, option, value, len);
 }
 
 EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
 {
-	return hook_setsockopt(fd, level, option, value, len);
+	return hook_setsockopt(REAL(setsockopt), fd, level, option, value, len);
 }
 
 EXPORT int getsockopt(int fd, int level, int option, void *value, socklen_t *len)
 {
-	return hook_getsockopt(fd, level, option, value, len);
+	return hook_getsockopt(REAL(getsockopt), fd, level, option, value, len);
 }
+
+#if LIBC_TIME64
+EXPORT int __setsockopt64(int fd, int level, int option, const void *value, socklen_t len)
+{
+	return hook_setsockopt(REAL(__setsockopt64), fd, level, option, value, len);
+}
+
+EXPORT int __getsockopt64(int fd, int level, int option, void *value, socklen_t *len)
+{
+	return hook_getsockopt(REAL(__getsockopt64), fd, level, option, value, len);
+}
+#endif

@@ -1,3 +1,5 @@
+#include "libc.h"
+
 #include "pass.h"
 
 #include "gate.h"
@@ -139,7 +141,7 @@ ssize_t pass_sendto(int fd, const void *data, size_t size, int flags, const stru
 	return REAL(sendto)(fd, data, size, flags, addr, len);
 }
 
-ssize_t pass_sendmsg(int fd, const struct msghdr *message, int flags, bool udp)
+ssize_t pass_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags, bool udp)
 {
 	enum way way = find_way(fd, flags, udp);
 	long rc = -EAGAIN;
@@ -149,10 +151,11 @@ ssize_t pass_sendmsg(int fd, const struct msghdr *message, int flags, bool udp)
 			    way == WAY_BOTH ? flags | MSG_DONTWAIT : flags, 0, 0, 0);
 	if (way == WAY_GATE || rc != -EAGAIN)
 		return result_of(rc);
-	return REAL(sendmsg)(fd, message, flags);
+	return real(fd, message, flags);
 }
 
-int pass_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, bool udp)
+int pass_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags,
+		  bool udp)
 {
 	enum way way = find_way(fd, flags, udp);
 	long rc = -EAGAIN;
@@ -164,8 +167,8 @@ int pass_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, b
 	if (way == WAY_GATE || (rc < 0 && rc != -EAGAIN) || rc >= (long)count)
 		return (int)result_of(rc);
 	if (rc < 0)
-		return REAL(sendmmsg)(fd, messages, count, flags);
+		return real(fd, messages, count, (libc_flags)flags);
 	/* not all of them without waiting */
-	rest = REAL(sendmmsg)(fd, messages + rc, count - (unsigned)rc, flags);
+	rest = real(fd, messages + rc, count - (unsigned)rc, (libc_flags)flags);
 	return (int)rc + (rest > 0 ? rest : 0);
 }

@@ -2,15 +2,22 @@
 #ifndef PORTFENCE_SHIM_PASS_H
 #define PORTFENCE_SHIM_PASS_H
 
+#include "libc.h"
+
 #include "../core/addr.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
 
+/* libc has more than one of these where it has two kinds of time_t */
+typedef ssize_t sendmsg_fn(int fd, const struct msghdr *message, int flags);
+typedef int sendmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags);
+
 /*
  * Each does what libc's function of that name does, a thread's cancellation
  * included, and is that function unless a gate is open.
  *
+ * @real:	libc's function
  * @seen:	the address as it was when it was looked at; NULL: nobody has
  * @udp:	the socket is known to be a UDP one
  */
@@ -24,8 +31,9 @@ int pass_listen(int fd, int backlog);
 ssize_t pass_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
 		    socklen_t len, bool udp);
 
-ssize_t pass_sendmsg(int fd, const struct msghdr *message, int flags, bool udp);
+ssize_t pass_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags, bool udp);
 
-int pass_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, bool udp);
+int pass_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags,
+		  bool udp);
 
 #endif

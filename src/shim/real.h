@@ -2,12 +2,15 @@
 #ifndef PORTFENCE_SHIM_REAL_H
 #define PORTFENCE_SHIM_REAL_H
 
+#include "libc.h"
+
 #include "../core/sys.h"
 
 #include <netinet/in.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <time.h>
 
 /*
  * The hooks: return type, name, parameters. Whatever is added here has to be
@@ -22,14 +25,15 @@
 	  (int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,          \
 	   socklen_t len))                                                                         \
 	X(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags))                     \
-	X(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags))            \
+	X(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, libc_flags flags))     \
 	X(int, bindresvport, (int fd, struct sockaddr_in *addr))                                   \
 	X(int, socket, (int domain, int type, int protocol))                                       \
 	X(int, setsockopt, (int fd, int level, int option, const void *value, socklen_t len))      \
 	X(int, getsockopt, (int fd, int level, int option, void *value, socklen_t *len))           \
 	X(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags))                           \
 	X(int, recvmmsg,                                                                           \
-	  (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)) \
+	  (int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,                     \
+	   struct timespec *timeout))                                                              \
 	X(int, dup, (int fd))                                                                      \
 	X(int, dup2, (int fd, int to))                                                             \
 	X(int, dup3, (int fd, int to, int flags))                                                  \
@@ -55,9 +59,23 @@
 	X(int, system, (const char *command))                                                      \
 	X(FILE *, popen, (const char *command, const char *type))
 
+/* Of a 32-bit libc; likewise. */
+#define REAL_TIME64_FUNCTIONS(X)                                                                   \
+	X(int, __fcntl_time64, (int fd, int command, ...))                                         \
+	X(int, __getsockopt64, (int fd, int level, int option, void *value, socklen_t *len))       \
+	X(int, __recvmmsg64,                                                                       \
+	  (int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout))            \
+	X(ssize_t, __recvmsg64, (int fd, struct msghdr *message, int flags))                       \
+	X(int, __sendmmsg64, (int fd, struct mmsghdr *messages, unsigned count, int flags))        \
+	X(ssize_t, __sendmsg64, (int fd, const struct msghdr *message, int flags))                 \
+	X(int, __setsockopt64, (int fd, int level, int option, const void *value, socklen_t len))
+
 struct real {
 #define REAL_MEMBER(type, name, parameters) type(*name) parameters;
 	REAL_FUNCTIONS(REAL_MEMBER)
+#if LIBC_TIME64
+	REAL_TIME64_FUNCTIONS(REAL_MEMBER)
+#endif
 #undef REAL_MEMBER
 };
 

@@ -41,6 +41,12 @@ static struct {
 	{ "udplite", SOCK_DGRAM, IPPROTO_UDPLITE },
 };
 
+#ifndef __GLIBC__
+/* musl has neither */
+#define strerrorname_np strerror
+#define bindresvport(fd, addr) bind(fd, (struct sockaddr *)&any, len)
+#endif
+
 static int proto, family;
 static const char *family_name;
 static struct sockaddr_storage peer, any;
@@ -124,9 +130,8 @@ static void try_connect_no_port(void)
 	struct sockaddr_storage addr = any;
 	int fd = new_socket(), on = 1;
 
-	/* MPTCP has the option since Linux 6.8 */
-	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) &&
-	    protos[proto].protocol == IPPROTO_MPTCP)
+	/* MPTCP has the option since Linux 6.8, and qemu-user not at all */
+	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)))
 		return;
 	if (!strcmp(family_name, "4"))
 		((struct sockaddr_in *)&addr)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -1,12 +1,17 @@
-# The matrix probe under a rule, judged by what the probe sees, by ss, and by what was on the wire.
+# Each call that makes the kernel choose a port, made by probes/matrix and judged three times: by what
+# the probe sees, by ss, and by what was on the wire.
 #
-#   fenced_calls RANGE PROTO FAMILY [KEY=VALUE...]   one run; more keys for the rule
-#   each_family RANGE PROTO [KEY=VALUE...]           with IPv4, IPv6 and IPv4 through IPv6 sockets
+#   fenced_calls RANGE PROTO FAMILY [KEY=VALUE...]   the probe in a range, with more keys for the rule
+#   each_family RANGE PROTO [KEY=VALUE...]           likewise, for 4, 6 and mapped
 #
-# In $before, what the command is to be run by; in $without, whether IP_LOCAL_PORT_RANGE is to be
-# missing.
+# It is $matrix that is run by "${fence[@]}", under matrix.ini.
+#
+# shellcheck disable=SC2034,SC2154 # the tests use them; helpers.bash sets them
 
-before=()
+OUTSIDE=20000-20099
+INSIDE=40000-40099
+fence=("$PORTFENCE" run --config matrix.ini --)
+matrix=$PROBES/matrix
 
 # UDP-Lite: neither ss nor tcpdump know its ports, so they are read from /proc and from the packets.
 lite_sockets() {
@@ -54,7 +59,7 @@ fenced_calls() {
 	mkfifo hold
 	# shellcheck disable=SC2016 # the inner shell expands it
 	ns_background bash -c 'exec "$@" <hold >calls' - \
-		"${before[@]}" ${without:+"$PROBES/without"} "$PORTFENCE" run --config matrix.ini -- "$PROBES/matrix" "$proto" "$family" 7777
+		"${fence[@]}" "$matrix" "$proto" "$family" 7777
 	exec 4>hold
 	wait_until grep -q '^end$' calls
 	if [ "$proto" = udplite ]; then
