@@ -102,8 +102,9 @@ judged() {
 # In `both`, they are what each test of another file makes.
 @test "every call of every protocol gets a port of the range from the supervisor" {
 	local proto
-	fence=("${AS_NOBODY[@]}" "${fence[@]}")
 	PROBES=$install
+	matrix=$install/matrix
+	fence=("${AS_NOBODY[@]}" "$PORTFENCE" run --config matrix.ini --)
 	chmod 1777 "$PORTFENCE_STATE"
 	for proto in tcp mptcp udp udplite; do
 		each_family 20000-20099 $proto 'via = supervise'
