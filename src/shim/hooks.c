@@ -49,7 +49,8 @@ static int begin(struct shim *now, struct assign *assign, const char *name)
 	rc = assign_begin(&now->fence, assign);
 	if (assign->fresh && assign->home)
 		descriptor_set_home(now->descriptors, assign->proto);
-	if (rc < 0 && (assign->exhausted || assign->refused || assign->closed || assign->useless))
+	if (rc < 0 && (assign->exhausted || assign->refused || assign->closed || assign->useless ||
+		       assign->unknown || assign->unasked || assign->forbidden))
 		log_assign(&now->log, name, assign);
 	return rc;
 }
@@ -140,7 +141,8 @@ static ssize_t undo(struct shim *now, int fd, ssize_t result)
 	if (error == EDESTADDRREQ || error == EMSGSIZE || error == EOPNOTSUPP ||
 	    error == EAFNOSUPPORT || error == EINVAL) {
 		/* what is remembered stays true: no such port is, see settled() */
-		assign_undo(&now->fence, fd);
+		if (assign_undo(&now->fence, fd))
+			log_kept(&now->log);
 		errno = error;
 	}
 	return result;
@@ -316,16 +318,16 @@ static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int f
 	return AROUND(int, now, &assign, "sendmmsg", REAL(sendmmsg)(fd, messages, count, flags));
 }
 
-/* Keeps errno. */
-static bool is_inet(int fd)
+/* Is it certainly no IPv4 socket? Keeps errno. */
+static bool is_other(int fd)
 {
 	union addr local = { .sa.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof(local);
 	int saved = errno;
-	bool inet = !getsockname(fd, &local.sa, &len) && local.sa.sa_family == AF_INET;
+	bool other = !getsockname(fd, &local.sa, &len) && local.sa.sa_family != AF_INET;
 
 	errno = saved;
-	return inet;
+	return other;
 }
 
 /*
@@ -340,7 +342,7 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	struct shim *now = shim();
 	int rc;
 
-	if (!now->fenced || !is_inet(fd) || (addr && addr->sin_family != AF_INET))
+	if (!now->fenced || is_other(fd) || (addr && addr->sin_family != AF_INET))
 		return REAL(bindresvport)(fd, addr);
 	assign.len = addr_wildcard(&assign.addr, AF_INET);
 	if (addr)

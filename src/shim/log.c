@@ -136,9 +136,29 @@ static void tell_once(struct log *log, const struct assign *assign)
 		     "'engine = kernel' cannot serve, as the range is not within ip_local_port_range, some of "
 		     "it is reserved, or /proc cannot be read; calls that need a port fail, use 'engine = "
 		     "auto'");
+	if (assign->unknown && first_time(log, LOG_UNKNOWN))
+		tell(log, "error",
+		     "the kernel does not tell what a socket is, calls that need a port fail; does a sandbox "
+		     "forbid getsockname and getsockopt?");
+	if (assign->unasked && first_time(log, LOG_UNASKED))
+		tell(log, "error",
+		     "the kernel could not be asked whether a port can be shared, so each serves one "
+		     "connection only; a program needs AF_NETLINK and a descriptor to spare");
+	if (assign->forbidden && first_time(log, LOG_FORBIDDEN))
+		tell(log, "error",
+		     "no port of the range could be bound, calls that need one fail; does a sandbox forbid "
+		     "bind, or does the range need CAP_NET_BIND_SERVICE?");
 	if (assign->system && first_time(log, LOG_EXHAUSTED))
 		tell(log, "warning",
 		     "no port is left in the range, ports of the system's range are used ('exhausted = system')");
+}
+
+void log_kept(struct log *log)
+{
+	if (first_time(log, LOG_KEPT))
+		tell(log, "error",
+		     "a send without destination left a socket with a port outside the range, which could not "
+		     "be taken back");
 }
 
 void log_start(struct log *log)

@@ -16,7 +16,11 @@ enum log_topic {
 	LOG_CLOSED,
 	LOG_EXHAUSTED,
 	LOG_USELESS,
-	LOG_ESCAPED
+	LOG_ESCAPED,
+	LOG_UNKNOWN,
+	LOG_UNASKED,
+	LOG_FORBIDDEN,
+	LOG_KEPT
 };
 
 struct log {
@@ -41,5 +45,8 @@ void log_start(struct log *log);
  * write would wait, the line is dropped. May change errno.
  */
 void log_assign(struct log *log, const char *call, const struct assign *assign);
+
+/* log_kept() - Once: a send has failed, and the port that the kernel gave it could not be taken back */
+void log_kept(struct log *log);
 
 #endif
