@@ -42,6 +42,7 @@ CLI := array audit busy check choice complete env fenced findings globs library 
 	usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
+FAULTS := faults scenes
 PROBES := counted fresh load matrix odd race settled spawn without
 SOAK := operations soak worker
 PAGES := libportfence.8 portfence.1 portfence.ini.5
@@ -65,7 +66,7 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all demo test check soak asan lint format install uninstall deb dist clean help \
+.PHONY: FORCE all demo test check soak faults asan lint format install uninstall deb dist clean help \
 	test-programs
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
@@ -139,7 +140,18 @@ $(BUILD)/test/soak/soak: $(SOAK:%=test/soak/%.c) $(wildcard test/soak/*.h) Makef
 	$(say) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
 
-test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak
+$(BUILD)/test/faults/faults: $(FAULTS:%=test/faults/%.c) test/faults/faults.h Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+$(BUILD)/test/faults/injector.so: test/faults/injector.c test/faults/faults.h Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $< -ldl $(LDFLAGS)
+
+test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak \
+	$(BUILD)/test/faults/faults $(BUILD)/test/faults/injector.so
 
 # Packages first, in a make of its own: the rules above cannot see what is not installed yet.
 demo:
@@ -166,6 +178,14 @@ soak:
 		SOAK_RESULTS='$(abspath $(BUILD))/soak' bats $(BATSFLAGS) test/soak.bats; \
 		status=$$?; cat '$(BUILD)/soak/table'; exit $$status
 
+# test/faults.bats with every occurrence of every call, and a table of it.
+faults:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
+	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))' FAULTS=all \
+		FAULTS_RESULTS='$(abspath $(BUILD))/faults' bats $(BATSFLAGS) test/faults.bats; \
+		status=$$?; test/faults/table '$(BUILD)/faults'; exit $$status
+
 SANITIZED_TESTS := $(addprefix test/,conf.bats matrix.bats rules.bats sharing.bats unit.bats)
 
 # The suite once more with AddressSanitizer and UndefinedBehaviorSanitizer in shim, command and
@@ -189,7 +209,7 @@ bench: all
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
 SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/need \
-	test/programs/fences.bash test/soak/table
+	test/faults/table test/programs/fences.bash test/soak/table
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
@@ -251,6 +271,7 @@ help:
 	@echo 'make demo       see curl talk from a range of its own (installs what is missing)'
 	@echo 'make test       run the tests, as root (installs what is missing); also: check'
 	@echo 'make soak       run 64 threads in 500 ports for MINUTES=10, four times'
+	@echo 'make faults     answer each call of the library with each error, some 26,000 cases'
 	@echo 'make asan       run them with the address and undefined-behaviour sanitizers'
 	@echo 'make bench      time the fence against no fence (see BENCHFLAGS=--help)'
 	@echo 'make lint       check style and for defects'

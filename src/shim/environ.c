@@ -165,8 +165,11 @@ char *const *environ_build(const struct environ_plan *plan, char **room)
 	if (plan->size > STACK_MOST) {
 		slots = mmap(NULL, plan->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			     -1, 0);
-		if (slots == MAP_FAILED)
+		/* whatever it was: execve(2) and its relatives know no other */
+		if (slots == MAP_FAILED) {
+			errno = ENOMEM;
 			return NULL;
+		}
 	}
 	if (used)
 		memcpy(slots, plan->envp, used * sizeof(*slots));
