@@ -1,4 +1,5 @@
 #include "library.h"
+#include "logfile.h"
 #include "pin.h"
 #include "say.h"
 #include "target.h"
@@ -94,6 +95,8 @@ static int run(int argc, char *argv[])
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);
+	if (!logfile_writable(settings.log, why, sizeof(why)))
+		say_warning(NULL, why);
 	rc = pin_environment(&settings, library, EXIT_OWN);
 	if (!rc)
 		rc = pin_rule(&settings, EXIT_OWN);

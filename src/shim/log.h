@@ -20,7 +20,9 @@ enum log_topic {
 	LOG_UNKNOWN,
 	LOG_UNASKED,
 	LOG_FORBIDDEN,
-	LOG_KEPT
+	LOG_KEPT,
+	LOG_CLOSED_FILE, /* not told but seen: its file cannot be opened */
+	LOG_CLOSED_FILE_TOLD
 };
 
 struct log {
