@@ -145,13 +145,18 @@ $(BUILD)/test/faults/faults: $(FAULTS:%=test/faults/%.c) test/faults/faults.h Ma
 	$(say) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
 
+$(BUILD)/test/faults/hostile: test/faults/hostile.c Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $< $(LDFLAGS)
+
 $(BUILD)/test/faults/injector.so: test/faults/injector.c test/faults/faults.h Makefile
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $< -ldl $(LDFLAGS)
 
 test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak \
-	$(BUILD)/test/faults/faults $(BUILD)/test/faults/injector.so
+	$(BUILD)/test/faults/faults $(BUILD)/test/faults/hostile $(BUILD)/test/faults/injector.so
 
 # Packages first, in a make of its own: the rules above cannot see what is not installed yet.
 demo:

@@ -83,3 +83,45 @@ defined_in() {
 	[ "$(wc -l <cases)" -ge 5000 ]
 	[ "$(grep -c ' bad$' cases)" = 0 ]
 }
+
+# ---- the state file
+
+# hostile engine RANGE COMMAND...: under a rule, with a state file that is there already
+hostile() {
+	local engine=$1 range=$2
+	shift 2
+	printf '[hostile]\nengine = %s\nrange = %s\n' "$engine" "$range" >rule.ini
+	export LD_PRELOAD=$LIBRARY PORTFENCE_CONFIG=$PWD/rule.ini
+	ns timeout 60 "$BUILD/test/faults/hostile" talk 1 "${range%-*}" "${range#*-}"
+	ns timeout 60 "$BUILD/test/faults/hostile" "$@" "${range%-*}" "${range#*-}"
+}
+
+@test "a state file that somebody writes to all the time crashes no program, stops none, and leads none out" {
+	for engine in bind auto; do
+		range=20000-20999
+		[ "$engine" = bind ] || range=40000-40999
+		run -0 hostile "$engine" "$range" write "$PORTFENCE_STATE/hostile.0" 500
+		[[ "$output" = *"0 bad"* ]]
+		run -0 hostile "$engine" "$range" claim "$PORTFENCE_STATE/hostile.0" 10
+		[[ "$output" = *"0 bad"* ]]
+	done
+}
+
+@test "whatever 1,000 state files hold, ports are in the range and no call waits" {
+	for engine in bind auto; do
+		range=20000-20999
+		[ "$engine" = bind ] || range=40000-40999
+		hostile "$engine" "$range" images 500 "$PORTFENCE_STATE/hostile.0" 2 >said
+		grep '^500 images, 0 failed' said
+	done
+}
+
+@test "a socket or a device in place of the state file is done without" {
+	for make in 'mknod $1 c 1 5' 'python3 -c "import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])" $1'; do
+		rm -f "$PORTFENCE_STATE/spawn.0"
+		(cd "$PORTFENCE_STATE" && sh -c "$make" _ spawn.0)
+		ns timeout 20 "$PORTFENCE" run --range 20000-20099 -- "$PROBES/spawn" child >said 2>errors
+		sed -n 's/^port //p' said | all_within 20000 20099
+		[ "$(grep -c 'warning: the state file is not used' errors)" = 1 ]
+	done
+}
