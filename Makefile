@@ -41,10 +41,11 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover
 SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_option memory pass \
 	real shim
 CLI := array audit birth busy caller check choice complete env fenced filter findings globs library \
-	look main option origin parts pin ports presets processes run say sections sockets status strip \
-	suggest supervise target trap usage verdict watch which
+	logfile look main option origin parts pin ports presets processes run say sections sockets \
+	status strip suggest supervise target trap usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
+FAULTS := faults scenes
 PROBES := counted fresh load matrix odd race raw rewrite sctp settled spawn without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
@@ -74,8 +75,8 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all demo test check soak asan tsan fuzz lint format install install-library uninstall \
-	deb dist clean help fuzz-programs test-programs
+.PHONY: FORCE all demo test check soak faults asan tsan fuzz lint format install install-library \
+	uninstall deb dist clean help fuzz-programs test-programs
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
 
@@ -169,7 +170,23 @@ $(BUILD)/test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJECTS) Ma
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJECTS) \
 		$(FUZZ_WRAP_$*:%=-Wl,--wrap=%) $(INIH) $(CLI_LIBS) $(LDFLAGS)
 
-test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak
+$(BUILD)/test/faults/faults: $(FAULTS:%=test/faults/%.c) test/faults/faults.h Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+$(BUILD)/test/faults/hostile: test/faults/hostile.c Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $< $(LDFLAGS)
+
+$(BUILD)/test/faults/injector.so: test/faults/injector.c test/faults/faults.h Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $< -ldl $(LDFLAGS)
+
+test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak \
+	$(BUILD)/test/faults/faults $(BUILD)/test/faults/hostile $(BUILD)/test/faults/injector.so
 
 # Packages first, in a make of its own: the rules above cannot see what is not installed yet.
 demo:
@@ -196,6 +213,14 @@ soak:
 	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))' SOAK_SECONDS=$$(($(MINUTES) * 60)) \
 		SOAK_RESULTS='$(abspath $(BUILD))/soak' bats $(BATSFLAGS) test/soak.bats; \
 		status=$$?; cat '$(BUILD)/soak/table'; exit $$status
+
+# test/faults.bats with every occurrence of every call, and a table of it.
+faults:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
+	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))' FAULTS=all \
+		FAULTS_RESULTS='$(abspath $(BUILD))/faults' bats $(BATSFLAGS) test/faults.bats; \
+		status=$$?; test/faults/table '$(BUILD)/faults'; exit $$status
 
 # What is of any use there: readers, the shim's memory of descriptors, the log, the state file.
 ASAN_TESTS := $(addprefix test/,conf.bats descriptor.bats log.bats matrix.bats rules.bats \
@@ -271,8 +296,8 @@ bench: all
 # ---- source ----
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
-SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/inih \
-	test/lib/need test/fuzz/run test/programs/fences.bash test/soak/table
+SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/faults/table \
+	test/lib/inih test/lib/need test/fuzz/run test/programs/fences.bash test/soak/table
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
@@ -340,6 +365,7 @@ help:
 	@echo 'make demo       see curl talk from a range of its own (installs what is missing)'
 	@echo 'make test       run the tests, as root (installs what is missing); also: check'
 	@echo 'make soak       run 64 threads in 500 ports for MINUTES=10, four times'
+	@echo 'make faults     answer each call of the library with each error, some 26,000 cases'
 	@echo 'make asan       run parts of them with the address and undefined-behaviour sanitizers'
 	@echo 'make tsan       run parts of them with the thread sanitizer'
 	@echo 'make fuzz       try random inputs on each reader for SECONDS=60 (needs clang)'

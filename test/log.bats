@@ -429,6 +429,28 @@ print(subprocess.run(sys.argv[1:], stderr=w, stdout=subprocess.DEVNULL, timeout=
 	[ ! -s readonly ]
 }
 
+@test "a log that cannot be opened is one warning on standard error, a FIFO without a reader none" {
+	mkdir folder
+	mkfifo fifo
+	touch notafolder
+	for log in "$PWD/none/log" "$PWD/folder" "$PWD/notafolder/log" "json:$PWD/none/log"; do
+		preloaded PORTFENCE_RANGE="$RANGE" PORTFENCE_LOG="$log" "$PROBES/spawn" child >said 2>errors
+		sed -n 's/^port //p' said | all_within 20000 20999
+		[ "$(wc -l <errors)" = 1 ]
+		grep -qF "the log '${log#json:}' cannot be opened, its lines are dropped" errors
+		run -0 --separate-stderr run_with --log "$log" -- true
+		[[ "$stderr" = "portfence: warning: the log '${log#json:}' cannot be written to: "* ]]
+		printf '[portfence]\nlog = %s\n[x]\nrange = 20000\n' "$log" >some.ini
+		run "$PORTFENCE" check some.ini
+		[[ "$output" = *"warning: the log '${log#json:}' cannot be written to: "* ]]
+	done
+	[ "$(member level <errors)" = warning ]
+	for log in "$PWD/fifo" "$PWD/new" /dev/full; do
+		run_with --log "$log" -- "$PROBES/spawn" child >said 2>errors
+		[ ! -s errors ]
+	done
+}
+
 # --- warnings and errors
 
 @test "a bad configuration is one line on standard error, and nothing before the first port" {

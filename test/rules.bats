@@ -284,7 +284,9 @@ True ok" ]
 		held = tcp(); held.connect(("127.0.0.1", 7000)); s = tcp()
 		resource.setrlimit(resource.RLIMIT_NOFILE, (s.fileno() + 1, s.fileno() + 1))
 		print(error(s.connect, ("127.0.0.1", 7001)), port(s))'
-	[ "$output" = "EADDRNOTAVAIL 0" ]
+	[ "${lines[-1]}" = "EADDRNOTAVAIL 0" ]
+	[[ "${lines[0]}" = *": error: the kernel could not be asked whether a port can be shared, "* ]]
+	[ "${#lines[@]}" = 2 ]
 }
 
 @test "a limit on the size of files kills no fenced program" {

@@ -376,7 +376,7 @@ time64() {
 			grep -xE '(__libc_)?(malloc|calloc|realloc|reallocarray|free|memalign|aligned_alloc|posix_memalign|strdup|strndup|asprintf|vasprintf|getline|getdelim|fopen(64)?|fdopen|fputs|fwrite|printf|fprintf|vfprintf|puts|putenv|setenv|unsetenv|qsort|syslog|getaddrinfo|localtime|gmtime|mktime)' |
 			sort | tr '\n' ' ' || true)
 		case ${object##*/} in
-		environ.o) [ "$heap" = "asprintf putenv unsetenv " ] ;;
+		environ.o) [ "$heap" = "asprintf free putenv unsetenv " ] ;;
 		*) [ "$heap" = "" ] ;;
 		esac
 	done

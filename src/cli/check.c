@@ -3,6 +3,7 @@
 #include "choice.h"
 #include "findings.h"
 #include "globs.h"
+#include "logfile.h"
 #include "parts.h"
 #include "ports.h"
 #include "say.h"
@@ -10,6 +11,7 @@
 #include "verbs.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +129,16 @@ static void judge_match(const struct rule *rule, struct findings *findings)
 			     what, rule->name);
 }
 
+/* ---- the log ---- */
+
+static void judge_log(const char *log, struct findings *findings)
+{
+	char why[PATH_MAX + 128];
+
+	if (!logfile_writable(log, why, sizeof(why)))
+		findings_add(findings, SAY_WARNING, 0, "log", NULL, "%s", why);
+}
+
 /* ---- the verb ---- */
 
 static void judge(struct report *report)
@@ -144,6 +156,7 @@ static void judge(struct report *report)
 		judge_engine(sections->rule[i], &report->findings);
 		judge_match(sections->rule[i], &report->findings);
 	}
+	judge_log(sections->policy.log, &report->findings);
 	ports_judge(part, count, &report->findings, &report->sysctl);
 	busy_judge(part, count, &report->findings);
 	free(part);

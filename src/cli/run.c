@@ -1,5 +1,6 @@
 #include "../core/log.h"
 #include "library.h"
+#include "logfile.h"
 #include "pin.h"
 #include "say.h"
 #include "supervise.h"
@@ -166,6 +167,8 @@ static int run(int argc, char *argv[])
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);
+	if (!logfile_writable(settings.log, why, sizeof(why)))
+		say_warning(NULL, why);
 	rc = fence(via, &target, reached ? why : NULL, library, command[0],
 		   given.value[OPTION_VERBOSE], &settings);
 	if (rc)

@@ -152,8 +152,7 @@ static void tell(struct stop *stop, const struct assign *assign)
 	int fd;
 
 	if (!(log->destination && strcmp(log->destination, "none")) &&
-	    (!log->warnings || stop->trap->warned) && !assign->closed && !assign->useless &&
-	    !assign->system)
+	    (!log->warnings || stop->trap->warned) && !assign_speaks(assign) && !assign->system)
 		return;
 	stop->trap->warned = true;
 	fd = lend_stderr(stop);
@@ -304,7 +303,7 @@ static int begin(struct stop *stop, struct assign *assign)
 
 	if (raised)
 		set_bind_right(false);
-	if (rc < 0 && (assign->exhausted || assign->refused || assign->closed || assign->useless))
+	if (rc < 0 && assign_speaks(assign))
 		tell(stop, assign);
 	if (rc >= 0 && assign->engine == ENGINE_BIND)
 		remember(stop);
@@ -442,7 +441,7 @@ static int serve_connect(struct stop *stop)
 		return GO_ON;
 	assign = start(stop, ASSIGN_CONNECT);
 	rc = serve_port(stop, &assign);
-	if (rc != GO_ON || assign.system || assign_settled(stop->fd))
+	if (rc != GO_ON || assign.system || assign_settled(stop->trap->fence, stop->fd))
 		return rc;
 	/* it fails, before a port is chosen */
 	return syscall(SYS_connect, stop->fd, &stop->address, stop->len) ? -errno : 0;
@@ -515,7 +514,8 @@ static int serve_send(struct stop *stop)
 	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], rc;
 	struct assign assign;
 
-	if (is_udp(stop) ? is_settled(stop) : !(flags & MSG_FASTOPEN) && assign_settled(stop->fd))
+	if (is_udp(stop) ? is_settled(stop)
+			 : !(flags & MSG_FASTOPEN) && assign_settled(stop->trap->fence, stop->fd))
 		return GO_ON;
 	rc = read_destination(stop);
 	if (rc && flags & MSG_FASTOPEN)
@@ -527,7 +527,8 @@ static int serve_send(struct stop *stop)
 		return serve_anyway(stop, &assign);
 	rc = serve_port(stop, &assign);
 	/* whatever the memory says by then, the socket has its port, or nothing gives it one */
-	if (rc != GO_ON || !assign.fast_open || assign.system || assign_settled(stop->fd))
+	if (rc != GO_ON || !assign.fast_open || assign.system ||
+	    assign_settled(stop->trap->fence, stop->fd))
 		return rc;
 	return refuse_send(stop, flags);
 }
@@ -571,7 +572,7 @@ static int serve_connectx(struct stop *stop)
 {
 	struct assign assign;
 
-	if (assign_settled(stop->fd))
+	if (assign_settled(stop->trap->fence, stop->fd))
 		return GO_ON;
 	memset(&stop->address, 0, sizeof(stop->address));
 	assign = start(stop, ASSIGN_CONNECT);

@@ -31,72 +31,100 @@
  * there is nothing for us to do.
  */
 
-static int get_int(const struct fence *fence, int fd, int level, int option, int otherwise)
+/* Return: an option whose value is never negative, or -errno */
+static int get_int(const struct fence *fence, int fd, int level, int option)
 {
 	socklen_t len = sizeof(int);
 	int value = 0;
 
-	return fence->sys->getsockopt(fd, level, option, &value, &len) ? otherwise : value;
+	return fence->sys->getsockopt(fd, level, option, &value, &len) ? -errno : value;
 }
 
-/* A protocol of ours. Return: false for any other, and for what is no socket */
-static bool get_proto(const struct fence *fence, int fd, enum proto *ret_proto)
+/* Is it a socket that is fenced? */
+enum kind { KIND_OURS, KIND_OTHER };
+
+/*
+ * Return: KIND_OURS and its protocol; KIND_OTHER for a raw, ping, netlink or UNIX
+ * socket; -errno if the kernel does not say
+ */
+static int classify(const struct fence *fence, int fd, enum proto *ret_proto)
 {
-	switch (get_int(fence, fd, SOL_SOCKET, SO_PROTOCOL, -1)) {
+	int type = get_int(fence, fd, SOL_SOCKET, SO_TYPE), protocol;
+
+	if (type < 0 || type == SOCK_RAW)
+		return type < 0 ? type : KIND_OTHER;
+	protocol = get_int(fence, fd, SOL_SOCKET, SO_PROTOCOL);
+	switch (protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_MPTCP:
 		*ret_proto = PROTO_TCP;
-		return true;
+		return KIND_OURS;
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
 		*ret_proto = PROTO_UDP;
-		return true;
+		return KIND_OURS;
 	case IPPROTO_SCTP:
 		*ret_proto = PROTO_SCTP;
-		return true;
+		return KIND_OURS;
 	default:
-		return false;
+		return protocol < 0 ? protocol : KIND_OTHER;
 	}
 }
 
-/* Return: true if it is a socket that is fenced: no raw, ping, netlink or UNIX socket, no file */
-static bool classify(const struct fence *fence, int fd, enum proto *ret_proto)
-{
-	return get_int(fence, fd, SOL_SOCKET, SO_TYPE, -1) != SOCK_RAW &&
-	       get_proto(fence, fd, ret_proto);
-}
-
-/* Return: false if the descriptor is no IPv4 or IPv6 socket */
-static bool local_address(int fd, union addr *ret_local, socklen_t *ret_len)
+/* Return: KIND_OURS if it is an IPv4 or IPv6 socket, KIND_OTHER; -errno if the kernel does not say */
+static int local_address(const struct fence *fence, int fd, union addr *ret_local,
+			 socklen_t *ret_len)
 {
 	socklen_t len = sizeof(*ret_local);
+	int domain = AF_UNSPEC, error;
 
-	if (getsockname(fd, &ret_local->sa, &len))
-		return false;
-	*ret_len = len;
-	return ret_local->sa.sa_family == AF_INET || ret_local->sa.sa_family == AF_INET6;
+	if (!getsockname(fd, &ret_local->sa, &len)) {
+		*ret_len = len;
+		domain = ret_local->sa.sa_family;
+		return domain == AF_INET || domain == AF_INET6 ? KIND_OURS : KIND_OTHER;
+	}
+	error = errno;
+	/* some families have no such call at all (net/core/sock.c, sock_no_getname) */
+	domain = get_int(fence, fd, SOL_SOCKET, SO_DOMAIN);
+	return domain < 0 || domain == AF_INET || domain == AF_INET6 ? -error : KIND_OTHER;
 }
 
-bool assign_settled(int fd)
+bool assign_settled(const struct fence *fence, int fd)
 {
 	union addr local;
 	socklen_t len;
 
-	return !local_address(fd, &local, &len) || addr_port(&local);
+	return local_address(fence, fd, &local, &len) == KIND_OURS && addr_port(&local);
+}
+
+/*
+ * The kernel does not say what the socket is, because a sandbox or a security
+ * module forbids the question. No port is given then, as it may be one outside
+ * the range. What is no socket now may be one by the time of the real call, if
+ * another thread opens it: so this is that call's answer.
+ */
+static int unknown(struct assign *assign, int error)
+{
+	if (error == -EBADF || error == -ENOTSOCK)
+		return error;
+	assign->unknown = true;
+	return -EACCES;
 }
 
 enum assign_state assign_state(const struct fence *fence, int fd)
 {
-	union addr local = { .sa.sa_family = AF_UNSPEC };
+	union addr local;
 	enum proto proto;
 	socklen_t len;
+	int kind = local_address(fence, fd, &local, &len);
 
-	if (!local_address(fd, &local, &len))
-		return local.sa.sa_family == AF_UNSPEC ? ASSIGN_NEEDY : ASSIGN_SETTLED;
+	if (kind)
+		return kind < 0 ? ASSIGN_NEEDY : ASSIGN_SETTLED;
 	if (!addr_port(&local))
 		return ASSIGN_NEEDY;
-	if (!classify(fence, fd, &proto) || proto != PROTO_UDP)
-		return ASSIGN_SETTLED;
+	kind = classify(fence, fd, &proto);
+	if (kind || proto != PROTO_UDP)
+		return kind < 0 ? ASSIGN_NEEDY : ASSIGN_SETTLED;
 	return fence->rule && range_has(fence->rule->range[proto], addr_port(&local))
 		       ? ASSIGN_SETTLED_UDP
 		       : ASSIGN_FOREIGN_UDP;
@@ -263,6 +291,7 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 		atomic_fetch_add_explicit(cursor, advance - 1, memory_order_relaxed);
 	}
 	assign->tried = search.tried;
+	assign->unasked = rc == -EADDRNOTAVAIL && search.unsure;
 	if (!rc) {
 		assign->engine = ENGINE_BIND;
 		assign->port = addr_port(&search.local);
@@ -300,16 +329,22 @@ static int serve(const struct fence *fence, struct assign *assign, const union a
 		}
 	}
 	rc = serve_bind(fence, assign, local, len);
-	return rc == -EADDRINUSE ? exhausted(fence, assign) : rc;
+	if (rc == -EADDRINUSE)
+		return exhausted(fence, assign);
+	/* no fault of the address or the socket, as the program's own bind() would have it */
+	assign->forbidden =
+		rc == -EACCES || rc == -EPERM || rc == -ENOSYS || rc == -ENOMEM || rc == -ENOBUFS;
+	return rc;
 }
 
 /* ---- calls ---- */
 
-/* Is it a socket that is fenced, and that takes the call? */
-static bool is_ours(const struct fence *fence, struct assign *assign)
+/* classify(), of a call that only SCTP's sockets take, too */
+static int find_kind(const struct fence *fence, struct assign *assign)
 {
-	return classify(fence, assign->fd, &assign->proto) &&
-	       (!assign->sctp || assign->proto == PROTO_SCTP);
+	int kind = classify(fence, assign->fd, &assign->proto);
+
+	return !kind && assign->sctp && assign->proto != PROTO_SCTP ? KIND_OTHER : kind;
 }
 
 static int begin_bind(const struct fence *fence, struct assign *assign)
@@ -322,11 +357,12 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 		return ASSIGN_GO_ON;
 	if (port && (!rule || rule->bind == BIND_ALLOW))
 		return ASSIGN_GO_ON;
-	if (!assign->fresh && !is_ours(fence, assign))
-		return ASSIGN_GO_ON;
+	rc = assign->fresh ? KIND_OURS : find_kind(fence, assign);
+	if (rc)
+		return rc < 0 ? unknown(assign, rc) : ASSIGN_GO_ON;
 	/* a second address gets the port that the first one has */
-	if (assign->addrs &&
-	    (!sctp_is_packed(assign->addrs, assign->addrs_size) || assign_settled(assign->fd)))
+	if (assign->addrs && (!sctp_is_packed(assign->addrs, assign->addrs_size) ||
+			      assign_settled(fence, assign->fd)))
 		return ASSIGN_GO_ON;
 	if (port) {
 		assign->refused =
@@ -335,7 +371,7 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 	}
 	/* then the port comes with connect() or listen(), and the address stays; over SCTP it comes at once */
 	if (!assign->now && !assign->fresh && assign->proto != PROTO_SCTP &&
-	    get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0))
+	    get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0)
 		return ASSIGN_GO_ON;
 	rc = serve(fence, assign, &assign->addr, assign->len);
 	return assign->engine == ENGINE_BIND ? ASSIGN_MADE : rc;
@@ -381,15 +417,18 @@ static bool is_in_use(const struct fence *fence, int fd)
 	       state != TCP_CLOSE;
 }
 
-/* What the socket is. Return: false if it is none of ours */
-static bool look_at(const struct fence *fence, struct assign *assign, union addr *ret_local,
-		    socklen_t *ret_len)
+/* What the socket is. Return: KIND_OURS, KIND_OTHER, -errno */
+static int look_at(const struct fence *fence, struct assign *assign, union addr *ret_local,
+		   socklen_t *ret_len)
 {
+	int kind;
+
 	if (assign->fresh) {
 		*ret_len = addr_wildcard(ret_local, assign->family);
-		return true;
+		return KIND_OURS;
 	}
-	return local_address(assign->fd, ret_local, ret_len) && is_ours(fence, assign);
+	kind = local_address(fence, assign->fd, ret_local, ret_len);
+	return kind ? kind : find_kind(fence, assign);
 }
 
 static int begin(const struct fence *fence, struct assign *assign)
@@ -405,8 +444,9 @@ static int begin(const struct fence *fence, struct assign *assign)
 	if (assign->call == ASSIGN_CONNECT && (assign->len < sizeof(assign->addr.sa.sa_family) ||
 					       assign->addr.sa.sa_family == AF_UNSPEC))
 		return ASSIGN_GO_ON;
-	if (!look_at(fence, assign, &local, &len))
-		return ASSIGN_GO_ON;
+	rc = look_at(fence, assign, &local, &len);
+	if (rc)
+		return rc < 0 ? unknown(assign, rc) : ASSIGN_GO_ON;
 	assign->before = addr_port(&local);
 	shows_port = assign->before != 0;
 	/* a fresh one that does not fit the call may be another socket by now */
@@ -427,7 +467,7 @@ static int begin(const struct fence *fence, struct assign *assign)
 	if (rc != -EINVAL || assign->fresh)
 		return rc;
 	/* bound already, connected or listening: the real call has nothing to choose */
-	if (shows_port || assign_settled(assign->fd))
+	if (shows_port || assign_settled(fence, assign->fd))
 		return ASSIGN_GO_ON;
 	/*
 	 * Or its address cannot be bound a second time (net/ipv6/af_inet6.c,
@@ -450,7 +490,15 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 	assign->refused = false;
 	assign->closed = false;
 	assign->useless = false;
+	assign->forbidden = false;
+	assign->unasked = false;
 	return begin(fence, assign);
+}
+
+bool assign_speaks(const struct assign *assign)
+{
+	return assign->exhausted || assign->refused || assign->closed || assign->useless ||
+	       assign->unknown || assign->unasked || assign->forbidden;
 }
 
 /* The kernel had no port left in the range, and another range may be used. */
@@ -460,32 +508,44 @@ static bool may_retry(const struct fence *fence, const struct assign *assign, in
 	socklen_t len;
 
 	return fence->rule->exhausted == EXHAUSTED_SYSTEM && !assign->system &&
-	       error == -exhausted_errno(assign) && local_address(assign->fd, &local, &len) &&
+	       error == -exhausted_errno(assign) &&
+	       !local_address(fence, assign->fd, &local, &len) &&
 	       addr_port(&local) == assign->before;
 }
 
 /*
  * Dissolves a connection, and with it a port that the kernel chose. That takes
  * the socket off its device, too (net/ipv4/udp.c, __udp_disconnect).
+ *
+ * Return: 0, or -errno
  */
-static void disconnect(const struct fence *fence, int fd)
+static int disconnect(const struct fence *fence, int fd)
 {
 	const union addr none = { .sa.sa_family = AF_UNSPEC };
 	socklen_t len = IFNAMSIZ;
 	char device[IFNAMSIZ];
+	int rc;
 
 	if (fence->sys->getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len))
 		len = 0;
-	fence->sys->connect(fd, &none.sa, sizeof(none.in4));
+	rc = fence->sys->connect(fd, &none.sa, sizeof(none.in4)) ? -errno : 0;
 	if (len)
 		fence->sys->setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, len);
+	return rc;
+}
+
+/* Where the port cannot be seen: would the kernel keep to the range? */
+static bool keeps_to_range(const struct fence *fence, const struct assign *assign)
+{
+	return !engine_kernel_judge(fence->rule->range[assign->proto], NULL, 0);
 }
 
 int assign_end(const struct fence *fence, struct assign *assign, int *error)
 {
 	union addr local;
 	socklen_t len;
-	uint16_t port;
+	uint16_t port = 0;
+	int kind;
 
 	if (assign->claim)
 		cursor_release(&fence->cursor, assign->claim);
@@ -498,22 +558,25 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 		assign->engine = ENGINE_AUTO;
 		return ASSIGN_AGAIN;
 	}
-	if (!local_address(assign->fd, &local, &len))
+	kind = local_address(fence, assign->fd, &local, &len);
+	if (kind == KIND_OTHER || (kind < 0 && (assign->system || keeps_to_range(fence, assign))))
 		return ASSIGN_DONE;
-	port = addr_port(&local);
-	if (port == 0 || port == assign->before || *error == EISCONN) {
-		/* nothing was assigned: the call failed early, or the program had bound the socket */
-		assign->engine = ENGINE_AUTO;
-		return ASSIGN_DONE;
-	}
-	if (assign->system || range_has(fence->rule->range[assign->proto], port)) {
-		assign->port = port;
-		return ASSIGN_DONE;
-	}
-	/* not so fresh after all, and the port is one that it had before */
-	if (assign->fresh && !engine_kernel_judge(fence->rule->range[assign->proto], NULL, 0)) {
-		assign->engine = ENGINE_AUTO;
-		return ASSIGN_DONE;
+	if (kind == KIND_OURS) {
+		port = addr_port(&local);
+		if (port == 0 || port == assign->before || *error == EISCONN) {
+			/* nothing was assigned: it failed early, or the program had bound the socket */
+			assign->engine = ENGINE_AUTO;
+			return ASSIGN_DONE;
+		}
+		if (assign->system || range_has(fence->rule->range[assign->proto], port)) {
+			assign->port = port;
+			return ASSIGN_DONE;
+		}
+		/* not so fresh after all, and the port is one that it had before */
+		if (assign->fresh && keeps_to_range(fence, assign)) {
+			assign->engine = ENGINE_AUTO;
+			return ASSIGN_DONE;
+		}
 	}
 	/* ip_local_port_range was changed under us: no socket may go on with that port */
 	engine_kernel_distrust(&fence->kernel[assign->proto]);
@@ -523,19 +586,25 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	return ASSIGN_DONE;
 }
 
-void assign_undo(const struct fence *fence, int fd)
+int assign_undo(const struct fence *fence, int fd)
 {
-	enum proto proto;
+	enum proto proto = PROTO_UDP;
 	union addr local, peer;
 	socklen_t len, peer_len = sizeof(peer);
+	int kind;
 
-	if (!classify(fence, fd, &proto) || proto != PROTO_UDP || !local_address(fd, &local, &len))
-		return;
+	/* what the kernel does not say is taken for the worse: a UDP socket with a port to be taken back */
+	if (classify(fence, fd, &proto) == KIND_OTHER || proto != PROTO_UDP)
+		return 0;
+	kind = local_address(fence, fd, &local, &len);
+	/* a port of the range, or one that the program bound, survives this anyway */
+	if (kind == KIND_OTHER ||
+	    (kind == KIND_OURS &&
+	     (!addr_port(&local) ||
+	      (fence->rule && range_has(fence->rule->range[proto], addr_port(&local))))))
+		return 0;
 	/* a connected socket had its port before, and must stay connected */
 	if (!getpeername(fd, &peer.sa, &peer_len))
-		return;
-	/* a port of the range, or one that the program bound, survives this anyway */
-	if (addr_port(&local) &&
-	    !(fence->rule && range_has(fence->rule->range[proto], addr_port(&local))))
-		disconnect(fence, fd);
+		return 0;
+	return errno == ENOTCONN ? disconnect(fence, fd) : -errno;
 }

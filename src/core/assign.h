@@ -43,6 +43,9 @@ struct assign {
 	bool closed;        /* there is no valid configuration */
 	bool useless;       /* `engine = kernel`, and the kernel would not keep to the range */
 	bool escaped;       /* the kernel did not keep to the range; the call was undone */
+	bool unknown;       /* the kernel does not say what the socket is */
+	bool unasked;       /* nor whether a port that is taken could be shared */
+	bool forbidden;     /* no port could be bound, and not for want of a free one */
 	uint16_t before;    /* what getsockname() showed before the call */
 	uint64_t claim;
 };
@@ -55,19 +58,19 @@ enum { ASSIGN_DONE, ASSIGN_AGAIN };
 
 /* What assign_state() finds. */
 enum assign_state {
-	ASSIGN_NEEDY,       /* an unbound IPv4 or IPv6 socket, or no socket at all */
+	ASSIGN_NEEDY,       /* an unbound IPv4 or IPv6 socket, no socket at all, or unknown */
 	ASSIGN_SETTLED,     /* it has its port, or is of a kind that we give none */
 	ASSIGN_SETTLED_UDP, /* of these, a UDP socket: no connect chooses another port for it */
 	ASSIGN_FOREIGN_UDP  /* likewise, but its port is not of the range: it may lose that */
 };
 
 /**
- * assign_settled() - Has this socket a port already, or none that we give?
+ * assign_settled() - Is this an IPv4 or IPv6 socket that has a port?
  *
  * One system call. A TCP port proves nothing (see assign.c), and a send over
  * TCP needs none unless it connects, so ask this of a send only.
  */
-bool assign_settled(int fd);
+bool assign_settled(const struct fence *fence, int fd);
 
 /* assign_state() - The same in more detail, so that it can be remembered; up to three system calls */
 enum assign_state assign_state(const struct fence *fence, int fd);
@@ -89,6 +92,9 @@ int assign_begin(const struct fence *fence, struct assign *assign);
  */
 int assign_end(const struct fence *fence, struct assign *assign, int *error);
 
+/* assign_speaks() - Has a call failed, in assign_begin(), for a reason that is ours to tell? */
+bool assign_speaks(const struct assign *assign);
+
 /**
  * assign_undo() - Take back a port that the kernel gave to a send without destination
  *
@@ -96,7 +102,9 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error);
  * EDESTADDRREQ, EMSGSIZE or EOPNOTSUPP, but only after the kernel has given the
  * socket a port (net/ipv4/af_inet.c, inet_send_prepare). Call it after such a
  * failure; a connected socket is left alone.
+ *
+ * Return: 0, or -errno if the socket may have kept such a port
  */
-void assign_undo(const struct fence *fence, int fd);
+int assign_undo(const struct fence *fence, int fd);
 
 #endif

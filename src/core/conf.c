@@ -717,8 +717,9 @@ static int read_whole(struct conf *conf, int fd)
 			continue;
 		if (n < 0)
 			return -errno;
+		/* half a configuration could leave out the section that fits */
 		if (n == 0)
-			break;
+			return -ENODATA;
 		used += (size_t)n;
 	}
 	conf->text = text;
@@ -763,9 +764,10 @@ int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void 
 		char problem[256];
 
 		snprintf(problem, sizeof(problem), "cannot be read: %s",
-			 rc == -EINVAL  ? "not a regular file"
-			 : rc == -EFBIG ? "larger than 16 MiB, is it a configuration?"
-					: strerror(-rc));
+			 rc == -EINVAL    ? "not a regular file"
+			 : rc == -EFBIG   ? "larger than 16 MiB, is it a configuration?"
+			 : rc == -ENODATA ? "it became shorter while it was read"
+					  : strerror(-rc));
 		error(context, file, 0, problem);
 		return rc == -EINVAL ? -ENODEV : rc;
 	}

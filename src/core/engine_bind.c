@@ -37,6 +37,11 @@ struct flags {
 	bool reuse_port;
 };
 
+static int set_flag(const struct engine_bind *search, int option, int value)
+{
+	return search->sys->setsockopt(search->fd, SOL_SOCKET, option, &value, sizeof(value));
+}
+
 static bool get_flag(const struct engine_bind *search, int level, int option)
 {
 	socklen_t len = sizeof(int);
@@ -45,24 +50,35 @@ static bool get_flag(const struct engine_bind *search, int level, int option)
 	return !search->sys->getsockopt(search->fd, level, option, &value, &len) && value;
 }
 
-static void set_flag(const struct engine_bind *search, int option, int value)
+/* Notes a flag and clears it. Return: 0, or -errno and the flag is as it was */
+static int take_flag(const struct engine_bind *search, int option, bool *ret_flag)
 {
-	search->sys->setsockopt(search->fd, SOL_SOCKET, option, &value, sizeof(value));
+	socklen_t len = sizeof(int);
+	int value = 0;
+
+	if (search->sys->getsockopt(search->fd, SOL_SOCKET, option, &value, &len) ||
+	    (value && set_flag(search, option, 0)))
+		return -errno;
+	*ret_flag = value;
+	return 0;
 }
 
-static struct flags take_flags(const struct engine_bind *search)
+/* With either of them, bind() would take ports that others hold, on UDP their datagrams, too. */
+static int take_flags(const struct engine_bind *search, struct flags *ret_flags)
 {
 	struct flags flags = { .reuse_addr = false };
+	int rc = 0;
 
-	if (search->fresh)
-		return flags;
-	flags.reuse_addr = get_flag(search, SOL_SOCKET, SO_REUSEADDR);
-	flags.reuse_port = get_flag(search, SOL_SOCKET, SO_REUSEPORT);
-	if (flags.reuse_addr)
-		set_flag(search, SO_REUSEADDR, 0);
-	if (flags.reuse_port)
-		set_flag(search, SO_REUSEPORT, 0);
-	return flags;
+	if (!search->fresh)
+		rc = take_flag(search, SO_REUSEADDR, &flags.reuse_addr);
+	if (!search->fresh && !rc) {
+		rc = take_flag(search, SO_REUSEPORT, &flags.reuse_port);
+		if (rc && flags.reuse_addr)
+			set_flag(search, SO_REUSEADDR, 1);
+	}
+	if (!rc)
+		*ret_flags = flags;
+	return rc;
 }
 
 static void restore_flags(const struct engine_bind *search, const struct flags *flags)
@@ -188,9 +204,12 @@ static int try_exclusive(struct engine_bind *search, void *context)
 int engine_bind_exclusive(struct engine_bind *search)
 {
 	static const struct calls calls = { .try = try_exclusive };
-	struct flags flags = take_flags(search);
-	int rc = walk(search, &calls);
+	struct flags flags;
+	int rc = take_flags(search, &flags);
 
+	if (rc)
+		return rc;
+	rc = walk(search, &calls);
 	restore_flags(search, &flags);
 	return rc;
 }
@@ -260,7 +279,6 @@ struct sharing {
 	union addr peer;   /* never the wildcard */
 	union addr source; /* family 0 until it is known */
 	bool no_source;    /* the kernel does not say */
-	bool unsure;       /* a port may be free, but could not be asked about */
 };
 
 /* connect() takes the wildcard for this host (net/ipv4/route.c, net/ipv6/tcp_ipv6.c). */
@@ -349,15 +367,18 @@ static int try_tuple(struct engine_bind *search, struct sharing *sharing)
 	if (rc != -EADDRINUSE)
 		return rc;
 	if (!find_source(search, sharing)) {
-		sharing->unsure = true;
+		search->unsure = true;
 		return rc;
 	}
 	addr_set_port(&sharing->source, addr_port(&search->local));
 	is_free = diag_is_free(&sharing->diag, &sharing->source, &sharing->peer);
-	sharing->unsure |= is_free < 0;
+	search->unsure |= is_free < 0;
 	if (is_free != 1)
 		return rc;
-	set_flag(search, SO_REUSEADDR, 1);
+	if (set_flag(search, SO_REUSEADDR, 1)) {
+		search->unsure = true;
+		return rc;
+	}
 	rc = try_bind(search);
 	search->shared = !rc;
 	if (rc)
@@ -391,7 +412,7 @@ static int try_claimed(struct engine_bind *search, void *context)
 		return 0;
 	}
 	cursor_release(sharing->cursor, tag);
-	if (rc == -EADDRINUSE && !sharing->unsure)
+	if (rc == -EADDRINUSE && !search->unsure)
 		note_used(search, sharing, addr_port(&search->local));
 	return rc;
 }
@@ -437,9 +458,11 @@ int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
 		.diag.tcp = -1,
 	};
 	struct calls calls = { .try = try_claimed, .look = look_at_used };
-	struct flags flags = take_flags(search);
-	int rc;
+	struct flags flags;
+	int rc = take_flags(search, &flags);
 
+	if (rc)
+		return rc;
 	resolve_peer(peer, &sharing.peer);
 	if (hinted) {
 		sharing.peer_tag = peer_tag(cursor, &search->local, &sharing.peer);
@@ -449,7 +472,7 @@ int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
 	rc = walk(search, &calls);
 	diag_end(&sharing.diag);
 	arena_free(&sharing.arena);
-	if (rc == -EADDRINUSE && sharing.unsure)
+	if (rc == -EADDRINUSE && search->unsure)
 		rc = -EADDRNOTAVAIL;
 	if (!rc) {
 		*ret_claim = sharing.claim;

@@ -24,7 +24,8 @@ struct engine_bind {
 	uint32_t blind;             /* candidates that are tried whatever the hints say */
 	struct cursor_hints *hints; /* NULL: none are to be had, or they are not wanted */
 	bool shared;                /* set where the port is others', too */
-	uint32_t tried;             /* candidates tried */
+	bool unsure;          /* set where a port may be free for the peer, but nobody says so */
+	uint32_t tried;       /* candidates tried */
 	const void *addrs;    /* NULL, or SCTP's packed addresses, which are bound in one call */
 	socklen_t addrs_size; /* and @local is the first of them */
 };
@@ -64,7 +65,7 @@ int engine_bind_sctp(struct engine_bind *search);
  * SO_REUSEADDR, so that others can share its port in their turn.
  *
  * Return: as above; -EADDRNOTAVAIL instead of -EADDRINUSE where the kernel could not be
- * asked about some port (no descriptor to be had), so that the range may not be used up
+ * asked about some port (@search->unsure), so that the range may not be used up
  */
 int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
 			struct source_cache *sources, bool hinted, const union addr *peer,

@@ -3,6 +3,7 @@
 #include "fd.h"
 #include "logline.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -45,10 +46,19 @@ static void write_stderr(const struct log *log, const char *text, size_t len)
 		fd_write_now(log->stderr_fd, text, len);
 }
 
-static void write_file(const char *path, const char *text, size_t len)
+/* Is it a mistake that the file cannot be opened, and no accident? ENXIO: a FIFO has no reader yet */
+static bool is_mistake(int error)
+{
+	return error != -ENXIO && error != -EMFILE && error != -ENFILE && error != -ENOMEM &&
+	       error != -EINTR && error != -EAGAIN;
+}
+
+static void write_file(struct log *log, const char *path, const char *text, size_t len)
 {
 	int fd = fd_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0644);
 
+	if (fd < 0 && is_mistake(fd))
+		atomic_fetch_or_explicit(&log->told, 1U << LOG_CLOSED_FILE, memory_order_relaxed);
 	if (fd < 0)
 		return;
 	fd_write_now(fd, text, len);
@@ -76,7 +86,7 @@ static void write_syslog(const char *severity, const char *text, size_t len)
 	fd_close(fd);
 }
 
-static void write_line(const struct log *log, const char *severity, const char *text, size_t len)
+static void write_line(struct log *log, const char *severity, const char *text, size_t len)
 {
 	const char *to = where(log);
 
@@ -85,7 +95,7 @@ static void write_line(const struct log *log, const char *severity, const char *
 	else if (!strcmp(to, "syslog"))
 		write_syslog(severity, text, len);
 	else if (*to == '/')
-		write_file(to, text, len);
+		write_file(log, to, text, len);
 }
 
 static void begin(const struct log *log, struct logline *ret_line)
@@ -100,8 +110,7 @@ static void begin(const struct log *log, struct logline *ret_line)
  * A line's room is on the stack, which may be a signal handler's, so it is in
  * frames that do not stand above each other.
  */
-__attribute__((noinline)) static void tell(const struct log *log, const char *level,
-					   const char *message)
+__attribute__((noinline)) static void tell(struct log *log, const char *level, const char *message)
 {
 	char text[LOGLINE_MAX];
 	struct logline line;
@@ -142,9 +151,45 @@ static void tell_once(struct log *log, const struct assign *assign)
 		     "'engine = kernel' cannot serve, as the kernel has no IP_LOCAL_PORT_RANGE for the protocol, "
 		     "the range is not within ip_local_port_range, some of it is reserved, or /proc cannot be "
 		     "read; calls that need a port fail, use 'engine = auto'");
+	if (assign->unknown && first_time(log, LOG_UNKNOWN))
+		tell(log, "error",
+		     "the kernel does not tell what a socket is, calls that need a port fail; does a sandbox "
+		     "forbid getsockname and getsockopt?");
+	if (assign->unasked && first_time(log, LOG_UNASKED))
+		tell(log, "error",
+		     "the kernel could not be asked whether a port can be shared, so each serves one "
+		     "connection only; a program needs AF_NETLINK and a descriptor to spare");
+	if (assign->forbidden && first_time(log, LOG_FORBIDDEN))
+		tell(log, "error",
+		     "no port of the range could be bound, calls that need one fail; does a sandbox forbid "
+		     "bind, or does the range need CAP_NET_BIND_SERVICE?");
 	if (assign->system && first_time(log, LOG_EXHAUSTED))
 		tell(log, "warning",
 		     "no port is left in the range, ports of the system's range are used ('exhausted = system')");
+}
+
+/* A log that nobody writes is a mistake that only standard error can tell of. */
+__attribute__((noinline)) static void tell_closed_file(const struct log *log)
+{
+	static const char before[] = "the log '",
+			  after[] = "' cannot be opened, its lines are dropped";
+	char text[LOGLINE_MAX], message[sizeof(before) + 256 + sizeof(after)], *end = message;
+	const char *path = where(log);
+	struct logline line;
+
+	end = mempcpy(end, before, sizeof(before) - 1);
+	end = mempcpy(end, path, strnlen(path, 256));
+	memcpy(end, after, sizeof(after));
+	begin(log, &line);
+	write_stderr(log, text, logline_message(&line, "warning", message, text, sizeof(text)));
+}
+
+void log_kept(struct log *log)
+{
+	if (first_time(log, LOG_KEPT))
+		tell(log, "error",
+		     "a send without destination left a socket with a port outside the range, which could not "
+		     "be taken back");
 }
 
 void log_start(struct log *log)
@@ -168,7 +213,7 @@ static bool find_local(const struct assign *assign, union addr *ret_local)
 	return addr_port(ret_local) != 0;
 }
 
-__attribute__((noinline)) static void write_assign(const struct log *log, const char *call,
+__attribute__((noinline)) static void write_assign(struct log *log, const char *call,
 						   const struct assign *assign)
 {
 	char text[LOGLINE_MAX];
@@ -188,4 +233,7 @@ void log_assign(struct log *log, const char *call, const struct assign *assign)
 	tell_once(log, assign);
 	if (log->destination && strcmp(where(log), "none"))
 		write_assign(log, call, assign);
+	if (atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_CLOSED_FILE &&
+	    first_time(log, LOG_CLOSED_FILE_TOLD))
+		tell_closed_file(log);
 }

@@ -16,7 +16,13 @@ enum log_topic {
 	LOG_CLOSED,
 	LOG_EXHAUSTED,
 	LOG_USELESS,
-	LOG_ESCAPED
+	LOG_ESCAPED,
+	LOG_UNKNOWN,
+	LOG_UNASKED,
+	LOG_FORBIDDEN,
+	LOG_KEPT,
+	LOG_CLOSED_FILE, /* not told but seen: its file cannot be opened */
+	LOG_CLOSED_FILE_TOLD
 };
 
 struct log {
@@ -49,5 +55,8 @@ void log_assign(struct log *log, const char *call, const struct assign *assign);
  * @level:	"info", "warning" or "error"; no destination takes no "info"
  */
 void log_say(const struct log *log, const char *level, const char *message);
+
+/* log_kept() - Once: a send has failed, and the port that the kernel gave it could not be taken back */
+void log_kept(struct log *log);
 
 #endif

@@ -242,6 +242,10 @@ static const char *problem(const struct assign *assign)
 		return "explicit bind refused";
 	if (assign->useless)
 		return "the kernel engine cannot serve";
+	if (assign->unknown)
+		return "the kernel does not tell what the socket is";
+	if (assign->unasked)
+		return "no port could be shared";
 	return assign->exhausted ? "no port left" : "no port may be bound";
 }
 

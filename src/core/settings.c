@@ -28,15 +28,32 @@ static const char *variable(const char *name)
 	return value && *value ? value : NULL;
 }
 
-static void describe_self(struct self *self, bool with_args)
+static int cannot_match(conf_error_fn *error, void *context, const char *file, int rc)
+{
+	char why[256];
+
+	snprintf(why, sizeof(why), "cannot be read: %s, so nobody knows which section fits",
+		 strerror(-rc));
+	error(context, file, 0, why);
+	return rc;
+}
+
+/*
+ * Where it cannot be told what this process is, a section that fits it might be
+ * passed over, and the process would not be fenced. Without a /proc, what it
+ * was started as has to do.
+ */
+static int describe_self(struct self *self, bool with_args, conf_error_fn *error, void *context)
 {
 	ssize_t n;
 	long len, i;
 
 	/* a section that is pinned need not fit */
 	if (variable("PORTFENCE_APP"))
-		return;
+		return 0;
 	n = readlink("/proc/self/exe", self->exe, sizeof(self->exe) - 1);
+	if (n < 0 && errno != ENOENT && errno != ENOTDIR)
+		return cannot_match(error, context, "/proc/self/exe", -errno);
 	if (n > 0) {
 		self->exe[n] = '\0';
 		self->process.exe = self->exe;
@@ -44,14 +61,17 @@ static void describe_self(struct self *self, bool with_args)
 	/* the kernel's own word, not argv[0]: a symlink's path, or a script's */
 	self->process.started_as = (const char *)getauxval(AT_EXECFN);
 	if (!with_args)
-		return;
+		return 0;
 	len = fd_read_file("/proc/self/cmdline", self->args, sizeof(self->args));
-	if (len <= 0)
-		return;
+	if (len < 0)
+		return cannot_match(error, context, "/proc/self/cmdline", (int)len);
+	if (len == 0)
+		return 0;
 	for (i = 0; i < len - 1; i++)
 		if (!self->args[i])
 			self->args[i] = ' ';
 	self->process.args = self->args;
+	return 0;
 }
 
 /* Tries one file. Return: as conf_load(), -ENOENT also where there is no path to it. */
@@ -82,11 +102,19 @@ static int try_home(struct arena *arena, conf_error_fn *error, void *context,
 		    struct policy *ret_policy)
 {
 	const char *home = variable("HOME");
-	char folder[PATH_MAX];
+	char folder[PATH_MAX], problem[256];
+	int rc;
 
-	if (!home || snprintf(folder, sizeof(folder), "%s/.config", home) >= (int)sizeof(folder) ||
-	    access(folder, X_OK))
+	if (!home || snprintf(folder, sizeof(folder), "%s/.config", home) >= (int)sizeof(folder))
 		return -ENOENT;
+	if (access(folder, X_OK)) {
+		rc = -errno;
+		if (rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES)
+			return -ENOENT;
+		snprintf(problem, sizeof(problem), "cannot be entered: %s", strerror(-rc));
+		error(context, folder, 0, problem);
+		return rc;
+	}
 	return try_file(folder, "/portfence.ini", arena, error, context, ret_policy);
 }
 
@@ -248,7 +276,8 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 		self = arena_alloc(arena, sizeof(*self));
 		if (!self)
 			return -ENOMEM;
-		describe_self(self, policy_uses_args(&settings.policy));
+		other = describe_self(self, policy_uses_args(&settings.policy), error, context);
+		rc = rc ? rc : other;
 		process = &self->process;
 	}
 	/* without the file's rules, the variables cannot be judged */

@@ -22,7 +22,7 @@ int around_begin(struct shim *now, struct assign *assign, const char *name)
 	rc = assign_begin(&now->fence, assign);
 	if (assign->fresh && assign->home)
 		descriptor_set_home(now->descriptors, assign->proto);
-	if (rc < 0 && (assign->exhausted || assign->refused || assign->closed || assign->useless))
+	if (rc < 0 && assign_speaks(assign))
 		log_assign(&now->log, name, assign);
 	return rc;
 }

@@ -48,11 +48,10 @@ static const char *assignment(struct arena *arena, const char *name, const char 
 	size_t size;
 	char *text;
 
-	if (is_path && *value != '/' && memchr(value, '/', len) && *value != '$') {
-		if (!getcwd(folder, sizeof(folder) - 1))
-			return NULL;
+	/* without it the path is good for as long as nobody leaves this folder */
+	if (is_path && *value != '/' && memchr(value, '/', len) && *value != '$' &&
+	    getcwd(folder, sizeof(folder) - 1))
 		strcat(folder, "/");
-	}
 	size = strlen(name) + 1 + strlen(folder) + len;
 	text = arena_alloc(arena, size + 1);
 	if (text)
@@ -65,6 +64,8 @@ static void keep(struct environ_kept *kept, const char *text)
 {
 	if (text)
 		kept->variable[kept->count++] = text;
+	else
+		kept->lost = true;
 }
 
 void environ_remember(const struct settings *settings, struct arena *arena,
@@ -79,6 +80,7 @@ void environ_remember(const struct settings *settings, struct arena *arena,
 	if (!entry)
 		return;
 	ret_kept->preload = assignment(arena, "LD_PRELOAD", entry, len, true);
+	ret_kept->lost = !ret_kept->preload;
 	/* where HOME or XDG_CONFIG_HOME led to the file, a fresh environment would not */
 	if (named && *named)
 		file = named;
@@ -112,6 +114,10 @@ void environ_plan(const struct environ_kept *kept, char *const envp[],
 	unsigned i;
 	size_t len;
 
+	if (kept->lost) {
+		*ret_plan = plan;
+		return;
+	}
 	/* what the kernel cannot read either is for it to say */
 	if (!kept->preload || (envp && !memory_readable(envp, sizeof(*envp)))) {
 		plan.complete = true;
@@ -152,11 +158,18 @@ char *const *environ_build(const struct environ_plan *plan, char **room)
 
 	if (plan->complete)
 		return plan->envp;
+	if (kept->lost) {
+		errno = ENOMEM;
+		return NULL;
+	}
 	if (plan->size > STACK_MOST) {
 		slots = mmap(NULL, plan->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			     -1, 0);
-		if (slots == MAP_FAILED)
+		/* whatever it was: execve(2) and its relatives know no other */
+		if (slots == MAP_FAILED) {
+			errno = ENOMEM;
 			return NULL;
+		}
 	}
 	if (used)
 		memcpy(slots, plan->envp, used * sizeof(*slots));
@@ -184,28 +197,34 @@ void environ_drop(const struct environ_plan *plan, char *const *built)
 	errno = saved;
 }
 
-void environ_mend(const struct environ_kept *kept)
+/* Puts our entry in front of what LD_PRELOAD is. */
+static int mend_preload(const struct environ_kept *kept, const char *preload)
+{
+	char *list;
+
+	if (!preload)
+		return putenv((char *)kept->preload) ? -ENOMEM : 0;
+	if (asprintf(&list, "LD_PRELOAD=%s:%s", strchr(kept->preload, '=') + 1, preload) < 0)
+		return -ENOMEM;
+	/* where it stands twice, ld.so takes the last, and putenv would mend the first */
+	if (!unsetenv("LD_PRELOAD") && !putenv(list))
+		return 0; /* the environment keeps the text itself */
+	free(list);
+	return -ENOMEM;
+}
+
+int environ_mend(const struct environ_kept *kept)
 {
 	struct environ_plan plan;
 	unsigned i;
 
 	environ_plan(kept, environ, &plan);
 	if (plan.complete)
-		return;
+		return 0;
+	if (kept->lost)
+		return -ENOMEM;
 	for (i = 0; i < kept->count; i++)
-		if (plan.missing & 1U << i)
-			putenv((char *)kept->variable[i]);
-	if (!plan.preloaded && plan.preload) {
-		char *list = NULL;
-
-		/* putenv keeps the text itself, so it is not freed */
-		if (asprintf(&list, "LD_PRELOAD=%s:%s", strchr(kept->preload, '=') + 1,
-			     plan.preload) < 0)
-			return;
-		/* where it stands twice, ld.so takes the last, and putenv would mend the first */
-		unsetenv("LD_PRELOAD");
-		putenv(list);
-	} else if (!plan.preloaded) {
-		putenv((char *)kept->preload);
-	}
+		if (plan.missing & 1U << i && putenv((char *)kept->variable[i]))
+			return -ENOMEM;
+	return plan.preloaded ? 0 : mend_preload(kept, plan.preload);
 }

@@ -15,6 +15,7 @@ struct environ_kept {
 	const char *preload; /* our own entry of LD_PRELOAD; NULL: keep nothing */
 	const char *variable[ENVIRON_KEPT_MAX]; /* "NAME=value" */
 	unsigned count;
+	bool lost; /* there was no memory to keep them: no program can be started */
 };
 
 /* What an environment lacks. */
@@ -65,7 +66,9 @@ void environ_drop(const struct environ_plan *plan, char *const *built);
  *
  * For system() and popen(), which start the shell with it from inside libc.
  * They allocate, and so does this.
+ *
+ * Return: 0, or -ENOMEM and it may lack something
  */
-void environ_mend(const struct environ_kept *kept);
+int environ_mend(const struct environ_kept *kept);
 
 #endif

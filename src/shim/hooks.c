@@ -47,7 +47,8 @@ static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 static bool is_bound(struct shim *now, int fd)
 {
 	int saved = errno;
-	bool bound = descriptor_get(now->descriptors, fd) == DESCRIPTOR_BOUND && assign_settled(fd);
+	bool bound = descriptor_get(now->descriptors, fd) == DESCRIPTOR_BOUND &&
+		     assign_settled(&now->fence, fd);
 
 	errno = saved;
 	return bound;
@@ -74,7 +75,8 @@ static ssize_t undo(struct shim *now, int fd, ssize_t result)
 	if (error == EDESTADDRREQ || error == EMSGSIZE || error == EOPNOTSUPP ||
 	    error == EAFNOSUPPORT || error == EINVAL) {
 		/* what is remembered stays true: no such port is, see settled() */
-		assign_undo(&now->fence, fd);
+		if (assign_undo(&now->fence, fd))
+			log_kept(&now->log);
 		errno = error;
 	}
 	return result;
@@ -325,16 +327,16 @@ static int hook_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, un
 		      pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd)));
 }
 
-/* Keeps errno. */
-static bool is_inet(int fd)
+/* Is it certainly no IPv4 socket? Keeps errno. */
+static bool is_other(int fd)
 {
 	union addr local = { .sa.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof(local);
 	int saved = errno;
-	bool inet = !getsockname(fd, &local.sa, &len) && local.sa.sa_family == AF_INET;
+	bool other = !getsockname(fd, &local.sa, &len) && local.sa.sa_family != AF_INET;
 
 	errno = saved;
-	return inet;
+	return other;
 }
 
 /*
@@ -355,7 +357,7 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 		errno = ENOSYS;
 		return -1;
 	}
-	if (!now->fenced || !is_inet(fd) || (addr && addr->sin_family != AF_INET))
+	if (!now->fenced || is_other(fd) || (addr && addr->sin_family != AF_INET))
 		return real(fd, addr);
 	assign.len = addr_wildcard(&assign.addr, AF_INET);
 	if (addr)

@@ -159,14 +159,23 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
 			  REAL(posix_spawnp)(pid, file, actions, attributes, argv, fenced));
 }
 
+/* Return: false and errno if the shell would not be fenced */
+static bool mend(void)
+{
+	if (!environ_mend(&shim()->kept))
+		return true;
+	errno = ENOMEM;
+	return false;
+}
+
 EXPORT int system(const char *command)
 {
-	environ_mend(&shim()->kept);
-	return REAL(system)(command);
+	return mend() ? REAL(system)(command) : -1;
 }
 
 EXPORT FILE *popen(const char *command, const char *type)
 {
-	environ_mend(&shim()->kept);
+	if (!mend())
+		return NULL;
 	return REAL(popen)(command, type);
 }

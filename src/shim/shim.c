@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where there is no memory even for a shim: fenced and closed. */
+/* Where there is no memory even for a shim: fenced and closed, as are the programs that it would start. */
 static struct shim helpless = {
 	.fenced = true,
+	.kept.lost = true,
 	.log = { .application = "unknown", .error = "no memory to read the configuration" },
 };
 
@@ -137,6 +138,7 @@ static struct shim *build(void)
 
 	if (!new) {
 		helpless.fence.sys = &real_sys;
+		log_start(&helpless.log);
 		return publish(&helpless);
 	}
 	rc = settings_load(NULL, &arena, note_mistake, &mistakes, &settings);
