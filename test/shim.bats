@@ -354,6 +354,7 @@ traced() {
 		__environ __progname
 		asprintf putenv unsetenv
 		malloc free realloc fopen fopen64 fclose fgets
+		__libc_stack_end uselocale
 	END
 	tr ' ' '\n' <allowed | sort >sorted
 	# what a hardened build calls instead
