@@ -36,7 +36,7 @@ ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover logline order policy \
 	preset range settings siphash source
-SHIM := descriptor environ hooks hooks_descriptor hooks_exec log memory real shim
+SHIM := descriptor environ hooks hooks_descriptor hooks_exec hooks_thread log memory real shim
 CLI := array audit busy check choice complete env fenced findings globs library look main option \
 	origin parts pin ports presets processes run say sections sockets status strip suggest target \
 	usage verdict watch which
