@@ -35,7 +35,7 @@ ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLA
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover logline order policy \
-	preset range settings siphash source
+	preset range settings signals siphash source
 SHIM := descriptor environ hooks hooks_descriptor hooks_exec hooks_thread log memory real shim
 CLI := array audit busy check choice complete env fenced findings globs library look main option \
 	origin parts pin ports presets processes run say sections sockets status strip suggest target \

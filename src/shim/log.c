@@ -2,6 +2,7 @@
 
 #include "../core/fd.h"
 #include "../core/logline.h"
+#include "../core/signals.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -79,13 +80,18 @@ static void write_syslog(const char *severity, const char *text, size_t len)
 static void write_line(const struct log *log, const char *severity, const char *text, size_t len)
 {
 	const char *to = where(log);
+	struct signals signals;
 
-	if (!strcmp(to, "stderr"))
+	if (!strcmp(to, "stderr")) {
 		write_stderr(log, text, len);
-	else if (!strcmp(to, "syslog"))
+		return;
+	}
+	signals_hold(&signals);
+	if (!strcmp(to, "syslog"))
 		write_syslog(severity, text, len);
 	else if (*to == '/')
 		write_file(to, text, len);
+	signals_release(&signals);
 }
 
 static void begin(const struct log *log, struct logline *ret_line)
