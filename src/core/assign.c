@@ -38,10 +38,24 @@ static int get_int(int fd, int level, int option, int otherwise)
 	return getsockopt(fd, level, option, &value, &len) ? otherwise : value;
 }
 
-/* A protocol of ours. Return: false for any other, and for what is no socket */
-static bool get_proto(int fd, enum proto *ret_proto)
+/*
+ * What answers with an error is no socket, and the real call has the same error
+ * for it; or a filter (seccomp) forbids the question, and to take that for a
+ * socket of another kind would open the fence.
+ *
+ * Return: true if it is fenced; 0 if it is a raw, ping, netlink or UNIX socket; -errno
+ */
+static int classify(int fd, enum proto *ret_proto)
 {
-	switch (get_int(fd, SOL_SOCKET, SO_PROTOCOL, -1)) {
+	socklen_t len = sizeof(int);
+	int type, protocol;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len))
+		return -errno;
+	if (type == SOCK_RAW)
+		return false;
+	switch (protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_MPTCP:
 		*ret_proto = PROTO_TCP;
@@ -58,19 +72,13 @@ static bool get_proto(int fd, enum proto *ret_proto)
 	}
 }
 
-/* Return: true if it is a socket that is fenced: no raw, ping, netlink or UNIX socket, no file */
-static bool classify(int fd, enum proto *ret_proto)
-{
-	return get_int(fd, SOL_SOCKET, SO_TYPE, -1) != SOCK_RAW && get_proto(fd, ret_proto);
-}
-
-/* Return: false if the descriptor is no IPv4 or IPv6 socket */
-static bool local_address(int fd, union addr *ret_local, socklen_t *ret_len)
+/* Return: true if it is an IPv4 or IPv6 socket; -errno as above, 0 for families without names */
+static int local_address(int fd, union addr *ret_local, socklen_t *ret_len)
 {
 	socklen_t len = sizeof(*ret_local);
 
 	if (getsockname(fd, &ret_local->sa, &len))
-		return false;
+		return errno == EOPNOTSUPP ? 0 : -errno;
 	*ret_len = len;
 	return ret_local->sa.sa_family == AF_INET || ret_local->sa.sa_family == AF_INET6;
 }
@@ -80,7 +88,7 @@ bool assign_settled(int fd)
 	union addr local;
 	socklen_t len;
 
-	return !local_address(fd, &local, &len) || addr_port(&local);
+	return local_address(fd, &local, &len) <= 0 || addr_port(&local);
 }
 
 enum assign_state assign_state(const struct fence *fence, int fd)
@@ -89,11 +97,11 @@ enum assign_state assign_state(const struct fence *fence, int fd)
 	enum proto proto;
 	socklen_t len;
 
-	if (!local_address(fd, &local, &len))
+	if (local_address(fd, &local, &len) <= 0)
 		return local.sa.sa_family == AF_UNSPEC ? ASSIGN_NEEDY : ASSIGN_SETTLED;
 	if (!addr_port(&local))
 		return ASSIGN_NEEDY;
-	if (!classify(fd, &proto) || proto != PROTO_UDP)
+	if (classify(fd, &proto) <= 0 || proto != PROTO_UDP)
 		return ASSIGN_SETTLED;
 	return fence->rule && range_has(fence->rule->range[proto], addr_port(&local))
 		       ? ASSIGN_SETTLED_UDP
@@ -261,6 +269,25 @@ static bool prefers_kernel(const struct fence *fence, const struct assign *assig
 	       !atomic_load_explicit(&fence->kernel[PROTO_TCP].refused, memory_order_relaxed);
 }
 
+/*
+ * Has a TCP socket that shows a port really got it, by a bind()? A bind that
+ * leaves the port open succeeds where it has none, and changes nothing; on a
+ * socket that has one it fails with EINVAL.
+ */
+static bool is_named(const struct fence *fence, int fd, const union addr *local, socklen_t len)
+{
+	int before = get_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0), one = 1;
+	union addr open = *local;
+	bool named;
+
+	addr_set_port(&open, 0);
+	if (fence->sys->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)))
+		return false;
+	named = fence->sys->bind(fd, &open.sa, len) && errno == EINVAL;
+	fence->sys->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &before, sizeof(before));
+	return named;
+}
+
 static int serve(const struct fence *fence, struct assign *assign, const union addr *local,
 		 socklen_t len)
 {
@@ -274,6 +301,8 @@ static int serve(const struct fence *fence, struct assign *assign, const union a
 		if (!serve_kernel(fence, assign))
 			return ASSIGN_GO_ON;
 		if (fence->rule->engine == ENGINE_KERNEL) {
+			if (assign->before && is_named(fence, assign->fd, local, len))
+				return ASSIGN_GO_ON;
 			assign->useless = true;
 			return exhausted_errno(assign);
 		}
@@ -294,8 +323,9 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 		return ASSIGN_GO_ON;
 	if (port && (!rule || rule->bind == BIND_ALLOW))
 		return ASSIGN_GO_ON;
-	if (!assign->fresh && !classify(assign->fd, &assign->proto))
-		return ASSIGN_GO_ON;
+	rc = assign->fresh ? true : classify(assign->fd, &assign->proto);
+	if (rc <= 0)
+		return rc ? rc : ASSIGN_GO_ON;
 	if (port) {
 		assign->refused =
 			rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port);
@@ -344,15 +374,17 @@ static bool is_in_use(int fd)
 	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) && state != TCP_CLOSE;
 }
 
-/* What the socket is. Return: false if it is none of ours */
-static bool look_at(struct assign *assign, union addr *ret_local, socklen_t *ret_len)
+/* What the socket is. Return: as classify() */
+static int look_at(struct assign *assign, union addr *ret_local, socklen_t *ret_len)
 {
+	int rc;
+
 	if (assign->fresh) {
 		*ret_len = addr_wildcard(ret_local, assign->family);
 		return true;
 	}
-	return local_address(assign->fd, ret_local, ret_len) &&
-	       classify(assign->fd, &assign->proto);
+	rc = local_address(assign->fd, ret_local, ret_len);
+	return rc <= 0 ? rc : classify(assign->fd, &assign->proto);
 }
 
 static int begin(const struct fence *fence, struct assign *assign)
@@ -368,8 +400,9 @@ static int begin(const struct fence *fence, struct assign *assign)
 	if (assign->call == ASSIGN_CONNECT && (assign->len < sizeof(assign->addr.sa.sa_family) ||
 					       assign->addr.sa.sa_family == AF_UNSPEC))
 		return ASSIGN_GO_ON;
-	if (!look_at(assign, &local, &len))
-		return ASSIGN_GO_ON;
+	rc = look_at(assign, &local, &len);
+	if (rc <= 0)
+		return rc ? rc : ASSIGN_GO_ON;
 	assign->before = addr_port(&local);
 	shows_port = assign->before != 0;
 	/* a fresh one that does not fit the call may be another socket by now */
@@ -461,7 +494,7 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 		assign->engine = ENGINE_AUTO;
 		return ASSIGN_AGAIN;
 	}
-	if (!local_address(assign->fd, &local, &len))
+	if (local_address(assign->fd, &local, &len) <= 0)
 		return ASSIGN_DONE;
 	port = addr_port(&local);
 	if (port == 0 || port == assign->before || *error == EISCONN) {
@@ -492,7 +525,7 @@ void assign_undo(const struct fence *fence, int fd)
 	union addr local, peer;
 	socklen_t len, peer_len = sizeof(peer);
 
-	if (!classify(fd, &proto) || proto != PROTO_UDP || !local_address(fd, &local, &len))
+	if (classify(fd, &proto) <= 0 || proto != PROTO_UDP || local_address(fd, &local, &len) <= 0)
 		return;
 	/* a connected socket had its port before, and must stay connected */
 	if (!getpeername(fd, &peer.sa, &peer_len))
