@@ -30,7 +30,8 @@
  */
 
 #define CLAIM_MS 250
-#define CLAIM_FOREIGN_MS 10 /* at least one tick of the coarse clock */
+#define CLAIM_FOREIGN_MS 10    /* at least one tick of the coarse clock */
+#define CLAIM_TURNS_MOST 10000 /* for a clock that a library has made stand still (libfaketime) */
 #define CLAIM_TIME_BITS 24
 #define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
 
@@ -346,15 +347,19 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag)
 {
 	_Atomic uint64_t *slot = &cursor->file->claim[tag % CURSOR_CLAIMS];
 	uint64_t mine, old = atomic_load_explicit(slot, memory_order_acquire);
+	unsigned turns = 0;
 
 	tag = claim_value(tag) & ~CLAIM_TIME_MASK;
 	for (;;) {
 		uint64_t now = now_ms();
+		bool same, live;
 
 		mine = tag | now;
-		if (is_live(old, now, same_tag(old, mine) ? CLAIM_MS : CLAIM_FOREIGN_MS)) {
-			if (same_tag(old, mine))
-				return -EBUSY;
+		same = same_tag(old, mine);
+		live = is_live(old, now, same ? CLAIM_MS : CLAIM_FOREIGN_MS);
+		if (live && same)
+			return -EBUSY;
+		if (live && turns++ < CLAIM_TURNS_MOST) {
 			/*
 			 * Another tuple's, in the same slot by chance. To pass on instead
 			 * would call a free port used. It is needed for some microseconds
