@@ -42,7 +42,7 @@ CLI := array audit busy check choice complete env fenced findings globs library 
 	usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
-PROBES := counted fresh load matrix odd race settled spawn without
+PROBES := children counted early fresh leaves load matrix odd race settled spawn stacks storm without
 SOAK := operations soak worker
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
@@ -53,7 +53,7 @@ CLI_OBJECTS := $(CLI:%=$(BUILD)/cli/%.o)
 PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildcard test/platform/*.c)))
 UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
 UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_CLI:%=$(BUILD)/cli/%.o)
-PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%)
+PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%) $(BUILD)/test/probes/plug.so
 PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 
 ifeq ($(V),1)
@@ -110,9 +110,10 @@ $(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
 PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_DEMO := curl iproute2 python3
 PACKAGES_TEST := bash-completion bats binutils busybox-static curl dpkg-dev fish git groff-base \
-	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc musl-tools netbase \
-	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib python3-yaml rpcbind socat \
-	strace systemd tcpdump tftp-hpa tftpd-hpa util-linux wget zsh
+	inetutils-ftp iperf3 iproute2 libcap2-bin libeatmydata1 libfaketime libjemalloc2 \
+	libsocket-wrapper libtcmalloc-minimal4 lintian mandoc musl-tools netbase netcat-openbsd \
+	nodejs perl procps proxychains4 python3 python3-pyftpdlib python3-yaml rpcbind socat \
+	strace systemd tcpdump tftp-hpa tftpd-hpa torsocks util-linux wget zsh
 
 # each test makes a network namespace
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -129,7 +130,12 @@ $(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(UNIT_OBJECTS) Makefile
 	$(say) CC $<
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $< $(UNIT_OBJECTS) $(INIH) $(CLI_LIBS) $(LDFLAGS)
 
-$(BUILD)/test/probes/%: test/probes/%.c Makefile
+$(BUILD)/test/probes/%.so: test/probes/%.c test/probes/calls.h Makefile
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -fPIC -shared -o $@ $< $(LDFLAGS)
+
+$(BUILD)/test/probes/%: test/probes/%.c test/probes/calls.h Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $< $(LDFLAGS)
