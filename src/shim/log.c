@@ -5,6 +5,7 @@
 #include "../core/signals.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -46,13 +47,29 @@ static void write_stderr(const struct log *log, const char *text, size_t len)
 		fd_write_now(STDERR_FILENO, text, len);
 }
 
-static void write_file(const char *path, const char *text, size_t len)
+/*
+ * In a sticky folder that others may write to, somebody may have put a link to a
+ * file of ours where the log is to be, or a FIFO to read along. So there no link
+ * is followed, and what is opened has to be ours or the folder's owner's: as the
+ * kernel has it, where it is told to (proc(5), protected_symlinks and others).
+ */
+static bool is_planted(const struct log *log, int fd)
 {
-	int fd = fd_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0644);
+	struct stat st;
+
+	return fstat(fd, &st) || (st.st_uid != geteuid() && st.st_uid != log->folder_owner) ||
+	       st.st_nlink != 1;
+}
+
+static void write_file(const struct log *log, const char *path, const char *text, size_t len)
+{
+	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
+	int fd = fd_open(path, flags | (log->in_shared ? O_NOFOLLOW : 0), 0644);
 
 	if (fd < 0)
 		return;
-	fd_write_now(fd, text, len);
+	if (!log->in_shared || !is_planted(log, fd))
+		fd_write_now(fd, text, len);
 	fd_close(fd);
 }
 
@@ -90,7 +107,7 @@ static void write_line(const struct log *log, const char *severity, const char *
 	if (!strcmp(to, "syslog"))
 		write_syslog(severity, text, len);
 	else if (*to == '/')
-		write_file(to, text, len);
+		write_file(log, to, text, len);
 	signals_release(&signals);
 }
 
@@ -147,10 +164,28 @@ static void tell_once(struct log *log, const struct assign *assign)
 		     "no port is left in the range, ports of the system's range are used ('exhausted = system')");
 }
 
+static void look_at_folder(struct log *log, const char *path)
+{
+	size_t len = (size_t)(strrchr(path, '/') - path);
+	char folder[PATH_MAX];
+	struct stat st;
+
+	if (len + 2 > sizeof(folder))
+		return;
+	/* with the slash, or "/log" would have none */
+	*(char *)mempcpy(folder, path, len + 1) = '\0';
+	if (stat(folder, &st))
+		return;
+	log->in_shared = st.st_mode & S_ISVTX && st.st_mode & (S_IWGRP | S_IWOTH);
+	log->folder_owner = st.st_uid;
+}
+
 void log_start(struct log *log)
 {
 	struct stat st;
 
+	if (*where(log) == '/')
+		look_at_folder(log, where(log));
 	if (fstat(STDERR_FILENO, &st))
 		return;
 	log->stderr_dev = st.st_dev;

@@ -81,6 +81,10 @@ static void find_warnings(struct shim *new, const struct settings *settings, str
 			 "the state file is not used, %s; ports are chosen without it",
 			 new->fence.cursor.trouble);
 		note_warning(&warnings, text);
+	} else if (new->fence.cursor.squatted) {
+		note_warning(&warnings,
+			     "the state is in XDG_RUNTIME_DIR, as its folder in /dev/shm is not "
+			     "this user's alone; remove that one");
 	}
 	if (settings->log && strcmp(settings->log, "none"))
 		policy_warnings(&settings->policy, settings->rule, settings_port_start(),
