@@ -39,7 +39,7 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover
 SHIM := descriptor environ hooks hooks_descriptor hooks_exec hooks_thread log memory real shim
 CLI := array audit busy check choice complete env fenced findings globs library look main option \
 	origin parts pin ports presets processes run say sections sockets status strip suggest target \
-	usage verdict watch which
+	trust usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
 PROBES := children counted early fresh leaves load matrix odd race settled spawn stacks storm without

@@ -2,6 +2,7 @@
 #include "pin.h"
 #include "say.h"
 #include "target.h"
+#include "trust.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -94,6 +95,9 @@ static int run(int argc, char *argv[])
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);
+	trust_warn("the library", library);
+	if (settings.policy.file)
+		trust_warn("the configuration", settings.policy.file);
 	rc = pin_environment(&settings, library, EXIT_OWN);
 	if (!rc)
 		rc = pin_rule(&settings, EXIT_OWN);
