@@ -37,16 +37,17 @@ ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLA
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover log logline order \
-	policy preset range sctp settings siphash source
-SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_option memory pass \
-	real shim
+	policy preset range sctp settings signals siphash source
+SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_option hooks_thread \
+	memory pass real shim
 CLI := array audit birth busy caller check choice complete env fenced filter findings globs library \
 	logfile look main option origin parts pin ports presets processes run say sections sockets \
-	status strip suggest supervise target trap usage verdict watch which
+	status strip suggest supervise target trap trust usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes
-PROBES := counted fresh load matrix odd race raw rewrite sctp settled spawn without
+PROBES := children counted early fresh leaves load matrix odd race raw rewrite sctp settled spawn \
+	stacks storm without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
 	strip target
@@ -61,7 +62,7 @@ CLI_OBJECTS := $(CLI:%=$(BUILD)/cli/%.o)
 PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildcard test/platform/*.c)))
 UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
 UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_CLI:%=$(BUILD)/cli/%.o)
-PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%)
+PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%) $(BUILD)/test/probes/plug.so
 FUZZ_PROGRAMS := $(FUZZ:%=$(BUILD)/test/fuzz/%)
 FUZZ_OBJECTS := $(CORE_OBJECTS) $(FUZZ_CLI:%=$(BUILD)/cli/%.o) $(FUZZ_SHIM:%=$(BUILD)/shim/%.o)
 PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
@@ -123,9 +124,10 @@ PACKAGES_DEMO := curl iproute2 python3
 # gcc-12-multilib rather than gcc-multilib, which cannot be installed beside a cross compiler
 PACKAGES_TEST := bash-completion bats binutils busybox-static curl dnsmasq-base dpkg-dev fish \
 	gcc-12-multilib gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 iproute2 \
-	libc6-dev-arm64-cross libcap2-bin lintian mandoc musl-tools netbase netcat-openbsd nodejs \
-	perl procps python3 python3-pyftpdlib python3-yaml qemu-user rpcbind socat strace systemd \
-	tcpdump tftp-hpa tftpd-hpa util-linux wget zsh
+	libc6-dev-arm64-cross libcap2-bin libeatmydata1 libfaketime libjemalloc2 libsocket-wrapper \
+	libtcmalloc-minimal4 lintian mandoc musl-tools netbase netcat-openbsd nodejs perl procps \
+	proxychains4 python3 python3-pyftpdlib python3-yaml qemu-user rpcbind socat strace systemd \
+	tcpdump tftp-hpa tftpd-hpa torsocks util-linux wget zsh
 
 # each test makes a network namespace
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -142,7 +144,12 @@ $(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(UNIT_OBJECTS) Makefile
 	$(say) CC $<
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $< $(UNIT_OBJECTS) $(INIH) $(CLI_LIBS) $(LDFLAGS)
 
-$(BUILD)/test/probes/%: test/probes/%.c Makefile
+$(BUILD)/test/probes/%.so: test/probes/%.c test/probes/calls.h Makefile
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -fPIC -shared -o $@ $< $(LDFLAGS)
+
+$(BUILD)/test/probes/%: test/probes/%.c test/probes/calls.h Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $< $(LDLIBS) $(LDFLAGS)

@@ -3,11 +3,13 @@
 #include "choice.h"
 #include "findings.h"
 #include "globs.h"
+#include "library.h"
 #include "logfile.h"
 #include "parts.h"
 #include "ports.h"
 #include "say.h"
 #include "sections.h"
+#include "trust.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -36,8 +38,9 @@ const struct verb verb_check = {
 		"give to other programs (with the command that reserves them), that others have "
 		"reserved, that have a name in /etc/services, that somebody listens on, that not "
 		"everybody may bind to, or of which there are fewer than sockets today; and it tells "
-		"which engine each section gets and why, and where no program fits 'match'. An error "
-		"keeps programs from getting ports; a warning is doubtful; a note is good to know.",
+		"which engine each section gets and why, where no program fits 'match', and who else "
+		"could replace FILE or the library. An error keeps programs from getting ports; a "
+		"warning is doubtful; a note is good to know.",
 	.options = options,
 	.operands = 1,
 	.usage_status = EXIT_USAGE,
@@ -139,11 +142,22 @@ static void judge_log(const char *log, struct findings *findings)
 		findings_add(findings, SAY_WARNING, 0, "log", NULL, "%s", why);
 }
 
+/* ---- files ---- */
+
+static void judge_file_rights(const char *what, const char *path, struct findings *findings)
+{
+	char text[3 * PATH_MAX];
+
+	if (trust_doubt(what, path, text, sizeof(text)))
+		findings_add(findings, SAY_WARNING, 0, "rights", NULL, "%s", text);
+}
+
 /* ---- the verb ---- */
 
 static void judge(struct report *report)
 {
 	const struct sections *sections = &report->sections;
+	char library[PATH_MAX];
 	struct part *part;
 	size_t i, count;
 
@@ -157,6 +171,9 @@ static void judge(struct report *report)
 		judge_match(sections->rule[i], &report->findings);
 	}
 	judge_log(sections->policy.log, &report->findings);
+	judge_file_rights("this file", report->file, &report->findings);
+	if (!library_find(library))
+		judge_file_rights("the library", library, &report->findings);
 	ports_judge(part, count, &report->findings, &report->sysctl);
 	busy_judge(part, count, &report->findings);
 	free(part);

@@ -1,6 +1,7 @@
 #include "library.h"
 #include "pin.h"
 #include "say.h"
+#include "trust.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -107,6 +108,9 @@ static int set(const struct option_values *given, const char *library)
 	else
 		policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning,
 				NULL);
+	trust_warn("the library", library);
+	if (settings.policy.file)
+		trust_warn("the configuration", settings.policy.file);
 	rc = pin_environment(&settings, library, true, EXIT_FAILURE);
 	arena_free(&arena);
 	return rc;

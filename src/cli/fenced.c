@@ -281,6 +281,22 @@ static int read_subject(pid_t pid, struct subject *subject)
 
 /* ---- its rule ---- */
 
+/* C0, DEL and, in UTF-8, C1: a terminal is not to do what another user writes. */
+static bool is_control(const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+
+	return c[0] < ' ' || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0);
+}
+
+static bool has_control(const char *text)
+{
+	for (; *text; text++)
+		if (is_control(text))
+			return true;
+	return false;
+}
+
 struct mistake {
 	struct arena *arena;
 	const char *first;
@@ -289,13 +305,16 @@ struct mistake {
 static void note_mistake(void *context, const char *file, unsigned line, const char *problem)
 {
 	struct mistake *mistake = context;
-	char text[1024], where[16] = "";
+	char text[1024], where[16] = "", *c;
 
 	if (mistake->first)
 		return;
 	if (line)
 		snprintf(where, sizeof(where), ":%u", line);
 	snprintf(text, sizeof(text), "%s%s: %s", file, where, problem);
+	for (c = text; *c; c++)
+		if (is_control(c))
+			*c = '?';
 	mistake->first = arena_copy(mistake->arena, text, strlen(text));
 }
 
@@ -349,6 +368,12 @@ static void judge(const struct subject *subject, struct fenced_looks *looks,
 			ret_fenced->why = "its section is not in the configuration any more";
 			return;
 		}
+	}
+	if ((rule && has_control(rule->name)) ||
+	    (settings.policy.file && has_control(settings.policy.file))) {
+		ret_fenced->state = FENCED_UNKNOWN;
+		ret_fenced->why = "the name of its section or file has control characters";
+		return;
 	}
 	ret_fenced->state = rule ? FENCED_RULE : FENCED_NOT;
 	ret_fenced->rule = rule;

@@ -5,6 +5,7 @@
 #include "say.h"
 #include "supervise.h"
 #include "target.h"
+#include "trust.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -167,6 +168,9 @@ static int run(int argc, char *argv[])
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);
+	trust_warn("the library", library);
+	if (settings.policy.file)
+		trust_warn("the configuration", settings.policy.file);
 	if (!logfile_writable(settings.log, why, sizeof(why)))
 		say_warning(NULL, why);
 	rc = fence(via, &target, reached ? why : NULL, library, command[0],

@@ -311,6 +311,25 @@ static bool prefers_kernel(const struct fence *fence, const struct assign *assig
 	       !atomic_load_explicit(&fence->kernel[PROTO_TCP].refused, memory_order_relaxed);
 }
 
+/*
+ * Has a TCP socket that shows a port really got it, by a bind()? A bind that
+ * leaves the port open succeeds where it has none, and changes nothing; on a
+ * socket that has one it fails with EINVAL.
+ */
+static bool is_named(const struct fence *fence, int fd, const union addr *local, socklen_t len)
+{
+	int before = get_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0), one = 1;
+	union addr open = *local;
+	bool named;
+
+	addr_set_port(&open, 0);
+	if (fence->sys->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)))
+		return false;
+	named = fence->sys->bind(fd, &open.sa, len) && errno == EINVAL;
+	fence->sys->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &before, sizeof(before));
+	return named;
+}
+
 static int serve(const struct fence *fence, struct assign *assign, const union addr *local,
 		 socklen_t len)
 {
@@ -324,6 +343,8 @@ static int serve(const struct fence *fence, struct assign *assign, const union a
 		if (!serve_kernel(fence, assign))
 			return ASSIGN_GO_ON;
 		if (fence->rule->engine == ENGINE_KERNEL) {
+			if (assign->before && is_named(fence, assign->fd, local, len))
+				return ASSIGN_GO_ON;
 			assign->useless = true;
 			return exhausted_errno(assign);
 		}

@@ -30,8 +30,8 @@
  */
 
 #define CLAIM_MS 250
-#define CLAIM_FOREIGN_MS 10 /* at least one tick of the coarse clock */
-#define CLAIM_WAIT_MS 100
+#define CLAIM_FOREIGN_MS 10    /* at least one tick of the coarse clock */
+#define CLAIM_TURNS_MOST 10000 /* see cursor_claim() */
 #define CLAIM_TIME_BITS 24
 #define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
 
@@ -143,15 +143,22 @@ static int open_folder(const char *path, bool shared)
 	return -EPERM;
 }
 
-static int choose_folder(const char *folder, const char *runtime)
+/*
+ * @ret_squatted:	something stands in the place of the user's own folder
+ *
+ * Return: as open_folder()
+ */
+static int choose_folder(const char *folder, const char *runtime, bool *ret_squatted)
 {
 	char path[PATH_MAX];
+	struct stat st;
 	int fd;
 
 	if (folder)
 		return open_folder(folder, true);
 	shm_folder(path);
 	fd = open_folder(path, false);
+	*ret_squatted = fd < 0 && !lstat(path, &st);
 	if (fd < 0 && runtime && *runtime == '/' &&
 	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
 		fd = open_folder(path, false);
@@ -235,41 +242,46 @@ static int open_usual(const char *name)
 
 /* Return: descriptor, or -errno and what the trouble is */
 static int find_file(const char *folder, const char *runtime, const char *application,
-		     const char **ret_trouble)
+		     struct cursor *cursor)
 {
 	char name[NAME_MAX + 1];
 	int directory, fd;
 
 	file_name(application, name);
 	fd = folder ? -ENOENT : open_usual(name);
-	if (fd >= 0)
+	if (fd >= 0 && is_ours(fd))
 		return fd;
-	*ret_trouble = "its folder cannot be used";
-	directory = choose_folder(folder, runtime);
-	if (directory < 0)
+	if (fd >= 0)
+		fd_close(fd);
+	directory = choose_folder(folder, runtime, &cursor->squatted);
+	if (directory < 0) {
+		cursor->trouble = cursor->squatted
+					  ? "its folder in /dev/shm is not this user's alone"
+					  : "its folder cannot be used";
 		return directory;
-	*ret_trouble = "it cannot be opened";
+	}
+	cursor->trouble = "it cannot be opened";
 	fd = open_file(directory, name);
 	if (fd == -ENOENT && !create_file(directory, name))
 		fd = open_file(directory, name);
 	fd_close(directory);
-	return fd;
+	if (fd < 0 || is_ours(fd))
+		return fd;
+	cursor->trouble = "it is damaged, or of another version or user";
+	fd_close(fd);
+	return -EPERM;
 }
 
 /* Return: the mapping, or NULL and what the trouble is */
 static struct cursor_file *map_file(const char *folder, const char *runtime,
-				    const char *application, const char **ret_trouble)
+				    const char *application, struct cursor *cursor)
 {
-	int fd = find_file(folder, runtime, application, ret_trouble);
+	int fd = find_file(folder, runtime, application, cursor);
 	struct cursor_file *file;
 
 	if (fd < 0)
 		return NULL;
-	*ret_trouble = "it is damaged, or of another version or user";
-	if (!is_ours(fd)) {
-		fd_close(fd);
-		return NULL;
-	}
+	cursor->trouble = "it is damaged, or of another version or user";
 	file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	fd_close(fd);
 	if (file == MAP_FAILED)
@@ -279,7 +291,7 @@ static struct cursor_file *map_file(const char *folder, const char *runtime,
 		munmap(file, sizeof(*file));
 		return NULL;
 	}
-	*ret_trouble = NULL;
+	cursor->trouble = NULL;
 	return file;
 }
 
@@ -297,7 +309,7 @@ int cursor_open(const char *folder, const char *runtime, const struct rule *rule
 {
 	struct cursor cursor = { 0 };
 
-	cursor.file = map_file(folder, runtime, rule->name, &cursor.trouble);
+	cursor.file = map_file(folder, runtime, rule->name, &cursor);
 	if (!cursor.file) {
 		cursor.file = map_anonymous(sizeof(*cursor.file));
 		if (cursor.file == MAP_FAILED)
@@ -346,20 +358,20 @@ static bool same_tag(uint64_t a, uint64_t b)
 int cursor_claim(const struct cursor *cursor, uint64_t tag)
 {
 	_Atomic uint64_t *slot = &cursor->file->claim[tag % CURSOR_CLAIMS];
-	uint64_t mine, begun = now_ms(), now = begun;
-	uint64_t old = atomic_load_explicit(slot, memory_order_acquire);
+	uint64_t mine, old = atomic_load_explicit(slot, memory_order_acquire);
+	unsigned turns = 0;
 
 	tag = claim_value(tag) & ~CLAIM_TIME_MASK;
-	for (;; now = now_ms()) {
+	for (;;) {
+		uint64_t now = now_ms();
+		bool same, live;
+
 		mine = tag | now;
-		/* always another's: somebody writes nonsense to the file, and could go on for ever */
-		if (((now - begun) & CLAIM_TIME_MASK) > CLAIM_WAIT_MS) {
-			atomic_store_explicit(slot, mine, memory_order_release);
-			return 0;
-		}
-		if (is_live(old, now, same_tag(old, mine) ? CLAIM_MS : CLAIM_FOREIGN_MS)) {
-			if (same_tag(old, mine))
-				return -EBUSY;
+		same = same_tag(old, mine);
+		live = is_live(old, now, same ? CLAIM_MS : CLAIM_FOREIGN_MS);
+		if (live && same)
+			return -EBUSY;
+		if (live && turns++ < CLAIM_TURNS_MOST) {
 			/*
 			 * Another tuple's, in the same slot by chance. To pass on instead
 			 * would call a free port used. It is needed for some microseconds
@@ -368,6 +380,13 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag)
 			 */
 			sched_yield();
 			old = atomic_load_explicit(slot, memory_order_acquire);
+		} else if (turns > CLAIM_TURNS_MOST) {
+			/*
+			 * Always another's: a library has made the clock stand still
+			 * (libfaketime), or somebody writes nonsense to the file.
+			 */
+			atomic_store_explicit(slot, mine, memory_order_release);
+			return 0;
 		} else if (atomic_compare_exchange_weak_explicit(
 				   slot, &old, mine, memory_order_acq_rel, memory_order_acquire)) {
 			return 0;

@@ -72,6 +72,7 @@ struct cursor {
 	struct cursor_file *file;
 	struct cursor_block *block; /* file->block, or one of this process's own if seeded */
 	const char *trouble;        /* why the state is private to this process, or NULL */
+	bool squatted; /* something stands in the place of the user's folder in /dev/shm */
 };
 
 /**

@@ -3,6 +3,7 @@
 #include "diag.h"
 #include "fd.h"
 #include "sctp.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -276,9 +277,10 @@ struct sharing {
 	uint64_t peer_tag;
 	struct arena arena;
 	struct diag diag;
-	union addr peer;   /* never the wildcard */
-	union addr source; /* family 0 until it is known */
-	bool no_source;    /* the kernel does not say */
+	struct signals signals; /* held while there are descriptors of ours */
+	union addr peer;        /* never the wildcard */
+	union addr source;      /* family 0 until it is known */
+	bool no_source;         /* the kernel does not say */
 };
 
 /* connect() takes the wildcard for this host (net/ipv4/route.c, net/ipv6/tcp_ipv6.c). */
@@ -302,6 +304,7 @@ static bool find_source(const struct engine_bind *search, struct sharing *sharin
 
 	if (sharing->source.sa.sa_family || sharing->no_source)
 		return !sharing->no_source;
+	signals_hold(&sharing->signals);
 	/* of a fresh one, too: a cgroup's program may tie it at its birth (`ip vrf exec`) */
 	diag_start(&sharing->diag, search->sys, search->fd);
 	if (!addr_is_any(local))
@@ -479,5 +482,6 @@ int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
 		flags.reuse_addr |= !search->shared;
 	}
 	restore_flags(search, &flags);
+	signals_release(&sharing.signals);
 	return rc;
 }

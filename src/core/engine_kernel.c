@@ -2,6 +2,7 @@
 
 #include "fd.h"
 #include "preset.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -109,20 +110,11 @@ void engine_kernel_prepare(struct engine_kernel *known, const struct sys *sys,
 		atomic_store_explicit(&known->serves, own_cookie(sys), memory_order_relaxed);
 }
 
-int engine_kernel_check(struct engine_kernel *known, const struct sys *sys,
-			const struct range *range, int fd, bool home)
+/* Return: as engine_kernel_check() */
+static int judge_namespace(struct engine_kernel *known, const struct sys *sys,
+			   const struct range *range, uint64_t cookie)
 {
-	uint64_t serves = atomic_load_explicit(&known->serves, memory_order_relaxed);
-	uint64_t cookie;
-
-	if (home && serves)
-		return 0;
-	cookie = netns_cookie(sys, fd);
-	if (!cookie)
-		return -EOPNOTSUPP;
-	if (cookie == serves)
-		return 0;
-	/* the socket may be from another; and this opens files, so once for each */
+	/* the socket may be from another */
 	if (own_cookie(sys) != cookie)
 		return -EOPNOTSUPP;
 	if (engine_kernel_judge(range, NULL, 0)) {
@@ -131,6 +123,28 @@ int engine_kernel_check(struct engine_kernel *known, const struct sys *sys,
 	}
 	atomic_store_explicit(&known->serves, cookie, memory_order_relaxed);
 	return 0;
+}
+
+int engine_kernel_check(struct engine_kernel *known, const struct sys *sys,
+			const struct range *range, int fd, bool home)
+{
+	uint64_t serves = atomic_load_explicit(&known->serves, memory_order_relaxed);
+	struct signals signals;
+	uint64_t cookie;
+	int rc;
+
+	if (home && serves)
+		return 0;
+	cookie = netns_cookie(sys, fd);
+	if (!cookie)
+		return -EOPNOTSUPP;
+	if (cookie == serves)
+		return 0;
+	/* this opens files, so once for each namespace */
+	signals_hold(&signals);
+	rc = judge_namespace(known, sys, range, cookie);
+	signals_release(&signals);
+	return rc;
 }
 
 int engine_kernel_set(const struct sys *sys, const struct range *range, int fd)

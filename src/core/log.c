@@ -2,9 +2,11 @@
 
 #include "fd.h"
 #include "logline.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -53,15 +55,31 @@ static bool is_mistake(int error)
 	       error != -EINTR && error != -EAGAIN;
 }
 
+/*
+ * In a sticky folder that others may write to, somebody may have put a link to a
+ * file of ours where the log is to be, or a FIFO to read along. So there no link
+ * is followed, and what is opened has to be ours or the folder's owner's: as the
+ * kernel has it, where it is told to (proc(5), protected_symlinks and others).
+ */
+static bool is_planted(const struct log *log, int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) || (st.st_uid != geteuid() && st.st_uid != log->folder_owner) ||
+	       st.st_nlink != 1;
+}
+
 static void write_file(struct log *log, const char *path, const char *text, size_t len)
 {
-	int fd = fd_open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0644);
+	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
+	int fd = fd_open(path, flags | (log->in_shared ? O_NOFOLLOW : 0), 0644);
 
 	if (fd < 0 && is_mistake(fd))
 		atomic_fetch_or_explicit(&log->told, 1U << LOG_CLOSED_FILE, memory_order_relaxed);
 	if (fd < 0)
 		return;
-	fd_write_now(fd, text, len);
+	if (!log->in_shared || !is_planted(log, fd))
+		fd_write_now(fd, text, len);
 	fd_close(fd);
 }
 
@@ -89,13 +107,18 @@ static void write_syslog(const char *severity, const char *text, size_t len)
 static void write_line(struct log *log, const char *severity, const char *text, size_t len)
 {
 	const char *to = where(log);
+	struct signals signals;
 
-	if (!strcmp(to, "stderr"))
+	if (!strcmp(to, "stderr")) {
 		write_stderr(log, text, len);
-	else if (!strcmp(to, "syslog"))
+		return;
+	}
+	signals_hold(&signals);
+	if (!strcmp(to, "syslog"))
 		write_syslog(severity, text, len);
 	else if (*to == '/')
 		write_file(log, to, text, len);
+	signals_release(&signals);
 }
 
 static void begin(const struct log *log, struct logline *ret_line)
@@ -192,11 +215,29 @@ void log_kept(struct log *log)
 		     "be taken back");
 }
 
+static void look_at_folder(struct log *log, const char *path)
+{
+	size_t len = (size_t)(strrchr(path, '/') - path);
+	char folder[PATH_MAX];
+	struct stat st;
+
+	if (len + 2 > sizeof(folder))
+		return;
+	/* with the slash, or "/log" would have none */
+	*(char *)mempcpy(folder, path, len + 1) = '\0';
+	if (stat(folder, &st))
+		return;
+	log->in_shared = st.st_mode & S_ISVTX && st.st_mode & (S_IWGRP | S_IWOTH);
+	log->folder_owner = st.st_uid;
+}
+
 void log_start(struct log *log)
 {
 	struct stat st;
 
 	log->stderr_fd = STDERR_FILENO;
+	if (*where(log) == '/')
+		look_at_folder(log, where(log));
 	if (fstat(STDERR_FILENO, &st))
 		return;
 	log->stderr_dev = st.st_dev;

@@ -32,13 +32,15 @@ struct log {
 	int stderr_fd;       /* its standard error; -1 if it cannot be reached */
 	uint64_t stderr_dev; /* what standard error was at the start, as a program */
 	uint64_t stderr_ino; /* may close it and get the number for another file */
-	const char *error;   /* the configuration's first mistake, or NULL */
+	bool in_shared;      /* the log file's folder is one like /tmp */
+	uid_t folder_owner;
+	const char *error;                     /* the configuration's first mistake, or NULL */
 	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, told with the first port */
 	unsigned warnings;
 	_Atomic unsigned told; /* topics, by bit; the one part that changes */
 };
 
-/* log_start() - Note what standard error is now */
+/* log_start() - Note what standard error is now, and whose the log file's folder */
 void log_start(struct log *log);
 
 /**

@@ -70,6 +70,29 @@ static int utf8_length(const char *text)
 	return length;
 }
 
+/* The number of a character of so many bytes. */
+static unsigned code_point(const char *text, int length)
+{
+	const unsigned char *c = (const unsigned char *)text;
+	unsigned code = length == 1 ? c[0] : c[0] & (0xffU >> (length + 1));
+	int i;
+
+	for (i = 1; i < length; i++)
+		code = code << 6 | (c[i] & 0x3fU);
+	return code;
+}
+
+/*
+ * Would it end a line, steer a terminal, or show text in another order than it
+ * has? C0, DEL and C1 (ECMA-48), the separators of lines and paragraphs, and what
+ * overrides the direction of writing (UAX #9).
+ */
+static bool is_control(unsigned code)
+{
+	return code < ' ' || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
+	       (code >= 0x2066 && code <= 0x2069);
+}
+
 /*
  * A name or a message: no byte of it can end the line or a JSON string. It is
  * cut between two characters where it would leave less than @keep bytes for
@@ -87,16 +110,19 @@ static void put_escaped(struct out *out, const char *text, size_t keep)
 		if (out->used + 6 + keep + 1 > out->size)
 			return;
 		length = utf8_length(text);
-		if (c < ' ' || c == 0x7f) {
-			put(out, "\\u");
-			put_hex(out, c, 4);
-		} else if (out->json && !length) {
+		if (!length && out->json) {
 			put(out, "\\ufffd");
+		} else if (!length) {
+			put(out, "\\x");
+			put_hex(out, c, 2);
+		} else if (is_control(code_point(text, length))) {
+			put(out, "\\u");
+			put_hex(out, code_point(text, length), 4);
 		} else if (c == '"' || c == '\\') {
 			put_char(out, '\\');
 			put_char(out, *text);
 		} else {
-			for (i = 0; i < length || i < 1; i++)
+			for (i = 0; i < length; i++)
 				put_char(out, text[i]);
 		}
 		length = length ? length : 1;

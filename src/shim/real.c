@@ -8,8 +8,10 @@ struct real real_functions;
 
 /*
  * dlsym() takes the dynamic linker's lock, which a signal handler may find held
- * by its own thread (it is recursive) and a forked child never does (glibc and
- * musl see to that).
+ * by its own thread (it is recursive). Another thread may hold it for long: while
+ * dlopen() runs a library's constructor, which may wait for a thread that makes
+ * its first call; and a child that is forked meanwhile finds it held for good. So
+ * before there are threads, all is resolved.
  */
 void *real_resolve(void **function, const char *name)
 {
@@ -23,6 +25,16 @@ void *real_resolve(void **function, const char *name)
 static const union addr *seen(const struct sockaddr *addr)
 {
 	return (const union addr *)(const void *)addr;
+}
+
+void real_resolve_all(void)
+{
+#define RESOLVE(type, name, parameters) (void)REAL(name);
+	REAL_FUNCTIONS(RESOLVE)
+#if LIBC_TIME64
+	REAL_TIME64_FUNCTIONS(RESOLVE)
+#endif
+#undef RESOLVE
 }
 
 static int sys_bind(int fd, const struct sockaddr *addr, socklen_t len)

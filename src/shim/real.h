@@ -7,9 +7,11 @@
 #include "../core/sys.h"
 
 #include <netinet/in.h>
+#include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <threads.h>
 #include <time.h>
 
 /*
@@ -45,6 +47,10 @@
 	X(int, unshare, (int flags))                                                               \
 	X(int, close_range, (unsigned first, unsigned last, int flags))                            \
 	X(int, clone, (int (*function)(void *), void *stack, int flags, void *argument, ...))      \
+	X(int, pthread_create,                                                                     \
+	  (pthread_t * thread, const pthread_attr_t *attributes, void *(*function)(void *),        \
+	   void *argument))                                                                        \
+	X(int, thrd_create, (thrd_t * thread, thrd_start_t function, void *argument))              \
 	X(int, execve, (const char *path, char *const argv[], char *const envp[]))                 \
 	X(int, execvpe, (const char *file, char *const argv[], char *const envp[]))                \
 	X(int, execveat,                                                                           \
@@ -87,7 +93,8 @@ void *real_resolve(void **function, const char *name);
 /**
  * REAL() - One of the functions, resolved when it is first asked for
  *
- * So a process pays for those that it calls. What this libc does not have is NULL.
+ * So a process pays for those that it calls, unless real_resolve_all() comes
+ * before. What this libc does not have is NULL.
  */
 #define REAL(name) ((__typeof__(real_functions.name))real_get((void **)&real_functions.name, #name))
 
@@ -97,6 +104,9 @@ static inline void *real_get(void **function, const char *name)
 
 	return __builtin_expect(known != NULL, 1) ? known : real_resolve(function, name);
 }
+
+/* real_resolve_all() - Resolve them now, where there are going to be threads */
+void real_resolve_all(void);
 
 /* real_sys - Those of them that core works with */
 extern const struct sys real_sys;

@@ -6,9 +6,11 @@
 #include "real.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Where there is no memory even for a shim: fenced and closed, as are the programs that it would start. */
 static struct shim helpless = {
@@ -81,6 +83,10 @@ static void find_warnings(struct shim *new, const struct settings *settings, str
 			 "the state file is not used, %s; ports are chosen without it",
 			 new->fence.cursor.trouble);
 		note_warning(&warnings, text);
+	} else if (new->fence.cursor.squatted) {
+		note_warning(&warnings,
+			     "the state is in XDG_RUNTIME_DIR, as its folder in /dev/shm is not "
+			     "this user's alone; remove that one");
 	}
 	if (settings->log && strcmp(settings->log, "none"))
 		policy_warnings(&settings->policy, settings->rule, settings_port_start(),
@@ -128,6 +134,28 @@ static struct shim *publish(struct shim *new)
 	return other;
 }
 
+/* In glibc: where the kernel has put argc, argv and envp. Other libcs set environ at once. */
+extern void *__libc_stack_end __attribute__((weak));
+
+/*
+ * An IFUNC's resolver and an executable's preinit array run before glibc has set
+ * environ. The former runs before thread-local memory is filled, too, where
+ * isspace() has its table, which inih looks into.
+ *
+ * Return: environ as it was
+ */
+static char **start_libc(void)
+{
+	char **before = environ;
+
+	if (before || !&__libc_stack_end)
+		return before;
+	environ = (char **)__libc_stack_end + 1 + *(const long *)__libc_stack_end + 1;
+	if (!uselocale((locale_t)0))
+		uselocale(LC_GLOBAL_LOCALE);
+	return before;
+}
+
 static struct shim *build(void)
 {
 	struct mistakes mistakes = { .count = 0 };
@@ -157,8 +185,10 @@ struct shim *shim_build(void)
 {
 	/* a library's constructor may call a hook before ours has run */
 	int saved = errno;
+	char **before = start_libc();
 	struct shim *now = build();
 
+	environ = before;
 	errno = saved;
 	return now;
 }

@@ -381,11 +381,12 @@ static void control_characters(void)
 
 	for (c = 1; c < 256; c++) {
 		const char *form = c < ' ' || c == 0x7f    ? "\\u%04x"
+				   : c > 0x7f              ? "\\x%02x"
 				   : c == '"' || c == '\\' ? "\\%c"
 							   : "%c";
 		char escaped[16];
 
-		/* the forms are the three above */
+		/* the forms are the four above */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 		snprintf(escaped, sizeof(escaped), form, c);
@@ -403,6 +404,15 @@ static void control_characters(void)
 			   "a\n2023-11-14T22:13:21.000000Z portfence[1] sshd: forged"),
 		   HEAD "error: a\\u000a2023-11-14T22:13:21.000000Z portfence[1] sshd: forged",
 		   "a forged line");
+	/* C1 (NEL, CSI), the separators, and what turns the direction of writing */
+	CHECK_TEXT(message(&line, "error",
+			   "\xC2\x80\xC2\x85\xC2\x9B\xC2\x9F\xC2\xA0"
+			   "\xE2\x80\xA7\xE2\x80\xA8\xE2\x80\xA9\xE2\x80\xAE\xE2\x80\xAF"
+			   "\xE2\x81\xA5\xE2\x81\xA6\xE2\x81\xA9\xE2\x81\xAA"),
+		   HEAD "error: \\u0080\\u0085\\u009b\\u009f\xC2\xA0"
+			"\xE2\x80\xA7\\u2028\\u2029\\u202e\xE2\x80\xAF"
+			"\xE2\x81\xA5\\u2066\\u2069\xE2\x81\xAA",
+		   "control characters of more than one byte");
 }
 
 /* Whatever does not fit is cut; a line it stays. */

@@ -1,0 +1,33 @@
+#include "real.h"
+
+#include <errno.h>
+
+/*
+ * Theory of operation
+ *
+ * These hooks change nothing. They are the last moment at which the real
+ * functions can be resolved without waiting for another thread, see real.c.
+ */
+
+#define EXPORT __attribute__((visibility("default")))
+
+static void prepare(void)
+{
+	int saved = errno;
+
+	real_resolve_all();
+	errno = saved;
+}
+
+EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+			  void *(*function)(void *), void *argument)
+{
+	prepare();
+	return REAL(pthread_create)(thread, attributes, function, argument);
+}
+
+EXPORT int thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
+{
+	prepare();
+	return REAL(thrd_create)(thread, function, argument);
+}
