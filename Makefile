@@ -111,8 +111,8 @@ PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
 PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu-system-x86 xz-utils
 PACKAGES_DEMO := curl iproute2 python3
 PACKAGES_TEST := bash-completion bats binutils busybox-static curl dpkg-dev fish git groff-base \
-	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc musl-tools netbase \
-	netcat-openbsd nodejs perl procps python3 python3-pyftpdlib python3-yaml rpcbind socat \
+	inetutils-ftp iperf3 iproute2 libcap2-bin libsctp-dev lintian lksctp-tools mandoc musl-tools \
+	netbase netcat-openbsd nodejs perl procps python3 python3-pyftpdlib python3-yaml rpcbind socat \
 	strace systemd tcpdump tftp-hpa tftpd-hpa util-linux wget zsh
 
 # each test makes a network namespace

@@ -1,6 +1,8 @@
 # sctp.sh KERNEL: SCTP, in each way in which a socket gets a port without naming one, one-to-one and
 # one-to-many, over IPv4 and IPv6: in the range, from the probe's view, in the kernel's tables and on the
 # wire; and all else as without the fence. KERNEL says what it has to be able to do.
+#
+# programs: iperf3 sctp_darn socat
 . /vm/tap.sh
 
 OUTSIDE=20000-20999
