@@ -40,7 +40,7 @@ SHIM := around descriptor environ hooks hooks_descriptor hooks_exec hooks_option
 CLI := array audit busy check choice complete env fenced findings globs library look main option \
 	origin parts pin ports presets processes run say sections sockets status strip suggest target \
 	usage verdict watch which
-UNIT := conf handover logline order origin policy range siphash strip
+UNIT := conf handover logline order origin policy range sctp siphash strip
 UNIT_CLI := array origin sockets strip
 PROBES := counted fresh load matrix odd race sctp settled spawn without
 SOAK := operations soak worker
