@@ -249,22 +249,43 @@ static unsigned count_unnamed(const struct mmsghdr *messages, unsigned count)
 	return i;
 }
 
-static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
-
-/* Sends @first messages, and then the others. What becomes of those the kernel does not tell either. */
-static int send_in_two(struct shim *now, int fd, struct mmsghdr *messages, unsigned first,
-		       unsigned count, int flags)
+/* Sends messages of which the first has a destination: once it is sent, the socket has its port. */
+static int send_named(struct shim *now, struct assign *assign, const struct sockaddr *addr,
+		      struct mmsghdr *messages, unsigned count, int flags)
 {
-	int sent = REAL(sendmmsg)(fd, messages, first, flags), saved = errno, more;
+	int fd = assign->fd;
 
+	if (!needs_port(now, assign, addr))
+		return REAL(sendmmsg)(fd, messages, count, flags);
+	return AROUND(int, now, assign, "sendmmsg", REAL(sendmmsg)(fd, messages, count, flags));
+}
+
+/* Sends messages of which the first has none, and then, if it went well, those that may need a port. */
+static int send_unnamed(struct shim *now, int fd, struct mmsghdr *messages, unsigned count,
+			int flags)
+{
+	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
+	unsigned first = passes(now, fd, flags) ? 0 : count_unnamed(messages, count);
+	const struct sockaddr *addr;
+	int sent, more, saved;
+
+	if (first == 0 || first == count)
+		return (int)undo(now, fd, REAL(sendmmsg)(fd, messages, count, flags));
+	sent = REAL(sendmmsg)(fd, messages, first, flags);
 	if (sent < (int)first)
 		return (int)undo(now, fd, sent);
-	more = hook_sendmmsg(fd, messages + first, count - first, flags);
+	saved = errno;
+	messages += first;
+	count -= first;
+	if (destination(now, &assign, &messages->msg_hdr, &addr))
+		more = send_named(now, &assign, addr, messages, count, flags);
+	else
+		more = (int)undo(now, fd, REAL(sendmmsg)(fd, messages, count, flags));
+	/* that the others failed, the kernel does not tell either */
 	errno = saved;
 	return more < 0 ? sent : sent + more;
 }
 
-/* The first message decides: once it is sent, the socket has its port. */
 static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
 	const struct sockaddr *addr;
@@ -275,16 +296,9 @@ static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int f
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
-	if (!destination(now, &assign, &messages->msg_hdr, &addr)) {
-		unsigned unnamed = count_unnamed(messages, count);
-
-		if (unnamed && unnamed < count && !passes(now, fd, flags))
-			return send_in_two(now, fd, messages, unnamed, count, flags);
-		return (int)undo(now, fd, REAL(sendmmsg)(fd, messages, count, flags));
-	}
-	if (!needs_port(now, &assign, addr))
-		return REAL(sendmmsg)(fd, messages, count, flags);
-	return AROUND(int, now, &assign, "sendmmsg", REAL(sendmmsg)(fd, messages, count, flags));
+	if (!destination(now, &assign, &messages->msg_hdr, &addr))
+		return send_unnamed(now, fd, messages, count, flags);
+	return send_named(now, &assign, addr, messages, count, flags);
 }
 
 /* Keeps errno. */
