@@ -43,7 +43,7 @@ SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_o
 CLI := array audit birth busy caller check choice complete env fenced filter findings globs library \
 	logfile look main option origin parts pin ports presets processes run say sections sockets \
 	status strip suggest supervise target trap trust usage verdict watch which
-UNIT := conf handover logline order origin policy range siphash strip
+UNIT := conf handover logline order origin policy range sctp siphash strip
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes
 PROBES := children counted early fresh leaves load matrix odd race raw rewrite sctp settled spawn \
@@ -124,8 +124,8 @@ PACKAGES_DEMO := curl iproute2 python3
 # gcc-12-multilib rather than gcc-multilib, which cannot be installed beside a cross compiler
 PACKAGES_TEST := bash-completion bats binutils busybox-static curl dnsmasq-base dpkg-dev fish \
 	gcc-12-multilib gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 iproute2 \
-	libc6-dev-arm64-cross libcap2-bin libeatmydata1 libfaketime libjemalloc2 libsocket-wrapper \
-	libtcmalloc-minimal4 lintian mandoc musl-tools netbase netcat-openbsd nodejs perl procps \
+	libc6-dev-arm64-cross libcap2-bin libeatmydata1 libfaketime libjemalloc2 libsctp-dev \
+	libsocket-wrapper libtcmalloc-minimal4 lintian lksctp-tools mandoc musl-tools netbase netcat-openbsd nodejs perl procps \
 	proxychains4 python3 python3-pyftpdlib python3-yaml qemu-user rpcbind socat strace systemd \
 	tcpdump tftp-hpa tftpd-hpa torsocks util-linux wget zsh
 

@@ -42,6 +42,20 @@ holds() {
 	holds siphash any-alignment
 }
 
+# --- sctp
+
+@test "an array of packed addresses is whole up to the end of one of them" {
+	holds sctp whole-arrays
+}
+
+@test "of an array nothing beyond its end is read" {
+	holds sctp end-of-memory
+}
+
+@test "an address takes as much of an array as its family says" {
+	holds sctp address-sizes
+}
+
 # --- order
 
 @test "order sequential is RFC 6056's traditional algorithm" {

@@ -282,24 +282,53 @@ static unsigned count_unnamed(const struct mmsghdr *messages, unsigned count)
 	return i;
 }
 
-static int hook_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
-			 int flags);
-
-/* Sends @first messages, and then the others. What becomes of those the kernel does not tell either. */
-static int send_in_two(struct shim *now, sendmmsg_fn *real, int fd, struct mmsghdr *messages,
-		       unsigned first, unsigned count, int flags)
+/* Sends messages of which the first has a destination: once it is sent, the socket has its port. */
+static int send_named(struct shim *now, sendmmsg_fn *real, struct assign *assign,
+		      const struct sockaddr *addr, struct mmsghdr *messages, unsigned count,
+		      int flags)
 {
-	int sent = pass_sendmmsg(real, fd, messages, first, flags, is_udp(now, fd)), saved = errno,
-	    more;
+	int fd = assign->fd;
 
+	if (!needs_port(now, assign, addr))
+		return pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd));
+	return AROUND(int, now, assign, "sendmmsg",
+		      pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd)));
+}
+
+/* Sends messages that have no destination. */
+static int pass_unnamed(struct shim *now, sendmmsg_fn *real, int fd, struct mmsghdr *messages,
+			unsigned count, int flags)
+{
+	return stays_so(now, fd) ? pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd))
+				 : real(fd, messages, count, (libc_flags)flags);
+}
+
+/* Sends messages of which the first has none, and then, if it went well, those that may need a port. */
+static int send_unnamed(struct shim *now, sendmmsg_fn *real, int fd, struct mmsghdr *messages,
+			unsigned count, int flags)
+{
+	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
+	unsigned first = passes(now, fd, flags) ? 0 : count_unnamed(messages, count);
+	const struct sockaddr *addr;
+	int sent, more, saved;
+
+	if (first == 0 || first == count)
+		return (int)undo(now, fd, pass_unnamed(now, real, fd, messages, count, flags));
+	sent = pass_unnamed(now, real, fd, messages, first, flags);
 	if (sent < (int)first)
 		return (int)undo(now, fd, sent);
-	more = hook_sendmmsg(real, fd, messages + first, count - first, flags);
+	saved = errno;
+	messages += first;
+	count -= first;
+	if (destination(now, &assign, &messages->msg_hdr, &addr))
+		more = send_named(now, real, &assign, addr, messages, count, flags);
+	else
+		more = (int)undo(now, fd, pass_unnamed(now, real, fd, messages, count, flags));
+	/* that the others failed, the kernel does not tell either */
 	errno = saved;
 	return more < 0 ? sent : sent + more;
 }
 
-/* The first message decides: once it is sent, the socket has its port. */
 static int hook_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
 			 int flags)
 {
@@ -311,20 +340,9 @@ static int hook_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, un
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
-	if (!destination(now, &assign, &messages->msg_hdr, &addr)) {
-		unsigned unnamed = count_unnamed(messages, count);
-
-		if (unnamed && unnamed < count && !passes(now, fd, flags))
-			return send_in_two(now, real, fd, messages, unnamed, count, flags);
-		return (int)undo(now, fd,
-				 stays_so(now, fd) ? pass_sendmmsg(real, fd, messages, count, flags,
-								   is_udp(now, fd))
-						   : real(fd, messages, count, (libc_flags)flags));
-	}
-	if (!needs_port(now, &assign, addr))
-		return pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd));
-	return AROUND(int, now, &assign, "sendmmsg",
-		      pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd)));
+	if (!destination(now, &assign, &messages->msg_hdr, &addr))
+		return send_unnamed(now, real, fd, messages, count, flags);
+	return send_named(now, real, &assign, addr, messages, count, flags);
 }
 
 /* Is it certainly no IPv4 socket? Keeps errno. */

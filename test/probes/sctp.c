@@ -11,6 +11,7 @@
  *                         and at both; says "ready" and holds them
  *   sctp named PORT       explicit binds: "NAME RESULT bound|unbound|outside"
  *   sctp odd FIRST LAST   bad input and odd orders: "NAME RESULT bound|unbound|outside", of this range
+ *   sctp fork             "child PORT PORT" and "parent PORT PORT": of a socket that both have, and of an own
  *   sctp peel             an association peeled off to a number that meant something else before
  *   sctp wire             the ports of all SCTP packets on the loopback, other than 7000, once its
  *                         input has ended; says "ready" when it listens
@@ -34,6 +35,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SERVER = 7000 };
@@ -661,6 +663,28 @@ static int peel_onto(int type, bool flags)
 	return 0;
 }
 
+static void say_two(const char *who, int shared)
+{
+	struct to to = server_of(V4);
+	int own = open_socket(V4, true);
+
+	by_sendto(shared, &to);
+	by_connectx(own, &to);
+	printf("%s %d %d\n", who, port_of(shared), port_of(own));
+}
+
+static void say_forked(void)
+{
+	int shared = open_socket(V4, true);
+
+	if (fork() == 0) {
+		say_two("child", shared);
+		exit(0);
+	}
+	wait(NULL);
+	say_two("parent", shared);
+}
+
 /* ---- from outside ---- */
 
 static void wait_for_end(void)
@@ -742,6 +766,8 @@ int main(int argc, char *argv[])
 		odd_bindx();
 		odd_connectx();
 		odd_rest();
+	} else if (!strcmp(mode, "fork")) {
+		say_forked();
 	} else if (!strcmp(mode, "peel")) {
 		for (n = 0; n < 2; n++)
 			if (peel_onto(SOCK_DGRAM, n) || peel_onto(SOCK_STREAM, n))

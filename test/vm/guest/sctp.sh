@@ -1,6 +1,8 @@
 # sctp.sh KERNEL: SCTP, in each way in which a socket gets a port without naming one, one-to-one and
 # one-to-many, over IPv4 and IPv6: in the range, from the probe's view, in the kernel's tables and on the
 # wire; and all else as without the fence. KERNEL says what it has to be able to do.
+#
+# programs: iperf3 sctp_darn socat
 . /vm/tap.sh
 
 OUTSIDE=20000-20999
@@ -185,6 +187,44 @@ two_processes() {
 	good from5 "$OUTSIDE" && good from7 "$OUTSIDE" && cat from5 from7 | sort -n -k 4 | in_sequence
 }
 
+all_ready() {
+	[ "$(grep -lx ready crowd1 crowd2 crowd3 | wc -l)" = 3 ]
+}
+
+crowd_of_three() {
+	# what runs in the background would not have this shell's input
+	exec 9<&0
+	for one in 1 2 3; do
+		fence "$probe" ways <&9 >"crowd$one" 2>&1 &
+	done
+	wait_until all_ready && echo ready
+	wait
+}
+
+# many at once, and hardly a port more than they need
+crowd() {
+	configure 20000-20309 'order = random'
+	serve
+	start 5 crowd_of_three
+	known >ports
+	stop 5
+	sed -i '/^ready$/d' crowd?
+	cat crowd?
+	good crowd1 20000-20309 && good crowd2 20000-20309 && good crowd3 20000-20309 && within 20000-20309 <ports &&
+		[ "$(awk '{ print $4 }' crowd? | sort -u | wc -l)" = 300 ]
+}
+
+forked() {
+	configure "$OUTSIDE"
+	serve
+	fence "$probe" fork </dev/null >calls 2>&1
+	cat calls log
+	# one socket has one port, the others have others
+	awk '{ print $2 } END { exit NR != 2 }' calls | sort -u | within "$OUTSIDE" &&
+		[ "$(awk '{ print $2 }' calls | sort -u | wc -l)" = 1 ] &&
+		awk '{ print $3 }' calls | within "$OUTSIDE" && [ "$(xargs -n 1 <calls | sort -u | wc -l)" = 5 ]
+}
+
 # the same seed, the same ports
 seeded() {
 	configure "$OUTSIDE" 'order = random' 'seed = 7'
@@ -199,12 +239,13 @@ seeded() {
 	cmp one two && ! in_sequence <one >/dev/null
 }
 
-# the range is full: a system's port is taken, and told of
+# gives_way ENGINE: the range is full, and a system's port is taken, and told of
 gives_way() {
-	configure 20000-20001 'exhausted = system'
+	configure 40000-40001 'exhausted = system' "engine = $1"
 	serve
-	makes_calls && [ "$(awk '$4 >= 20000 && $4 <= 20001' calls | wc -l)" = 2 ] &&
-		[ "$(awk '$4 >= 32768 && $5 == 0' calls | wc -l)" = 98 ] && grep -q 'ports of the system' log
+	makes_calls && good calls 32768-60999 && grep -q 'ports of the system' log &&
+		[ "$(awk '$4 == 40000 || $4 == 40001' calls | wc -l)" = 2 ] &&
+		[ "$(grep -c " engine=$1" log)" = 2 ] && [ "$(grep -c ' engine=none' log)" = 98 ]
 }
 
 # with a mistake in the configuration no call gets a port
@@ -296,8 +337,11 @@ try sctp bind 'explicit binds are subject to the policy, a second address is not
 try sctp bind 'a socket has one port at all its addresses' homes
 try sctp bind 'ports come in sequence' sequential
 try sctp bind 'and across processes' two_processes
+try sctp bind 'processes at once have each its own' crowd
+try sctp bind 'a forked child has the same socket, and its own' forked
 try sctp bind 'a seed gives the same ports again' seeded
-try sctp bind 'exhausted = system gives way' gives_way
+try sctp bind 'exhausted = system gives way' gives_way bind
+[ "$1" = 5.10 ] || try sctp kernel 'exhausted = system gives way' gives_way kernel
 try sctp - 'a mistake closes the fence' closed
 try sctp bind 'status and audit tell of a socket once' status
 try sctp bind 'socat talks from the range' socat_talks
