@@ -3,7 +3,7 @@
 # `make help` lists the targets. Variables: PREFIX, DESTDIR, BINDIR, LIBDIR,
 # MANDIR, DATADIR, DOCDIR, BASHDIR, FISHDIR, ZSHDIR (completions), CC, CFLAGS,
 # CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show commands),
-# WERROR=1 (warnings are errors), MINUTES (of `make soak`).
+# WERROR=1 (warnings are errors), KERNELS (of `make test-vm`), MINUTES (of `make soak`).
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
@@ -65,7 +65,7 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all demo test check soak asan lint format install uninstall deb dist clean help \
+.PHONY: FORCE all demo test test-vm check soak asan lint format install uninstall deb dist clean help \
 	test-programs
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
@@ -149,11 +149,20 @@ demo:
 	$(Q)BUILD='$(BUILD)' test/demo/demo
 
 test:
-	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_VM)
 	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)BUILD='$(abspath $(BUILD))' test/vm/fetch $(KERNELS) || true
 	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))' BATS_TEST_TIMEOUT=300 bats $(BATSFLAGS) test
 
 check: test
+
+KERNELS ?= 5.10 6.1 6.12
+
+# test/vm.bats alone, with what each case says and the table: Debian's kernels, in virtual machines.
+test-vm:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_VM)
+	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)BUILD='$(abspath $(BUILD))' test/vm/all $(KERNELS)
 
 MINUTES ?= 10
 
@@ -190,7 +199,7 @@ bench: all
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
 SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/need \
-	test/programs/fences.bash test/soak/table
+	test/programs/fences.bash test/soak/table $(addprefix test/vm/,all boot fetch)
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
@@ -200,6 +209,8 @@ lint:
 		--inline-suppr -D__GNUC__ -D_GNU_SOURCE src
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard src/*/*.c) -- -std=gnu11 $(ALL_CPPFLAGS)
 	shellcheck -x $(SCRIPTS) test/lib/helpers.bash test/lib/hold.bash
+	# SC1091: /vm/tap.sh, as it is in the virtual machine
+	shellcheck -s sh -e SC1091 $(sort $(wildcard test/vm/guest/*.sh)) test/vm/guest/init
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 test/lib/root.bash $(sort $(wildcard test/*.bats))
 	mandoc -T lint -W warning $(PAGES:%=src/man/%)
@@ -251,6 +262,7 @@ help:
 	@echo 'make            build libportfence.so and portfence in $(BUILD)/'
 	@echo 'make demo       see curl talk from a range of its own (installs what is missing)'
 	@echo 'make test       run the tests, as root (installs what is missing); also: check'
+	@echo 'make test-vm    run the core ones on Linux 5.10, 6.1 and 6.12, in virtual machines'
 	@echo 'make soak       run 64 threads in 500 ports for MINUTES=10, four times'
 	@echo 'make asan       run them with the address and undefined-behaviour sanitizers'
 	@echo 'make bench      time the fence against no fence (see BENCHFLAGS=--help)'
