@@ -3,8 +3,8 @@
 # `make help` lists the targets. Variables: PREFIX, DESTDIR, BINDIR, LIBDIR,
 # MANDIR, DATADIR, DOCDIR, BASHDIR, FISHDIR, ZSHDIR (completions), CC, CFLAGS,
 # CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show commands),
-# WERROR=1 (warnings are errors), MINUTES (of `make soak`), SECONDS (of each
-# target of `make fuzz`).
+# WERROR=1 (warnings are errors), KERNELS (of `make test-vm`), MINUTES (of
+# `make soak`), SECONDS (of each target of `make fuzz`).
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
@@ -76,8 +76,8 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all demo test check soak faults asan tsan fuzz lint format install install-library \
-	uninstall deb dist clean help fuzz-programs test-programs
+.PHONY: FORCE all demo test test-vm check soak faults asan tsan fuzz lint format install \
+	install-library uninstall deb dist clean help fuzz-programs test-programs
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
 
@@ -202,12 +202,21 @@ demo:
 	$(Q)BUILD='$(BUILD)' test/demo/demo
 
 test:
-	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST)
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_VM)
 	$(Q)test/lib/need $(PACKAGES_FUZZ) || echo 'no clang for test/fuzz.bats' >&2
 	$(Q)$(MAKE) --no-print-directory test-programs fuzz-programs
+	$(Q)BUILD='$(abspath $(BUILD))' test/vm/fetch $(KERNELS) || true
 	$(Q)$(SUDO) env BUILD='$(abspath $(BUILD))' BATS_TEST_TIMEOUT=300 bats $(BATSFLAGS) test
 
 check: test
+
+KERNELS ?= 5.10 6.1 6.12
+
+# test/vm.bats alone, with what each case says and the table: Debian's kernels, in virtual machines.
+test-vm:
+	$(Q)test/lib/need $(PACKAGES_BUILD) $(PACKAGES_VM)
+	$(Q)$(MAKE) --no-print-directory test-programs
+	$(Q)BUILD='$(abspath $(BUILD))' test/vm/all $(KERNELS)
 
 MINUTES ?= 10
 
@@ -304,7 +313,8 @@ bench: all
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
 SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/faults/table \
-	test/lib/inih test/lib/need test/fuzz/run test/programs/fences.bash test/soak/table
+	test/lib/inih test/lib/need test/fuzz/run test/programs/fences.bash test/soak/table \
+	$(addprefix test/vm/,all boot fetch)
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
 
 lint:
@@ -313,8 +323,9 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr -D__GNUC__ -D_GNU_SOURCE src
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard src/*/*.c) -- -std=gnu11 $(ALL_CPPFLAGS)
-SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/lib/inih \
-	test/lib/need test/fuzz/run test/programs/fences.bash test/soak/table
+	shellcheck -x $(SCRIPTS) test/lib/calls.bash test/lib/helpers.bash test/lib/hold.bash
+	# SC1091: /vm/tap.sh, as it is in the virtual machine
+	shellcheck -s sh -e SC1091 $(sort $(wildcard test/vm/guest/*.sh)) test/vm/guest/init
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 test/lib/root.bash $(sort $(wildcard test/*.bats))
 	mandoc -T lint -W warning $(PAGES:%=src/man/%)
@@ -371,6 +382,7 @@ help:
 	@echo 'make            build libportfence.so and portfence in $(BUILD)/'
 	@echo 'make demo       see curl talk from a range of its own (installs what is missing)'
 	@echo 'make test       run the tests, as root (installs what is missing); also: check'
+	@echo 'make test-vm    run the core ones on Linux 5.10, 6.1 and 6.12, in virtual machines'
 	@echo 'make soak       run 64 threads in 500 ports for MINUTES=10, four times'
 	@echo 'make faults     answer each call of the library with each error, some 26,000 cases'
 	@echo 'make asan       run parts of them with the address and undefined-behaviour sanitizers'
