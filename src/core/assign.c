@@ -254,6 +254,9 @@ static bool prefers_kernel(const struct fence *fence, const struct assign *assig
 {
 	const struct rule *rule = fence->rule;
 
+	/* bindresvport() has to return with a port, which the kernel would put off */
+	if (assign->now && get_int(assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0))
+		return false;
 	if (rule->engine != ENGINE_AUTO)
 		return rule->engine == ENGINE_KERNEL;
 	return assign->proto == PROTO_TCP && connects(assign) && rule->order == ORDER_AUTO &&
@@ -464,6 +467,9 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	if (!local_address(assign->fd, &local, &len))
 		return ASSIGN_DONE;
 	port = addr_port(&local);
+	/* a bind() that fails leaves the port that there was, and asked nobody about it before */
+	if (assign->call == ASSIGN_BIND && *error)
+		port = 0;
 	if (port == 0 || port == assign->before || *error == EISCONN) {
 		/* nothing was assigned: the call failed early, or the program had bound the socket */
 		assign->engine = ENGINE_AUTO;
