@@ -44,6 +44,7 @@ UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
 PROBES := counted fresh load matrix odd race settled spawn without
 SOAK := operations soak worker
+TRANSPARENT := address calls descriptors look messages options programs scene transparent waits
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
 
@@ -139,7 +140,14 @@ $(BUILD)/test/soak/soak: $(SOAK:%=test/soak/%.c) $(wildcard test/soak/*.h) Makef
 	$(say) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
 
-test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak
+$(BUILD)/test/transparent/transparent: $(TRANSPARENT:%=test/transparent/%.c) \
+		test/transparent/transparent.h Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak \
+	$(BUILD)/test/transparent/transparent
 
 # Packages first, in a make of its own: the rules above cannot see what is not installed yet.
 demo:
