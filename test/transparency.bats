@@ -9,7 +9,6 @@
 
 load lib/helpers
 
-PROBE=$BUILD/test/transparent/transparent
 COMPARE=$ROOT/test/transparent/compare
 EACH=${TRANSPARENT_EACH:-4}
 # for other users and threads, where less can differ
@@ -30,7 +29,13 @@ apart() {
 		exec "$@"' - "$@"
 }
 
-# plain OUTPUT N PATTERN [OPTION...] [COMMAND...]: one in N cases
+as_built() {
+	probe=$BUILD/test/transparent/transparent
+	library=$BUILD/libportfence.so
+	user=()
+}
+
+# plain OUTPUT N PATTERN [OPTION...]: one in N of the cases that PATTERN matches
 plain() {
 	local output=$1 n=$2 pattern=$3
 	shift 3
@@ -52,10 +57,10 @@ fenced() {
 MOST='[!w]*'
 
 setup_file() {
-	probe=$PROBE library=$LIBRARY user=()
+	as_built
 	export PORTFENCE_STATE=$BATS_FILE_TMPDIR/state
 	mkdir -m 700 "$PORTFENCE_STATE"
-	cd "$BATS_FILE_TMPDIR"
+	cd "$BATS_FILE_TMPDIR" || return
 	# they wait: side by side
 	plain waits.plain 1 'waits/*' &
 	fenced waits.bind 1 'waits/*' bind &
@@ -80,7 +85,7 @@ same() {
 }
 
 @test "without the fence, two runs say the same" {
-	probe=$PROBE user=()
+	as_built
 	plain one "$FEW" "$MOST"
 	plain two "$FEW" "$MOST"
 	[ "$(wc -l <one)" -gt $((30000 / FEW)) ]
@@ -106,7 +111,7 @@ same() {
 }
 
 @test "in another thread, they say the same" {
-	probe=$PROBE library=$LIBRARY user=()
+	as_built
 	plain plain "$FEW" "$MOST" -t &
 	plain_run=$!
 	fenced bind "$FEW" "$MOST" bind -t
@@ -118,8 +123,8 @@ same() {
 
 @test "for a user without any right, they say the same" {
 	install_for_all
-	cp "$PROBE" "$install"
-	probe=$install/transparent library=$LIBRARY user=("${AS_NOBODY[@]}")
+	cp "$BUILD/test/transparent/transparent" "$install"
+	probe=$install/transparent library=$install/libportfence.so user=("${AS_NOBODY[@]}")
 	chmod 1777 "$PORTFENCE_STATE"
 	plain plain "$FEW" "$MOST" &
 	plain_run=$!
