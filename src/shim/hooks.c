@@ -259,22 +259,25 @@ static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
  * The destination of a message. Return: false if there is none, or no send
  * through this socket needs a port. Keeps errno.
  */
-static bool destination(struct shim *now, struct assign *assign, const struct msghdr *message,
+static bool destination(struct shim *now, struct assign *assign, const void *message,
 			const struct sockaddr **ret_addr)
 {
+	struct msghdr copy = { .msg_name = NULL };
 	int saved = errno;
 	bool there;
 
 	/* to look at far memory costs a system call each time, to ask about the socket only one */
-	there = (memory_near(message, sizeof(*message)) || assign->fast_open ||
+	there = (memory_near(message, sizeof(copy)) || assign->fast_open ||
 		 !settled(now, assign->fd)) &&
-		memory_readable(message, sizeof(*message)) && message->msg_name &&
-		message->msg_namelen;
+		memory_readable(message, sizeof(copy));
 	errno = saved;
-	if (!there)
+	/* it need not be aligned for the kernel */
+	if (there)
+		memcpy(&copy, message, sizeof(copy));
+	if (!copy.msg_name || !copy.msg_namelen)
 		return false;
-	*ret_addr = message->msg_name;
-	assign->len = message->msg_namelen;
+	*ret_addr = copy.msg_name;
+	assign->len = copy.msg_namelen;
 	/* of a message, the kernel cuts what sendto() and connect() refuse (net/socket.c, __copy_msghdr) */
 	if (assign->len > sizeof(struct sockaddr_storage) && assign->len <= INT_MAX)
 		assign->len = sizeof(struct sockaddr_storage);
@@ -298,7 +301,7 @@ static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 	return AROUND(ssize_t, now, &assign, "sendmsg", REAL(sendmsg)(fd, message, flags));
 }
 
-/* The first message decides: once it is sent, the socket has its port. */
+/* The first message decides: once it is sent, the socket has its port. Its header comes first, too. */
 static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
 	const struct sockaddr *addr;
@@ -309,7 +312,7 @@ static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int f
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
-	if (!destination(now, &assign, &messages->msg_hdr, &addr))
+	if (!destination(now, &assign, messages, &addr))
 		return (int)undo(now, fd, REAL(sendmmsg)(fd, messages, count, flags));
 	if (!needs_port(now, &assign, addr))
 		return REAL(sendmmsg)(fd, messages, count, flags);
