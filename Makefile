@@ -53,6 +53,7 @@ FUZZ := assign conf cursor diag environ fenced handover logline match order pres
 	strip target
 FUZZ_CLI := array fenced globs sockets strip target
 FUZZ_SHIM := environ memory
+TRANSPARENT := address calls descriptors look messages options programs scene transparent waits
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
 
@@ -177,6 +178,12 @@ $(BUILD)/test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJECTS) Ma
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJECTS) \
 		$(FUZZ_WRAP_$*:%=-Wl,--wrap=%) $(INIH) $(CLI_LIBS) $(LDFLAGS)
 
+$(BUILD)/test/transparent/transparent: $(TRANSPARENT:%=test/transparent/%.c) \
+		test/transparent/transparent.h Makefile
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
+
 $(BUILD)/test/faults/faults: $(FAULTS:%=test/faults/%.c) test/faults/faults.h Makefile
 	@mkdir -p $(@D)
 	$(say) CC $@
@@ -193,7 +200,8 @@ $(BUILD)/test/faults/injector.so: test/faults/injector.c test/faults/faults.h Ma
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $< -ldl $(LDFLAGS)
 
 test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak \
-	$(BUILD)/test/faults/faults $(BUILD)/test/faults/hostile $(BUILD)/test/faults/injector.so
+	$(BUILD)/test/faults/faults $(BUILD)/test/faults/hostile $(BUILD)/test/faults/injector.so \
+	$(BUILD)/test/transparent/transparent
 
 # Packages first, in a make of its own: the rules above cannot see what is not installed yet.
 demo:

@@ -304,6 +304,9 @@ static bool prefers_kernel(const struct fence *fence, const struct assign *assig
 {
 	const struct rule *rule = fence->rule;
 
+	/* bindresvport() has to return with a port, which the kernel would put off */
+	if (assign->now && get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0)
+		return false;
 	if (rule->engine != ENGINE_AUTO)
 		return rule->engine == ENGINE_KERNEL;
 	return assign->proto == PROTO_TCP && connects(assign) && rule->order == ORDER_AUTO &&
@@ -318,7 +321,7 @@ static bool prefers_kernel(const struct fence *fence, const struct assign *assig
  */
 static bool is_named(const struct fence *fence, int fd, const union addr *local, socklen_t len)
 {
-	int before = get_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0), one = 1;
+	int before = get_int(fence, fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0, one = 1;
 	union addr open = *local;
 	bool named;
 
@@ -583,7 +586,8 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	if (kind == KIND_OTHER || (kind < 0 && (assign->system || keeps_to_range(fence, assign))))
 		return ASSIGN_DONE;
 	if (kind == KIND_OURS) {
-		port = addr_port(&local);
+		/* a bind() that fails leaves the port that there was, and asked nobody about it before */
+		port = assign->call == ASSIGN_BIND && *error ? 0 : addr_port(&local);
 		if (port == 0 || port == assign->before || *error == EISCONN) {
 			/* nothing was assigned: it failed early, or the program had bound the socket */
 			assign->engine = ENGINE_AUTO;

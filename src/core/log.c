@@ -143,7 +143,7 @@ __attribute__((noinline)) static void tell(struct log *log, const char *level, c
 		   logline_message(&line, level, message, text, sizeof(text)));
 }
 
-void log_say(const struct log *log, const char *level, const char *message)
+void log_say(struct log *log, const char *level, const char *message)
 {
 	if (log->destination || strcmp(level, "info") != 0)
 		tell(log, level, message);

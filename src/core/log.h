@@ -56,7 +56,7 @@ void log_assign(struct log *log, const char *call, const struct assign *assign);
  * log_say() - A line with a message
  * @level:	"info", "warning" or "error"; no destination takes no "info"
  */
-void log_say(const struct log *log, const char *level, const char *message);
+void log_say(struct log *log, const char *level, const char *message);
 
 /* log_kept() - Once: a send has failed, and the port that the kernel gave it could not be taken back */
 void log_kept(struct log *log);

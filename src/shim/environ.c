@@ -106,6 +106,22 @@ static bool same_name(const char *entry, const char *other)
 	return *entry == '=' && *other == '=';
 }
 
+/* Can the list and all that it names be read? What the kernel cannot read either is for it to say. */
+static bool is_readable(char *const envp[])
+{
+	uintptr_t list = MEMORY_UNSEEN, text = MEMORY_UNSEEN;
+
+	for (; envp; envp++) {
+		if (!memory_readable_on(&list, envp, sizeof(*envp)))
+			return false;
+		if (!*envp)
+			break;
+		if (!memory_text(&text, *envp))
+			return false;
+	}
+	return true;
+}
+
 void environ_plan(const struct environ_kept *kept, char *const envp[],
 		  struct environ_plan *ret_plan)
 {
@@ -118,8 +134,7 @@ void environ_plan(const struct environ_kept *kept, char *const envp[],
 		*ret_plan = plan;
 		return;
 	}
-	/* what the kernel cannot read either is for it to say */
-	if (!kept->preload || (envp && !memory_readable(envp, sizeof(*envp)))) {
+	if (!kept->preload || !is_readable(envp)) {
 		plan.complete = true;
 		*ret_plan = plan;
 		return;

@@ -208,22 +208,25 @@ static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
  * The destination of a message. Return: false if there is none, or no send
  * through this socket needs a port. Keeps errno.
  */
-static bool destination(struct shim *now, struct assign *assign, const struct msghdr *message,
+static bool destination(struct shim *now, struct assign *assign, const void *message,
 			const struct sockaddr **ret_addr)
 {
+	struct msghdr copy = { .msg_name = NULL };
 	int saved = errno;
 	bool there;
 
 	/* to look at far memory costs a system call each time, to ask about the socket only one */
-	there = (memory_near(message, sizeof(*message)) || assign->fast_open ||
+	there = (memory_near(message, sizeof(copy)) || assign->fast_open ||
 		 !settled(now, assign->fd)) &&
-		memory_readable(message, sizeof(*message)) && message->msg_name &&
-		message->msg_namelen;
+		memory_readable(message, sizeof(copy));
 	errno = saved;
-	if (!there)
+	/* it need not be aligned for the kernel */
+	if (there)
+		memcpy(&copy, message, sizeof(copy));
+	if (!copy.msg_name || !copy.msg_namelen)
 		return false;
-	*ret_addr = message->msg_name;
-	assign->len = message->msg_namelen;
+	*ret_addr = copy.msg_name;
+	assign->len = copy.msg_namelen;
 	/* of a message, the kernel cuts what sendto() and connect() refuse (net/socket.c, __copy_msghdr) */
 	if (assign->len > sizeof(struct sockaddr_storage) && assign->len <= INT_MAX)
 		assign->len = sizeof(struct sockaddr_storage);
@@ -243,7 +246,7 @@ static bool stays_so(struct shim *now, int fd)
 	return stays;
 }
 
-static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
+static ssize_t hook_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags)
 {
 	const struct sockaddr *addr;
 	struct shim *now = shim();
@@ -271,13 +274,17 @@ static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
  */
 static unsigned count_unnamed(const struct mmsghdr *messages, unsigned count)
 {
+	struct mmsghdr one;
 	int saved = errno;
-	unsigned i = 0;
+	unsigned i;
 
-	while (i < count && memory_readable(&messages[i], sizeof(messages[i])) &&
-	       messages[i].msg_hdr.msg_controllen &&
-	       !(messages[i].msg_hdr.msg_name && messages[i].msg_hdr.msg_namelen))
-		i++;
+	for (i = 0; i < count && memory_readable(&messages[i], sizeof(one)); i++) {
+		/* it need not be aligned for the kernel */
+		memcpy(&one, &messages[i], sizeof(one));
+		if (!one.msg_hdr.msg_controllen ||
+		    (one.msg_hdr.msg_name && one.msg_hdr.msg_namelen))
+			break;
+	}
 	errno = saved;
 	return i;
 }
@@ -320,7 +327,7 @@ static int send_unnamed(struct shim *now, sendmmsg_fn *real, int fd, struct mmsg
 	saved = errno;
 	messages += first;
 	count -= first;
-	if (destination(now, &assign, &messages->msg_hdr, &addr))
+	if (destination(now, &assign, messages, &addr))
 		more = send_named(now, real, &assign, addr, messages, count, flags);
 	else
 		more = (int)undo(now, fd, pass_unnamed(now, real, fd, messages, count, flags));
@@ -340,7 +347,7 @@ static int hook_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, un
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
-	if (!destination(now, &assign, &messages->msg_hdr, &addr))
+	if (!destination(now, &assign, messages, &addr))
 		return send_unnamed(now, real, fd, messages, count, flags);
 	return send_named(now, real, &assign, addr, messages, count, flags);
 }

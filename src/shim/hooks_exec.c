@@ -27,13 +27,14 @@
 #define WITH_FENCE(envp, fenced, none, call)                                                       \
 	({                                                                                         \
 		struct environ_plan with_plan;                                                     \
-		int with_result = none;                                                            \
+		int with_result = none, with_saved = errno;                                        \
                                                                                                    \
 		environ_plan(&shim()->kept, envp, &with_plan);                                     \
 		char *with_room[with_plan.room];                                                   \
 		char *const *fenced = environ_build(&with_plan, with_room);                        \
                                                                                                    \
 		if (fenced || with_plan.complete) {                                                \
+			errno = with_saved;                                                        \
 			with_result = (call);                                                      \
 			environ_drop(&with_plan, fenced);                                          \
 		}                                                                                  \
@@ -142,6 +143,11 @@ EXPORT int execveat(int folder, const char *path, char *const argv[], char *cons
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
+#ifdef __GLIBC__
+	/* which refuses it (sysdeps/unix/sysv/linux/fexecve.c); to others it is an empty environment */
+	if (!envp)
+		return REAL(fexecve)(fd, argv, envp);
+#endif
 	return WITH_FENCE(envp, fenced, -1, REAL(fexecve)(fd, argv, fenced));
 }
 
@@ -162,10 +168,14 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
 /* Return: false and errno if the shell would not be fenced */
 static bool mend(void)
 {
-	if (!environ_mend(&shim()->kept))
-		return true;
-	errno = ENOMEM;
-	return false;
+	int saved = errno;
+
+	if (environ_mend(&shim()->kept)) {
+		errno = ENOMEM;
+		return false;
+	}
+	errno = saved;
+	return true;
 }
 
 EXPORT int system(const char *command)

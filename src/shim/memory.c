@@ -1,7 +1,6 @@
 #include "memory.h"
 
 #include <errno.h>
-#include <link.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -11,8 +10,6 @@
 
 #define PAGE ((uintptr_t)4096) /* the smallest page there is */
 #define MASK_SIZE 8            /* the kernel's sigset_t */
-#define STACK_NEAR ((uintptr_t)8192)
-#define SEGMENTS 4
 #define STACK_LONGEST ((uintptr_t)1 << 20)
 
 /*
@@ -27,47 +24,14 @@ static bool probe(uintptr_t at)
 }
 
 /*
- * Memory that is there for as long as the program runs: its own variables, what
- * malloc() has of the program break, and the main thread's stack up to what the
- * kernel put on top of it. (A program could take away the right to read a page
- * of its own there and then hand it over; none is known.) Written by memory_start(), then never.
+ * The main thread's stack ends with what the kernel put on top of it. Written by
+ * memory_start(), then never.
  */
-static struct {
-	struct {
-		_Atomic uintptr_t from, to;
-	} segment[SEGMENTS];
-	_Atomic uintptr_t heap;
-	_Atomic uintptr_t stack_end;
-} lasting;
-
-static void note(_Atomic uintptr_t *at, uintptr_t value)
-{
-	atomic_store_explicit(at, value, memory_order_relaxed);
-}
-
-static uintptr_t noted(_Atomic uintptr_t *at)
-{
-	return atomic_load_explicit(at, memory_order_relaxed);
-}
+static _Atomic uintptr_t stack_end;
 
 void memory_start(void)
 {
-	const ElfW(Phdr) *head = (const ElfW(Phdr) *)getauxval(AT_PHDR);
-	size_t count = getauxval(AT_PHNUM), i, used = 0;
-	uintptr_t base = 0;
-
-	/* without this entry the executable is where it was linked to be */
-	for (i = 0; head && i < count; i++)
-		if (head[i].p_type == PT_PHDR)
-			base = (uintptr_t)head - head[i].p_vaddr;
-	for (i = 0; head && i < count && used < SEGMENTS; i++) {
-		if (head[i].p_type != PT_LOAD || !(head[i].p_flags & PF_R))
-			continue;
-		note(&lasting.segment[used].from, base + head[i].p_vaddr);
-		note(&lasting.segment[used++].to, base + head[i].p_vaddr + head[i].p_memsz);
-	}
-	note(&lasting.stack_end, getauxval(AT_EXECFN));
-	note(&lasting.heap, (uintptr_t)sbrk(0));
+	atomic_store_explicit(&stack_end, getauxval(AT_EXECFN), memory_order_relaxed);
 }
 
 static bool within(uintptr_t at, size_t size, uintptr_t from, uintptr_t to)
@@ -76,26 +40,20 @@ static bool within(uintptr_t at, size_t size, uintptr_t from, uintptr_t to)
 }
 
 /*
- * What lies a little above our own frame belongs to the frames of our callers.
- * The main thread's stack has no hole further up either, but a coroutine's frame
- * may be anywhere.
+ * The page that our own frame begins in is there, and the main thread's stack
+ * has no hole further up: what lies there belongs to the frames of our callers.
+ * Any other memory may have been unmapped or closed by the program. That is so
+ * for its variables and the program break, too: guard pages are put into memory
+ * from malloc().
  */
 bool memory_near(const void *pointer, size_t size)
 {
 	uintptr_t at = (uintptr_t)pointer, frame = (uintptr_t)__builtin_frame_address(0);
-	uintptr_t stack_end = noted(&lasting.stack_end), heap = noted(&lasting.heap);
-	size_t i;
+	uintptr_t end = atomic_load_explicit(&stack_end, memory_order_relaxed);
 
-	if (within(at, size, frame, frame + STACK_NEAR))
+	if (within(at, size, frame, (frame & ~(PAGE - 1)) + PAGE))
 		return true;
-	if (frame < stack_end && stack_end - frame < STACK_LONGEST &&
-	    within(at, size, frame, stack_end))
-		return true;
-	for (i = 0; i < SEGMENTS; i++)
-		if (within(at, size, noted(&lasting.segment[i].from),
-			   noted(&lasting.segment[i].to)))
-			return true;
-	return heap && within(at, size, heap, (uintptr_t)sbrk(0));
+	return frame < end && end - frame < STACK_LONGEST && within(at, size, frame, end);
 }
 
 bool memory_readable(const void *pointer, size_t size)
@@ -115,6 +73,31 @@ bool memory_readable(const void *pointer, size_t size)
 		if (!probe(page ? page : 1))
 			return false;
 	return true;
+}
+
+bool memory_readable_on(uintptr_t *seen, const void *pointer, size_t size)
+{
+	uintptr_t page = (uintptr_t)pointer & ~(PAGE - 1);
+
+	if (page == *seen && within((uintptr_t)pointer, size, page, page + PAGE))
+		return true;
+	if (!memory_readable(pointer, size))
+		return false;
+	*seen = page;
+	return true;
+}
+
+bool memory_text(uintptr_t *seen, const char *text)
+{
+	for (;;) {
+		size_t rest = PAGE - ((uintptr_t)text & (PAGE - 1));
+
+		if (!memory_readable_on(seen, text, 1))
+			return false;
+		if (strnlen(text, rest) < rest)
+			return true;
+		text += rest;
+	}
 }
 
 bool memory_address(const struct sockaddr *addr, socklen_t len, union addr *ret_addr)

@@ -6,8 +6,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-/* memory_start() - Note where the program's lasting memory is; without it, the kernel is asked more often */
+/* memory_start() - Note where the main thread's stack is; without it, the kernel is asked more often */
 void memory_start(void);
 
 /**
@@ -20,6 +21,16 @@ bool memory_readable(const void *at, size_t size);
 
 /* memory_near() - Can it be told without a system call that this memory can be read? */
 bool memory_near(const void *at, size_t size);
+
+/*
+ * memory_readable_on() - The same, for who reads on from one place to the next
+ * @seen:	the last page that was found readable, MEMORY_UNSEEN at first
+ */
+#define MEMORY_UNSEEN ((uintptr_t)1)
+bool memory_readable_on(uintptr_t *seen, const void *at, size_t size);
+
+/* memory_text() - Can a string be read up to its end? @seen: as above */
+bool memory_text(uintptr_t *seen, const char *text);
 
 /**
  * memory_address() - Copy a socket address out of the program's memory
