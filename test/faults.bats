@@ -125,3 +125,53 @@ hostile() {
 		[ "$(grep -c 'warning: the state file is not used' errors)" = 1 ]
 	done
 }
+
+# ---- limits
+
+@test "a program that may open no more descriptors gets its ports, or is told why not" {
+	# ld.so needs one, and so does the configuration; the state wants a second one
+	printf '[spawn]\nrange = 20000-20099\n' >rule.ini
+	chmod 755 "$PORTFENCE_STATE"
+	for most in 4 5 6; do
+		ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/rule.ini" prlimit --nofile="$most" \
+			"$PROBES/spawn" child >said 2>errors 3>&-
+		sed -n 's/^port //p' said | all_within 20000 20099
+		[ "$(grep -c . errors)" = "$(grep -c 'warning: the state file is not used' errors)" ]
+	done
+	# none at all by the time of the call
+	cat >none.py <<-'END2'
+		import errno, resource, socket
+		sockets = [socket.socket(family, kind) for family in (socket.AF_INET, socket.AF_INET6)
+		           for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+		resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+		for s in sockets:
+		    s.bind(("", 0))
+		    print(s.getsockname()[1])
+	END2
+	ns "$PORTFENCE" run --range 20000-20099 --log "$PWD/log" -- python3 none.py | all_within 20000 20099
+}
+
+@test "with any limit on memory, a program gets its ports, or fails and says why" {
+	printf '[spawn]\nrange = 20000-20099\n' >rule.ini
+	seen=''
+	for ((size = 2400; size <= 6400; size += 40)); do
+		ns env PORTFENCE_CONFIG="$PWD/rule.ini" prlimit --as="$((size * 1024))" \
+			env LD_PRELOAD="$LIBRARY" "$PROBES/spawn" child >said 2>errors 3>&- && status=0 || status=$?
+		# ld.so finds no room for the program, or says that it goes on without the library
+		if grep -qE 'error while loading shared libraries|cannot be preloaded|ld.so' errors; then
+			seen+=l
+			continue
+		fi
+		# killed by the kernel at its start, or libc gave up
+		[ "$status" != 139 ] && [ "$status" != 134 ]
+		if grep -q '^port ' said; then
+			sed -n 's/^port //p' said | all_within 20000 20099
+			seen+=p
+		else
+			[ -s errors ]
+			seen+=e
+		fi
+	done
+	echo "$seen"
+	[[ "$seen" = *p ]]
+}
