@@ -96,7 +96,12 @@ void *real_resolve(void **function, const char *name);
  * So a process pays for those that it calls, unless real_resolve_all() comes
  * before. What this libc does not have is NULL.
  */
-#define REAL(name) ((__typeof__(real_functions.name))real_get((void **)&real_functions.name, #name))
+#define REAL(name)                                                                                 \
+	({                                                                                         \
+		__typeof__(real_functions.name) real_found =                                       \
+			real_get((void **)&real_functions.name, #name);                            \
+		real_found;                                                                        \
+	})
 
 static inline void *real_get(void **function, const char *name)
 {
