@@ -42,7 +42,7 @@ CLI := array audit birth busy caller check choice complete env fenced filter fin
 	trap usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
-PROBES := counted fresh load matrix odd race raw rewrite settled spawn without
+PROBES := counted disturbed fresh load matrix odd race raw rewrite settled spawn without
 SOAK := operations soak worker
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
