@@ -35,14 +35,15 @@ ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLA
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
 CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover log logline order \
-	policy preset range settings siphash source
-SHIM := descriptor environ gate hooks hooks_descriptor hooks_exec memory pass real shim
-CLI := array audit birth busy caller check choice complete env fenced filter findings globs library look main option \
-	origin parts pin ports presets processes run say sections sockets status strip suggest supervise target \
-	trap usage verdict watch which
+	policy preset range sctp settings siphash source
+SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_option memory pass \
+	real shim
+CLI := array audit birth busy caller check choice complete env fenced filter findings globs library \
+	look main option origin parts pin ports presets processes run say sections sockets status strip \
+	suggest supervise target trap usage verdict watch which
 UNIT := conf handover logline order origin policy range siphash strip
 UNIT_CLI := array origin sockets strip
-PROBES := counted disturbed fresh load matrix odd race raw rewrite settled spawn without
+PROBES := counted disturbed fresh load matrix odd race raw rewrite sctp settled spawn without
 SOAK := operations soak worker
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
@@ -108,6 +109,7 @@ $(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
 # ---- tests ----
 
 PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
+PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu-system-x86 xz-utils
 PACKAGES_DEMO := curl iproute2 python3
 PACKAGES_TEST := bash-completion bats binutils busybox-static curl dnsmasq-base dpkg-dev fish git golang-go groff-base \
 	inetutils-ftp iperf3 iproute2 libcap2-bin lintian mandoc musl-tools netbase \
@@ -132,7 +134,9 @@ $(BUILD)/test/unit/%: test/unit/%.c test/unit/unit.h $(UNIT_OBJECTS) Makefile
 $(BUILD)/test/probes/%: test/probes/%.c Makefile
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $< $(LDFLAGS)
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $< $(LDLIBS) $(LDFLAGS)
+
+$(BUILD)/test/probes/sctp: LDLIBS += -lsctp
 
 $(BUILD)/test/soak/soak: $(SOAK:%=test/soak/%.c) $(wildcard test/soak/*.h) Makefile
 	@mkdir -p $(@D)

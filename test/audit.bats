@@ -99,6 +99,12 @@ finds() {
 	[[ ${lines[1]} == "escape: "*"of holder (pid $pid), "* ]]
 }
 
+@test "a supervisor leaves nothing to be found, and its programs are judged" {
+	via=supervise hold_fenced -- raw-connect 9000 raw-udp 9 listen 8000
+	finds 0 'no escape among 3 sockets of 1 fenced process; 1 outside the range for a reason' \
+		"explicit: tcp 127.0.0.1:8000 (LISTEN) of holder (pid $pid), outside 20000-20099 of [app]: the kernel gives out no such port, so the program named it"
+}
+
 # ---- what is none
 
 @test "ports that the program names are explicit binds, under 'bind = allow'" {
@@ -143,7 +149,7 @@ both_ready() {
 }
 
 @test "a socket of a process that is not fenced is inherited by the fenced one that it starts" {
-	hold listen 8000 connect 9000 start "$PORTFENCE" run -- "$HOLDER" connect 9000
+	hold listen 8000 connect 9000 start "$PORTFENCE" run --via preload -- "$HOLDER" connect 9000
 	wait_until both_ready
 	child=$(pgrep -P "$pid")
 	port=$(stray "$pid" -t)
@@ -153,7 +159,7 @@ both_ready() {
 }
 
 @test "a socket of another section is inherited from the process that made it" {
-	hold_fenced --app other -- connect 9000 start "$PORTFENCE" run --app own -- "$HOLDER" udp 22000
+	hold_fenced --app other -- connect 9000 start "$PORTFENCE" run --via preload --app own -- "$HOLDER" udp 22000
 	wait_until both_ready
 	run -0 audit
 	[[ ${lines[1]} == "inherited: "*"outside 22000-22099 of [own]: holder (pid $pid) holds it as well, and its range is another" ]]
@@ -238,7 +244,7 @@ both_ready() {
 	run as_nobody "$PORTFENCE" audit --pid "$pid"
 	[ "$status" = 2 ]
 	[ "$output" = "portfence: holder (pid $pid) may not be looked at; ask as root or as its user" ]
-	hold_by "${AS_NOBODY[@]}" "$PORTFENCE" run -- "$HOLDER" raw-connect 9000
+	hold_by "${AS_NOBODY[@]}" "$PORTFENCE" run --via preload -- "$HOLDER" raw-connect 9000
 	run as_nobody "$PORTFENCE" audit
 	[ "$status" = 1 ]
 	[[ ${lines[1]} == "escape: "*"of holder (pid $pid), outside 20000-20099 of [app]"* ]]
@@ -248,7 +254,7 @@ both_ready() {
 }
 
 @test "a fenced process in another network namespace is told of, with where to look" {
-	hold_by unshare -n "$PORTFENCE" run -- "$HOLDER" udp 20001
+	hold_by unshare -n "$PORTFENCE" run --via preload -- "$HOLDER" udp 20001
 	finds 0 'no escape among 0 sockets of 0 fenced processes' \
 		"warning: holder (pid $pid) is fenced, but in another network namespace; look there: nsenter -t $pid -n portfence audit"
 	run -2 audit --pid "$pid"

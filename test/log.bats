@@ -17,7 +17,7 @@ setup() {
 
 # run_with OPTION... -- COMMAND...
 run_with() {
-	ns "$PORTFENCE" run --range "$RANGE" "$@"
+	ns "$PORTFENCE" run --via both --range "$RANGE" "$@"
 }
 
 # preloaded [NAME=VALUE...] COMMAND...: with the library alone, as `portfence run` would say some things itself
@@ -97,7 +97,7 @@ write_chatter() {
 	TZ=Asia/Tokyo
 	export TZ
 	before=$(date -u +%FT%T.%6NZ)
-	ns_background "$PORTFENCE" run --range "$RANGE" --log "$PWD/log" -- "$PROBES/spawn" child
+	ns_background "$PORTFENCE" run --via both --range "$RANGE" --log "$PWD/log" -- "$PROBES/spawn" child
 	wait "${PIDS[0]}"
 	after=$(date -u +%FT%T.%6NZ)
 	while read -r when who rest; do
@@ -134,14 +134,14 @@ write_chatter() {
 		    print bind($s[$_], sockaddr_in(0, INADDR_LOOPBACK)) ? "yes\n" : "no\n";
 		}
 	END
-	ns "$PORTFENCE" run --range 20000 --log "$PWD/log" -- perl two.pl >said
+	ns "$PORTFENCE" run --via both --range 20000 --log "$PWD/log" -- perl two.pl >said
 	[ "$(tr '\n' ' ' <said)" = "yes no " ]
 	lines 2 "$TIME portfence\[[0-9]+\] perl: bind udp4 (127\.0\.0\.1:20000 engine=bind tried=1|- engine=none tried=1: no port left)" log
-	ns "$PORTFENCE" run --range 20000 --log "json:$PWD/json" -- perl two.pl
+	ns "$PORTFENCE" run --via both --range 20000 --log "json:$PWD/json" -- perl two.pl
 	[ "$(python3 -c 'import json; print([json.loads(l).get("problem") for l in open("json")])')" = \
 		"[None, 'no port left']" ]
 	printf '[perl]\nrange = 20000-20009\nbind = deny\n' >deny.ini
-	ns "$PORTFENCE" run --config deny.ini --log "$PWD/denied" -- perl -MSocket -e \
+	ns "$PORTFENCE" run --via both --config deny.ini --log "$PWD/denied" -- perl -MSocket -e \
 		'socket(S, AF_INET, SOCK_DGRAM, 0); bind(S, sockaddr_in(30000, INADDR_LOOPBACK)); print $! + 0' >said
 	[ "$(cat said)" = 13 ]
 	lines 1 "$TIME portfence\[[0-9]+\] perl: bind udp4 - engine=none tried=0: explicit bind refused" denied
@@ -168,7 +168,7 @@ for line in open("json", encoding="utf-8"):
 
 @test "a name that is not UTF-8 leaves the JSON valid" {
 	cp "$PROBES/spawn" $'caf\xe9'
-	ns "$PORTFENCE" run --range "$RANGE" --log "json:$PWD/json" -- $'./caf\xe9' child
+	ns "$PORTFENCE" run --via both --range "$RANGE" --log "json:$PWD/json" -- $'./caf\xe9' child
 	member application <json >names
 	[ "$(wc -l <names)" = 2 ]
 	grep -q ^caf names
@@ -252,7 +252,7 @@ for line in open("json", encoding="utf-8"):
 	with_journal() {
 		# shellcheck disable=SC2016 # the inner shell expands it
 		ns unshare -m sh -c 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && exec "$@"' _ \
-			"$python" journal.py "$PORTFENCE" run --range "$@"
+			"$python" journal.py "$PORTFENCE" run --via both --range "$@"
 	}
 	with_journal "$RANGE" --log syslog -- "$PROBES/spawn" child >log
 	lines 2 "'<30>$TIME portfence\[[0-9]+\] spawn: (bind|connect) udp4 .*tried=[0-9]+'" log
@@ -330,7 +330,7 @@ for line in open("json", encoding="utf-8"):
 		    os.set_blocking(w, True)
 		print(subprocess.run(sys.argv[1:], stderr=w, timeout=20).returncode)
 	END
-	ns python3 full.py "$PORTFENCE" run --range "$RANGE" --log stderr -- "$PROBES/spawn" child >said
+	ns python3 full.py "$PORTFENCE" run --via both --range "$RANGE" --log stderr -- "$PROBES/spawn" child >said
 	[ "$(tail -n 1 said)" = 0 ]
 	sed -n 's/^port //p' said | all_within 20000 20999
 }
@@ -344,7 +344,7 @@ for line in open("json", encoding="utf-8"):
 		fcntl.fcntl(w, 1031, 4096)
 		print(subprocess.run(sys.argv[1:], stderr=w, timeout=20).returncode)
 	END
-	ns python3 full.py "$PORTFENCE" run --range "$RANGE" --log stderr -- python3 chatter.py 8 4 50 >said
+	ns python3 full.py "$PORTFENCE" run --via both --range "$RANGE" --log stderr -- python3 chatter.py 8 4 50 >said
 	[ "$(tail -n 1 said)" = 0 ]
 }
 
@@ -401,7 +401,7 @@ print(subprocess.run(sys.argv[1:], stderr=w, stdout=subprocess.DEVNULL, timeout=
 		    # Python ignores SIGPIPE; its children do not
 		    print(subprocess.run(sys.argv[1:], stderr=errors, stdout=subprocess.DEVNULL).returncode)
 	END
-	ns python3 gone.py "$PORTFENCE" run --range "$RANGE" --log stderr -- "$PROBES/spawn" child >said
+	ns python3 gone.py "$PORTFENCE" run --via both --range "$RANGE" --log stderr -- "$PROBES/spawn" child >said
 	[ "$(tr '\n' ' ' <said)" = "0 0 " ]
 }
 
@@ -496,11 +496,11 @@ print(subprocess.run(sys.argv[1:], stderr=w, stdout=subprocess.DEVNULL, timeout=
 		    print +(sockaddr_in(getsockname($s[$_])))[0], "\n";
 		}
 	END
-	ns "$PORTFENCE" run --config some.ini -- perl five.pl >said 2>errors
+	ns "$PORTFENCE" run --via both --config some.ini -- perl five.pl >said 2>errors
 	head -n 2 said | all_within 20000 20001
 	tail -n 3 said | all_within 32768 60999
 	lines 1 "$TIME portfence\[[0-9]+\] perl: warning: no port is left in the range, ports of the system's range are used \('exhausted = system'\)" errors
-	ns "$PORTFENCE" run --config some.ini --log "$PWD/log" -- perl five.pl >said
+	ns "$PORTFENCE" run --via both --config some.ini --log "$PWD/log" -- perl five.pl >said
 	[ "$(grep -c warning log)" = 1 ]
 	[ "$(grep -c engine=none log)" = 3 ]
 	diff <(sort said) <(sed -nE 's/.* udp4 127\.0\.0\.1:([0-9]+) .*/\1/p' log | sort)

@@ -71,7 +71,8 @@ synopsis_options() {
 		verb_options "$verb" | tee -a all >options
 		entries portfence.1 VERBS "$verb" >own
 		diff /dev/null <(comm -23 options <(sort -u own <(entries portfence.1 OPTIONS)))
-		diff /dev/null <(comm -13 options <(grep -- ^- own))
+		# of one letter: run.bats
+		diff /dev/null <(comm -13 options <(grep -- ^-- own))
 	done
 	diff /dev/null <(comm -13 <(sort -u all) <(entries portfence.1 OPTIONS | grep -vx -- -h))
 }

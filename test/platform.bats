@@ -90,7 +90,7 @@ holds() {
 	holds exhausted-errnos-of-mptcp
 }
 
-@test "with no port left SCTP's bind says EADDRINUSE and its connect EAGAIN" {
+@test "with no port left SCTP's bind and sctp_bindx say EADDRINUSE, and all else EAGAIN" {
 	holds sctp-exhausted-errnos
 }
 
@@ -256,4 +256,34 @@ holds() {
 
 @test "a seccomp filter tells calls from one page from all others, over an exec too" {
 	holds seccomp-sees-the-call-site
+}
+
+# --- SCTP
+
+@test "an SCTP socket keeps its port through refusal, shutdown and connect(AF_UNSPEC)" {
+	holds sctp-stays-bound
+}
+
+@test "SCTP takes a port range inside the ephemeral range and keeps to it" {
+	holds sctp-range-is-obeyed
+}
+
+@test "SCTP never chooses a port that is held at any address" {
+	holds sctp-chosen-port-is-free-at-every-address
+}
+
+@test "of sctp_bindx's addresses the first one decides on the port, which stays even if a later one is refused" {
+	holds sctp-bindx-follows-the-first-port
+}
+
+@test "an SCTP socket binds beside one that held the port for it, if both have SO_REUSEADDR by then" {
+	holds sctp-reuse-addr-binds-beside
+}
+
+@test "a peeled off association has its port, and the call returns its descriptor" {
+	holds sctp-peeled-off-is-bound
+}
+
+@test "SCTP takes calls that other protocols take otherwise" {
+	holds sctp-takes-odd-calls
 }

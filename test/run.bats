@@ -246,6 +246,16 @@ ip_local_reserved_ports, which the kernel passes over; use 'engine = auto'" \
 	[ ! -e started ]
 }
 
+@test "engine = kernel is told before, where the kernel has no IP_LOCAL_PORT_RANGE" {
+	skip_missing strace
+	printf '[touch]\nrange = 40000-40009\nengine = kernel\n' >kernel.ini
+	says 125 "portfence: 'engine = kernel' cannot serve 'touch' for tcp: this kernel has no IP_LOCAL_PORT_RANGE \
+for tcp; use 'engine = auto'" \
+		strace -f -o /dev/null -e trace=getsockopt -e inject=getsockopt:error=ENOPROTOOPT \
+		"$PORTFENCE" run --config kernel.ini -- touch started
+	[ ! -e started ]
+}
+
 @test "what is doubtful in a configuration is a warning, and the command runs" {
 	printf '[true]\nrange = 20000-20009\n[other]\nudp.range = 20009\nrange = 1\n' >overlap.ini
 	says 0 "portfence: warning: $PWD/overlap.ini:1: the udp range of 'true' overlaps that of 'other' \
@@ -375,19 +385,19 @@ dollar sign, which LD_PRELOAD cannot hold; install portfence elsewhere" \
 
 # --- what cannot be fenced
 
-@test "a static program is refused" {
+@test "a static program cannot be preloaded" {
 	skip_missing busybox
 	if readelf -l "$(command -v busybox)" | grep -q INTERP; then
 		skip_or_fail "busybox is not static"
 	fi
 	path=$(command -v busybox)
-	says 125 "portfence: '$path' is statically linked, so no library can be preloaded into it; use a \
-dynamically linked build of it, or a network namespace" \
-		"$PORTFENCE" run --range "$RANGE" -- busybox touch started
+	says 125 "portfence: '$path' is statically linked, so no library can be preloaded into it; use \
+'--via supervise', or use a dynamically linked build of it" \
+		"$PORTFENCE" run --via preload --range "$RANGE" -- busybox touch started
 	[ ! -e started ]
 }
 
-@test "a program of another word size is refused" {
+@test "a program of another word size cannot be preloaded" {
 	cp /bin/true other
 	case $(od -An -tu1 -j4 -N1 /bin/true | tr -d ' ') in
 	2)
@@ -399,8 +409,8 @@ dynamically linked build of it, or a network namespace" \
 		sizes="64-bit program and this is the 32-bit"
 		;;
 	esac
-	says 125 "portfence: './other' is a $sizes portfence; install portfence for its word size" \
-		"$PORTFENCE" run --range "$RANGE" -- ./other
+	says 125 "portfence: './other' is a $sizes portfence; use '--via supervise', or install portfence for its \
+word size" "$PORTFENCE" run --via preload --range "$RANGE" -- ./other
 }
 
 @test "a program for another machine or byte order is refused" {
@@ -417,13 +427,13 @@ for that machine"
 	says 125 "$text" "$PORTFENCE" run --range "$RANGE" -- ./other
 }
 
-@test "a program that is linked with musl is refused" {
+@test "a program that is linked with musl cannot be preloaded" {
 	perl -0pe 's{/lib[^\0]*/ld-linux[^\0]*}{my $new = "/lib/ld-musl.so.1"; $new . "\0" x (length($&) - length($new))}e' \
 		/bin/true >other
 	chmod +x other
 	readelf -l other | grep -q 'interpreter: /lib/ld-musl'
-	says 125 "portfence: './other' is linked with musl and this portfence with glibc; build portfence \
-with musl" "$PORTFENCE" run --range "$RANGE" -- ./other
+	says 125 "portfence: './other' is linked with musl and this portfence with glibc; use '--via supervise', or \
+build portfence with musl" "$PORTFENCE" run --via preload --range "$RANGE" -- ./other
 }
 
 @test "a damaged executable is no reason to crash" {
@@ -525,9 +535,9 @@ linker preloads nothing into such a program; run it as the user that it becomes"
 	path=$(command -v busybox)
 	printf '#! %s sh\ntouch started\n' "$path" >script
 	chmod 4755 script # on a script the bit means nothing
-	says 125 "portfence: '$path' is statically linked, so no library can be preloaded into it; use a \
-dynamically linked build of it, or a network namespace" \
-		"$PORTFENCE" run --range "$RANGE" -- ./script
+	says 125 "portfence: '$path' is statically linked, so no library can be preloaded into it; use \
+'--via supervise', or use a dynamically linked build of it" \
+		"$PORTFENCE" run --via preload --range "$RANGE" -- ./script
 	[ ! -e started ]
 	printf '#! /bin/sh -e \n%s child\nfalse\necho not reached\n' "$PROBES/spawn" >script
 	run -1 fenced --range "$RANGE" -- ./script

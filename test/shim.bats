@@ -563,7 +563,7 @@ traced() {
 # --- the source
 
 # Lowest first: an include points upwards only
-ROOMS="sys addr siphash arena fd range preset order policy conf cursor diag source engine_kernel engine_bind fence
+ROOMS="sys addr sctp siphash arena fd range preset order policy conf cursor diag source engine_kernel engine_bind fence
 	assign logline log handover settings"
 
 @test "every file of core has its place in the table" {

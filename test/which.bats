@@ -37,15 +37,28 @@ field() {
 	python3 -c 'import json, sys; answer = json.loads(sys.argv[1]); print(eval(sys.argv[2]))' "$output" "$1"
 }
 
-# refuses TEXT COMMAND...: no preload reaches it, as TEXT says; `portfence run` says the same
+# refuses TEXT [--via WAY] COMMAND...: it cannot be fenced, as TEXT says; `portfence run` says the same
 refuses() {
 	local text=$1
 	shift
-	answers 1 --range 20000-20099 -- "$@"
-	[[ "${lines[0]}" = "'$1' falls under ["*"], but cannot be fenced" ]]
+	answers 1 --range 20000-20099 "$@"
+	[[ "${lines[0]}" = "'${*: -1}' falls under ["*"], but cannot be fenced" ]]
 	line preload "does not reach it: $text"
-	run -125 --separate-stderr ns "$PORTFENCE" run --range 20000-20099 -- "$@"
+	line via ""
+	run -125 --separate-stderr ns "$PORTFENCE" run --range 20000-20099 "$@"
 	[ "$stderr" = "portfence: $text" ]
+}
+
+# unreached TEXT REMEDY COMMAND: no preload reaches it, as TEXT says, and a supervisor does
+unreached() {
+	refuses "$1; use '--via supervise', or $2" --via preload "$3"
+	answers 0 --range 20000-20099 "$3"
+	[[ "${lines[0]}" = "'$3' falls under ["*"], and a supervisor fences it" ]]
+	line preload "does not reach it: $1"
+	line via "supervise: a supervisor fences every call"
+	answers 0 --range 20000-20099 --json "$3"
+	[ "$(field "answer['via'], answer['fenced'], answer['preload'], answer['obstacle']")" = \
+		"('supervise', True, False, \"$1\")" ]
 }
 
 # reaches [OPTION...] -- COMMAND...
@@ -210,9 +223,9 @@ the faster one for tcp connects alone"
 @test "a static program is not reached" {
 	skip_missing busybox
 	path=$(command -v busybox)
-	refuses "'$path' is statically linked, so no library can be preloaded into it; use a dynamically linked build \
-of it, or a network namespace" busybox
-	answers 1 --range 20000 busybox
+	unreached "'$path' is statically linked, so no library can be preloaded into it" \
+		"use a dynamically linked build of it" busybox
+	answers 0 --range 20000 busybox
 	line program "$path"
 }
 
@@ -221,13 +234,13 @@ of it, or a network namespace" busybox
 	printf 'int main(void)\n{\n\treturn 0;\n}\n' >program.c
 	musl-gcc -o other program.c
 	./other
-	refuses "'./other' is linked with musl and this portfence with glibc; build portfence with musl" ./other
-	answers 1 --range 20000 --json ./other
+	unreached "'./other' is linked with musl and this portfence with glibc" "build portfence with musl" ./other
+	answers 0 --range 20000 --json ./other
 	[ "$(field "answer['libc']")" = musl ]
 	[[ "$(field "answer['linker']")" = /lib/ld-musl-*.so.1 ]]
 	musl-gcc -static -o other program.c
-	refuses "'./other' is statically linked, so no library can be preloaded into it; use a dynamically linked build \
-of it, or a network namespace" ./other
+	unreached "'./other' is statically linked, so no library can be preloaded into it" \
+		"use a dynamically linked build of it" ./other
 }
 
 @test "a program of another word size is not reached" {
@@ -239,8 +252,8 @@ of it, or a network namespace" ./other
 		patch other 4 2
 		sizes="64-bit program and this is the 32-bit"
 	fi
-	refuses "'./other' is a $sizes portfence; install portfence for its word size" ./other
-	answers 1 --range 20000 --json ./other
+	unreached "'./other' is a $sizes portfence" "install portfence for its word size" ./other
+	answers 0 --range 20000 --json ./other
 	[ "$(field "answer['bits']")" = $((96 - bits)) ]
 }
 
@@ -295,9 +308,9 @@ linker preloads nothing into such a program; run it as the user that it becomes"
 	path=$(command -v busybox)
 	printf '#! %s sh\n' "$path" >"$install/four"
 	chmod +x "$install/four"
-	refuses "'$path' is statically linked, so no library can be preloaded into it; use a dynamically linked build of \
-it, or a network namespace" "$install/four"
-	answers 1 --range 20000 "$install/four"
+	unreached "'$path' is statically linked, so no library can be preloaded into it" \
+		"use a dynamically linked build of it" "$install/four"
+	answers 0 --range 20000 "$install/four"
 	line program "$path, which runs the script $install/four"
 	printf '#!%s\n' "$install/loop" >"$install/loop"
 	chmod +x "$install/loop"
@@ -422,6 +435,7 @@ directory" ]
 		  "name": "true",
 		  "seed": "42"
 		 },
+		 "via": "both",
 		 "why": "its name is 'true'"
 		}
 	END

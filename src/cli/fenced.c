@@ -1,6 +1,7 @@
 #include "fenced.h"
 
 #include "../core/cursor.h"
+#include "../core/handover.h"
 #include "../core/settings.h"
 
 #include <ctype.h>
@@ -17,8 +18,9 @@
 /*
  * Theory of operation
  *
- * A process is fenced if the library is mapped into it. Its rule follows from
- * what it was started with: environment, executable and command line. The
+ * A process is fenced if the library is mapped into it, or if it is under a
+ * filter and was started with what `portfence run` hands over: then a supervisor
+ * fences it. Its rule follows from what it was started with: environment, executable and command line. The
  * environment is laid under our own code for a moment (`environ` is a pointer),
  * so that no second copy of the rules for finding rules can go wrong.
  *
@@ -165,6 +167,16 @@ static int read_maps(pid_t pid, char ret_section[NAME_MAX + 1])
 	free(line);
 	fclose(file);
 	return found;
+}
+
+/* Return: true if it is under a filter (proc_pid_status(5), Seccomp) */
+static bool is_filtered(pid_t pid)
+{
+	char text[4096];
+	ssize_t n = read_proc(pid, "status", text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, "\nSeccomp:\t2\n") != NULL;
 }
 
 /* ---- what it was started with ---- */
@@ -389,12 +401,19 @@ const struct fenced *fenced_look(struct fenced_looks *looks, pid_t pid)
 {
 	struct subject subject = { .size = 0 };
 	const struct fenced *fenced;
-	int rc = read_maps(pid, subject.section);
+	int mapped = read_maps(pid, subject.section), rc;
 
-	if (rc <= 0)
-		return rc ? &unseen : &not_fenced;
+	if (mapped < 0)
+		return &unseen;
+	if (!mapped && !is_filtered(pid))
+		return &not_fenced;
 	rc = read_subject(pid, &subject);
-	fenced = rc == -ENOMEM ? &no_memory : rc ? &unseen : find_rule(looks, &subject);
+	if (rc)
+		fenced = rc == -ENOMEM ? &no_memory : &unseen;
+	else if (!mapped && !variable(&subject, HANDOVER_VARIABLE))
+		fenced = &not_fenced;
+	else
+		fenced = find_rule(looks, &subject);
 	free(subject.variables);
 	return fenced;
 }

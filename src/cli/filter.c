@@ -1,5 +1,7 @@
 #include "filter.h"
 
+#include "../core/sctp.h"
+
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -51,7 +53,7 @@ struct machine {
 	struct {
 		uint32_t nr;
 		enum filter_call call;
-	} call[11];
+	} call[12];
 };
 
 static const struct machine machines[] = {
@@ -67,6 +69,7 @@ static const struct machine machines[] = {
 	    { 49, FILTER_BIND },
 	    { 50, FILTER_LISTEN },
 	    { 54, FILTER_SETSOCKOPT },
+	    { 55, FILTER_GETSOCKOPT },
 	    { 307, FILTER_SENDMMSG },
 	    { 425, FILTER_IO_URING } } },
 #endif
@@ -81,6 +84,7 @@ static const struct machine machines[] = {
 	    { 361, FILTER_BIND },
 	    { 362, FILTER_CONNECT },
 	    { 363, FILTER_LISTEN },
+	    { 365, FILTER_GETSOCKOPT },
 	    { 366, FILTER_SETSOCKOPT },
 	    { 369, FILTER_SENDTO },
 	    { 370, FILTER_SENDMSG },
@@ -97,6 +101,7 @@ static const struct machine machines[] = {
 	    { 203, FILTER_CONNECT },
 	    { 206, FILTER_SENDTO },
 	    { 208, FILTER_SETSOCKOPT },
+	    { 209, FILTER_GETSOCKOPT },
 	    { 211, FILTER_SENDMSG },
 	    { 269, FILTER_SENDMMSG },
 	    { 425, FILTER_IO_URING } } },
@@ -112,6 +117,7 @@ static const struct machine machines[] = {
 	    { 284, FILTER_LISTEN },
 	    { 290, FILTER_SENDTO },
 	    { 294, FILTER_SETSOCKOPT },
+	    { 295, FILTER_GETSOCKOPT },
 	    { 296, FILTER_SENDMSG },
 	    { 374, FILTER_SENDMMSG },
 	    { 425, FILTER_IO_URING } } },
@@ -168,6 +174,10 @@ enum filter_call filter_socketcall(uint64_t call)
 		return FILTER_SENDMSG;
 	case SYS_SENDMMSG:
 		return FILTER_SENDMMSG;
+	case SYS_SETSOCKOPT:
+		return FILTER_SETSOCKOPT;
+	case SYS_GETSOCKOPT:
+		return FILTER_GETSOCKOPT;
 	default:
 		return FILTER_NONE;
 	}
@@ -258,14 +268,35 @@ static void add_socket(struct program *program)
 	add_trap(program);
 }
 
-/* Whoever may change the range of a socket leaves it. */
-static void add_setsockopt(struct program *program)
+/*
+ * sctp_bindx() and sctp_connectx() stop. Where sockets are born with their
+ * range, whoever may change that leaves it; and there are none of SCTP.
+ */
+static void add_option(struct program *program, const struct filter *filter, bool set)
 {
+	static const uint8_t choosers[] = { SCTP_OPTION_BINDX_ADD, SCTP_OPTION_CONNECTX,
+					    SCTP_OPTION_CONNECTX_OLD };
+	size_t i;
+
 	load(program, argument(1, false));
-	unless(program, BPF_JEQ, IPPROTO_IP, 3);
+	if (filter->births) {
+		unless(program, BPF_JEQ, IPPROTO_IP, 3);
+		load(program, argument(2, false));
+		unless(program, BPF_JEQ, IP_LOCAL_PORT_RANGE, 1);
+		add(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT);
+		add_allow(program);
+		return;
+	}
+	unless(program, BPF_JEQ, IPPROTO_SCTP, (uint8_t)(1 + 2 * (set ? sizeof(choosers) : 1)));
 	load(program, argument(2, false));
-	unless(program, BPF_JEQ, IP_LOCAL_PORT_RANGE, 1);
-	add(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT);
+	for (i = 0; set && i < sizeof(choosers); i++) {
+		unless(program, BPF_JEQ, choosers[i], 1);
+		add_trap(program);
+	}
+	if (!set) {
+		unless(program, BPF_JEQ, SCTP_OPTION_CONNECTX3, 1);
+		add_trap(program);
+	}
 	add_allow(program);
 }
 
@@ -273,8 +304,8 @@ static bool stops(const struct filter *filter, enum filter_call call)
 {
 	switch (call) {
 	case FILTER_SOCKET:
-	case FILTER_SETSOCKOPT:
 		return filter->births;
+	case FILTER_SETSOCKOPT:
 	case FILTER_SOCKETCALL:
 	case FILTER_IO_URING:
 		return true;
@@ -312,7 +343,8 @@ static void add_call(struct program *program, enum filter_call call, const struc
 		add_socket(program);
 		break;
 	case FILTER_SETSOCKOPT:
-		add_setsockopt(program);
+	case FILTER_GETSOCKOPT:
+		add_option(program, filter, call == FILTER_SETSOCKOPT);
 		break;
 	case FILTER_SOCKETCALL:
 		add_socketcall(program, filter);

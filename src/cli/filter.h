@@ -15,7 +15,8 @@ enum filter_call {
 	FILTER_SENDMSG,
 	FILTER_SENDMMSG,
 	FILTER_SOCKET,
-	FILTER_SETSOCKOPT, /* looked at by the filter itself */
+	FILTER_SETSOCKOPT, /* of SCTP alone, as is the next */
+	FILTER_GETSOCKOPT,
 	FILTER_SOCKETCALL, /* one system call for all of them, on 32-bit x86 */
 	FILTER_IO_URING    /* refused by the filter itself */
 };

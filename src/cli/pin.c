@@ -1,7 +1,7 @@
 #include "pin.h"
 
-#include "../core/engine_kernel.h"
 #include "../core/handover.h"
+#include "choice.h"
 #include "library.h"
 #include "say.h"
 
@@ -77,15 +77,17 @@ int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failu
 /* `engine = kernel` fails every call on a machine where it cannot serve: say so before. */
 static int check_engine(const struct rule *rule, int failure)
 {
-	char why[256] = "the system's range cannot be read";
-	int proto;
+	enum choice_call call;
+	struct choice choice;
 
-	for (proto = 0; rule->engine == ENGINE_KERNEL && proto < PROTO_COUNT; proto++)
-		if (engine_kernel_judge(rule->range[proto], why, sizeof(why)))
+	for (call = CHOICE_TCP; rule->engine == ENGINE_KERNEL && call < CHOICE_CALLS; call++) {
+		choice_make(rule, call, &choice);
+		if (choice.engine != ENGINE_KERNEL)
 			return say_failure(
 				failure,
 				"'engine = kernel' cannot serve '%s' for %s: %s; use 'engine = auto'",
-				rule->name, policy_proto_name((enum proto)proto), why);
+				rule->name, policy_proto_name(choice_proto(call)), choice.why);
+	}
 	return 0;
 }
 

@@ -30,7 +30,8 @@ const struct verb verb_run = {
 	.summary = "run a command whose ports come from a range of its own",
 	.usage = "[--] COMMAND [ARGUMENT]...",
 	.about = "Runs COMMAND, and all that it starts, with every port that the kernel would have "
-		 "chosen taken from a range. The rule is the section of the configuration that "
+		 "chosen taken from a range: by a preloaded library, and by a supervisor for what "
+		 "bypasses it. The rule is the section of the configuration that "
 		 "fits COMMAND, or the one that --app names, or --range alone. With --config, "
 		 "--app or --range, what the PORTFENCE_ variables say of section, range, order "
 		 "and seed no longer counts.",
@@ -67,8 +68,9 @@ static int cannot_run(const char *command, int error)
 			   "'%s' cannot be run: %s", command, strerror(error));
 }
 
-static void tell_way(const struct settings *settings, const char *command, bool verbose,
-		     const char *way)
+/* What was asked for is no news to the log. */
+static void tell_way(const struct settings *settings, const char *command, bool chosen,
+		     bool verbose, const char *way)
 {
 	struct log log = { .destination = settings->log, .application = settings->rule->name };
 	char text[5 * PATH_MAX];
@@ -77,7 +79,8 @@ static void tell_way(const struct settings *settings, const char *command, bool 
 	if (verbose)
 		fprintf(stderr, "portfence: %s\n", text);
 	log_start(&log);
-	log_say(&log, "info", text);
+	if (chosen)
+		log_say(&log, "info", text);
 }
 
 /*
@@ -87,8 +90,8 @@ static void tell_way(const struct settings *settings, const char *command, bool 
  *
  * @unreached:	why no preload reaches the command, or NULL
  */
-static int fence(enum via via, const char *unreached, const char *library, const char *command,
-		 bool verbose, struct settings *settings)
+static int fence(enum via via, const struct target *target, const char *unreached,
+		 const char *library, const char *command, bool verbose, struct settings *settings)
 {
 	char why[256], way[3 * PATH_MAX];
 	bool preload = !unreached && via != VIA_SUPERVISE;
@@ -96,14 +99,16 @@ static int fence(enum via via, const char *unreached, const char *library, const
 	int rc;
 
 	if (unreached && via == VIA_PRELOAD)
-		return say_failure(EXIT_OWN, "%s", unreached);
+		return say_failure(EXIT_OWN, "%s; use '--via supervise', or %s", unreached,
+				   target->remedy);
 	if (preload && via != VIA_PRELOAD)
 		settings->gate = supervise_gate();
 	rc = via == VIA_PRELOAD ? -EOPNOTSUPP : supervise_start(settings, births, why, sizeof(why));
 	if (rc)
 		settings->gate = 0;
 	if (rc && unreached)
-		return say_failure(EXIT_OWN, "%s; nor can it be supervised: %s", unreached, why);
+		return say_failure(EXIT_OWN, "%s, and it cannot be supervised: %s; %s", unreached,
+				   why, target->remedy);
 	if (rc && (via == VIA_SUPERVISE || via == VIA_BOTH))
 		return say_failure(EXIT_OWN, "%s; use '--via preload'", why);
 	if (via == VIA_PRELOAD)
@@ -120,7 +125,7 @@ static int fence(enum via via, const char *unreached, const char *library, const
 	if (!rc)
 		rc = pin_rule(settings, EXIT_OWN);
 	if (!rc)
-		tell_way(settings, command, verbose, way);
+		tell_way(settings, command, via == VIA_AUTO, verbose, way);
 	return rc;
 }
 
@@ -153,7 +158,7 @@ static int run(int argc, char *argv[])
 		return cannot_run(command[0], -rc);
 	reached = target_check(&target, library, why, sizeof(why));
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
-	if (reached && !target.unreached)
+	if (reached && !target.remedy)
 		return say_failure(EXIT_OWN, "%s", why);
 	rc = find_rule(&target, command, &arena, &settings);
 	if (!rc)
@@ -161,8 +166,8 @@ static int run(int argc, char *argv[])
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);
-	rc = fence(via, reached ? why : NULL, library, command[0], given.value[OPTION_VERBOSE],
-		   &settings);
+	rc = fence(via, &target, reached ? why : NULL, library, command[0],
+		   given.value[OPTION_VERBOSE], &settings);
 	if (rc)
 		return rc;
 	execvp(command[0], command);

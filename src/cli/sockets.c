@@ -121,18 +121,33 @@ static enum sockets_side find_side(const struct inet_diag_msg *found, const stru
 struct reader {
 	struct sockets *sockets;
 	uint8_t protocol;
+	uint32_t cookie[2]; /* of the socket before */
 };
+
+/*
+ * Of an SCTP socket the kernel tells once, and once more for each of its
+ * associations, which have its port, and states of another list than sockets
+ * (net/sctp/diag.c, sctp_sock_dump).
+ */
+static bool is_association(struct reader *reader, const struct inet_diag_msg *found)
+{
+	bool same = !memcmp(reader->cookie, found->id.idiag_cookie, sizeof(reader->cookie));
+
+	memcpy(reader->cookie, found->id.idiag_cookie, sizeof(reader->cookie));
+	return same && reader->protocol == IPPROTO_SCTP;
+}
 
 static int read_message(const struct nlmsghdr *head, void *data)
 {
-	const struct reader *reader = data;
+	struct reader *reader = data;
 	struct sockets *sockets = reader->sockets;
 	const struct inet_diag_msg *found = mnl_nlmsg_get_payload(head);
 	const struct nlattr *attr;
 	struct sockets_entry *entry;
 
 	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-	    mnl_nlmsg_get_payload_len(head) < sizeof(*found) || !found->id.idiag_sport)
+	    mnl_nlmsg_get_payload_len(head) < sizeof(*found) || !found->id.idiag_sport ||
+	    is_association(reader, found))
 		return MNL_CB_OK;
 	entry = array_grow(sockets->entry, sockets->count, sizeof(*entry));
 	if (!entry)

@@ -62,7 +62,7 @@ enum {
  *
  * Needs no privilege, and sees the sockets of all users. It is no photograph: a
  * connection that changes meanwhile may be seen twice or not at all. A TCP
- * socket that is only bound is not seen before Linux 6.8.
+ * socket that is only bound is not seen before Linux 6.8, and an SCTP one never.
  *
  * Return: 0; -EOPNOTSUPP if this kernel tells nothing of TCP or UDP sockets (inet_diag);
  * another -errno. Source: sock_diag(7).

@@ -5,7 +5,6 @@
 #include "birth.h"
 #include "caller.h"
 #include "filter.h"
-#include "say.h"
 #include "trap.h"
 
 #include <errno.h>
@@ -50,11 +49,17 @@ static int real_setsockopt(int fd, int level, int option, const void *value, soc
 	return (int)syscall(SYS_setsockopt, fd, level, option, value, len);
 }
 
+static int real_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	return (int)syscall(SYS_getsockopt, fd, level, option, value, len);
+}
+
 /* Where the command is itself run under a fence, libc's names are that fence's. */
 static const struct sys real_sys = {
 	.bind = real_bind,
 	.connect = real_connect,
 	.setsockopt = real_setsockopt,
+	.getsockopt = real_getsockopt,
 };
 
 /* What the supervisor works with. Its own process never leaves, so nothing is given back. */
@@ -69,7 +74,7 @@ struct supervisor {
 
 static int prepare(struct supervisor *new, const struct settings *settings)
 {
-	char text[160];
+	char *text;
 
 	new->rule = *settings->rule;
 	new->rule.engine = ENGINE_BIND;
@@ -82,12 +87,11 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	log_start(&new->log);
 	if (cursor_open(settings->state, settings->runtime, settings->rule, &new->fence.cursor))
 		return -ENOMEM;
-	if (new->fence.cursor.trouble) {
-		snprintf(text, sizeof(text),
-			 "the state file is not used, %s; ports are chosen without it",
-			 new->fence.cursor.trouble);
-		say_warning(NULL, text);
-	}
+	/* else the library says so */
+	if (new->fence.cursor.trouble && !settings->gate &&
+	    asprintf(&text, "the state file is not used, %s; ports are chosen without it",
+		     new->fence.cursor.trouble) > 0)
+		new->log.warning[new->log.warnings++] = text;
 	return 0;
 }
 

@@ -191,8 +191,8 @@ const char *target_libc(const struct target *target)
 											 : NULL;
 }
 
-static int check_image(const struct image *image, const char *path, const char *library,
-		       char *ret_why, size_t size)
+static int check_image(struct target *target, const struct image *image, const char *path,
+		       const char *library, char *ret_why, size_t size)
 {
 	struct image ours;
 	int fd = open(library, O_RDONLY | O_CLOEXEC), rc;
@@ -205,32 +205,28 @@ static int check_image(const struct image *image, const char *path, const char *
 			 strerror(-rc));
 		return rc;
 	}
-	if (image->class != ours.class)
+	if (image->class != ours.class) {
+		snprintf(ret_why, size, "'%s' is a %d-bit program and this is the %d-bit portfence",
+			 path, image->class == ELFCLASS64 ? 64 : 32,
+			 ours.class == ELFCLASS64 ? 64 : 32);
+		target->remedy = "install portfence for its word size";
+	} else if (image->machine != ours.machine || image->data != ours.data) {
 		snprintf(
 			ret_why, size,
-			"'%s' is a %d-bit program and this is the %d-bit portfence; install portfence for its "
-			"word size",
-			path, image->class == ELFCLASS64 ? 64 : 32,
-			ours.class == ELFCLASS64 ? 64 : 32);
-	else if (image->machine != ours.machine || image->data != ours.data)
-		snprintf(
-			ret_why, size,
-			"'%s' is a program for another machine than this portfence; install portfence for that "
-			"machine",
+			"'%s' is a program for another machine than this portfence; install portfence "
+			"for that machine",
 			path);
-	else if (!image->interpreted)
-		snprintf(
-			ret_why, size,
-			"'%s' is statically linked, so no library can be preloaded into it; use a dynamically "
-			"linked build of it, or a network namespace",
-			path);
-	else if (strstr(image->interpreter, "ld-musl"))
-		snprintf(
-			ret_why, size,
-			"'%s' is linked with musl and this portfence with glibc; build portfence with musl",
-			path);
-	else
+	} else if (!image->interpreted) {
+		snprintf(ret_why, size,
+			 "'%s' is statically linked, so no library can be preloaded into it", path);
+		target->remedy = "use a dynamically linked build of it";
+	} else if (strstr(image->interpreter, "ld-musl")) {
+		snprintf(ret_why, size, "'%s' is linked with musl and this portfence with glibc",
+			 path);
+		target->remedy = "build portfence with musl";
+	} else {
 		return 0;
+	}
 	return -EPERM;
 }
 
@@ -281,8 +277,7 @@ static int check_file(struct target *target, const char *path, const char *libra
 		rc = -EPERM;
 		goto out;
 	}
-	rc = check_image(&image, path, library, ret_why, size);
-	target->unreached = rc == -EPERM;
+	rc = check_image(target, &image, path, library, ret_why, size);
 out:
 	if (fd >= 0)
 		close(fd);
@@ -294,6 +289,7 @@ int target_check(struct target *target, const char *library, char *ret_why, size
 	char path[PATH_MAX], next[PATH_MAX] = "", option[PATH_MAX] = "";
 	int depth, rc;
 
+	target->remedy = NULL;
 	strcpy(path, target->path);
 	for (depth = 0; depth <= SCRIPTS_DEEPEST; depth++) {
 		rc = check_file(target, path, library, next, option, ret_why, size);

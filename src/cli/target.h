@@ -6,7 +6,6 @@
 #include "../core/policy.h"
 
 #include <limits.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 struct target {
@@ -19,7 +18,8 @@ struct target {
 	int bits;              /* the executable's word size, 0 if it has none */
 	char linker[PATH_MAX]; /* its dynamic linker, "" if it is static */
 	const char *gain;      /* why it gains rights when another user starts it, or NULL */
-	bool unreached;        /* no preload reaches it for what it is, but a supervisor does */
+	const char *remedy;    /* what would make a preload reach it, which now a supervisor alone
+				* does; else NULL */
 };
 
 /**
@@ -31,7 +31,7 @@ int target_find(const char *command, struct target *ret_target);
 
 /**
  * target_check() - Does a preload of @library reach it?
- * @ret_why:	if not, the reason and the way out
+ * @ret_why:	if not, the reason, and the way out unless that is target->remedy
  *
  * Return: 0, -EPERM, or another -errno if it cannot be read (@ret_why is set, too)
  */

@@ -1,6 +1,7 @@
 #include "trap.h"
 
 #include "../core/assign.h"
+#include "../core/sctp.h"
 #include "../core/settings.h"
 #include "birth.h"
 #include "caller.h"
@@ -48,6 +49,9 @@
  * remembered by their cookies, and their calls go on at once.
  */
 
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
+#endif
 #ifndef SO_COOKIE
 #define SO_COOKIE 57 /* include/uapi/asm-generic/socket.h */
 #endif
@@ -65,9 +69,11 @@ struct trap {
 	int program;
 	const struct fence *fence;
 	struct log *log;
+	bool births;         /* socket() alone stops */
 	bool mirrors;        /* we may bind to any port, but the program perhaps not */
 	unsigned port_start; /* lowest port that needs no privilege */
 	bool unreachable;    /* said already */
+	bool warned;         /* of what was doubtful at the start */
 	const char *refusal; /* said last */
 	struct birth_place here;
 	uint64_t known[KNOWN];
@@ -101,15 +107,22 @@ struct stop {
 	socklen_t len;
 };
 
-static const char *call_name(enum filter_call call)
+static const char *call_name(const struct stop *stop)
 {
 	static const char *const names[] = {
-		[FILTER_BIND] = "bind",       [FILTER_CONNECT] = "connect",
-		[FILTER_LISTEN] = "listen",   [FILTER_SENDTO] = "sendto",
-		[FILTER_SENDMSG] = "sendmsg", [FILTER_SENDMMSG] = "sendmmsg",
+		[FILTER_BIND] = "bind",
+		[FILTER_CONNECT] = "connect",
+		[FILTER_LISTEN] = "listen",
+		[FILTER_SENDTO] = "sendto",
+		[FILTER_SENDMSG] = "sendmsg",
+		[FILTER_SENDMMSG] = "sendmmsg",
+		[FILTER_SETSOCKOPT] = "sctp_connectx",
+		[FILTER_GETSOCKOPT] = "sctp_connectx",
 	};
 
-	return names[call];
+	return stop->argument[2] == SCTP_OPTION_BINDX_ADD && stop->call == FILTER_SETSOCKOPT
+		       ? "sctp_bindx"
+		       : names[stop->call];
 }
 
 /* ---- words ---- */
@@ -138,11 +151,13 @@ static void tell(struct stop *stop, const struct assign *assign)
 	const struct log *log = stop->trap->log;
 	int fd;
 
-	if (!(log->destination && strcmp(log->destination, "none")) && !assign->closed &&
-	    !assign->useless && !assign->system)
+	if (!(log->destination && strcmp(log->destination, "none")) &&
+	    (!log->warnings || stop->trap->warned) && !assign->closed && !assign->useless &&
+	    !assign->system)
 		return;
+	stop->trap->warned = true;
 	fd = lend_stderr(stop);
-	log_assign(stop->trap->log, call_name(stop->call), assign);
+	log_assign(stop->trap->log, call_name(stop), assign);
 	take_back(fd);
 }
 
@@ -357,7 +372,10 @@ static int serve_bind(struct stop *stop)
 static int serve_listen(struct stop *stop)
 {
 	struct assign assign = start(stop, ASSIGN_LISTEN);
-	int rc = begin(stop, &assign);
+	int rc;
+
+	assign.backlog = (int)stop->argument[1];
+	rc = begin(stop, &assign);
 
 	if (rc < 0)
 		return rc;
@@ -472,27 +490,110 @@ static int refuse_send(struct stop *stop, int flags)
 	return n < 0 ? -errno : 0;
 }
 
+/* The socket's own family; 0 if it cannot be told */
+static int find_domain(const struct stop *stop)
+{
+	socklen_t len = sizeof(int);
+	int domain = 0;
+
+	return getsockopt(stop->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) ? 0 : domain;
+}
+
+/*
+ * Gives the socket a port, although the address is none now: the memory may say
+ * something else by the time that the kernel looks.
+ */
+static int serve_anyway(struct stop *stop, struct assign *assign)
+{
+	if (!addr_port(&assign->addr))
+		assign->len = addr_wildcard(&assign->addr, find_domain(stop));
+	return serve_port(stop, assign);
+}
+
 static int serve_send(struct stop *stop)
 {
 	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], rc;
 	struct assign assign;
 
-	if (is_udp(stop)) {
-		if (is_settled(stop))
-			return GO_ON;
-	} else if (!(flags & MSG_FASTOPEN) && assign_settled(stop->fd)) {
+	if (is_udp(stop) ? is_settled(stop) : !(flags & MSG_FASTOPEN) && assign_settled(stop->fd))
 		return GO_ON;
-	}
 	rc = read_destination(stop);
-	if (rc && flags & MSG_FASTOPEN)
-		return rc;
 	assign = start(stop, ASSIGN_SEND);
 	assign.fast_open = flags & MSG_FASTOPEN;
-	rc = serve_port(stop, &assign);
+	if (!assign.fast_open)
+		return is_udp(stop) ? serve_port(stop, &assign) : serve_anyway(stop, &assign);
+	if (!rc)
+		rc = serve_port(stop, &assign);
 	/* whatever the memory says by then, the socket has its port, or nothing gives it one */
-	if (rc != GO_ON || !assign.fast_open || assign.system || assign_settled(stop->fd))
+	if (rc != GO_ON || assign.system || assign_settled(stop->fd))
 		return rc;
 	return refuse_send(stop, flags);
+}
+
+/* sctp_bindx(): made by us, as bind() is. */
+static int serve_bindx(struct stop *stop)
+{
+	static char addrs[SCTP_ADDRS_MAX];
+	struct assign assign = { .call = ASSIGN_BIND, .fd = stop->fd, .sctp = true };
+	int size = (int)stop->argument[4], rc;
+	bool raised;
+
+	if (size <= 0 || size > (int)sizeof(addrs))
+		return -EINVAL;
+	rc = read_memory(stop, stop->argument[3], addrs, (size_t)size);
+	if (rc)
+		return rc;
+	assign.addrs = addrs;
+	assign.addrs_size = (socklen_t)size;
+	assign.len = (socklen_t)size < sizeof(assign.addr) ? (socklen_t)size : sizeof(assign.addr);
+	memcpy(&assign.addr, addrs, assign.len);
+	rc = begin(stop, &assign);
+	if (rc < 0)
+		return rc;
+	do {
+		raised = rc != ASSIGN_MADE && mirror_rights(stop, addr_port(&assign.addr));
+		if (rc != ASSIGN_MADE)
+			rc = setsockopt(stop->fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs,
+					(socklen_t)size)
+				     ? -errno
+				     : 0;
+		else
+			rc = 0;
+		if (raised)
+			set_bind_right(false);
+	} while ((rc = end(stop, &assign, -rc)) == GO_ON);
+	return rc;
+}
+
+static int serve_connectx(struct stop *stop)
+{
+	struct assign assign;
+
+	if (assign_settled(stop->fd))
+		return GO_ON;
+	memset(&stop->address, 0, sizeof(stop->address));
+	assign = start(stop, ASSIGN_CONNECT);
+	assign.sctp = true;
+	return serve_anyway(stop, &assign);
+}
+
+/* Of an array of arguments in memory, the filter could not see the level and the option. */
+static int serve_option(struct stop *stop)
+{
+	bool set = stop->call == FILTER_SETSOCKOPT;
+	int level = (int)stop->argument[1], option = (int)stop->argument[2];
+
+	if (stop->trap->births)
+		return set && level == IPPROTO_IP && option == IP_LOCAL_PORT_RANGE ? -ENOPROTOOPT
+										   : GO_ON;
+	if (level != IPPROTO_SCTP)
+		return GO_ON;
+	if (set && option == SCTP_OPTION_BINDX_ADD)
+		return serve_bindx(stop);
+	if (set ? option == SCTP_OPTION_CONNECTX || option == SCTP_OPTION_CONNECTX_OLD
+		: option == SCTP_OPTION_CONNECTX3)
+		return serve_connectx(stop);
+	return GO_ON;
 }
 
 static int serve_socket(struct stop *stop)
@@ -516,6 +617,9 @@ static int serve_socket(struct stop *stop)
 		return serve_connect(stop);
 	case FILTER_LISTEN:
 		return serve_listen(stop);
+	case FILTER_SETSOCKOPT:
+	case FILTER_GETSOCKOPT:
+		return serve_option(stop);
 	default:
 		return serve_send(stop);
 	}
@@ -654,6 +758,7 @@ void trap_serve(int listener, bool births, const struct fence *fence, struct log
 	trap.program = program;
 	trap.fence = fence;
 	trap.log = log;
+	trap.births = births;
 	if (births)
 		birth_look(getpid(), &trap.here);
 	trap.mirrors = settings_port_start() == 0;

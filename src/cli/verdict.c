@@ -317,7 +317,6 @@ static int judge_all(struct bench *bench)
 	for (i = 0; i < sockets->count; i++) {
 		const struct sockets_entry *entry = &sockets->entry[i];
 
-		/* of SCTP, a socket may both listen and have connections: it is told once for each */
 		if (entry->state == SOCKETS_LISTEN)
 			bench->listened[sockets_proto(entry)][entry->local_port] = true;
 	}

@@ -4,6 +4,7 @@
 #include "parts.h"
 #include "pin.h"
 #include "say.h"
+#include "supervise.h"
 #include "target.h"
 #include "verbs.h"
 
@@ -12,11 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_APP = PIN_OPTIONS, OPTION_JSON };
+enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA, OPTION_JSON };
 
 static const struct option_entry options[] = {
 	PIN_OPTION_ENTRIES,
 	[OPTION_APP] = PIN_OPTION_ENTRY_APP,
+	[OPTION_VIA] = PIN_OPTION_ENTRY_VIA,
 	[OPTION_JSON] = OPTION_ENTRY_JSON,
 	{ .name = NULL },
 };
@@ -49,6 +51,8 @@ struct answer {
 	struct arena arena;
 	char section[3 * PATH_MAX]; /* why this section, or why none: what follows "as" */
 	char preload[2 * PATH_MAX]; /* why no library reaches it, or "" */
+	enum via via;               /* as asked for */
+	char supervise[256];        /* why nobody can supervise it, or "" */
 	bool useless;               /* its engine serves not all of its calls */
 };
 
@@ -124,9 +128,38 @@ static void explain_section(const struct option_values *given, const struct poli
 
 /* ---- text ---- */
 
+static bool is_preloaded(const struct answer *answer)
+{
+	return !*answer->preload && answer->via != VIA_SUPERVISE;
+}
+
+/* What no preload reaches for other reasons than what it is, `run` does not start. */
+static bool is_supervised(const struct answer *answer)
+{
+	return !*answer->supervise && answer->via != VIA_PRELOAD &&
+	       (!*answer->preload || answer->target.remedy);
+}
+
+static bool is_reached(const struct answer *answer)
+{
+	if (answer->via == VIA_BOTH)
+		return is_supervised(answer);
+	return is_preloaded(answer) || is_supervised(answer);
+}
+
+/* The way that `run` would take, NULL for none */
+static const char *via_name(const struct answer *answer)
+{
+	if (!is_reached(answer))
+		return NULL;
+	if (!is_supervised(answer))
+		return policy_via_name(VIA_PRELOAD);
+	return policy_via_name(is_preloaded(answer) ? VIA_BOTH : VIA_SUPERVISE);
+}
+
 static bool is_fenced(const struct answer *answer)
 {
-	return answer->settings.rule && !*answer->preload && !answer->useless;
+	return answer->settings.rule && is_reached(answer) && !answer->useless;
 }
 
 static const char *colour(const char *code)
@@ -147,14 +180,15 @@ static void print_verdict(const struct answer *answer)
 	if (!rule)
 		printf("%sfalls under no section and is left alone%s\n", colour(SAY_YELLOW),
 		       colour(SAY_PLAIN));
-	else if (*answer->preload)
+	else if (!is_reached(answer))
 		printf("falls under [%s], but %scannot be fenced%s\n", rule->name, colour(SAY_RED),
 		       colour(SAY_PLAIN));
 	else if (answer->useless)
 		printf("falls under [%s], but %swould get no ports%s\n", rule->name,
 		       colour(SAY_RED), colour(SAY_PLAIN));
 	else
-		printf("falls under [%s], and a preload reaches it\n", rule->name);
+		printf("falls under [%s], and a %s it\n", rule->name,
+		       is_preloaded(answer) ? "preload reaches" : "supervisor fences");
 }
 
 static void print_program(const struct answer *answer)
@@ -219,13 +253,17 @@ static const char *order_of(const struct rule *rule, enum choice_call call, enum
 	return order_name(call == CHOICE_CONNECT ? ORDER_DOUBLE_HASH : ORDER_RANDOM);
 }
 
-static void print_order(const struct rule *rule)
+static void print_order(const struct answer *answer)
 {
+	const struct rule *rule = answer->settings.rule;
 	struct choice connect, other;
 	const char *first, *second;
 
 	choice_make(rule, CHOICE_CONNECT, &connect);
 	choice_make(rule, CHOICE_TCP, &other);
+	if (is_supervised(answer) && !is_preloaded(answer))
+		connect.engine = other.engine =
+			supervise_births(rule) ? ENGINE_KERNEL : ENGINE_BIND;
 	first = order_of(rule, CHOICE_CONNECT, connect.engine);
 	second = order_of(rule, CHOICE_TCP, other.engine);
 	print_head("order");
@@ -245,6 +283,12 @@ static void print_engine(const struct answer *answer)
 	int call;
 
 	print_head("engine");
+	if (!answer->useless && !is_preloaded(answer) && is_supervised(answer)) {
+		puts(supervise_births(rule)
+			     ? "every call gets the kernel engine, as a supervisor does best with it"
+			     : "every call gets the bind engine, as a supervisor has no other");
+		return;
+	}
 	if (!answer->useless) {
 		choice_describe(rule, text);
 		puts(text);
@@ -269,7 +313,13 @@ static void print_preload(const struct answer *answer)
 
 	print_head("preload");
 	if (*answer->preload) {
-		printf("does not reach it: %s\n", answer->preload);
+		printf("does not reach it: %s", answer->preload);
+		if (target->remedy && answer->via == VIA_PRELOAD)
+			printf("; use '--via supervise', or %s", target->remedy);
+		else if (target->remedy && *answer->supervise)
+			printf(", and it cannot be supervised: %s; %s", answer->supervise,
+			       target->remedy);
+		putchar('\n');
 		return;
 	}
 	printf("reaches it: %d-bit, dynamically linked with %s (%s)\n", target->bits,
@@ -284,6 +334,21 @@ static void print_preload(const struct answer *answer)
 	}
 }
 
+static void print_via(const struct answer *answer)
+{
+	if (!is_reached(answer))
+		return;
+	print_head("via");
+	if (is_preloaded(answer) && is_supervised(answer))
+		puts("both: what bypasses the preload is left to a supervisor");
+	else if (is_supervised(answer))
+		puts("supervise: a supervisor fences every call");
+	else if (answer->via == VIA_PRELOAD)
+		puts("preload: what bypasses it is not fenced");
+	else
+		printf("preload: what bypasses it is not fenced, as %s\n", answer->supervise);
+}
+
 static void print_text(const struct answer *answer)
 {
 	print_verdict(answer);
@@ -291,10 +356,12 @@ static void print_text(const struct answer *answer)
 	print_section(answer);
 	if (answer->settings.rule) {
 		print_ranges(answer->settings.rule);
-		print_order(answer->settings.rule);
+		print_order(answer);
 		print_engine(answer);
 	}
 	print_preload(answer);
+	if (answer->settings.rule)
+		print_via(answer);
 }
 
 /* ---- JSON ---- */
@@ -348,14 +415,15 @@ static int print_json(const struct answer *answer)
 	const struct target *target = &answer->target;
 	json_t *object;
 
-	object = json_pack("{s:s, s:b, s:o, s:s, s:s, s:b, s:s?, s:o, s:b, s:s?, s:s?, s:s?, s:s?}",
-			   "command", answer->command, "fenced", is_fenced(answer), "section",
-			   describe_section(answer), "why", answer->section, "path", target->path,
-			   "script", *target->script != '\0', "executable", or_null(target->exe),
-			   "bits", target->bits ? json_integer(target->bits) : json_null(),
-			   "preload", !*answer->preload, "obstacle", or_null(answer->preload),
-			   "linker", or_null(target->linker), "libc", target_libc(target),
-			   "gains_rights", target->gain);
+	object = json_pack(
+		"{s:s, s:b, s:s?, s:o, s:s, s:s, s:b, s:s?, s:o, s:b, s:s?, s:s?, s:s?, s:s?}",
+		"command", answer->command, "fenced", is_fenced(answer), "via",
+		answer->settings.rule ? via_name(answer) : NULL, "section",
+		describe_section(answer), "why", answer->section, "path", target->path, "script",
+		*target->script != '\0', "executable", or_null(target->exe), "bits",
+		target->bits ? json_integer(target->bits) : json_null(), "preload",
+		!*answer->preload, "obstacle", or_null(answer->preload), "linker",
+		or_null(target->linker), "libc", target_libc(target), "gains_rights", target->gain);
 	if (!object)
 		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
 	json_dumpf(object, stdout, JSON_INDENT(2));
@@ -390,6 +458,11 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 		return say_failure(EXIT_FAILURE, "%s", strerror(-rc));
 	if (settings_load(&process, &answer->arena, say_conf_error, NULL, &answer->settings))
 		return EXIT_FAILURE;
+	rc = pin_via(given->value[OPTION_VIA], answer->settings.rule, EXIT_FAILURE, &answer->via);
+	if (rc)
+		return rc;
+	if (answer->via != VIA_PRELOAD)
+		supervise_check(answer->supervise, sizeof(answer->supervise));
 	explain_section(given, &process, answer);
 	for (call = 0; answer->settings.rule && call < CHOICE_CALLS; call++) {
 		struct choice choice;

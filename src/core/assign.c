@@ -1,6 +1,7 @@
 #include "assign.h"
 
 #include "engine_bind.h"
+#include "sctp.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -30,18 +31,18 @@
  * there is nothing for us to do.
  */
 
-static int get_int(int fd, int level, int option, int otherwise)
+static int get_int(const struct fence *fence, int fd, int level, int option, int otherwise)
 {
 	socklen_t len = sizeof(int);
 	int value = 0;
 
-	return getsockopt(fd, level, option, &value, &len) ? otherwise : value;
+	return fence->sys->getsockopt(fd, level, option, &value, &len) ? otherwise : value;
 }
 
 /* A protocol of ours. Return: false for any other, and for what is no socket */
-static bool get_proto(int fd, enum proto *ret_proto)
+static bool get_proto(const struct fence *fence, int fd, enum proto *ret_proto)
 {
-	switch (get_int(fd, SOL_SOCKET, SO_PROTOCOL, -1)) {
+	switch (get_int(fence, fd, SOL_SOCKET, SO_PROTOCOL, -1)) {
 	case IPPROTO_TCP:
 	case IPPROTO_MPTCP:
 		*ret_proto = PROTO_TCP;
@@ -59,9 +60,10 @@ static bool get_proto(int fd, enum proto *ret_proto)
 }
 
 /* Return: true if it is a socket that is fenced: no raw, ping, netlink or UNIX socket, no file */
-static bool classify(int fd, enum proto *ret_proto)
+static bool classify(const struct fence *fence, int fd, enum proto *ret_proto)
 {
-	return get_int(fd, SOL_SOCKET, SO_TYPE, -1) != SOCK_RAW && get_proto(fd, ret_proto);
+	return get_int(fence, fd, SOL_SOCKET, SO_TYPE, -1) != SOCK_RAW &&
+	       get_proto(fence, fd, ret_proto);
 }
 
 /* Return: false if the descriptor is no IPv4 or IPv6 socket */
@@ -93,7 +95,7 @@ enum assign_state assign_state(const struct fence *fence, int fd)
 		return local.sa.sa_family == AF_UNSPEC ? ASSIGN_NEEDY : ASSIGN_SETTLED;
 	if (!addr_port(&local))
 		return ASSIGN_NEEDY;
-	if (!classify(fd, &proto) || proto != PROTO_UDP)
+	if (!classify(fence, fd, &proto) || proto != PROTO_UDP)
 		return ASSIGN_SETTLED;
 	return fence->rule && range_has(fence->rule->range[proto], addr_port(&local))
 		       ? ASSIGN_SETTLED_UDP
@@ -116,6 +118,15 @@ static bool is_whole(const union addr *addr, socklen_t len)
 	}
 }
 
+/* SCTP wants all of an IPv6 address, and takes an IPv4 one on an IPv6 socket, too. */
+static bool is_whole_sctp(const struct assign *assign, int family)
+{
+	socklen_t size = sctp_addr_size(assign->addr.sa.sa_family);
+
+	return size && assign->len >= size &&
+	       (family == AF_INET6 || assign->addr.sa.sa_family == AF_INET);
+}
+
 static bool connects(const struct assign *assign)
 {
 	return assign->call == ASSIGN_CONNECT || assign->fast_open;
@@ -124,9 +135,11 @@ static bool connects(const struct assign *assign)
 /* The kernel's own answer when its range is used up (see test/platform). */
 static int exhausted_errno(const struct assign *assign)
 {
-	if (assign->call == ASSIGN_BIND || assign->call == ASSIGN_LISTEN)
+	if (assign->call == ASSIGN_BIND)
 		return -EADDRINUSE;
-	return assign->proto == PROTO_TCP ? -EADDRNOTAVAIL : -EAGAIN;
+	if (assign->proto != PROTO_TCP)
+		return -EAGAIN;
+	return assign->call == ASSIGN_LISTEN ? -EADDRINUSE : -EADDRNOTAVAIL;
 }
 
 static int exhausted(const struct fence *fence, struct assign *assign)
@@ -144,10 +157,15 @@ static int serve_kernel(const struct fence *fence, struct assign *assign)
 	const struct range *range = fence->rule->range[assign->proto];
 	int rc;
 
-	rc = engine_kernel_check(known, range, assign->fd, assign->home);
+	rc = engine_kernel_check(known, fence->sys, range, assign->fd, assign->home);
 	if (rc)
 		return rc;
 	assign->home = true;
+	/* a port that an SCTP socket has got cannot be taken back: see assign_end() */
+	if (assign->proto == PROTO_SCTP && engine_kernel_judge(range, NULL, 0) == -ERANGE) {
+		engine_kernel_distrust(known);
+		return -EOPNOTSUPP;
+	}
 	rc = engine_kernel_set(fence->sys, range, assign->fd);
 	if (rc)
 		return rc;
@@ -203,6 +221,8 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 		.len = len < sizeof(*local) ? len : sizeof(*local),
 		.range = range,
 		.fresh = assign->fresh,
+		.addrs = assign->addrs,
+		.addrs_size = assign->addrs_size,
 	};
 	_Atomic uint32_t *cursor = NULL;
 	struct order_flow flow = { .remote_port = 0 };
@@ -233,7 +253,8 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 					 &assign->addr, &assign->claim);
 	} else {
 		search.hints = hinted ? &fence->cursor.file->held[assign->proto] : NULL;
-		rc = engine_bind_exclusive(&search);
+		rc = assign->proto == PROTO_SCTP ? engine_bind_sctp(&search)
+						 : engine_bind_exclusive(&search);
 	}
 	if (cursor) {
 		/* a call that turned out to need no port leaves no gap in the sequence */
@@ -284,6 +305,13 @@ static int serve(const struct fence *fence, struct assign *assign, const union a
 
 /* ---- calls ---- */
 
+/* Is it a socket that is fenced, and that takes the call? */
+static bool is_ours(const struct fence *fence, struct assign *assign)
+{
+	return classify(fence, assign->fd, &assign->proto) &&
+	       (!assign->sctp || assign->proto == PROTO_SCTP);
+}
+
 static int begin_bind(const struct fence *fence, struct assign *assign)
 {
 	const struct rule *rule = fence->rule;
@@ -294,16 +322,20 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 		return ASSIGN_GO_ON;
 	if (port && (!rule || rule->bind == BIND_ALLOW))
 		return ASSIGN_GO_ON;
-	if (!assign->fresh && !classify(assign->fd, &assign->proto))
+	if (!assign->fresh && !is_ours(fence, assign))
+		return ASSIGN_GO_ON;
+	/* a second address gets the port that the first one has */
+	if (assign->addrs &&
+	    (!sctp_is_packed(assign->addrs, assign->addrs_size) || assign_settled(assign->fd)))
 		return ASSIGN_GO_ON;
 	if (port) {
 		assign->refused =
 			rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port);
 		return assign->refused ? -EACCES : ASSIGN_GO_ON;
 	}
-	/* then the port comes with connect() or listen(), and the address stays */
-	if (!assign->now && !assign->fresh &&
-	    get_int(assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0))
+	/* then the port comes with connect() or listen(), and the address stays; over SCTP it comes at once */
+	if (!assign->now && !assign->fresh && assign->proto != PROTO_SCTP &&
+	    get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0))
 		return ASSIGN_GO_ON;
 	rc = serve(fence, assign, &assign->addr, assign->len);
 	return assign->engine == ENGINE_BIND ? ASSIGN_MADE : rc;
@@ -314,7 +346,9 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
  * address first (net/ipv4/tcp_ipv4.c, tcp_v4_connect), and a socket must not
  * be left bound by a call that it refuses. Over UDP it chooses first, even for
  * a call that then fails (net/ipv4/af_inet.c, inet_send_prepare and
- * inet_dgram_connect).
+ * inet_dgram_connect). Over SCTP it looks at the address first, too, and a
+ * listen() with no backlog is none (net/sctp/socket.c, __sctp_connect and
+ * sctp_inet_listen).
  */
 static bool kernel_would_choose(const struct assign *assign, int family, bool shows_port)
 {
@@ -327,7 +361,9 @@ static bool kernel_would_choose(const struct assign *assign, int family, bool sh
 	case PROTO_UDP:
 		return assign->call != ASSIGN_LISTEN && !shows_port;
 	default:
-		return !shows_port;
+		if (assign->call == ASSIGN_LISTEN)
+			return assign->backlog && !shows_port;
+		return !shows_port && is_whole_sctp(assign, family);
 	}
 }
 
@@ -335,24 +371,25 @@ static bool kernel_would_choose(const struct assign *assign, int family, bool sh
  * Is a TCP socket connecting, connected or listening? Then it has its port, and
  * to try a bind on it would mean to touch the options that others share it by.
  */
-static bool is_in_use(int fd)
+static bool is_in_use(const struct fence *fence, int fd)
 {
 	/* the first member of struct tcp_info; the kernel cuts the rest */
 	uint8_t state = TCP_CLOSE;
 	socklen_t len = sizeof(state);
 
-	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) && state != TCP_CLOSE;
+	return !fence->sys->getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) &&
+	       state != TCP_CLOSE;
 }
 
 /* What the socket is. Return: false if it is none of ours */
-static bool look_at(struct assign *assign, union addr *ret_local, socklen_t *ret_len)
+static bool look_at(const struct fence *fence, struct assign *assign, union addr *ret_local,
+		    socklen_t *ret_len)
 {
 	if (assign->fresh) {
 		*ret_len = addr_wildcard(ret_local, assign->family);
 		return true;
 	}
-	return local_address(assign->fd, ret_local, ret_len) &&
-	       classify(assign->fd, &assign->proto);
+	return local_address(assign->fd, ret_local, ret_len) && is_ours(fence, assign);
 }
 
 static int begin(const struct fence *fence, struct assign *assign)
@@ -368,7 +405,7 @@ static int begin(const struct fence *fence, struct assign *assign)
 	if (assign->call == ASSIGN_CONNECT && (assign->len < sizeof(assign->addr.sa.sa_family) ||
 					       assign->addr.sa.sa_family == AF_UNSPEC))
 		return ASSIGN_GO_ON;
-	if (!look_at(assign, &local, &len))
+	if (!look_at(fence, assign, &local, &len))
 		return ASSIGN_GO_ON;
 	assign->before = addr_port(&local);
 	shows_port = assign->before != 0;
@@ -378,7 +415,7 @@ static int begin(const struct fence *fence, struct assign *assign)
 	/* without a rule no socket ever got a port unless the program named it */
 	if (!fence->rule && shows_port)
 		return ASSIGN_GO_ON;
-	if (shows_port && is_in_use(assign->fd))
+	if (shows_port && is_in_use(fence, assign->fd))
 		return ASSIGN_GO_ON;
 	/*
 	 * Stale, and the address may be so, too. But listen() takes a socket only
@@ -437,7 +474,7 @@ static void disconnect(const struct fence *fence, int fd)
 	socklen_t len = IFNAMSIZ;
 	char device[IFNAMSIZ];
 
-	if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len))
+	if (fence->sys->getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len))
 		len = 0;
 	fence->sys->connect(fd, &none.sa, sizeof(none.in4));
 	if (len)
@@ -492,7 +529,7 @@ void assign_undo(const struct fence *fence, int fd)
 	union addr local, peer;
 	socklen_t len, peer_len = sizeof(peer);
 
-	if (!classify(fd, &proto) || proto != PROTO_UDP || !local_address(fd, &local, &len))
+	if (!classify(fence, fd, &proto) || proto != PROTO_UDP || !local_address(fd, &local, &len))
 		return;
 	/* a connected socket had its port before, and must stay connected */
 	if (!getpeername(fd, &peer.sa, &peer_len))

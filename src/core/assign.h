@@ -24,9 +24,14 @@ struct assign {
 	socklen_t len;   /* of the address, as the program gave it; the rest is zeros */
 	bool fast_open;  /* send: MSG_FASTOPEN, so over TCP it connects */
 	bool now;        /* bind: also where IP_BIND_ADDRESS_NO_PORT would put it off */
-	bool fresh;      /* the caller has seen the socket made, see below */
-	bool home;       /* and its network namespace is the one that the kernel engine serves */
-	int family;      /* of a fresh socket */
+	int backlog;     /* listen */
+	bool sctp;       /* the call is libsctp's own: a socket of another protocol refuses it */
+	const void *
+		addrs; /* sctp_bindx(): its packed addresses, @addr is the first of them; or NULL */
+	socklen_t addrs_size; /* in bytes */
+	bool fresh;           /* the caller has seen the socket made, see below */
+	bool home;  /* and its network namespace is the one that the kernel engine serves */
+	int family; /* of a fresh socket */
 
 	enum proto proto;   /* of a fresh socket, it is given by the caller */
 	enum engine engine; /* the one that served, ENGINE_AUTO if no port was assigned */

@@ -28,23 +28,24 @@ enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10, STATE_BOUND_INACTIVE = 13 };
 #define DUMP_SIZE 32768   /* what the kernel sends at once, at most */
 #define TIMEWAIT_MS 60000 /* TCP_TIMEWAIT_LEN of include/net/tcp.h */
 
-static uint64_t netns_cookie(int fd)
+static uint64_t netns_cookie(const struct sys *sys, int fd)
 {
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
 
-	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
+	return sys->getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
 }
 
-void diag_start(struct diag *diag, int fd)
+void diag_start(struct diag *diag, const struct sys *sys, int fd)
 {
 	socklen_t len = sizeof(diag->ifindex);
 
+	diag->sys = sys;
 	diag->tcp = -1;
 	diag->known = false;
-	if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
+	if (sys->getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
-	diag->netns = netns_cookie(fd);
+	diag->netns = netns_cookie(sys, fd);
 }
 
 void diag_end(struct diag *diag)
@@ -182,7 +183,7 @@ static int open_netlink(const struct diag *diag, int protocol)
 {
 	int fd = fd_socket(AF_NETLINK, SOCK_RAW, protocol);
 
-	if (fd < 0 || !diag->netns || netns_cookie(fd) == diag->netns)
+	if (fd < 0 || !diag->netns || netns_cookie(diag->sys, fd) == diag->netns)
 		return fd;
 	fd_close(fd);
 	return -EXDEV;

@@ -1,6 +1,8 @@
 #include "engine_bind.h"
 
 #include "diag.h"
+#include "fd.h"
+#include "sctp.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -35,12 +37,12 @@ struct flags {
 	bool reuse_port;
 };
 
-static bool get_flag(int fd, int option)
+static bool get_flag(const struct engine_bind *search, int level, int option)
 {
 	socklen_t len = sizeof(int);
 	int value = 0;
 
-	return !getsockopt(fd, SOL_SOCKET, option, &value, &len) && value;
+	return !search->sys->getsockopt(search->fd, level, option, &value, &len) && value;
 }
 
 static void set_flag(const struct engine_bind *search, int option, int value)
@@ -51,12 +53,11 @@ static void set_flag(const struct engine_bind *search, int option, int value)
 static struct flags take_flags(const struct engine_bind *search)
 {
 	struct flags flags = { .reuse_addr = false };
-	int fd = search->fd;
 
 	if (search->fresh)
 		return flags;
-	flags.reuse_addr = get_flag(fd, SO_REUSEADDR);
-	flags.reuse_port = get_flag(fd, SO_REUSEPORT);
+	flags.reuse_addr = get_flag(search, SOL_SOCKET, SO_REUSEADDR);
+	flags.reuse_port = get_flag(search, SOL_SOCKET, SO_REUSEPORT);
 	if (flags.reuse_addr)
 		set_flag(search, SO_REUSEADDR, 0);
 	if (flags.reuse_port)
@@ -83,8 +84,29 @@ static bool next_port(struct engine_bind *search)
 	return true;
 }
 
+/* The program's array is not ours to write to, and only its first port is missing: the others follow it. */
+static int try_bindx(const struct engine_bind *search)
+{
+	struct arena arena = { 0 };
+	union addr *copy = arena_alloc(&arena, search->addrs_size + sizeof(*copy));
+	int rc = -ENOMEM;
+
+	if (copy) {
+		memcpy(copy, search->addrs, search->addrs_size);
+		addr_set_port(copy, addr_port(&search->local));
+		rc = search->sys->setsockopt(search->fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, copy,
+					     search->addrs_size)
+			     ? -errno
+			     : 0;
+	}
+	arena_free(&arena);
+	return rc;
+}
+
 static int try_bind(const struct engine_bind *search)
 {
+	if (search->addrs)
+		return try_bindx(search);
 	return search->sys->bind(search->fd, &search->local.sa, search->len) ? -errno : 0;
 }
 
@@ -173,6 +195,57 @@ int engine_bind_exclusive(struct engine_bind *search)
 	return rc;
 }
 
+/* ---- SCTP ---- */
+
+/* Binds beside the guard: where both sockets have SO_REUSEADDR, the kernel does not hold them apart. */
+static int try_guarded(const struct engine_bind *search, const struct engine_bind *guard)
+{
+	bool shares = get_flag(search, SOL_SOCKET, SO_REUSEADDR);
+	int rc;
+
+	set_flag(guard, SO_REUSEADDR, 1);
+	if (!shares)
+		set_flag(search, SO_REUSEADDR, 1);
+	rc = try_bind(search);
+	if (!shares)
+		set_flag(search, SO_REUSEADDR, 0);
+	return rc;
+}
+
+/*
+ * A bind() to the wildcard address is refused a port that is held at any
+ * address, and any other only one that is held at its own (net/sctp/socket.c,
+ * sctp_get_port_local). But a socket has its port for good, even where the
+ * second of its addresses is refused it. So another socket, the guard, takes the
+ * port at the wildcard first, and lets it go when ours has it. So it is, too,
+ * where SCTP_REUSE_PORT shares ports, which cannot be set again after a bind.
+ */
+int engine_bind_sctp(struct engine_bind *search)
+{
+	struct engine_bind guard = *search;
+	socklen_t len = sizeof(int);
+	int family = AF_INET, rc;
+
+	if (!search->addrs && addr_is_any(&search->local) &&
+	    !get_flag(search, IPPROTO_SCTP, SCTP_OPTION_REUSE_PORT))
+		return engine_bind_exclusive(search);
+	search->sys->getsockopt(search->fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	guard.fd = fd_socket(family, SOCK_STREAM, IPPROTO_SCTP);
+	if (guard.fd < 0)
+		return engine_bind_exclusive(search);
+	guard.len = addr_wildcard(&guard.local, family);
+	guard.fresh = true;
+	guard.addrs = NULL;
+	rc = engine_bind_exclusive(&guard);
+	search->tried = guard.tried;
+	if (!rc) {
+		addr_set_port(&search->local, addr_port(&guard.local));
+		rc = try_guarded(search, &guard);
+	}
+	fd_close(guard.fd);
+	return rc;
+}
+
 /* ---- connect ---- */
 
 /* What a search for a port to share needs to know. */
@@ -212,7 +285,7 @@ static bool find_source(const struct engine_bind *search, struct sharing *sharin
 	if (sharing->source.sa.sa_family || sharing->no_source)
 		return !sharing->no_source;
 	/* of a fresh one, too: a cgroup's program may tie it at its birth (`ip vrf exec`) */
-	diag_start(&sharing->diag, search->fd);
+	diag_start(&sharing->diag, search->sys, search->fd);
 	if (!addr_is_any(local))
 		sharing->source = *local;
 	else if (source_find(sharing->sources, &sharing->cursor->file->block.key, &sharing->diag,

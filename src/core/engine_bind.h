@@ -25,6 +25,8 @@ struct engine_bind {
 	struct cursor_hints *hints; /* NULL: none are to be had, or they are not wanted */
 	bool shared;                /* set where the port is others', too */
 	uint32_t tried;             /* candidates tried */
+	const void *addrs;    /* NULL, or SCTP's packed addresses, which are bound in one call */
+	socklen_t addrs_size; /* and @local is the first of them */
 };
 
 /**
@@ -38,6 +40,16 @@ struct engine_bind {
  * -errno is the kernel's answer to the bind itself
  */
 int engine_bind_exclusive(struct engine_bind *search);
+
+/**
+ * engine_bind_sctp() - Bind an SCTP socket to the first candidate that no socket holds at any address
+ *
+ * So the kernel chooses, and so the program can bind its other addresses to the
+ * same port later. Options are as above.
+ *
+ * Return: as above; -ENOMEM where @search->addrs cannot be copied
+ */
+int engine_bind_sctp(struct engine_bind *search);
 
 /**
  * engine_bind_connect() - Bind a TCP socket to a port from which it can connect to a peer

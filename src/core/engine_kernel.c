@@ -81,47 +81,49 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
 }
 
 /* Return: the cookie of a socket's network namespace, 0 if the kernel does not say */
-static uint64_t netns_cookie(int fd)
+static uint64_t netns_cookie(const struct sys *sys, int fd)
 {
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
 
-	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
+	return sys->getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
 }
 
 /* Return: the cookie of the namespace whose sysctls we would read, or 0 */
-static uint64_t own_cookie(void)
+static uint64_t own_cookie(const struct sys *sys)
 {
 	int fd = fd_socket(AF_INET, SOCK_DGRAM, 0);
 	uint64_t cookie;
 
 	if (fd < 0)
 		return 0;
-	cookie = netns_cookie(fd);
+	cookie = netns_cookie(sys, fd);
 	fd_close(fd);
 	return cookie;
 }
 
-void engine_kernel_prepare(struct engine_kernel *known, const struct range *range)
+void engine_kernel_prepare(struct engine_kernel *known, const struct sys *sys,
+			   const struct range *range)
 {
 	if (!engine_kernel_judge(range, NULL, 0))
-		atomic_store_explicit(&known->serves, own_cookie(), memory_order_relaxed);
+		atomic_store_explicit(&known->serves, own_cookie(sys), memory_order_relaxed);
 }
 
-int engine_kernel_check(struct engine_kernel *known, const struct range *range, int fd, bool home)
+int engine_kernel_check(struct engine_kernel *known, const struct sys *sys,
+			const struct range *range, int fd, bool home)
 {
 	uint64_t serves = atomic_load_explicit(&known->serves, memory_order_relaxed);
 	uint64_t cookie;
 
 	if (home && serves)
 		return 0;
-	cookie = netns_cookie(fd);
+	cookie = netns_cookie(sys, fd);
 	if (!cookie)
 		return -EOPNOTSUPP;
 	if (cookie == serves)
 		return 0;
 	/* the socket may be from another; and this opens files, so once for each */
-	if (own_cookie() != cookie)
+	if (own_cookie(sys) != cookie)
 		return -EOPNOTSUPP;
 	if (engine_kernel_judge(range, NULL, 0)) {
 		engine_kernel_distrust(known);

@@ -38,7 +38,8 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size);
  * For a rule that has no other engine: the process may chroot, and see no /proc
  * later. Without a verdict the question is asked with the first socket.
  */
-void engine_kernel_prepare(struct engine_kernel *known, const struct range *range);
+void engine_kernel_prepare(struct engine_kernel *known, const struct sys *sys,
+			   const struct range *range);
 
 /**
  * engine_kernel_check() - Does the kernel keep to this range in the socket's network namespace?
@@ -46,7 +47,8 @@ void engine_kernel_prepare(struct engine_kernel *known, const struct range *rang
  *
  * Return: 0; -EOPNOTSUPP if it does not, or nobody can say
  */
-int engine_kernel_check(struct engine_kernel *known, const struct range *range, int fd, bool home);
+int engine_kernel_check(struct engine_kernel *known, const struct sys *sys,
+			const struct range *range, int fd, bool home);
 
 /**
  * engine_kernel_set() - Make the kernel choose this socket's port from a range

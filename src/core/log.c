@@ -139,9 +139,9 @@ static void tell_once(struct log *log, const struct assign *assign)
 		     "was undone, and ports are bound from now on");
 	if (assign->useless && first_time(log, LOG_USELESS))
 		tell(log, "error",
-		     "'engine = kernel' cannot serve, as the range is not within ip_local_port_range, some of "
-		     "it is reserved, or /proc cannot be read; calls that need a port fail, use 'engine = "
-		     "auto'");
+		     "'engine = kernel' cannot serve, as the kernel has no IP_LOCAL_PORT_RANGE for the protocol, "
+		     "the range is not within ip_local_port_range, some of it is reserved, or /proc cannot be "
+		     "read; calls that need a port fail, use 'engine = auto'");
 	if (assign->system && first_time(log, LOG_EXHAUSTED))
 		tell(log, "warning",
 		     "no port is left in the range, ports of the system's range are used ('exhausted = system')");

@@ -14,6 +14,7 @@ struct sys {
 	int (*bind)(int fd, const struct sockaddr *addr, socklen_t len);
 	int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);
 	int (*setsockopt)(int fd, int level, int option, const void *value, socklen_t len);
+	int (*getsockopt)(int fd, int level, int option, void *value, socklen_t *len);
 };
 
 #endif

@@ -1,4 +1,4 @@
-#include "../core/assign.h"
+#include "around.h"
 #include "gate.h"
 #include "memory.h"
 #include "pass.h"
@@ -27,73 +27,6 @@
 
 int __connect(int fd, const struct sockaddr *addr, socklen_t len);
 ssize_t __send(int fd, const void *data, size_t size, int flags);
-
-/* A fresh socket is so only once: what is about to be done to it is not recorded. */
-static void recall(struct shim *now, struct assign *assign)
-{
-	enum descriptor what = descriptor_get(now->descriptors, assign->fd);
-
-	if (what < DESCRIPTOR_TCP4)
-		return;
-	descriptor_forget(now->descriptors, assign->fd);
-	assign->fresh = true;
-	assign->family = what == DESCRIPTOR_TCP4 || what == DESCRIPTOR_UDP4 ? AF_INET : AF_INET6;
-	assign->proto = what == DESCRIPTOR_TCP4 || what == DESCRIPTOR_TCP6 ? PROTO_TCP : PROTO_UDP;
-	assign->home = descriptor_home(now->descriptors, assign->proto);
-}
-
-/* Return: assign_begin()'s answer, with the failure told */
-static int begin(struct shim *now, struct assign *assign, const char *name)
-{
-	int rc;
-
-	recall(now, assign);
-	rc = assign_begin(&now->fence, assign);
-	if (assign->fresh && assign->home)
-		descriptor_set_home(now->descriptors, assign->proto);
-	if (rc < 0 && (assign->exhausted || assign->refused || assign->closed || assign->useless))
-		log_assign(&now->log, name, assign);
-	return rc;
-}
-
-/* Was a port assigned, or left to the kernel on our behalf? */
-static bool serves(const struct assign *assign)
-{
-	return assign->engine != ENGINE_AUTO || assign->system;
-}
-
-/* Return: true if the real call has to be made again. errno may have changed. */
-static bool end(struct shim *now, struct assign *assign, const char *name, int *error)
-{
-	if (assign_end(&now->fence, assign, error) == ASSIGN_AGAIN)
-		return true;
-	if (serves(assign) || assign->escaped)
-		log_assign(&now->log, name, assign);
-	return false;
-}
-
-/* Makes a real call, the expression @call of type @type, between begin() and end(). */
-#define AROUND(type, now, assign, name, call)                                                      \
-	({                                                                                         \
-		int around_saved = errno, around_error;                                            \
-		type around_result = -1;                                                           \
-		int around_rc = begin(now, assign, name);                                          \
-                                                                                                   \
-		if (around_rc < 0) {                                                               \
-			errno = -around_rc;                                                        \
-		} else {                                                                           \
-			do {                                                                       \
-				errno = around_saved;                                              \
-				around_result = around_rc == ASSIGN_MADE ? 0 : (call);             \
-				around_error = around_result < 0 ? errno : 0;                      \
-				around_saved = around_error ? around_saved : errno;                \
-			} while (end(now, assign, name, &around_error));                           \
-			errno = around_error ? around_error : around_saved;                        \
-			if (around_error)                                                          \
-				around_result = -1;                                                \
-		}                                                                                  \
-		around_result;                                                                     \
-	})
 
 static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
@@ -175,7 +108,7 @@ static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 static int hook_listen(int fd, int backlog)
 {
-	struct assign assign = { .call = ASSIGN_LISTEN, .fd = fd };
+	struct assign assign = { .call = ASSIGN_LISTEN, .fd = fd, .backlog = backlog };
 	struct shim *now = shim();
 
 	if (!now->fenced || is_bound(now, fd))
@@ -329,6 +262,50 @@ static ssize_t hook_sendmsg(int fd, const struct msghdr *message, int flags)
 		      pass_sendmsg(fd, message, flags, is_udp(now, fd)));
 }
 
+/*
+ * How many messages at the beginning have control data and no destination? Of
+ * SCTP alone they may go well, and leave the socket without a port: with
+ * SCTP_SENDALL they go to all associations, even if there is none. Keeps errno.
+ */
+static unsigned count_unnamed(const struct mmsghdr *messages, unsigned count)
+{
+	int saved = errno;
+	unsigned i = 0;
+
+	while (i < count && memory_readable(&messages[i], sizeof(messages[i])) &&
+	       messages[i].msg_hdr.msg_controllen &&
+	       !(messages[i].msg_hdr.msg_name && messages[i].msg_hdr.msg_namelen))
+		i++;
+	errno = saved;
+	return i;
+}
+
+static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+
+/* They have no destination. */
+static int send_unnamed(struct shim *now, int fd, struct mmsghdr *messages, unsigned count,
+			int flags)
+{
+	ssize_t result = stays_so(now, fd)
+				 ? pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd))
+				 : REAL(sendmmsg)(fd, messages, count, flags);
+
+	return (int)undo(now, fd, result);
+}
+
+/* Sends @first messages, and then the others. What becomes of those the kernel does not tell either. */
+static int send_in_two(struct shim *now, int fd, struct mmsghdr *messages, unsigned first,
+		       unsigned count, int flags)
+{
+	int sent = send_unnamed(now, fd, messages, first, flags), saved = errno, more;
+
+	if (sent < (int)first)
+		return sent;
+	more = hook_sendmmsg(fd, messages + first, count - first, flags);
+	errno = saved;
+	return more < 0 ? sent : sent + more;
+}
+
 /* The first message decides: once it is sent, the socket has its port. */
 static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
@@ -340,11 +317,13 @@ static int hook_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int f
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
-	if (!destination(now, &assign, &messages->msg_hdr, &addr))
-		return (int)undo(now, fd,
-				 stays_so(now, fd) ? pass_sendmmsg(fd, messages, count, flags,
-								   is_udp(now, fd))
-						   : REAL(sendmmsg)(fd, messages, count, flags));
+	if (!destination(now, &assign, &messages->msg_hdr, &addr)) {
+		unsigned unnamed = count_unnamed(messages, count);
+
+		if (unnamed && unnamed < count && !passes(now, fd, flags))
+			return send_in_two(now, fd, messages, unnamed, count, flags);
+		return send_unnamed(now, fd, messages, count, flags);
+	}
 	if (!needs_port(now, &assign, addr))
 		return pass_sendmmsg(fd, messages, count, flags, is_udp(now, fd));
 	return AROUND(int, now, &assign, "sendmmsg",
@@ -381,8 +360,9 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	if (addr)
 		assign.addr.in4.sin_addr = addr->sin_addr;
 	rc = AROUND(int, now, &assign, "bindresvport",
-		    serves(&assign) ? pass_bind(fd, &assign.addr.sa, assign.len, &assign.addr)
-				    : REAL(bindresvport)(fd, addr));
+		    around_serves(&assign)
+			    ? pass_bind(fd, &assign.addr.sa, assign.len, &assign.addr)
+			    : REAL(bindresvport)(fd, addr));
 	if (!rc && addr && assign.port)
 		addr->sin_port = htons(assign.port);
 	return rc;

@@ -12,16 +12,11 @@
 /*
  * Theory of operation
  *
- * These hooks change nothing. They note where a socket is made, where its
- * options become such that they have to be asked for, and where a number comes
- * to mean another socket: see descriptor.c.
+ * These hooks change nothing. They note where a socket is made, and where a
+ * number comes to mean another socket: see descriptor.c.
  */
 
 #define EXPORT __attribute__((visibility("default")))
-
-#ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
-#endif
 
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE (1U << 1) /* include/uapi/linux/close_range.h, since Linux 5.9 */
@@ -48,25 +43,6 @@ static int hook_socket(int domain, int type, int protocol)
 	if (fd >= 0)
 		descriptor_born(all, fd, domain, type, protocol);
 	return fd;
-}
-
-/* Would the option change how a port is chosen? */
-static bool is_option_of_ours(int level, int option)
-{
-	if (level == SOL_SOCKET)
-		return option == SO_REUSEADDR || option == SO_REUSEPORT;
-	if (level == IPPROTO_IP)
-		return option == IP_BIND_ADDRESS_NO_PORT || option == IP_LOCAL_PORT_RANGE;
-	return false;
-}
-
-static int hook_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
-{
-	struct descriptors *all = descriptors();
-
-	if (is_option_of_ours(level, option) && descriptor_get(all, fd) >= DESCRIPTOR_TCP4)
-		descriptor_forget(all, fd);
-	return REAL(setsockopt)(fd, level, option, value, len);
 }
 
 /* Forgets the descriptors that came with a message. Keeps errno. */
@@ -231,11 +207,6 @@ static int hook_clone(int (*function)(void *), void *stack, int flags, void *arg
 EXPORT int socket(int domain, int type, int protocol)
 {
 	return hook_socket(domain, type, protocol);
-}
-
-EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
-{
-	return hook_setsockopt(fd, level, option, value, len);
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)

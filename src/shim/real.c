@@ -40,4 +40,9 @@ static int sys_setsockopt(int fd, int level, int option, const void *value, sock
 	return REAL(setsockopt)(fd, level, option, value, len);
 }
 
-const struct sys real_sys = { sys_bind, sys_connect, sys_setsockopt };
+static int sys_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	return REAL(getsockopt)(fd, level, option, value, len);
+}
+
+const struct sys real_sys = { sys_bind, sys_connect, sys_setsockopt, sys_getsockopt };

@@ -26,6 +26,7 @@
 	X(int, bindresvport, (int fd, struct sockaddr_in *addr))                                   \
 	X(int, socket, (int domain, int type, int protocol))                                       \
 	X(int, setsockopt, (int fd, int level, int option, const void *value, socklen_t len))      \
+	X(int, getsockopt, (int fd, int level, int option, void *value, socklen_t *len))           \
 	X(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags))                           \
 	X(int, recvmmsg,                                                                           \
 	  (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)) \

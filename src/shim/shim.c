@@ -110,7 +110,8 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 		new->fence.rule = settings->rule;
 		for (proto = 0; settings->rule->engine == ENGINE_KERNEL && proto < PROTO_COUNT;
 		     proto++)
-			engine_kernel_prepare(&new->kernel[proto], settings->rule->range[proto]);
+			engine_kernel_prepare(&new->kernel[proto], &real_sys,
+					      settings->rule->range[proto]);
 		find_warnings(new, settings, arena);
 	}
 }

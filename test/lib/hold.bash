@@ -1,7 +1,8 @@
 # For tests that look at sockets which others hold.
 #
 #   hold ACTION...          test/programs/holder in the background, ready when it returns; $pid
-#   hold_fenced OPTION... -- ACTION...   likewise, under `portfence run OPTION...`
+#   hold_fenced OPTION... -- ACTION...   likewise, under `portfence run OPTION...`, by a preload, past which
+#                                        the holder makes calls
 #
 # shellcheck disable=SC2034,SC2154 # the tests use them; helpers.bash sets them
 
@@ -27,7 +28,7 @@ hold_fenced() {
 		shift
 	done
 	shift
-	hold_by "$PORTFENCE" run "${options[@]}" -- "$HOLDER" "$@"
+	hold_by "$PORTFENCE" run --via "${via:-preload}" "${options[@]}" -- "$HOLDER" "$@"
 }
 
 # Other users can reach all that these tests run.

@@ -36,7 +36,7 @@ static void no_port(int type, int protocol)
 
 	fd = open_socket(AF_INET, type, protocol);
 	set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-	port_range(fd, 40000, 40009);
+	confine(fd, 40000, 40009);
 	expect("bind to 0", try_bind(fd, "127.0.0.2", 0), 0);
 	expect("connect", try_connect(fd, "127.0.0.1", 30000), 0);
 	expect_port("connect with the range", port_of(fd), 40000, 40009);

@@ -17,7 +17,7 @@ static int assign(int option, bool by_listen)
 	int fd = tcp4(), ret;
 
 	set_option(fd, SOL_SOCKET, option, 1);
-	port_range(fd, 40000, 40000);
+	confine(fd, 40000, 40000);
 	ret = by_listen ? try_listen(fd, 1) : try_bind(fd, "127.0.0.1", 0);
 	close(fd);
 	return ret;

@@ -28,7 +28,7 @@ static void unspec(int type)
 	expect("AF_UNSPEC, loopback", try_unspec(fd, "127.0.0.1", 0, 16), -EAFNOSUPPORT);
 	expect("AF_UNSPEC, 15 bytes", try_unspec(fd, "0.0.0.0", 0, 15), -EINVAL);
 	expect_port("after failures", port_of(fd), 0, 0);
-	port_range(fd, 40000, 40009);
+	confine(fd, 40000, 40009);
 	expect("AF_UNSPEC, wildcard", try_unspec(fd, "0.0.0.0", 0, 16), 0);
 	expect_port("AF_UNSPEC, wildcard", port_of(fd), 40000, 40009);
 	close(fd);

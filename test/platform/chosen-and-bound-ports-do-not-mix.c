@@ -16,7 +16,7 @@
 
 static int connect_chosen(int fd, unsigned int port, unsigned int dport)
 {
-	port_range(fd, port, port);
+	confine(fd, port, port);
 	return try_connect(fd, "127.0.0.1", dport);
 }
 

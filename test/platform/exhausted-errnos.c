@@ -73,8 +73,10 @@ int main(void)
 {
 	begin();
 	ephemeral_range(32768, 60999);
-	exhaust_all(AF_INET, true);
-	exhaust_all(AF_INET6, true);
+	if (has_port_range()) {
+		exhaust_all(AF_INET, true);
+		exhaust_all(AF_INET6, true);
+	}
 	ephemeral_range(LO, HI);
 	exhaust_all(AF_INET, false);
 	exhaust_all(AF_INET6, false);

@@ -35,7 +35,7 @@ int main(void)
 	set_option(server, IPPROTO_TCP, TCP_FASTOPEN, 16);
 
 	fd = tcp4();
-	port_range(fd, 40000, 40099);
+	confine(fd, 40000, 40099);
 	check(send(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL) < 0 && errno == EINVAL,
 	      "expected EINVAL for MSG_FASTOPEN with no destination");
 	expect_port("MSG_FASTOPEN, no destination", port_of(fd), 0, 0);
@@ -46,14 +46,14 @@ int main(void)
 
 	/* The cookie is known by now: the second such send carries its data in the SYN. */
 	fd = tcp4();
-	port_range(fd, 40000, 40099);
+	confine(fd, 40000, 40099);
 	expect("MSG_FASTOPEN", try_sendto(fd, "127.0.0.1", 30000, MSG_FASTOPEN), 0);
 	expect_port("MSG_FASTOPEN", port_of(fd), 40000, 40099);
 	close(accept_one(server));
 	close(fd);
 
 	fd = tcp4();
-	port_range(fd, 40000, 40099);
+	confine(fd, 40000, 40099);
 	set_option(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
 	expect("deferred connect", try_connect(fd, "127.0.0.1", 30000), 0);
 	expect_port("deferred connect", port_of(fd), 40000, 40099);

@@ -21,7 +21,7 @@ int main(void)
 	ephemeral_range(32768, 60999);
 
 	fd = tcp4();
-	port_range(fd, 40000, 40099);
+	confine(fd, 40000, 40099);
 	expect("bind to 0", try_bind(fd, "127.0.0.1", 0), 0);
 	port = port_of(fd);
 	expect("connect", try_connect(fd, "127.0.0.1", closed_port()), -ECONNREFUSED);

@@ -311,6 +311,29 @@ static inline void port_range(int fd, unsigned int lo, unsigned int hi)
 	set_option(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, (int)(hi << 16 | lo));
 }
 
+static inline bool has_port_range(void)
+{
+	socklen_t len = sizeof(uint32_t);
+	uint32_t value;
+	int fd = tcp4();
+	bool has = !getsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, &len);
+
+	close(fd);
+	return has;
+}
+
+/*
+ * Lets the kernel choose this socket's port from these, and others' too where
+ * it has no IP_LOCAL_PORT_RANGE. For facts that are not about the option.
+ */
+static inline void confine(int fd, unsigned int lo, unsigned int hi)
+{
+	if (has_port_range())
+		port_range(fd, lo, hi);
+	else
+		ephemeral_range(lo, hi);
+}
+
 static inline int try_bind(int fd, const char *ip, unsigned int port)
 {
 	union addr a = addr(ip, port);

@@ -31,7 +31,7 @@ int main(void)
 	for (i = 0; i < 8; i++) {
 		/* Held until exit: more of them than the range has ports. */
 		fd = open_socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
-		port_range(fd, 40000, 40001);
+		confine(fd, 40000, 40001);
 		expect_port("ping, unbound", port_of(fd), 0, 0);
 		expect("bind to 0", try_bind(fd, "127.0.0.1", 0), 0);
 		expect_port("ping, bound", port_of(fd), 1, 65535);

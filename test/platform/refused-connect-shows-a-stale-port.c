@@ -34,7 +34,7 @@ int main(void)
 	close(other);
 
 	/* Set only now, the range is obeyed: nothing was settled. */
-	port_range(fd, 40000, 40009);
+	confine(fd, 40000, 40009);
 	expect("connect", try_connect(fd, "127.0.0.1", closed_port()), -ECONNREFUSED);
 	expect_port("connect with the range", port_of(fd), 40000, 40009);
 

@@ -34,7 +34,7 @@ int main(void)
 	talks_to_itself(fd);
 
 	fd = tcp4();
-	port_range(fd, 40000, 40000);
+	confine(fd, 40000, 40000);
 	expect("TCP connect, chosen port", try_connect(fd, "127.0.0.1", 40000), 0);
 	talks_to_itself(fd);
 

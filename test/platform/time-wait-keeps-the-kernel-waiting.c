@@ -20,7 +20,7 @@ static int try_chosen(int server, unsigned int port)
 	int fd = tcp4(), ret;
 
 	must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &rst, sizeof(rst)), "SO_LINGER");
-	port_range(fd, port, port);
+	confine(fd, port, port);
 	ret = try_connect(fd, "127.0.0.1", 30000);
 	if (ret == 0)
 		close(accept_one(server));
@@ -35,7 +35,7 @@ static void leave_time_wait(int server, unsigned int port, bool by_hand)
 	if (by_hand)
 		expect("bind", try_bind(fd, "127.0.0.1", port), 0);
 	else
-		port_range(fd, port, port);
+		confine(fd, port, port);
 	expect("connect", try_connect(fd, "127.0.0.1", 30000), 0);
 	expect_port("connect", port_of(fd), port, port);
 	close_in_order(fd, accept_one(server));

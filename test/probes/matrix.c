@@ -119,6 +119,22 @@ static void try_bind(void)
 	report("bindresvport", fd, bindresvport(fd, NULL));
 }
 
+static void try_connect_no_port(void)
+{
+	struct sockaddr_storage addr = any;
+	int fd = new_socket(), on = 1;
+
+	/* MPTCP has the option since Linux 6.8 */
+	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) &&
+	    protos[proto].protocol == IPPROTO_MPTCP)
+		return;
+	if (!strcmp(family_name, "4"))
+		((struct sockaddr_in *)&addr)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(fd, (struct sockaddr *)&addr, len) || local_port(fd))
+		puts("IP_BIND_ADDRESS_NO_PORT did not keep the port off");
+	report("connect-no-port", fd, connect(fd, (struct sockaddr *)&peer, len));
+}
+
 static void try_connect(void)
 {
 	struct sockaddr_storage addr;
@@ -140,14 +156,7 @@ static void try_connect(void)
 	report("connect-again", fd, connect(fd, (struct sockaddr *)&peer, len));
 	fd = new_socket();
 	report("connect", fd, connect(fd, (struct sockaddr *)&peer, len));
-	addr = any;
-	if (!strcmp(family_name, "4"))
-		((struct sockaddr_in *)&addr)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	fd = new_socket();
-	set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-	if (bind(fd, (struct sockaddr *)&addr, len) || local_port(fd))
-		puts("IP_BIND_ADDRESS_NO_PORT did not keep the port off");
-	report("connect-no-port", fd, connect(fd, (struct sockaddr *)&peer, len));
+	try_connect_no_port();
 	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, protos[proto].protocol);
 	connect(fd, (struct sockaddr *)&peer, len);
 	report("connect-nonblock", fd, 0);
@@ -205,6 +214,19 @@ static void try_send(int flags, const char *suffix)
 	       sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, len) < 0);
 }
 
+/* An MPTCP listener takes TCP, too. Linux 5.10 may have none, and before 6.2 it knows no TCP_FASTOPEN. */
+static int stream_server(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM, IPPROTO_MPTCP), queue = 16;
+
+	if (fd >= 0 && !setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &queue, sizeof(queue)))
+		return fd;
+	close(fd);
+	fd = socket(AF_INET6, SOCK_STREAM, IPPROTO_TCP);
+	set(fd, IPPROTO_TCP, TCP_FASTOPEN, queue);
+	return fd;
+}
+
 __attribute__((noreturn)) static void serve(int port)
 {
 	struct pollfd fds[512];
@@ -214,22 +236,21 @@ __attribute__((noreturn)) static void serve(int port)
 	for (p = 0; p < sizeof(protos) / sizeof(protos[0]); p++) {
 		struct sockaddr_in6 addr = { .sin6_family = AF_INET6,
 					     .sin6_port = htons((in_port_t)port) };
-		int fd = socket(AF_INET6, protos[p].type, protos[p].protocol);
+		int fd;
 
-		/* an MPTCP listener takes TCP, too, so one of the two is enough */
 		if (protos[p].protocol == IPPROTO_TCP)
 			continue;
+		fd = protos[p].type == SOCK_STREAM
+			     ? stream_server()
+			     : socket(AF_INET6, protos[p].type, protos[p].protocol);
 		if (fd < 0) {
 			perror(protos[p].name);
 			continue;
 		}
 		if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)))
 			die("bind");
-		if (protos[p].type == SOCK_STREAM) {
-			set(fd, IPPROTO_TCP, TCP_FASTOPEN, 16);
-			if (listen(fd, 128))
-				die("listen");
-		}
+		if (protos[p].type == SOCK_STREAM && listen(fd, 128))
+			die("listen");
 		fds[count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	}
 	listeners = count;

@@ -54,7 +54,7 @@ static void check_round(const struct handover *given, const char *what)
 	for (proto = 0; proto < PROTO_COUNT; proto++)
 		CHECK(same_range(a->range[proto], b->range[proto]), "%s: %s", what, text);
 	CHECK(same_text(given->file, got.file) && same_text(given->log, got.log) &&
-		      same_text(given->state, got.state),
+		      same_text(given->state, got.state) && given->gate == got.gate,
 	      "%s: %s", what, text);
 }
 
@@ -77,13 +77,13 @@ static struct rule some_rule(void)
 static void round_trips(void)
 {
 	struct rule rule = some_rule();
-	struct handover handover = { &rule, "/etc/portfence.ini", "json:/var/log/p", "/run/p" };
+	struct handover handover = { &rule, "/etc/portfence.ini", "json:/var/log/p", "/run/p", 0x200000001000 };
 
 	check_round(&handover, "all given");
 	rule.range[PROTO_UDP] = rule.range[PROTO_TCP];
 	check_round(&handover, "one range for two protocols");
 	rule.range[PROTO_SCTP] = rule.range[PROTO_TCP];
-	handover = (struct handover){ &rule, NULL, NULL, NULL };
+	handover = (struct handover){ .rule = &rule };
 	check_round(&handover, "no file");
 	/* whatever a name may hold: the text's own signs, too */
 	rule.name = "a b:c 3:d,\t[x] ü";
@@ -141,7 +141,7 @@ static void variables(void)
 static void damage(void)
 {
 	struct rule rule = some_rule();
-	struct handover handover = { &rule, "/etc/portfence.ini", "stderr", "/run/p" }, got;
+	struct handover handover = { &rule, "/etc/portfence.ini", "stderr", "/run/p", 0 }, got;
 	char text[HANDOVER_MAX], *copy;
 	unsigned accepted = 0, round;
 	uint64_t random = 31;
@@ -179,7 +179,7 @@ static void damage(void)
 	/* names may be others and still be names */
 	CHECK(accepted > 100 && accepted < 15000, "%u", accepted);
 	CHECK(handover_read("", &arena, &got) == -EINVAL, "nothing");
-	text[0] = '2';
+	text[0] = '1';
 	CHECK(handover_read(text, &arena, &got) == -EINVAL, "another version");
 }
 

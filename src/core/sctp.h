@@ -1,0 +1,43 @@
+/* sctp: what libsctp says to the kernel in socket options; it makes no system call. */
+#ifndef PORTFENCE_CORE_SCTP_H
+#define PORTFENCE_CORE_SCTP_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* Options of level IPPROTO_SCTP (include/uapi/linux/sctp.h, which not every libc's compiler finds). */
+enum {
+	SCTP_OPTION_REUSE_PORT = 36,
+	SCTP_OPTION_BINDX_ADD = 100,     /* set: sctp_bindx() */
+	SCTP_OPTION_PEELOFF = 102,       /* get: sctp_peeloff(); the answer is a descriptor */
+	SCTP_OPTION_CONNECTX_OLD = 107,  /* set: sctp_connectx() of the oldest libsctp */
+	SCTP_OPTION_CONNECTX = 110,      /* set: of a newer one; the answer is an association */
+	SCTP_OPTION_CONNECTX3 = 111,     /* get: of today's, with a struct sctp_connectx */
+	SCTP_OPTION_PEELOFF_FLAGS = 122, /* get: sctp_peeloff_flags() */
+};
+
+/* Newer kernels look no further into an array of addresses (net/sctp/socket.c, sctp_setsockopt). */
+#define SCTP_ADDRS_MAX 69632
+
+/* struct sctp_getaddrs_old of the kernel */
+struct sctp_connectx {
+	int32_t association;
+	int32_t size; /* of the addresses, in bytes */
+	const void *addrs;
+};
+
+/**
+ * sctp_addr_size() - How much of a packed array an address takes
+ * @family:	its family
+ *
+ * Return: 0 for any family but AF_INET and AF_INET6
+ */
+socklen_t sctp_addr_size(sa_family_t family);
+
+/* sctp_is_packed() - Is it an array of whole addresses, at least one? Else the kernel says EINVAL. */
+bool sctp_is_packed(const void *addrs, size_t size);
+
+#endif

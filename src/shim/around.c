@@ -1,0 +1,42 @@
+#include "around.h"
+
+/* A fresh socket is so only once: what is about to be done to it is not recorded. */
+static void recall(struct shim *now, struct assign *assign)
+{
+	enum descriptor what = descriptor_get(now->descriptors, assign->fd);
+
+	if (assign->sctp || what < DESCRIPTOR_TCP4)
+		return;
+	descriptor_forget(now->descriptors, assign->fd);
+	assign->fresh = true;
+	assign->family = what == DESCRIPTOR_TCP4 || what == DESCRIPTOR_UDP4 ? AF_INET : AF_INET6;
+	assign->proto = what == DESCRIPTOR_TCP4 || what == DESCRIPTOR_TCP6 ? PROTO_TCP : PROTO_UDP;
+	assign->home = descriptor_home(now->descriptors, assign->proto);
+}
+
+int around_begin(struct shim *now, struct assign *assign, const char *name)
+{
+	int rc;
+
+	recall(now, assign);
+	rc = assign_begin(&now->fence, assign);
+	if (assign->fresh && assign->home)
+		descriptor_set_home(now->descriptors, assign->proto);
+	if (rc < 0 && (assign->exhausted || assign->refused || assign->closed || assign->useless))
+		log_assign(&now->log, name, assign);
+	return rc;
+}
+
+bool around_serves(const struct assign *assign)
+{
+	return assign->engine != ENGINE_AUTO || assign->system;
+}
+
+bool around_end(struct shim *now, struct assign *assign, const char *name, int *error)
+{
+	if (assign_end(&now->fence, assign, error) == ASSIGN_AGAIN)
+		return true;
+	if (around_serves(assign) || assign->escaped)
+		log_assign(&now->log, name, assign);
+	return false;
+}

@@ -1,0 +1,152 @@
+#include "around.h"
+#include "memory.h"
+#include "real.h"
+
+#include "../core/sctp.h"
+
+#include <string.h>
+
+/*
+ * Theory of operation
+ *
+ * Most options are none of ours. Of TCP and UDP some make a socket such that
+ * its options have to be asked for, which is noted. But libsctp's own calls are
+ * options of level SCTP, two of which choose a port: sctp_bindx() is set, and
+ * sctp_connectx() is set by older versions and got by newer ones, as an
+ * association's number comes back.
+ *
+ * sctp_peeloff() is got, too, and makes a descriptor: see descriptor.c.
+ */
+
+#define EXPORT __attribute__((visibility("default")))
+
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
+#endif
+
+/* Would the option change how a port is chosen? */
+static bool is_option_of_ours(int level, int option)
+{
+	if (level == SOL_SOCKET)
+		return option == SO_REUSEADDR || option == SO_REUSEPORT;
+	if (level == IPPROTO_IP)
+		return option == IP_BIND_ADDRESS_NO_PORT || option == IP_LOCAL_PORT_RANGE;
+	return false;
+}
+
+/*
+ * The first address of a packed array, if the kernel gets as far as to look at
+ * it. Return: false if it does not. Keeps errno.
+ */
+static bool first_address(struct assign *assign, const void *addrs, socklen_t size)
+{
+	int saved = errno;
+	bool there;
+
+	if (size > SCTP_ADDRS_MAX)
+		size = SCTP_ADDRS_MAX;
+	assign->addrs_size = size;
+	assign->len = size < sizeof(assign->addr) ? size : sizeof(assign->addr);
+	there = memory_readable(addrs, size) && memory_address(addrs, assign->len, &assign->addr);
+	errno = saved;
+	return there;
+}
+
+static int sctp_bindx(struct shim *now, int fd, const void *addrs, socklen_t size)
+{
+	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .sctp = true, .addrs = addrs };
+
+	if ((int)size <= 0 || !first_address(&assign, addrs, size))
+		return REAL(setsockopt)(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size);
+	return AROUND(int, now, &assign, "sctp_bindx",
+		      REAL(setsockopt)(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size));
+}
+
+static int sctp_connectx(struct shim *now, int fd, int option, const void *addrs, socklen_t size)
+{
+	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .sctp = true };
+
+	if ((int)size <= 0 || !first_address(&assign, addrs, size))
+		return REAL(setsockopt)(fd, IPPROTO_SCTP, option, addrs, size);
+	return AROUND(int, now, &assign, "sctp_connectx",
+		      REAL(setsockopt)(fd, IPPROTO_SCTP, option, addrs, size));
+}
+
+/* What the kernel is asked to connect to. Return: false if it will not get as far. Keeps errno. */
+static bool connectx_param(const void *value, const socklen_t *len, struct sctp_connectx *ret_param)
+{
+	int saved = errno;
+	bool there = memory_readable(len, sizeof(*len)) && *len >= sizeof(*ret_param) &&
+		     memory_readable(value, sizeof(*ret_param));
+
+	errno = saved;
+	if (there)
+		memcpy(ret_param, value, sizeof(*ret_param));
+	return there;
+}
+
+static int sctp_connectx3(struct shim *now, int fd, void *value, socklen_t *len)
+{
+	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .sctp = true };
+	struct sctp_connectx param;
+
+	if (!connectx_param(value, len, &param) || param.size <= 0 ||
+	    !first_address(&assign, param.addrs, (socklen_t)param.size))
+		return REAL(getsockopt)(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len);
+	return AROUND(int, now, &assign, "sctp_connectx",
+		      REAL(getsockopt)(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len));
+}
+
+static int set_sctp(int fd, int option, const void *value, socklen_t len)
+{
+	struct shim *now = shim();
+
+	if (now->fenced && option == SCTP_OPTION_BINDX_ADD)
+		return sctp_bindx(now, fd, value, len);
+	if (now->fenced && (option == SCTP_OPTION_CONNECTX || option == SCTP_OPTION_CONNECTX_OLD))
+		return sctp_connectx(now, fd, option, value, len);
+	return REAL(setsockopt)(fd, IPPROTO_SCTP, option, value, len);
+}
+
+static int get_sctp(int fd, int option, void *value, socklen_t *len)
+{
+	struct shim *now = shim();
+	int result;
+
+	if (now->fenced && option == SCTP_OPTION_CONNECTX3)
+		return sctp_connectx3(now, fd, value, len);
+	result = REAL(getsockopt)(fd, IPPROTO_SCTP, option, value, len);
+	/* the kernel returns the descriptor, too */
+	if (option == SCTP_OPTION_PEELOFF || option == SCTP_OPTION_PEELOFF_FLAGS)
+		descriptor_forget(now->descriptors, result);
+	return result;
+}
+
+static int hook_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	struct descriptors *all;
+
+	if (level == IPPROTO_SCTP)
+		return set_sctp(fd, option, value, len);
+	all = shim()->descriptors;
+	if (is_option_of_ours(level, option) && descriptor_get(all, fd) >= DESCRIPTOR_TCP4)
+		descriptor_forget(all, fd);
+	return REAL(setsockopt)(fd, level, option, value, len);
+}
+
+static int hook_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	if (level == IPPROTO_SCTP)
+		return get_sctp(fd, option, value, len);
+	return REAL(getsockopt)(fd, level, option, value, len);
+}
+
+EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	return hook_setsockopt(fd, level, option, value, len);
+}
+
+EXPORT int getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	return hook_getsockopt(fd, level, option, value, len);
+}
