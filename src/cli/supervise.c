@@ -24,9 +24,11 @@
  *
  * The program keeps the process that it was started as: its id, parent,
  * terminal, signals and exit status are what they are without us. The supervisor
- * is a child of that process, made before the filter, under which it must not
- * be itself. It is a child that wait(2) does not know of (no signal announces
- * its end, see __WCLONE), so that the program cannot take it for one of its own.
+ * is made before the filter, under which it must not be itself, and by a process
+ * in between that ends at once: the program has no child that it did not make,
+ * and one that waits for any child, as strace does, gets none of ours. Who
+ * inherits orphans would get it back, so there it stays a child, but one that
+ * wait(2) does not know of (no signal announces its end, see __WCLONE).
  * It is in a session of its own, holds no file of the program's, and ends when
  * nobody is left under the filter.
  *
@@ -239,17 +241,43 @@ static void close_ends(int ends[2])
 	ends[0] = ends[1] = -1;
 }
 
+static bool inherits_orphans(void)
+{
+	int subreaper = 0;
+
+	prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
+	return subreaper || getpid() == 1;
+}
+
+/* fork(), but for the signal at its end */
+static pid_t make_process(void)
+{
+	return (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, 0);
+}
+
+/* In the new process: the supervisor's life, if not in one that it makes for that. */
+__attribute__((noreturn)) static void begin(struct supervisor *supervisor, pid_t parent,
+					    bool orphan, int from, int to)
+{
+	pid_t pid = orphan ? make_process() : 0;
+
+	if (pid || !say(to, (int)getpid()))
+		_exit(EXIT_FAILURE);
+	live(supervisor, parent, from, to);
+	_exit(EXIT_SUCCESS);
+}
+
 static int start(struct supervisor *supervisor, char *ret_why, size_t size)
 {
-	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, rc = 0;
+	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, rc = 0, number;
+	bool orphan = !inherits_orphans();
 	pid_t parent = getpid(), pid = -1;
 
 	if (pipe2(down, O_CLOEXEC) || pipe2(up, O_CLOEXEC)) {
 		rc = explain_look(errno, ret_why, size);
 		goto out;
 	}
-	/* fork(), but for the signal at its end */
-	pid = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, 0);
+	pid = make_process();
 	if (pid < 0) {
 		rc = explain_look(errno, ret_why, size);
 		goto out;
@@ -257,17 +285,19 @@ static int start(struct supervisor *supervisor, char *ret_why, size_t size)
 	if (!pid) {
 		close(down[1]);
 		close(up[0]);
-		live(supervisor, parent, down[0], up[1]);
+		begin(supervisor, parent, orphan, down[0], up[1]);
 	}
 	close(down[0]);
 	close(up[1]);
 	down[0] = up[1] = -1;
-	rc = submit(pid, &supervisor->filter, up[0], down[1], ret_why, size);
+	rc = hear(up[0], &number)
+		     ? submit(number, &supervisor->filter, up[0], down[1], ret_why, size)
+		     : explain_look(EAGAIN, ret_why, size);
 out:
 	close_ends(down);
 	close_ends(up);
 	/* with nobody at the other end, it ends by itself */
-	if (rc && pid > 0)
+	if (pid > 0 && (rc || orphan))
 		waitpid(pid, NULL, __WCLONE);
 	return rc;
 }

@@ -518,17 +518,14 @@ static int serve_send(struct stop *stop)
 			 : !(flags & MSG_FASTOPEN) && assign_settled(stop->trap->fence, stop->fd))
 		return GO_ON;
 	rc = read_destination(stop);
-	if (rc && flags & MSG_FASTOPEN)
-		return rc;
 	assign = start(stop, ASSIGN_SEND);
 	assign.fast_open = flags & MSG_FASTOPEN;
-	/* SCTP, or TCP, which gets none by this */
-	if (!is_udp(stop) && !assign.fast_open)
-		return serve_anyway(stop, &assign);
-	rc = serve_port(stop, &assign);
+	if (!assign.fast_open)
+		return is_udp(stop) ? serve_port(stop, &assign) : serve_anyway(stop, &assign);
+	if (!rc)
+		rc = serve_port(stop, &assign);
 	/* whatever the memory says by then, the socket has its port, or nothing gives it one */
-	if (rc != GO_ON || !assign.fast_open || assign.system ||
-	    assign_settled(stop->trap->fence, stop->fd))
+	if (rc != GO_ON || assign.system || assign_settled(stop->trap->fence, stop->fd))
 		return rc;
 	return refuse_send(stop, flags);
 }

@@ -1,0 +1,112 @@
+/*
+ * disturbed: calls of a thread that gets a signal each 200 microseconds.
+ *
+ *   disturbed ACTION TIMES PORT    "CALL" and, for each error seen (of socket(), too), "ERRNO N"; destination is PORT of
+ *                                  this host. Sockets have to be as the result says: bound or not.
+ *
+ * ACTION: restart or fail, what becomes of a call that is interrupted (sigaction(2), SA_RESTART)
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define ERRORS 200
+
+static struct sockaddr_in any = { .sin_family = AF_INET }, peer = { .sin_family = AF_INET };
+
+static void handle(int number)
+{
+	(void)number;
+}
+
+static int try_bind(int fd)
+{
+	return bind(fd, (struct sockaddr *)&any, sizeof(any));
+}
+
+static int try_listen(int fd)
+{
+	return listen(fd, 5);
+}
+
+static int try_connect(int fd)
+{
+	return connect(fd, (struct sockaddr *)&peer, sizeof(peer));
+}
+
+static int try_send(int fd)
+{
+	return (int)sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, sizeof(peer)) < 0 ? -1 : 0;
+}
+
+static const struct {
+	const char *name;
+	int type;
+	int (*make)(int fd);
+} calls[] = {
+	{ "bind", SOCK_STREAM, try_bind },       { "listen", SOCK_STREAM, try_listen },
+	{ "connect", SOCK_STREAM, try_connect }, { "connect-udp", SOCK_DGRAM, try_connect },
+	{ "sendto", SOCK_DGRAM, try_send },
+};
+
+static bool has_port(int fd)
+{
+	struct sockaddr_in local;
+	socklen_t len = sizeof(local);
+
+	return !getsockname(fd, (struct sockaddr *)&local, &len) && local.sin_port;
+}
+
+static void repeat(size_t call, long times)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	long counts[ERRORS] = { 0 }, bare = 0;
+	int i, fd;
+
+	while (times-- > 0) {
+		fd = socket(AF_INET, calls[call].type, 0);
+		if (fd < 0) {
+			counts[errno]++;
+			continue;
+		}
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		if (calls[call].make(fd))
+			counts[errno]++;
+		else
+			bare += !has_port(fd);
+		close(fd);
+	}
+	printf("%s", calls[call].name);
+	for (i = 0; i < ERRORS; i++)
+		if (counts[i])
+			printf(" %s %ld", strerrorname_np(i), counts[i]);
+	if (bare)
+		printf(" without a port %ld", bare);
+	putchar('\n');
+}
+
+int main(int argc, char *argv[])
+{
+	const struct itimerval every = { { 0, 200 }, { 0, 200 } };
+	struct sigaction action = { .sa_handler = handle };
+	size_t i;
+
+	if (argc != 4)
+		return 2;
+	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	peer.sin_port = htons((in_port_t)atoi(argv[3]));
+	action.sa_flags = strcmp(argv[1], "restart") ? 0 : SA_RESTART;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &every, NULL);
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		repeat(i, atol(argv[2]));
+	return 0;
+}
