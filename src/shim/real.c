@@ -21,7 +21,7 @@ void *real_resolve(void **function, const char *name)
 
 void real_resolve_all(void)
 {
-#define RESOLVE(type, name, parameters) (void)REAL(name);
+#define RESOLVE(type, name, parameters) real_get((void **)&real_functions.name, #name);
 	REAL_FUNCTIONS(RESOLVE)
 #undef RESOLVE
 }
