@@ -457,8 +457,8 @@ static int look_at(const struct fence *fence, struct assign *assign, union addr 
 
 static int begin(const struct fence *fence, struct assign *assign)
 {
-	union addr local;
-	socklen_t len;
+	union addr local = { .sa.sa_family = AF_UNSPEC };
+	socklen_t len = 0;
 	bool shows_port;
 	int rc;
 

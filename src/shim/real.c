@@ -29,7 +29,7 @@ static const union addr *seen(const struct sockaddr *addr)
 
 void real_resolve_all(void)
 {
-#define RESOLVE(type, name, parameters) (void)REAL(name);
+#define RESOLVE(type, name, parameters) real_get((void **)&real_functions.name, #name);
 	REAL_FUNCTIONS(RESOLVE)
 #if LIBC_TIME64
 	REAL_TIME64_FUNCTIONS(RESOLVE)
