@@ -362,6 +362,7 @@ time64() {
 		asprintf putenv unsetenv
 		malloc free realloc fopen fopen64 fclose fgets
 		__libc_stack_end uselocale
+		__libc_single_threaded dladdr gnu_get_libc_version mremap pthread_testcancel
 	END
 	tr ' ' '\n' <allowed | sort >sorted
 	# what a hardened build calls instead, and one for large files
