@@ -76,6 +76,7 @@ static int local_address(int fd, union addr *ret_local, socklen_t *ret_len)
 	socklen_t len = sizeof(*ret_local);
 	int domain = AF_UNSPEC, error;
 
+	ret_local->sa.sa_family = AF_UNSPEC;
 	if (!getsockname(fd, &ret_local->sa, &len)) {
 		*ret_len = len;
 		domain = ret_local->sa.sa_family;
