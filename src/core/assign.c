@@ -78,6 +78,7 @@ static int local_address(const struct fence *fence, int fd, union addr *ret_loca
 	socklen_t len = sizeof(*ret_local);
 	int domain = AF_UNSPEC, error;
 
+	ret_local->sa.sa_family = AF_UNSPEC;
 	if (!getsockname(fd, &ret_local->sa, &len)) {
 		*ret_len = len;
 		domain = ret_local->sa.sa_family;
