@@ -14,11 +14,8 @@
 tap_count=0
 tap_failed=0
 
-# try PROTOCOL ENGINE TITLE FUNCTION [ARGUMENT...]: the first two are what the host's table counts by
-try() {
-	tap_title="$1 $2: $3"
-	shift 3
-	tap_count=$((tap_count + 1))
+# alone FUNCTION [ARGUMENT...]
+alone() {
 	# the shell, its namespace's first process, outlives the case, as no signal would end a case there
 	# shellcheck disable=SC2016 # the inner shell expands it
 	unshare -n -m -p -f sh -c '
@@ -26,8 +23,15 @@ try() {
 			ip link set lo up && cd /tmp && mkdir -m 700 state && export PORTFENCE_STATE=/tmp/state &&
 			timeout "${TAP_SECONDS:-30}" sh "$0" run "$@"
 		exit $?' \
-		"$0" "$@" >/run/tap.output 2>&1
-	if [ $? = 0 ]; then
+		"$0" "$@"
+}
+
+# try PROTOCOL ENGINE TITLE FUNCTION [ARGUMENT...]: the first two are what the host's table counts by
+try() {
+	tap_title="$1 $2: $3"
+	shift 3
+	tap_count=$((tap_count + 1))
+	if alone "$@" >/run/tap.output 2>&1; then
 		echo "ok $tap_count - $tap_title"
 	else
 		echo "not ok $tap_count - $tap_title"
