@@ -57,7 +57,8 @@ bool birth_suits(const struct rule *rule)
 	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_TCP) &&
 	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_MPTCP) &&
 	       serves(rule->range[PROTO_UDP], SOCK_DGRAM, IPPROTO_UDP) &&
-	       serves(rule->range[PROTO_UDP], SOCK_DGRAM, IPPROTO_UDPLITE);
+	       serves(rule->range[PROTO_UDP], SOCK_DGRAM, IPPROTO_UDPLITE) &&
+	       serves(rule->range[PROTO_SCTP], SOCK_STREAM, IPPROTO_SCTP);
 }
 
 void birth_look(pid_t thread, struct birth_place *ret_place)
@@ -167,9 +168,6 @@ int birth_make(const struct rule *rule, const struct birth_place *here, pid_t th
 
 	if (proto == PROTO_COUNT)
 		return -EPROTOTYPE;
-	*ret_why = "the kernel keeps SCTP to no range";
-	if (proto == PROTO_SCTP)
-		return -EACCES;
 	birth_look(thread, &there);
 	*ret_why = difference(here, &there);
 	if (*ret_why)
