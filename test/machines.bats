@@ -373,6 +373,23 @@ word size as '$beside'" ]]
 	[[ "$output" = *"'./chain' has a dynamic linker of its own, '$PWD/own/ld-linux.so'; install portfence for it" ]]
 }
 
+@test "audit finds a fenced 32-bit program and its section" {
+	mixed
+	printf '[alias]\nmatch = %s\nrange = 20000-20099\n[*]\nrange = 30000-30009\n' "$PWD/alias" >alias.ini
+	ln -s "$matrix" alias
+	mkfifo hold
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background env LD_PRELOAD="$tree/\$LIB/libportfence.so" PORTFENCE_CONFIG="$PWD/alias.ini" \
+		bash -c 'exec -a other "$PWD/alias" udp 4 7777 <hold >calls'
+	exec 4>hold
+	wait_until grep -q '^end$' calls
+	run -0 ns env PORTFENCE_CONFIG="$PWD/alias.ini" "$PORTFENCE" audit alias
+	exec 4>&-
+	wait "$pid"
+	[[ "$output" = "no escape among "*" sockets of 1 fenced process"* ]]
+	run -1 grep -q ' among 0 ' <<<"$output"
+}
+
 # ---- musl
 
 @test "musl: every call gets a port of a range outside the ephemeral range" {

@@ -7,56 +7,56 @@ load lib/helpers
 load lib/calls
 
 @test "tcp: every call gets a port of a range outside the ephemeral range" {
-	each_family $OUTSIDE tcp
+	each_family "$OUTSIDE" tcp
 }
 
 @test "tcp: every call gets a port of a range inside the ephemeral range" {
-	each_family $INSIDE tcp
+	each_family "$INSIDE" tcp
 }
 
 @test "tcp: every call gets its port from the kernel engine when it is asked for" {
-	each_family $INSIDE tcp 'engine = kernel'
+	each_family "$INSIDE" tcp 'engine = kernel'
 }
 
 @test "tcp: every call gets its port from the bind engine when it is asked for" {
-	each_family $INSIDE tcp 'engine = bind'
+	each_family "$INSIDE" tcp 'engine = bind'
 }
 
 @test "mptcp: every call gets a port of a range outside the ephemeral range" {
-	each_family $OUTSIDE mptcp
+	each_family "$OUTSIDE" mptcp
 }
 
 @test "mptcp: every call gets a port of a range inside the ephemeral range" {
-	each_family $INSIDE mptcp
+	each_family "$INSIDE" mptcp
 }
 
 @test "mptcp: every call gets its port from the kernel engine when it is asked for" {
-	each_family $INSIDE mptcp 'engine = kernel'
+	each_family "$INSIDE" mptcp 'engine = kernel'
 }
 
 @test "udp: every call gets a port of a range outside the ephemeral range" {
-	each_family $OUTSIDE udp
+	each_family "$OUTSIDE" udp
 }
 
 @test "udp: every call gets a port of a range inside the ephemeral range" {
-	each_family $INSIDE udp
+	each_family "$INSIDE" udp
 }
 
 @test "udp: every call gets its port from the kernel engine when it is asked for" {
-	each_family $INSIDE udp 'engine = kernel'
+	each_family "$INSIDE" udp 'engine = kernel'
 }
 
 @test "udplite: every call gets a port of a range, outside and inside the ephemeral range" {
-	each_family $OUTSIDE udplite
-	each_family $INSIDE udplite
-	each_family $INSIDE udplite 'engine = kernel'
+	each_family "$OUTSIDE" udplite
+	each_family "$INSIDE" udplite
+	each_family "$INSIDE" udplite 'engine = kernel'
 }
 
 @test "on a kernel without IP_LOCAL_PORT_RANGE, every call gets a port" {
 	fence=("$PROBES/without" "${fence[@]}")
-	each_family $INSIDE tcp
-	each_family $INSIDE mptcp
-	each_family $INSIDE udp
+	each_family "$INSIDE" tcp
+	each_family "$INSIDE" mptcp
+	each_family "$INSIDE" udp
 	ns "$PROBES/without" "$PORTFENCE" run --config matrix.ini --log "$PWD/log" -- \
 		"$PROBES/matrix" tcp 4 7777 </dev/null
 	grep -q 'connect tcp4 .* engine=bind' log
@@ -65,33 +65,33 @@ load lib/calls
 }
 
 @test "sequential: every call gets a port" {
-	each_family $OUTSIDE tcp 'order = sequential'
-	each_family $OUTSIDE udp 'order = sequential'
+	each_family "$OUTSIDE" tcp 'order = sequential'
+	each_family "$OUTSIDE" udp 'order = sequential'
 }
 
 @test "random: every call gets a port" {
-	each_family $OUTSIDE tcp 'order = random'
-	each_family $OUTSIDE udp 'order = random'
+	each_family "$OUTSIDE" tcp 'order = random'
+	each_family "$OUTSIDE" udp 'order = random'
 }
 
 @test "random-simple: every call gets a port" {
-	each_family $OUTSIDE tcp 'order = random-simple'
-	each_family $OUTSIDE udp 'order = random-simple'
+	each_family "$OUTSIDE" tcp 'order = random-simple'
+	each_family "$OUTSIDE" udp 'order = random-simple'
 }
 
 @test "hash: every call gets a port" {
-	each_family $OUTSIDE tcp 'order = hash'
-	each_family $OUTSIDE udp 'order = hash'
+	each_family "$OUTSIDE" tcp 'order = hash'
+	each_family "$OUTSIDE" udp 'order = hash'
 }
 
 @test "double-hash: every call gets a port" {
-	each_family $OUTSIDE tcp 'order = double-hash'
-	each_family $OUTSIDE udp 'order = double-hash'
+	each_family "$OUTSIDE" tcp 'order = double-hash'
+	each_family "$OUTSIDE" udp 'order = double-hash'
 }
 
 @test "random-increments: every call gets a port" {
-	each_family $OUTSIDE tcp 'order = random-increments'
-	each_family $OUTSIDE udp 'order = random-increments'
+	each_family "$OUTSIDE" tcp 'order = random-increments'
+	each_family "$OUTSIDE" udp 'order = random-increments'
 }
 
 @test "a range with gaps and one of tcp's own are kept to" {
