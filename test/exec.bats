@@ -86,7 +86,7 @@ each() {
 @test "exec without any environment stays fenced" {
 	wanted=()
 	each direct "$EXECS" empty
-	each direct "$EXECS" null
+	each direct "${EXECS% fexecve}" null
 }
 
 @test "exec in a forked child stays fenced" {
@@ -94,7 +94,7 @@ each() {
 	each fork "$EXECS" list FRUIT=apple
 	grep -qx 'parent unchanged' said
 	wanted=()
-	each fork "$EXECS" null
+	each fork "${EXECS% fexecve}" null
 }
 
 @test "exec between vfork and exec stays fenced, and leaves no trace in the parent's memory" {
@@ -103,6 +103,8 @@ each() {
 		spawn vfork "$method" list FRUIT=apple >said
 		fenced said "${wanted[@]}"
 		[ "$(grep ^parent said)" = 'parent unchanged' ]
+		# libc's refuses it
+		[ "$method" != fexecve ] || continue
 		spawn vfork "$method" null >said
 		fenced said
 		[ "$(grep ^parent said)" = 'parent unchanged' ]
@@ -331,7 +333,7 @@ each() {
 	printf '[child]\nrange = 21000-21099\nargs = */spawn child, */spawn child *, odd name child *\n' >some.ini
 	ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/some.ini" env -i "$PROBES/spawn" child |
 		ports | all_within 21000 21099
-	for method in $EXECS $SPAWNS $SHELLS; do
+	for method in ${EXECS% fexecve} $SPAWNS $SHELLS; do
 		ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/some.ini" spawn fork "$method" null |
 			ports | all_within 21000 21099
 	done

@@ -270,7 +270,7 @@ static void add_socket(struct program *program)
 
 /*
  * sctp_bindx() and sctp_connectx() stop. Where sockets are born with their
- * range, whoever may change that leaves it; and there are none of SCTP.
+ * range, whoever may change that leaves it.
  */
 static void add_option(struct program *program, const struct filter *filter, bool set)
 {

@@ -127,14 +127,17 @@ static void run_control(const void *context)
 	const struct control *control = context;
 	struct look before, after;
 	struct scene scene;
+	long result;
 
 	scene_open(&scene, control->kind, scene_state("fresh"));
 	syscall(SYS_dup3, STDIN_FILENO, OCCUPIED, 0);
 	look_at(scene.fd, &before);
-	CALL(control->function(scene.fd, commands[control->command].command,
-			       commands[control->command].argument));
+	result = CALL(control->function(scene.fd, commands[control->command].command,
+					commands[control->command].argument));
 	look_at(scene.fd, &after);
 	look_say(&before, &after);
+	if (result >= 0 && strstr(commands[control->command].name, "dupfd"))
+		say_descriptor("copy", (int)result);
 	scene_close(&scene);
 }
 

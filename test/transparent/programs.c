@@ -149,6 +149,7 @@ void programs_run(void)
 	struct start start;
 	size_t how, list, i;
 
+	transparent_few = true;
 	for (how = 0; how < HOWS; how++) {
 		for (start.path = 0; start.path <= COUNT(paths); start.path++) {
 			start.how = (enum how)how;

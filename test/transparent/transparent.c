@@ -30,7 +30,7 @@
 #define LONGEST_S 8
 
 struct transparent_ports transparent_ports;
-bool transparent_all;
+bool transparent_all, transparent_few;
 
 static in_port_t low, high;
 static bool in_thread, reserved;
@@ -203,7 +203,7 @@ static bool is_chosen(const char *name)
 
 	while (*name)
 		hash = (hash ^ (unsigned char)*name++) * 16777619;
-	return hash % each == 0;
+	return transparent_few || hash % each == 0;
 }
 
 void transparent_case(void (*body)(const void *context), const void *context, const char *format,

@@ -46,6 +46,9 @@ extern struct transparent_ports transparent_ports;
 /* Cases are wanted that differ from others in little, too. */
 extern bool transparent_all;
 
+/* Those that follow are few, so all of them are run. */
+extern bool transparent_few;
+
 /*
  * CALL() - The call under test, an expression: its result, errno (which a
  * success leaves alone), how long it took, signals and descriptors
