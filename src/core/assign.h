@@ -26,10 +26,10 @@ struct assign {
 	bool now;        /* bind: also where IP_BIND_ADDRESS_NO_PORT would put it off */
 	int backlog;     /* listen */
 	bool sctp;       /* the call is libsctp's own: a socket of another protocol refuses it */
-	const void *
-		addrs; /* sctp_bindx(): its packed addresses, @addr is the first of them; or NULL */
-	socklen_t addrs_size; /* in bytes */
-	bool fresh;           /* the caller has seen the socket made, see below */
+	/* sctp_bindx(): its packed addresses, of which @addr is the first, and their bytes; or NULL */
+	const void *addrs;
+	socklen_t addrs_size;
+	bool fresh; /* the caller has seen the socket made, see below */
 	bool home;  /* and its network namespace is the one that the kernel engine serves */
 	int family; /* of a fresh socket */
 
