@@ -37,7 +37,7 @@ setup_file() {
 setup() {
 	common_setup
 	install_for_all
-	cp "$PROBES"/{load,matrix,odd,raw,rewrite} "$install"
+	cp "$PROBES"/{disturbed,load,matrix,odd,raw,rewrite} "$install"
 }
 
 # fenced WAY COMMAND...: as nobody
@@ -383,4 +383,170 @@ exhaust='def fill(new, call):
 			print(len({port(s) for s in held}))'
 		[ "$output" -le 2 ]
 	done
+}
+
+# ---- life ----
+
+# Whoever was started under the command has another name.
+supervisor_of() {
+	pgrep -x --ns "$NS_PID" --nslist net portfence
+}
+
+has_no_supervisor() {
+	[ -z "$(supervisor_of)" ]
+}
+
+@test "the program has its process id, exit status, no child and no signal of the supervisor's" {
+	local way plain
+	cat >life.py <<-'END'
+		import os, resource, signal, sys
+		got = []
+		signal.signal(signal.SIGCHLD, lambda *a: got.append(1))
+		def error(call, *arguments):
+		    try: return call(*arguments)
+		    except ChildProcessError: return "none"
+		usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+		print(os.getpid() == int(sys.argv[1]), error(os.wait), error(os.waitpid, -1, 0x40000000), len(got),
+		    usage.ru_utime + usage.ru_stime < 0.1, sorted(os.listdir("/proc/self/fd")))
+	END
+	# shellcheck disable=SC2016 # the inner shell expands it
+	plain=$(as_nobody bash -c 'exec "$@" $$' - $PYTHON life.py)
+	[[ $plain = "True none none 0 True "* ]]
+	for way in $WAYS; do
+		# shellcheck disable=SC2016
+		run -7 as_nobody sh -c '"$@"; exit 7' - "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- true
+		# shellcheck disable=SC2016
+		run -0 as_nobody bash -c 'exec "$@" $$' - "$PORTFENCE" run --via "${VIA[$way]}" \
+			--range "${RANGES[$way]}" -- $PYTHON life.py
+		echo "$output"
+		[ "$output" = "$plain" ]
+		run -7 fenced $way sh -c 'exit 7'
+		# shellcheck disable=SC2016
+		run -137 fenced $way sh -c 'kill -9 $$'
+		# waits for any child that there is
+		run -0 fenced $way strace -fo /dev/null sh -c 'true; true'
+	done
+	wait_until has_no_supervisor
+}
+
+@test "the first process of a container inherits no child of the supervisor's" {
+	local way
+	for way in $WAYS; do
+		run -0 ns unshare -pf "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- $PYTHON -c '
+import os
+try: os.wait()
+except ChildProcessError: print("none")'
+		[ "$output" = none ]
+	done
+}
+
+@test "the supervisor holds no file, folder or terminal, serves who outlives the program, and ends with the last" {
+	local way supervisor
+	for way in $WAYS; do
+		rm -f go port
+		mkfifo go
+		chmod 666 go
+		cat >daemon.py <<-END
+			import os, socket
+			if os.fork() == 0:
+			    os.setsid(); os.close(1); os.close(2); go = open("go"); go.read()
+			    s = socket.socket(); s.bind(("", 0)); open("port", "w").write(str(s.getsockname()[1]))
+			    open("go").read()
+			    os._exit(0)
+			print("parent")
+		END
+		chmod 777 .
+		[ "$(fenced $way $PYTHON daemon.py)" = parent ]
+		supervisor=$(supervisor_of)
+		[ "$(readlink "/proc/$supervisor/cwd")" = / ]
+		[ "$(ps -o sid= -p "$supervisor" | tr -d ' ')" = "$supervisor" ]
+		[ "$(ls "/proc/$supervisor/fd" | wc -l)" -le 5 ]
+		run -1 grep -vE '^(/dev/null|anon_inode:(seccomp notify|\[pidfd\])|pidfd:.*|anon_inode:.*)$' \
+			<(for fd in "/proc/$supervisor"/fd/*; do readlink "$fd"; done)
+		echo >go
+		wait_until [ -s port ]
+		within $way <port
+		echo >go
+		wait_until has_no_supervisor
+	done
+}
+
+@test "without its supervisor, a program's calls fail with ENOSYS, and it does not hang" {
+	local way supervisor
+	for way in $WAYS; do
+		rm -f go
+		mkfifo go
+		# shellcheck disable=SC2016 # the inner shell expands it
+		ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "$PORTFENCE" run \
+			--via "${VIA[$way]}" --range "${RANGES[$way]}" -- sh -c 'read line; exec "$@"' - "$install/raw" native 9
+		exec 4>go
+		wait_until supervisor_there
+		supervisor=$(supervisor_of)
+		kill -9 "$supervisor"
+		wait_until has_no_supervisor
+		echo >&4
+		exec 4>&-
+		wait "$pid" || true
+		cat calls
+		if [ $way = births ]; then
+			grep -qx 'socket ENOSYS' calls
+		else
+			[ "$(grep -c ' 0 ENOSYS$' calls)" = 8 ]
+		fi
+	done
+}
+
+# Is $pid the program by now?
+supervisor_there() {
+	grep -qx sh "/proc/$pid/comm" && [ "$(supervisor_of | wc -l)" = 1 ]
+}
+
+@test "while its supervisor is stopped, the shim's calls pass by the gate, and others wait" {
+	local supervisor
+	cat >gate.py <<-'END'
+		import socket, sys
+		sys.stdin.readline()
+		t = socket.socket(); t.bind(("127.0.0.1", 0))
+		t = socket.socket(); print(t.connect_ex(("127.0.0.1", 7000)), t.getsockname()[1], flush=True)
+		u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.sendto(b"x", ("127.0.0.1", 9)); print(u.getsockname()[1])
+		print("end", flush=True)
+	END
+	serve
+	rm -f go
+	mkfifo go
+	chmod 1777 "$PORTFENCE_STATE"
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "$PORTFENCE" run --via both \
+		--range 20000-20999 -- sh -c '"$@"; read line; exec "$0" native 7000' "$install/raw" $PYTHON gate.py
+	exec 4>go
+	wait_until supervisor_there
+	supervisor=$(supervisor_of)
+	kill -STOP "$supervisor"
+	echo >&4
+	wait_until grep -q '^end$' calls
+	cat calls
+	grep -qE '^0 20[0-9]{3}$' calls
+	echo >&4
+	wait_until grep -q seccomp_ <(cat /proc/[0-9]*/wchan 2>/dev/null | tr '\0' '\n')
+	[ "$(grep -c ' 0$' calls)" = 0 ]
+	kill -CONT "$supervisor"
+	exec 4>&-
+	wait "$pid"
+	[ "$(grep -c ' 0$' calls)" = 8 ]
+}
+
+@test "signals that interrupt calls change no result" {
+	local way
+	serve
+	for way in $WAYS; do
+		fenced $way "$install/disturbed" restart 400 7000 >"told-$way"
+		diff <(printf '%s\n' bind listen connect connect-udp sendto) "told-$way"
+		# a signal that comes before the supervisor has heard of the call fails it, as the kernel has it
+		fenced $way "$install/disturbed" fail 400 7000 >"told-$way"
+		run grep -vE '^[a-z-]+( EINTR [0-9]+)?$' "told-$way"
+		echo "$output"
+		[ "$status" = 1 ]
+	done
+	run grep -E '^(bind|listen|sendto|connect-udp) ' told-both
+	[ "$status" = 1 ]
 }
