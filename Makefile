@@ -321,7 +321,8 @@ bench: all
 # ---- source ----
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
-SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/demo/demo test/faults/table \
+SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/bench/ways.sh test/demo/demo \
+	test/faults/table \
 	test/lib/inih test/lib/need test/fuzz/run test/programs/fences.bash test/soak/table \
 	$(addprefix test/vm/,all boot fetch)
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck

@@ -37,7 +37,7 @@ setup_file() {
 setup() {
 	common_setup
 	install_for_all
-	cp "$PROBES"/{load,matrix,odd,raw,rewrite} "$install"
+	cp "$PROBES"/{disturbed,load,matrix,odd,raw,rewrite} "$install"
 }
 
 # fenced WAY COMMAND...: as nobody
@@ -383,5 +383,428 @@ exhaust='def fill(new, call):
 			held = [socket.create_connection(s.getsockname()) for s in servers]
 			print(len({port(s) for s in held}))'
 		[ "$output" -le 2 ]
+	done
+}
+
+# ---- life ----
+
+# Whoever was started under the command has another name.
+supervisor_of() {
+	pgrep -x --ns "$NS_PID" --nslist net portfence
+}
+
+has_no_supervisor() {
+	[ -z "$(supervisor_of)" ]
+}
+
+@test "the program has its process id, exit status, no child and no signal of the supervisor's" {
+	local way plain
+	cat >life.py <<-'END'
+		import os, resource, signal, sys
+		got = []
+		signal.signal(signal.SIGCHLD, lambda *a: got.append(1))
+		def error(call, *arguments):
+		    try: return call(*arguments)
+		    except ChildProcessError: return "none"
+		usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+		print(os.getpid() == int(sys.argv[1]), error(os.wait), error(os.waitpid, -1, 0x40000000), len(got),
+		    usage.ru_utime + usage.ru_stime < 0.1, sorted(os.listdir("/proc/self/fd")))
+	END
+	# shellcheck disable=SC2016 # the inner shell expands it
+	plain=$(as_nobody bash -c 'exec "$@" $$' - $PYTHON life.py)
+	[[ $plain = "True none none 0 True "* ]]
+	for way in $WAYS; do
+		# shellcheck disable=SC2016
+		run -7 as_nobody sh -c '"$@"; exit 7' - "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- true
+		# shellcheck disable=SC2016
+		run -0 as_nobody bash -c 'exec "$@" $$' - "$PORTFENCE" run --via "${VIA[$way]}" \
+			--range "${RANGES[$way]}" -- $PYTHON life.py
+		echo "$output"
+		[ "$output" = "$plain" ]
+		run -7 fenced $way sh -c 'exit 7'
+		# shellcheck disable=SC2016
+		run -137 fenced $way sh -c 'kill -9 $$'
+		# waits for any child that there is
+		run -0 fenced $way strace -fo /dev/null sh -c 'true; true'
+	done
+	wait_until has_no_supervisor
+}
+
+@test "the first process of a container inherits no child of the supervisor's" {
+	local way
+	for way in $WAYS; do
+		run -0 ns unshare -pf "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- $PYTHON -c '
+import os
+try: os.wait()
+except ChildProcessError: print("none")'
+		[ "$output" = none ]
+	done
+}
+
+@test "the supervisor holds no file, folder or terminal, serves who outlives the program, and ends with the last" {
+	local way supervisor
+	for way in $WAYS; do
+		rm -f go port
+		mkfifo go
+		chmod 666 go
+		cat >daemon.py <<-END
+			import os, socket
+			if os.fork() == 0:
+			    os.setsid(); os.close(1); os.close(2); go = open("go"); go.read()
+			    s = socket.socket(); s.bind(("", 0)); open("port", "w").write(str(s.getsockname()[1]))
+			    open("go").read()
+			    os._exit(0)
+			print("parent")
+		END
+		chmod 777 .
+		[ "$(fenced $way $PYTHON daemon.py)" = parent ]
+		supervisor=$(supervisor_of)
+		[ "$(readlink "/proc/$supervisor/cwd")" = / ]
+		[ "$(ps -o sid= -p "$supervisor" | tr -d ' ')" = "$supervisor" ]
+		[ "$(ls "/proc/$supervisor/fd" | wc -l)" -le 5 ]
+		run -1 grep -vE '^(/dev/null|anon_inode:(seccomp notify|\[pidfd\])|pidfd:.*|anon_inode:.*)$' \
+			<(for fd in "/proc/$supervisor"/fd/*; do readlink "$fd"; done)
+		echo >go
+		wait_until [ -s port ]
+		within $way <port
+		echo >go
+		wait_until has_no_supervisor
+	done
+}
+
+@test "without its supervisor, a program's calls fail with ENOSYS, and it does not hang" {
+	local way supervisor
+	for way in $WAYS; do
+		rm -f go
+		mkfifo go
+		# shellcheck disable=SC2016 # the inner shell expands it
+		ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "$PORTFENCE" run \
+			--via "${VIA[$way]}" --range "${RANGES[$way]}" -- sh -c 'read line; exec "$@"' - "$install/raw" native 9
+		exec 4>go
+		wait_until supervisor_there
+		supervisor=$(supervisor_of)
+		kill -9 "$supervisor"
+		wait_until has_no_supervisor
+		echo >&4
+		exec 4>&-
+		wait "$pid" || true
+		cat calls
+		if [ $way = births ]; then
+			grep -qx 'socket ENOSYS' calls
+		else
+			[ "$(grep -c ' 0 ENOSYS$' calls)" = 8 ]
+		fi
+	done
+}
+
+# Is $pid the program by now?
+supervisor_there() {
+	grep -qx sh "/proc/$pid/comm" && [ "$(supervisor_of | wc -l)" = 1 ]
+}
+
+@test "while its supervisor is stopped, the shim's calls pass by the gate, and others wait" {
+	local supervisor
+	cat >gate.py <<-'END'
+		import socket, sys
+		sys.stdin.readline()
+		t = socket.socket(); t.bind(("127.0.0.1", 0))
+		t = socket.socket(); print(t.connect_ex(("127.0.0.1", 7000)), t.getsockname()[1], flush=True)
+		u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.sendto(b"x", ("127.0.0.1", 9)); print(u.getsockname()[1])
+		print("end", flush=True)
+	END
+	serve
+	rm -f go
+	mkfifo go
+	chmod 1777 "$PORTFENCE_STATE"
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "$PORTFENCE" run --via both \
+		--range 20000-20999 -- sh -c '"$@"; read line; exec "$0" native 7000' "$install/raw" $PYTHON gate.py
+	exec 4>go
+	wait_until supervisor_there
+	supervisor=$(supervisor_of)
+	kill -STOP "$supervisor"
+	echo >&4
+	wait_until grep -q '^end$' calls
+	cat calls
+	grep -qE '^0 20[0-9]{3}$' calls
+	echo >&4
+	wait_until grep -q seccomp_ <(cat /proc/[0-9]*/wchan 2>/dev/null | tr '\0' '\n')
+	[ "$(grep -c ' 0$' calls)" = 0 ]
+	kill -CONT "$supervisor"
+	exec 4>&-
+	wait "$pid"
+	[ "$(grep -c ' 0$' calls)" = 8 ]
+}
+
+@test "signals that interrupt calls change no result" {
+	local way
+	serve
+	for way in $WAYS; do
+		fenced $way "$install/disturbed" restart 400 7000 >"told-$way"
+		diff <(printf '%s\n' bind listen connect connect-udp sendto) "told-$way"
+		# a signal that comes before the supervisor has heard of the call fails it, as the kernel has it
+		fenced $way "$install/disturbed" fail 400 7000 >"told-$way"
+		run grep -vE '^[a-z-]+( EINTR [0-9]+)?$' "told-$way"
+		echo "$output"
+		[ "$status" = 1 ]
+	done
+	run grep -E '^(bind|listen|sendto|connect-udp) ' told-both
+	[ "$status" = 1 ]
+}
+
+# python WAY CODE: as nobody
+python() {
+	printf '%s\n' "import errno, os, signal, socket, sys, time" "$2" >code.py
+	run fenced "$1" $PYTHON code.py
+	echo "$output"
+}
+
+@test "children that are killed while they connect leave the rest of the tree served" {
+	local way
+	serve
+	for way in $WAYS; do
+		python $way 'children = []
+for i in range(60):
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            try: s.connect(("127.0.0.1", 7000))
+            except OSError: pass
+            s.close()
+    children.append(pid)
+    if len(children) > 3: os.kill(children.pop(0), 9)
+for pid in children: os.kill(pid, 9)
+for i in range(60): os.wait()
+for i in range(20):
+    s = socket.create_connection(("127.0.0.1", 7000)); print(s.getsockname()[1])'
+		[ "$status" = 0 ]
+		within $way <<<"$output"
+	done
+}
+
+@test "300 processes at once get ports of the range, and no two the same" {
+	local way
+	for way in $WAYS; do
+		python $way 'hold, release = os.pipe()
+for i in range(300):
+    if os.fork() == 0:
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.sendto(b"x", ("127.0.0.1", 9))
+        os.write(1, b"%d\n" % u.getsockname()[1])
+        os.close(release); os.read(hold, 1); os._exit(0)
+os.close(release)
+for i in range(300): os.wait()'
+		[ "$status" = 0 ]
+		[ "$(sort -u <<<"$output" | wc -l)" = 300 ]
+		within $way <<<"$output"
+	done
+}
+
+@test "a connect that waits holds up nobody else" {
+	local way
+	for way in $WAYS; do
+		# where the queue is full, packets are dropped and connect waits
+		python $way 'server = socket.socket(); server.bind(("127.0.0.1", 0)); server.listen(0)
+full = socket.create_connection(server.getsockname())
+waiting = []
+for i in range(5):
+    waiting.append(os.fork())
+    if waiting[-1] == 0:
+        try: socket.create_connection(server.getsockname())
+        finally: os._exit(0)
+started = time.monotonic()
+for i in range(50): u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("", 0)); print(u.getsockname()[1])
+assert time.monotonic() - started < 5
+for pid in waiting: os.kill(pid, 9); os.waitpid(pid, 0)'
+		[ "$status" = 0 ]
+		within $way <<<"$output"
+	done
+}
+
+@test "whatever it executes is fenced: static, dynamic, and with no environment" {
+	local way
+	for way in calls births both; do
+		run fenced $way /bin/busybox env -i $PYTHON -c 'import os
+os.execve("/bin/busybox", ["busybox", "env", "-i", "/usr/bin/python3", "-c", """
+import socket
+s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])"""], {})'
+		echo "$output"
+		[ "$status" = 0 ]
+		within $way <<<"$output"
+	done
+}
+
+@test "a process that cannot be looked into gets no port, and it says so once" {
+	local way
+	for way in calls both; do
+		# shellcheck disable=SC2016 # the inner shell expands it
+		run fenced $way sh -c '"$@"; true' - $PYTHON -c 'import ctypes, socket
+libc = ctypes.CDLL(None); libc.prctl(4, 0)
+for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + bytes(15), 16))'
+		echo "$output"
+		[ "$(grep -c '^-1$' <<<"$output")" = 2 ]
+		[ "$(grep -c 'may not look into this process' <<<"$output")" = 1 ]
+	done
+}
+
+@test "a program that is started as root may change its root and its user, and has root's ports only until then" {
+	local way
+	for way in calls both; do
+		cat >drop.py <<-'END'
+			import encodings.idna, os, socket
+			def bind(port):
+			    s = socket.socket()
+			    try: s.bind(("127.0.0.1", port))
+			    except OSError as e: return e.errno
+			    return s.getsockname()[1]
+			print(bind(80), bind(0))
+			os.chroot("/var"); os.chdir("/")
+			print(bind(0))
+			os.setgid(65534); os.setuid(65534)
+			print(bind(81), bind(0))
+		END
+		run ns "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- $PYTHON drop.py
+		echo "$output"
+		[ "${lines[0]% *}" = 80 ]
+		[ "${lines[2]% *}" = 13 ]
+		printf '%s\n' "${lines[0]#* }" "${lines[1]}" "${lines[2]#* }" | within $way
+	done
+}
+
+@test "in namespaces of its own, a program is fenced, too" {
+	local way
+	for way in calls both; do
+		# shellcheck disable=SC2016 # the inner shell expands it
+		run fenced $way unshare -Urn sh -c 'ip link set lo up; exec "$@"' - $PYTHON -c 'import socket
+s = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(s.getsockname())
+print(s.getsockname()[1]); print(c.getsockname()[1])'
+		echo "$output"
+		[ "$status" = 0 ]
+		within $way <<<"$output"
+	done
+}
+
+@test "portfence within portfence fences by what it can, and debuggers work" {
+	local way
+	for way in $WAYS; do
+		run fenced $way "$PORTFENCE" run --range "${RANGES[$way]}" -- $PYTHON -c 'import socket
+s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
+		echo "$output"
+		[ "$status" = 0 ]
+		within $way <<<"$output"
+		run -125 fenced $way "$PORTFENCE" run --via supervise --range 30000-30999 -- true
+		grep -q 'under a supervisor already' <<<"$output"
+		run -0 fenced $way strace -f -o /dev/null $PYTHON -c 'import socket; socket.socket().bind(("", 0))'
+	done
+}
+
+# ---- threads that are cancelled, and terminals ----
+
+# How a thread ends that is cancelled in a call, and whether its destructors have run.
+build_cancelled() {
+	cat >cancelled.cc <<-'END'
+		#include <arpa/inet.h>
+		#include <pthread.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/socket.h>
+		#include <unistd.h>
+		static const char *call;
+		static sockaddr_in peer;
+		static volatile int gone, ready;
+		struct guard { ~guard() { gone++; } };
+		static void *work(void *)
+		{
+			guard here;
+			char big[65536] = { 0 };
+			int fd = socket(AF_INET, SOCK_STREAM, 0);
+			if (!strcmp(call, "pending")) {
+				ready = 1;
+				pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+				while (usleep(1000), !gone) ;
+				pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
+			}
+			ready = strcmp(call, "recv");
+			connect(fd, (sockaddr *)&peer, sizeof(peer));
+			ready = 1;
+			if (!strcmp(call, "recv"))
+				recv(fd, big, 1, 0);
+			while (!strcmp(call, "sendto"))
+				sendto(fd, big, sizeof(big), 0, (sockaddr *)&peer, sizeof(peer));
+			return nullptr;
+		}
+		int main(int, char *argv[])
+		{
+			pthread_t thread;
+			void *result;
+			call = argv[1];
+			peer.sin_family = AF_INET;
+			peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+			peer.sin_port = htons(7000);
+			pthread_create(&thread, nullptr, work, nullptr);
+			while (!ready)
+				usleep(1000);
+			/* and a moment, so that it waits in the call; sooner, it is cancelled there, too */
+			usleep(20000);
+			pthread_cancel(thread);
+			if (!strcmp(call, "pending"))
+				gone++;
+			pthread_join(thread, &result);
+			printf("%s %d\n", result == PTHREAD_CANCELED ? "cancelled" : "ended", gone);
+		}
+	END
+	g++ -w -pthread -o cancelled cancelled.cc
+	cp cancelled "$install"
+}
+
+@test "a thread that is cancelled while it waits in a call unwinds as without the fence" {
+	local way call
+	build_cancelled
+	cat >server.py <<-'END'
+		import socket, sys, time
+		server = socket.socket(); server.bind(("127.0.0.1", 7000)); server.listen(int(sys.argv[1]))
+		full = sys.argv[1] == "0" and socket.create_connection(server.getsockname())
+		open("serves", "w")
+		while True: time.sleep(60)
+	END
+	for call in connect recv sendto pending; do
+		anew
+		ns_background $PYTHON server.py "$([ $call = connect ] && echo 0 || echo 100)"
+		wait_until [ -e serves ]
+		rm serves
+		plain=$(as_nobody "$install/cancelled" $call)
+		for way in $WAYS; do
+			run fenced $way "$install/cancelled" $call
+			echo "$way $call: $output, plain: $plain"
+			[ "$output" = "$plain" ]
+		done
+	done
+}
+
+@test "a terminal's signals and its shell's job control work" {
+	local way
+	cat >terminal.py <<-'END'
+		import os, pty, sys, time
+		pid, fd = pty.fork()
+		if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])
+		seen = b""
+		def until(text):
+		    global seen
+		    while text not in seen: seen += os.read(fd, 1000)
+		    seen = seen.split(text, 1)[1]
+		def say(text): os.write(fd, text)
+		say(b"PS1=; echo rea''dy\n"); until(b"ready")
+		say(b"cat\n"); say(b"one\n"); until(b"one\r\none")
+		say(b"\x1a"); until(b"Stopped                 cat")
+		say(b"jobs\n"); until(b"Stopped                 cat")
+		say(b"fg\n"); until(b"\ncat\r\n"); say(b"two\n"); until(b"two\r\ntwo")
+		say(b"\x03"); until(b"^C"); until(b"\n"); say(b"echo status $?\n"); until(b"status 130")
+		say(b"exit 5\n")
+		print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	END
+	for way in $WAYS; do
+		run -0 as_nobody timeout 20 $PYTHON terminal.py "$PORTFENCE" run --via "${VIA[$way]}" \
+			--range "${RANGES[$way]}" -- bash --norc --noediting -i
+		[ "$output" = 5 ]
 	done
 }

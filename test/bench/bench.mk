@@ -9,7 +9,7 @@ CFLAGS ?= -O2 -g
 BENCH_DRIVER := bench calls curves measure report scene subject
 BENCH_WORKER := worker holder rows server
 BENCH_SHIMS := floor least lean
-BENCH_PROGRAMS := $(BUILD)/test/bench/bench $(BUILD)/test/bench/worker \
+BENCH_PROGRAMS := $(BUILD)/test/bench/bench $(BUILD)/test/bench/ways $(BUILD)/test/bench/worker \
 	$(BENCH_SHIMS:%=$(BUILD)/test/bench/%.so)
 BENCH_CFLAGS = -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wformat=2 $(CPPFLAGS) $(CFLAGS)
@@ -25,6 +25,11 @@ $(BUILD)/test/bench/bench: $(BENCH_DRIVER:%=test/bench/%.c) $(wildcard test/benc
 $(BUILD)/test/bench/worker: $(BENCH_WORKER:%=test/bench/%.c) $(wildcard test/bench/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+# apart from `bench`: see ways.sh
+$(BUILD)/test/bench/ways: test/bench/ways.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $< $(LDFLAGS)
 
 # Linked as libportfence.so is, relocated at once; lean is the least that ld.so can be given.
 $(BUILD)/test/bench/lean.so: BENCH_LEAN := -nostdlib -Wl,-z,noseparate-code
