@@ -35,7 +35,7 @@ audit() {
 	local said status=0
 	said=$(ns "$PORTFENCE" audit "$@") || status=$?
 	[ -z "$said" ] ||
-		sed '/^warning: holder /!{/is fenced, but in another network namespace/d}' <<<"$said"
+		sed '/^warning: holder /!{/^warning: .* is fenced, but /d}' <<<"$said"
 	return "$status"
 }
 

@@ -105,9 +105,12 @@ static void replace(void)
 		check(dup3(fd, number, O_CLOEXEC), how);
 	} else if (is("reopen") || is("dup")) {
 		close(number);
-		made = is("dup") ? dup(fd) : udp();
-		if (made != number)
-			_exit(4);
+		/* a hook of the other thread may have a descriptor of that number for a moment */
+		while ((made = is("dup") ? dup(fd) : udp()) != number) {
+			check(made, how);
+			close(made);
+			sched_yield();
+		}
 	} else {
 		check(dup2(fd, number), how);
 	}
