@@ -198,7 +198,7 @@ $(BUILD)/test/faults/hostile: test/faults/hostile.c Makefile
 $(BUILD)/test/faults/injector.so: test/faults/injector.c test/faults/faults.h Makefile
 	@mkdir -p $(@D)
 	$(say) CC $@
-	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $< -ldl $(LDFLAGS)
+	$(Q)$(CC) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(TEST_CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $< -ldl $(LDFLAGS)
 
 test-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS) $(BUILD)/test/soak/soak \
 	$(BUILD)/test/faults/faults $(BUILD)/test/faults/hostile $(BUILD)/test/faults/injector.so \

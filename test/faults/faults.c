@@ -78,6 +78,7 @@ static const struct {
 	{ "listen", SANDBOX "EADDRINUSE EBADF ENOTSOCK EOPNOTSUPP" },
 	{ "madvise", SANDBOX "EACCES EAGAIN EBADF EINVAL EIO ENOMEM" },
 	{ "malloc", "ENOMEM" },
+	{ "lstat", SANDBOX PATH_ERRORS "EOVERFLOW" },
 	{ "mkdir", SANDBOX PATH_ERRORS "EDQUOT EEXIST EINVAL EMLINK ENOSPC EROFS" },
 	{ "mmap",
 	  SANDBOX "EACCES EAGAIN EBADF EEXIST EINVAL ENFILE ENODEV ENOMEM EOVERFLOW ETXTBSY" },
@@ -94,6 +95,7 @@ static const struct {
 	  SANDBOX "EAGAIN ECONNREFUSED EINTR EINVAL ENOBUFS ENOMEM ENOTCONN SHORT ZERO "
 		  "GARBAGE LENGTH LONG INTERRUPTED" },
 	{ "rt_sigprocmask", SANDBOX },
+	{ "rt_sigprocmask:restore", SANDBOX },
 	{ "rt_sigtimedwait", SANDBOX "EAGAIN EINTR EINVAL" },
 	{ "sbrk", "ENOMEM" },
 	{ "sched_yield", SANDBOX },
@@ -121,6 +123,7 @@ static const struct {
 	{ "unlinkat", SANDBOX PATH_ERRORS "EBUSY EISDIR EROFS" },
 	{ "unsetenv", "ENOMEM" },
 	{ "write", SANDBOX "EAGAIN EDQUOT EFBIG EINTR EINVAL EIO ENOSPC EPIPE SHORT ZERO" },
+	{ "stat", SANDBOX PATH_ERRORS "EOVERFLOW" },
 };
 
 static const struct {
@@ -277,8 +280,8 @@ static const struct {
 
 	/* what the kernel does not take back, it does not take back */
 	{ "*", "munmap", "*", "range-mappings EADDRNOTAVAIL-mappings ECONNREFUSED-mappings" },
-	{ "*", "sigprocmask:restore", "*",
-	  "range-mask outside-mask outside-failed-mask EADDRNOTAVAIL-mask" },
+	{ "*", "sigprocmask:restore rt_sigprocmask:restore", "*",
+	  "range-mask outside-mask outside-failed-mask EADDRNOTAVAIL-mask ECONNREFUSED-mask" },
 };
 
 struct outcome {

@@ -339,6 +339,18 @@ EXPORT ssize_t read(int fd, void *data, size_t size)
 
 /* ---- memory, signals, and the rest ---- */
 
+EXPORT int stat(const char *path, struct stat *st)
+{
+	MAY_FAIL("stat", NULL);
+	return NEXT(stat)(path, st);
+}
+
+EXPORT int lstat(const char *path, struct stat *st)
+{
+	MAY_FAIL("lstat", NULL);
+	return NEXT(lstat)(path, st);
+}
+
 EXPORT void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
 	int with = fault(CALLER, "mmap", fd >= 0 ? "file" : "anonymous");
@@ -454,6 +466,7 @@ static const char *call_name(long call, const long a[6], const char **ret_detail
 	case SYS_rt_sigtimedwait:
 		return "rt_sigtimedwait";
 	case SYS_rt_sigprocmask:
+		*ret_detail = a[0] == SIG_SETMASK ? "restore" : NULL;
 		return "rt_sigprocmask";
 	case SYS_sendto:
 		*ret_detail = "netlink";
