@@ -56,6 +56,7 @@ INSIDE=40000-40099
 }
 
 @test "on a kernel without IP_LOCAL_PORT_RANGE, every call gets a port" {
+	# shellcheck disable=SC2034 # lib/matrix.bash reads it
 	without=1
 	each_family $INSIDE tcp
 	each_family $INSIDE mptcp

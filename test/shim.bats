@@ -354,6 +354,7 @@ traced() {
 		__environ __progname
 		asprintf putenv unsetenv
 		malloc free realloc fopen fopen64 fclose fgets
+		__libc_single_threaded dladdr gnu_get_libc_version mremap pthread_testcancel
 	END
 	tr ' ' '\n' <allowed | sort >sorted
 	# what a hardened build calls instead

@@ -5,6 +5,8 @@
 #
 # In $before, what the command is to be run by; in $without, whether IP_LOCAL_PORT_RANGE is to be
 # missing.
+#
+# shellcheck disable=SC2154 # helpers.bash sets them, or the test
 
 before=()
 
