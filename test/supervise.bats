@@ -434,9 +434,10 @@ has_no_supervisor() {
 	local way
 	for way in calls births; do
 		run -1 fenced "$way" sh -c 'env | grep ^LD_PRELOAD'
-		run -1 env LD_PRELOAD="$LIBRARY" "$PORTFENCE" run --via supervise --range "${RANGES[$way]}" -- \
+		run -0 fenced "$way" env LD_PRELOAD=libdl.so.2 "$PORTFENCE" run --via preload --range 20000-20999 -- \
 			sh -c 'env | grep ^LD_PRELOAD'
-		run -0 env LD_PRELOAD="libdl.so.2:$LIBRARY" "$PORTFENCE" run --via supervise --range "${RANGES[$way]}" -- \
+		[ "$output" = "LD_PRELOAD=$LIBRARY:libdl.so.2" ]
+		run -0 as_nobody env LD_PRELOAD=libdl.so.2 "$PORTFENCE" run --via supervise --range "${RANGES[$way]}" -- \
 			sh -c 'env | grep ^LD_PRELOAD'
 		[ "$output" = LD_PRELOAD=libdl.so.2 ]
 	done
