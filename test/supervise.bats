@@ -540,12 +540,45 @@ supervisor_there() {
 	cat calls
 	grep -qE '^0 20[0-9]{3}$' calls
 	echo >&4
-	wait_until grep -q seccomp_ <(cat /proc/[0-9]*/wchan 2>/dev/null | tr '\0' '\n')
+	wait_until grep -q seccomp "/proc/$pid/wchan"
 	[ "$(grep -c ' 0$' calls)" = 0 ]
 	kill -CONT "$supervisor"
 	exec 4>&-
 	wait "$pid"
 	[ "$(grep -c ' 0$' calls)" = 8 ]
+}
+
+@test "where another library stands between the shim and libc, its function is called, and the supervisor looks" {
+	local supervisor
+	cc -w -shared -fPIC -o "$install/between.so" -x c - <<-'END'
+		#define _GNU_SOURCE
+		#include <dlfcn.h>
+		#include <sys/socket.h>
+		int bind(int fd, const struct sockaddr *addr, socklen_t len)
+		{
+			dprintf(1, "between\n");
+			return ((int (*)(int, const struct sockaddr *, socklen_t))dlsym(RTLD_NEXT, "bind"))(fd, addr, len);
+		}
+	END
+	mkfifo go
+	chmod 1777 "$PORTFENCE_STATE"
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" env LD_PRELOAD="$install/between.so" \
+		"$PORTFENCE" run --via both --range 20000-20999 -- \
+		sh -c 'read line; exec "$@"' - $PYTHON -c 'import socket
+s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+	exec 4>go
+	wait_until supervisor_there
+	supervisor=$(supervisor_of)
+	kill -STOP "$supervisor"
+	echo >&4
+	wait_until grep -q seccomp "/proc/$pid/wchan"
+	kill -CONT "$supervisor"
+	exec 4>&-
+	wait "$pid"
+	cat calls
+	grep -qx between calls
+	grep -v between calls | within both
 }
 
 @test "signals that interrupt calls change no result" {
