@@ -51,7 +51,7 @@ PROBES := children counted disturbed early fresh leaves load matrix odd race raw
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
 	strip target
-FUZZ_CLI := array fenced globs sockets strip target
+FUZZ_CLI := array fenced globs library sockets strip target
 FUZZ_SHIM := environ memory
 TRANSPARENT := address calls descriptors look messages options programs scene transparent waits
 PAGES := libportfence.8 portfence.1 portfence.ini.5

@@ -4,6 +4,7 @@
 # fence must not change in them. All as a user without rights, where nothing else is said, and judged
 # from the wire.
 
+# shellcheck disable=SC2030,SC2031,SC2034 # each test is a process of its own; lib/matrix.bash reads $before
 bats_require_minimum_version 1.5.0
 load lib/helpers
 load lib/calls
@@ -125,7 +126,7 @@ called() {
 	local way program
 	for way in $WAYS; do
 		for program in "$install/raw" "$BATS_FILE_TMPDIR/raw-static" "$BATS_FILE_TMPDIR/raw-musl"; do
-			called $way "$program" native
+			called "$way" "$program" native
 		done
 	done
 }
@@ -142,9 +143,9 @@ called() {
 	local way
 	[ "$(uname -m)" = x86_64 ] || skip "this processor has no 32-bit calls of another architecture"
 	for way in $WAYS; do
-		called $way "$install/raw" i386
-		called $way "$BATS_FILE_TMPDIR/raw-static" socketcall
-		judged $way "$BATS_FILE_TMPDIR/bare"
+		called "$way" "$install/raw" i386
+		called "$way" "$BATS_FILE_TMPDIR/raw-static" socketcall
+		judged "$way" "$BATS_FILE_TMPDIR/bare"
 		# three that connect or send
 		[ "$(wc -l <wire_ports)" = 3 ]
 	done
@@ -153,17 +154,17 @@ called() {
 @test "x32 system calls and io_uring are refused" {
 	local way
 	for way in $WAYS; do
-		[ "$(fenced $way "$install/raw" uring)" = "io_uring ENOSYS" ]
-		[ "$(uname -m)" != x86_64 ] || [ "$(fenced $way "$install/raw" x32 7000)" = "socket ENOSYS" ]
+		[ "$(fenced "$way" "$install/raw" uring)" = "io_uring ENOSYS" ]
+		[ "$(uname -m)" != x86_64 ] || [ "$(fenced "$way" "$install/raw" x32 7000)" = "socket ENOSYS" ]
 	done
 }
 
 @test "a Go program gets ports of the range as client and as server" {
 	local way
 	for way in $WAYS; do
-		judged $way "$BATS_FILE_TMPDIR/talk" 7000
+		judged "$way" "$BATS_FILE_TMPDIR/talk" 7000
 		[ "$(wc -l <calls)" = 9 ]
-		awk '{ print $2 }' calls | within $way
+		awk '{ print $2 }' calls | within "$way"
 	done
 }
 
@@ -201,10 +202,10 @@ resolves() {
 @test "libc's own questions to a name server come from the range" {
 	local way
 	for way in $WAYS; do
-		resolves $way getent ahosts portfence.test
-		within $way <wire_ports
-		resolves $way $PYTHON -c 'import socket; print(socket.gethostbyname("portfence.test"))'
-		within $way <wire_ports
+		resolves "$way" getent ahosts portfence.test
+		within "$way" <wire_ports
+		resolves "$way" $PYTHON -c 'import socket; print(socket.gethostbyname("portfence.test"))'
+		within "$way" <wire_ports
 	done
 }
 
@@ -219,8 +220,8 @@ resolves() {
 @test "Go's own resolver asks from the range" {
 	local way
 	for way in $WAYS; do
-		resolves $way "$BATS_FILE_TMPDIR/talk" resolve portfence.test
-		within $way <wire_ports
+		resolves "$way" "$BATS_FILE_TMPDIR/talk" resolve portfence.test
+		within "$way" <wire_ports
 	done
 }
 
@@ -231,11 +232,11 @@ resolves() {
 		ns_background $PYTHON -m http.server --bind 127.0.0.1 7000
 		wait_tcp 7000
 		capture_start
-		fenced $way /bin/busybox wget -qO - http://127.0.0.1:7000/ >page
+		fenced "$way" /bin/busybox wget -qO - http://127.0.0.1:7000/ >page
 		grep -q 'Directory listing' page
-		fenced $way /bin/busybox nc 127.0.0.1 7000 </dev/null
+		fenced "$way" /bin/busybox nc 127.0.0.1 7000 </dev/null
 		capture_stop
-		ports_to 7000 | within $way
+		ports_to 7000 | within "$way"
 	done
 }
 
@@ -248,7 +249,6 @@ own() {
 
 @test "an address that another thread rewrites is no way out" {
 	local way call from
-	RANGES[births]=20000-20999
 	RANGES[inside]=40000-40999
 	VIA[inside]=both
 	for way in calls both inside; do
@@ -256,15 +256,16 @@ own() {
 		ns_background "$install/load" serve 7000
 		wait_tcp 7000
 		capture_start
-		own $way
+		own "$way"
 		for from in raw libc; do
 			for call in bind connect connect-now connect-udp sendto sendmsg sendmmsg fastopen fastopen-msg; do
 				as_nobody "$PORTFENCE" run --via "${VIA[$way]}" --config own.ini --app fenced -- \
-					"$install/rewrite" $from $call 7000 1500 ${RANGES[$way]/-/ } | tee -a outside
+					"$install/rewrite" $from $call 7000 500 "${RANGES[$way]%-*}" "${RANGES[$way]#*-}" |
+					tee -a outside
 			done
 		done
 		capture_stop
-		ports_to 7000 | within $way
+		ports_to 7000 | within "$way"
 	done
 	run grep -v ' 0 outside$' outside
 	echo "$output"
@@ -283,11 +284,11 @@ own() {
 			ns_background "$install/load" serve 7000
 			wait_tcp 7000
 			capture_start "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
-			[ "$(fenced $way "$program" 7000 1600 4 8 server)" = "connected 1600" ]
-			[ "$(fenced $way "$program" 7001 1600 4 8 refused)" = "connected 0 ECONNREFUSED 1600" ]
+			[ "$(fenced "$way" "$program" 7000 1600 4 8 server)" = "connected 1600" ]
+			[ "$(fenced "$way" "$program" 7001 1600 4 8 refused)" = "connected 0 ECONNREFUSED 1600" ]
 			capture_stop
-			ports_to 7000 | within $way
-			ports_to 7001 | within $way
+			ports_to 7000 | within "$way"
+			ports_to 7001 | within "$way"
 		done
 	done
 }
@@ -340,7 +341,7 @@ exhaust='def fill(new, call):
 	RANGES=([calls]=20000-20001 [births]=40000-40001 [both]=20000-20001)
 	for way in $WAYS; do
 		anew
-		ruled $way "$exhaust"
+		ruled "$way" "$exhaust"
 		told=$output
 		grep -q EADDRINUSE <<<"$told"
 		anew
@@ -353,21 +354,21 @@ exhaust='def fill(new, call):
 	local way sequence
 	RANGES=([calls]=20000-20009 [both]=20000-20009)
 	for way in calls both; do
-		ruled $way 's = tcp(); print(error(tcp().bind, ("127.0.0.1", 5555)), error(tcp().bind, ("127.0.0.1", 20009)),
+		ruled "$way" 's = tcp(); print(error(tcp().bind, ("127.0.0.1", 5555)), error(tcp().bind, ("127.0.0.1", 20009)),
 			error(udp().bind, ("127.0.0.1", 20010)), error(s.bind, ("127.0.0.1", 0)), 20000 <= port(s) <= 20009)' 'bind = own'
 		[ "$output" = "EACCES ok EACCES ok True" ]
-		ruled $way 's = tcp(); print(error(tcp().bind, ("127.0.0.1", 20001)), error(s.bind, ("127.0.0.1", 0)))' 'bind = deny'
+		ruled "$way" 's = tcp(); print(error(tcp().bind, ("127.0.0.1", 20001)), error(s.bind, ("127.0.0.1", 0)))' 'bind = deny'
 		[ "$output" = "EACCES ok" ]
-		ruled $way 's = [udp() for i in range(12)]; [x.bind(("127.0.0.1", 0)) for x in s]
+		ruled "$way" 's = [udp() for i in range(12)]; [x.bind(("127.0.0.1", 0)) for x in s]
 			print(sum(20000 <= port(x) <= 20009 for x in s), 0 in map(port, s))' 'exhausted = system'
 		[ "$(tail -n 1 <<<"$output")" = "10 False" ]
 		[ "$(grep -c 'warning' <<<"$output")" = 1 ]
-		ruled $way 's = [udp() for i in range(4)]; [x.sendto(b"x", ("127.0.0.1", 9)) for x in s]
+		ruled "$way" 's = [udp() for i in range(4)]; [x.sendto(b"x", ("127.0.0.1", 9)) for x in s]
 			first = port(s[0]); print([(port(x) - first) % 10 for x in s])' 'order = sequential'
 		[ "$output" = "[0, 1, 2, 3]" ]
 		# the second way draws what the first one drew
 		rm -rf "${PORTFENCE_STATE:?}"/*
-		ruled $way 's = [udp() for i in range(8)]; [x.connect(("127.0.0.1", 9)) for x in s]; print(*map(port, s))' \
+		ruled "$way" 's = [udp() for i in range(8)]; [x.connect(("127.0.0.1", 9)) for x in s]; print(*map(port, s))' \
 			'order = random' 'seed = 7'
 		sequence=${sequence:-$output}
 		[ "$output" = "$sequence" ]
@@ -379,7 +380,7 @@ exhaust='def fill(new, call):
 	RANGES=([calls]=20000 [births]=40000-40001 [both]=20000)
 	for way in $WAYS; do
 		anew
-		ruled $way 'servers = [socket.create_server(("127.0.0.1", 7000 + i)) for i in range(20)]
+		ruled "$way" 'servers = [socket.create_server(("127.0.0.1", 7000 + i)) for i in range(20)]
 			held = [socket.create_connection(s.getsockname()) for s in servers]
 			print(len({port(s) for s in held}))'
 		[ "$output" -le 2 ]
@@ -421,13 +422,26 @@ has_no_supervisor() {
 			--range "${RANGES[$way]}" -- $PYTHON life.py
 		echo "$output"
 		[ "$output" = "$plain" ]
-		run -7 fenced $way sh -c 'exit 7'
+		run -7 fenced "$way" sh -c 'exit 7'
 		# shellcheck disable=SC2016
-		run -137 fenced $way sh -c 'kill -9 $$'
+		run -137 fenced "$way" sh -c 'kill -9 $$'
 		# waits for any child that there is
-		run -0 fenced $way strace -fo /dev/null sh -c 'true; true'
+		run -0 fenced "$way" strace -fo /dev/null sh -c 'true; true'
 	done
 	wait_until has_no_supervisor
+}
+
+@test "a supervisor alone preloads nothing, and leaves what the user preloads" {
+	local way
+	for way in calls births; do
+		run -1 fenced "$way" sh -c 'env | grep ^LD_PRELOAD'
+		run -0 fenced "$way" env LD_PRELOAD=libdl.so.2 "$PORTFENCE" run --via preload --range 20000-20999 -- \
+			sh -c 'env | grep ^LD_PRELOAD'
+		[ "$output" = "LD_PRELOAD=$LIBRARY:libdl.so.2" ]
+		run -0 as_nobody env LD_PRELOAD=libdl.so.2 "$PORTFENCE" run --via supervise --range "${RANGES[$way]}" -- \
+			sh -c 'env | grep ^LD_PRELOAD'
+		[ "$output" = LD_PRELOAD=libdl.so.2 ]
+	done
 }
 
 @test "the first process of a container inherits no child of the supervisor's" {
@@ -457,16 +471,15 @@ except ChildProcessError: print("none")'
 			print("parent")
 		END
 		chmod 777 .
-		[ "$(fenced $way $PYTHON daemon.py)" = parent ]
+		[ "$(fenced "$way" $PYTHON daemon.py)" = parent ]
 		supervisor=$(supervisor_of)
 		[ "$(readlink "/proc/$supervisor/cwd")" = / ]
 		[ "$(ps -o sid= -p "$supervisor" | tr -d ' ')" = "$supervisor" ]
-		[ "$(ls "/proc/$supervisor/fd" | wc -l)" -le 5 ]
 		run -1 grep -vE '^(/dev/null|anon_inode:(seccomp notify|\[pidfd\])|pidfd:.*|anon_inode:.*)$' \
 			<(for fd in "/proc/$supervisor"/fd/*; do readlink "$fd"; done)
 		echo >go
 		wait_until [ -s port ]
-		within $way <port
+		within "$way" <port
 		echo >go
 		wait_until has_no_supervisor
 	done
@@ -489,7 +502,7 @@ except ChildProcessError: print("none")'
 		exec 4>&-
 		wait "$pid" || true
 		cat calls
-		if [ $way = births ]; then
+		if [ "$way" = births ]; then
 			grep -qx 'socket ENOSYS' calls
 		else
 			[ "$(grep -c ' 0 ENOSYS$' calls)" = 8 ]
@@ -528,7 +541,7 @@ supervisor_there() {
 	cat calls
 	grep -qE '^0 20[0-9]{3}$' calls
 	echo >&4
-	wait_until grep -q seccomp_ <(cat /proc/[0-9]*/wchan 2>/dev/null | tr '\0' '\n')
+	wait_until grep -q seccomp "/proc/$pid/wchan"
 	[ "$(grep -c ' 0$' calls)" = 0 ]
 	kill -CONT "$supervisor"
 	exec 4>&-
@@ -536,14 +549,47 @@ supervisor_there() {
 	[ "$(grep -c ' 0$' calls)" = 8 ]
 }
 
+@test "where another library stands between the shim and libc, its function is called, and the supervisor looks" {
+	local supervisor
+	cc -w -shared -fPIC -o "$install/between.so" -x c - <<-'END'
+		#define _GNU_SOURCE
+		#include <dlfcn.h>
+		#include <sys/socket.h>
+		int bind(int fd, const struct sockaddr *addr, socklen_t len)
+		{
+			dprintf(1, "between\n");
+			return ((int (*)(int, const struct sockaddr *, socklen_t))dlsym(RTLD_NEXT, "bind"))(fd, addr, len);
+		}
+	END
+	mkfifo go
+	chmod 1777 "$PORTFENCE_STATE"
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" env LD_PRELOAD="$install/between.so" \
+		"$PORTFENCE" run --via both --range 20000-20999 -- \
+		sh -c 'read line; exec "$@"' - $PYTHON -c 'import socket
+s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+	exec 4>go
+	wait_until supervisor_there
+	supervisor=$(supervisor_of)
+	kill -STOP "$supervisor"
+	echo >&4
+	wait_until grep -q seccomp "/proc/$pid/wchan"
+	kill -CONT "$supervisor"
+	exec 4>&-
+	wait "$pid"
+	cat calls
+	grep -qx between calls
+	grep -v between calls | within both
+}
+
 @test "signals that interrupt calls change no result" {
 	local way
 	serve
 	for way in $WAYS; do
-		fenced $way "$install/disturbed" restart 400 7000 >"told-$way"
+		fenced "$way" "$install/disturbed" restart 400 7000 >"told-$way"
 		diff <(printf '%s\n' bind listen connect connect-udp sendto) "told-$way"
 		# a signal that comes before the supervisor has heard of the call fails it, as the kernel has it
-		fenced $way "$install/disturbed" fail 400 7000 >"told-$way"
+		fenced "$way" "$install/disturbed" fail 400 7000 >"told-$way"
 		run grep -vE '^[a-z-]+( EINTR [0-9]+)?$' "told-$way"
 		echo "$output"
 		[ "$status" = 1 ]
@@ -563,7 +609,7 @@ python() {
 	local way
 	serve
 	for way in $WAYS; do
-		python $way 'children = []
+		python "$way" 'children = []
 for i in range(60):
     pid = os.fork()
     if pid == 0:
@@ -579,14 +625,14 @@ for i in range(60): os.wait()
 for i in range(20):
     s = socket.create_connection(("127.0.0.1", 7000)); print(s.getsockname()[1])'
 		[ "$status" = 0 ]
-		within $way <<<"$output"
+		within "$way" <<<"$output"
 	done
 }
 
 @test "300 processes at once get ports of the range, and no two the same" {
 	local way
 	for way in $WAYS; do
-		python $way 'hold, release = os.pipe()
+		python "$way" 'hold, release = os.pipe()
 for i in range(300):
     if os.fork() == 0:
         u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.sendto(b"x", ("127.0.0.1", 9))
@@ -596,7 +642,7 @@ os.close(release)
 for i in range(300): os.wait()'
 		[ "$status" = 0 ]
 		[ "$(sort -u <<<"$output" | wc -l)" = 300 ]
-		within $way <<<"$output"
+		within "$way" <<<"$output"
 	done
 }
 
@@ -604,7 +650,7 @@ for i in range(300): os.wait()'
 	local way
 	for way in $WAYS; do
 		# where the queue is full, packets are dropped and connect waits
-		python $way 'server = socket.socket(); server.bind(("127.0.0.1", 0)); server.listen(0)
+		python "$way" 'server = socket.socket(); server.bind(("127.0.0.1", 0)); server.listen(0)
 full = socket.create_connection(server.getsockname())
 waiting = []
 for i in range(5):
@@ -617,20 +663,20 @@ for i in range(50): u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind
 assert time.monotonic() - started < 5
 for pid in waiting: os.kill(pid, 9); os.waitpid(pid, 0)'
 		[ "$status" = 0 ]
-		within $way <<<"$output"
+		within "$way" <<<"$output"
 	done
 }
 
 @test "whatever it executes is fenced: static, dynamic, and with no environment" {
 	local way
 	for way in calls births both; do
-		run fenced $way /bin/busybox env -i $PYTHON -c 'import os
+		run fenced "$way" /bin/busybox env -i $PYTHON -c 'import os
 os.execve("/bin/busybox", ["busybox", "env", "-i", "/usr/bin/python3", "-c", """
 import socket
 s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])"""], {})'
 		echo "$output"
 		[ "$status" = 0 ]
-		within $way <<<"$output"
+		within "$way" <<<"$output"
 	done
 }
 
@@ -638,7 +684,7 @@ s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])"""], {})'
 	local way
 	for way in calls both; do
 		# shellcheck disable=SC2016 # the inner shell expands it
-		run fenced $way sh -c '"$@"; true' - $PYTHON -c 'import ctypes, socket
+		run fenced "$way" sh -c '"$@"; true' - $PYTHON -c 'import ctypes, socket
 libc = ctypes.CDLL(None); libc.prctl(4, 0)
 for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + bytes(15), 16))'
 		echo "$output"
@@ -667,7 +713,7 @@ for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + byte
 		echo "$output"
 		[ "${lines[0]% *}" = 80 ]
 		[ "${lines[2]% *}" = 13 ]
-		printf '%s\n' "${lines[0]#* }" "${lines[1]}" "${lines[2]#* }" | within $way
+		printf '%s\n' "${lines[0]#* }" "${lines[1]}" "${lines[2]#* }" | within "$way"
 	done
 }
 
@@ -675,26 +721,26 @@ for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + byte
 	local way
 	for way in calls both; do
 		# shellcheck disable=SC2016 # the inner shell expands it
-		run fenced $way unshare -Urn sh -c 'ip link set lo up; exec "$@"' - $PYTHON -c 'import socket
+		run fenced "$way" unshare -Urn sh -c 'ip link set lo up; exec "$@"' - $PYTHON -c 'import socket
 s = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(s.getsockname())
 print(s.getsockname()[1]); print(c.getsockname()[1])'
 		echo "$output"
 		[ "$status" = 0 ]
-		within $way <<<"$output"
+		within "$way" <<<"$output"
 	done
 }
 
 @test "portfence within portfence fences by what it can, and debuggers work" {
 	local way
 	for way in $WAYS; do
-		run fenced $way "$PORTFENCE" run --range "${RANGES[$way]}" -- $PYTHON -c 'import socket
+		run fenced "$way" "$PORTFENCE" run --range "${RANGES[$way]}" -- $PYTHON -c 'import socket
 s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
 		echo "$output"
 		[ "$status" = 0 ]
-		within $way <<<"$output"
-		run -125 fenced $way "$PORTFENCE" run --via supervise --range 30000-30999 -- true
+		within "$way" <<<"$output"
+		run -125 fenced "$way" "$PORTFENCE" run --via supervise --range 30000-30999 -- true
 		grep -q 'under a supervisor already' <<<"$output"
-		run -0 fenced $way strace -f -o /dev/null $PYTHON -c 'import socket; socket.socket().bind(("", 0))'
+		run -0 fenced "$way" strace -f -o /dev/null $PYTHON -c 'import socket; socket.socket().bind(("", 0))'
 	done
 }
 
@@ -774,7 +820,7 @@ build_cancelled() {
 		rm serves
 		plain=$(as_nobody "$install/cancelled" $call)
 		for way in $WAYS; do
-			run fenced $way "$install/cancelled" $call
+			run fenced "$way" "$install/cancelled" $call
 			echo "$way $call: $output, plain: $plain"
 			[ "$output" = "$plain" ]
 		done

@@ -135,7 +135,10 @@ static int set_preload(const char *library, bool preload, int failure)
 			library);
 	if (rc)
 		return say_failure(failure, "%s", strerror(-rc));
-	rc = set_variable("LD_PRELOAD", list, failure);
+	if (*list)
+		rc = set_variable("LD_PRELOAD", list, failure);
+	else if (now)
+		unsetenv("LD_PRELOAD");
 	free(list);
 	return rc;
 }

@@ -68,13 +68,10 @@ static enum way find_way(int fd, int flags, bool udp)
 	if (!gate() || !pthread_testcancel)
 		return WAY_LIBC;
 	pthread_testcancel();
-	if (is_alone())
-		way = WAY_GATE;
-	else if (flags & MSG_FASTOPEN)
-		way = WAY_LIBC;
-	else if (udp && !(flags & MSG_DONTWAIT))
+	if (udp && !(flags & MSG_DONTWAIT) && !is_alone())
 		way = WAY_BOTH;
-	else if (never_waits(fd, flags))
+	/* a send that connects needs its address, of which there is no copy */
+	else if (is_alone() || (!(flags & MSG_FASTOPEN) && never_waits(fd, flags)))
 		way = WAY_GATE;
 	errno = saved;
 	return way;
