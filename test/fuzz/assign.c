@@ -142,7 +142,7 @@ static int on_setsockopt(int fd, int level, int option, const void *value, sockl
 	return result(error);
 }
 
-static const struct sys sys = { on_bind, on_connect, on_setsockopt };
+static const struct sys sys = { on_bind, on_connect, on_setsockopt, __wrap_getsockopt };
 
 static const struct range *make_range(struct fuzz *fuzz, struct arena *arena)
 {
