@@ -253,6 +253,16 @@ static void release_old_claims(struct trap *trap)
 		release_claim(trap);
 }
 
+/* Waits until none is held: as long as the youngest has to be. */
+static void release_all_claims(struct trap *trap)
+{
+	struct timespec rest = { 0, CLAIM_HELD_NS };
+
+	nanosleep(&rest, NULL);
+	while (trap->count)
+		release_claim(trap);
+}
+
 static void hold_claim(struct trap *trap, uint64_t claim)
 {
 	unsigned last;
@@ -298,9 +308,16 @@ static struct assign start(struct stop *stop, enum assign_call call)
 
 static int begin(struct stop *stop, struct assign *assign)
 {
+	const struct assign asked = *assign;
 	bool raised = mirror_rights(stop, 0);
 	int rc = assign_begin(stop->trap->fence, assign);
 
+	/* perhaps by ports that others have only just been given, and could share with this one by now */
+	if (assign->exhausted && stop->trap->count) {
+		release_all_claims(stop->trap);
+		*assign = asked;
+		rc = assign_begin(stop->trap->fence, assign);
+	}
 	if (raised)
 		set_bind_right(false);
 	if (rc < 0 && assign_speaks(assign))
