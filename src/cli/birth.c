@@ -129,6 +129,10 @@ static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
 {
 	int fd, error;
 
+	if (uid == geteuid() && gid == getegid()) {
+		fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+		return fd < 0 ? -errno : fd;
+	}
 	/* of this thread alone; each says who it was before, not whether it went well */
 	setfsgid(gid);
 	setfsuid(uid);
@@ -144,8 +148,7 @@ static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
 	return fd < 0 ? -error : fd;
 }
 
-/* Does the kernel keep to this protocol's range, or did it a moment ago? */
-static bool keeps(const struct rule *rule, enum proto proto)
+bool birth_keeps(const struct rule *rule, enum proto proto)
 {
 	static time_t judged[PROTO_COUNT];
 	struct timespec now;
@@ -173,7 +176,7 @@ int birth_make(const struct rule *rule, const struct birth_place *here, pid_t th
 	if (*ret_why)
 		return -EACCES;
 	*ret_why = "the system's ephemeral range or its reserved ports were changed";
-	if (!keeps(rule, proto))
+	if (!birth_keeps(rule, proto))
 		return -EACCES;
 	*ret_why = "this process's user cannot be taken on";
 	if (!find_user(thread, &uid, &gid))

@@ -24,6 +24,9 @@ struct birth_place {
  */
 bool birth_suits(const struct rule *rule);
 
+/* birth_keeps() - Does the kernel keep to a protocol's range, or did it a moment ago? */
+bool birth_keeps(const struct rule *rule, enum proto proto);
+
 /* birth_look() - Where a thread is */
 void birth_look(pid_t thread, struct birth_place *ret_place);
 
