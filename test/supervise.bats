@@ -284,7 +284,8 @@ own() {
 			ns_background "$install/load" serve 7000
 			wait_tcp 7000
 			capture_start "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
-			[ "$(fenced "$way" "$program" 7000 1600 4 8 server)" = "connected 1600" ]
+			fenced "$way" "$program" 7000 1600 4 8 server >said
+			diff <(echo connected 1600) said
 			[ "$(fenced "$way" "$program" 7001 1600 4 8 refused)" = "connected 0 ECONNREFUSED 1600" ]
 			capture_stop
 			ports_to 7000 | within "$way"
