@@ -97,6 +97,12 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	return 0;
 }
 
+/* musl has no close_range() */
+static void close_all(unsigned first, unsigned last)
+{
+	syscall(SYS_close_range, first, last, 0);
+}
+
 /* Leaves the program's session, folder and files alone, but for three. Return: 0, -errno */
 static int leave(int *listener, int *program, int *to)
 {
@@ -122,10 +128,10 @@ static int leave(int *listener, int *program, int *to)
 	for (i = 0; i < 3; i++)
 		dup2(null, (int)i);
 	/* each is higher than the one before */
-	close_range(3, (unsigned)*listener - 1, 0);
-	close_range((unsigned)*listener + 1, (unsigned)*program - 1, 0);
-	close_range((unsigned)*program + 1, (unsigned)*to - 1, 0);
-	close_range((unsigned)*to + 1, ~0U, 0);
+	close_all(3, (unsigned)*listener - 1);
+	close_all((unsigned)*listener + 1, (unsigned)*program - 1);
+	close_all((unsigned)*program + 1, (unsigned)*to - 1);
+	close_all((unsigned)*to + 1, ~0U);
 	return 0;
 }
 
@@ -142,7 +148,7 @@ static bool say(int to, int number)
 /* May we have what the program has? Its end of a pipe will do. Return: 0, -errno */
 static int look_into(const struct caller *program, int fd)
 {
-	int got = caller_descriptor(program, fd), number;
+	int got = caller_descriptor(program, fd), number = 0;
 
 	if (got < 0)
 		return got;
