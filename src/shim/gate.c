@@ -3,7 +3,6 @@
 #include "real.h"
 
 #include <dlfcn.h>
-#include <gnu/libc-version.h>
 #include <stddef.h>
 #include <sys/mman.h>
 
@@ -63,13 +62,17 @@ __asm__(".pushsection .text\n"
 
 extern const char portfence_gate[] __attribute__((visibility("hidden")));
 
+/* <gnu/libc-version.h>: one of libc's that nobody stands in front of. Another libc has no gate. */
+extern const char *gnu_get_libc_version(void) __attribute__((weak));
+
 /* Does this function of libc's stand next to us, with no other preloaded library between? */
 static bool is_libc(const void *function)
 {
 	Dl_info libc, info;
 
-	return function && dladdr((void *)(uintptr_t)gnu_get_libc_version, &libc) &&
-	       dladdr(function, &info) && info.dli_fbase == libc.dli_fbase;
+	return function && gnu_get_libc_version &&
+	       dladdr((void *)(uintptr_t)gnu_get_libc_version, &libc) && dladdr(function, &info) &&
+	       info.dli_fbase == libc.dli_fbase;
 }
 
 void gate_open(uint64_t address)
