@@ -22,20 +22,8 @@ enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10, STATE_BOUND_INACTIVE = 13 };
 #define SO_BINDTOIFINDEX 62 /* include/uapi/asm-generic/socket.h, since Linux 5.0 */
 #endif
 
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71 /* include/uapi/asm-generic/socket.h, since Linux 5.14 */
-#endif
-
 #define DUMP_SIZE 32768   /* what the kernel sends at once, at most */
 #define TIMEWAIT_MS 60000 /* TCP_TIMEWAIT_LEN of include/net/tcp.h */
-
-static uint64_t netns_cookie(const struct sys *sys, int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	return sys->getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
-}
 
 void diag_start(struct diag *diag, const struct sys *sys, int fd)
 {
@@ -46,7 +34,7 @@ void diag_start(struct diag *diag, const struct sys *sys, int fd)
 	diag->known = false;
 	if (sys->getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
-	diag->netns = netns_cookie(sys, fd);
+	diag->netns = sys_netns_cookie(sys, fd);
 }
 
 void diag_end(struct diag *diag)
@@ -56,17 +44,12 @@ void diag_end(struct diag *diag)
 	diag->tcp = -1;
 }
 
-/*
- * One question, one answer. The kernel answers inside the send, so that the
- * receive never waits. System calls rather than libc's functions: sendto is
- * our own hook, and both are cancellation points, which would leak @fd.
- *
- * Return: length of the answer, or -errno, the kernel's own answer included
- */
+/* What comes next. Return: its length, or -errno, the kernel's own answer included */
 static long hear(int fd, void *ret_answer, size_t size)
 {
 	const struct nlmsghdr *head = ret_answer;
 	long n = syscall(SYS_recvfrom, fd, ret_answer, size, MSG_DONTWAIT, NULL, NULL);
+
 	if (n < 0)
 		return -errno;
 	if (n < (long)sizeof(*head) || head->nlmsg_len > (unsigned long)n)
@@ -81,6 +64,13 @@ static long hear(int fd, void *ret_answer, size_t size)
 	return n;
 }
 
+/*
+ * One question, one answer. The kernel answers inside the send, so that the
+ * receive never waits. System calls rather than libc's functions: sendto is
+ * our own hook, and both are cancellation points, which would leak @fd.
+ *
+ * Return: length of the answer, or -errno, the kernel's own included
+ */
 static long ask(int fd, struct nlmsghdr *question, void *ret_answer, size_t size)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
@@ -184,7 +174,7 @@ static int open_netlink(const struct diag *diag, int protocol)
 {
 	int fd = fd_socket(AF_NETLINK, SOCK_RAW, protocol);
 
-	if (fd < 0 || !diag->netns || netns_cookie(diag->sys, fd) == diag->netns)
+	if (fd < 0 || !diag->netns || sys_netns_cookie(diag->sys, fd) == diag->netns)
 		return fd;
 	fd_close(fd);
 	return -EXDEV;

@@ -243,6 +243,7 @@ static int try_guarded(const struct engine_bind *search, const struct engine_bin
 int engine_bind_sctp(struct engine_bind *search)
 {
 	struct engine_bind guard = *search;
+	struct signals signals;
 	socklen_t len = sizeof(int);
 	int family = AF_INET, rc;
 
@@ -250,9 +251,12 @@ int engine_bind_sctp(struct engine_bind *search)
 	    !get_flag(search, IPPROTO_SCTP, SCTP_OPTION_REUSE_PORT))
 		return engine_bind_exclusive(search);
 	search->sys->getsockopt(search->fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	signals_hold(&signals);
 	guard.fd = fd_socket(family, SOCK_STREAM, IPPROTO_SCTP);
-	if (guard.fd < 0)
+	if (guard.fd < 0) {
+		signals_release(&signals);
 		return engine_bind_exclusive(search);
+	}
 	guard.len = addr_wildcard(&guard.local, family);
 	guard.fresh = true;
 	guard.addrs = NULL;
@@ -263,6 +267,7 @@ int engine_bind_sctp(struct engine_bind *search)
 		rc = try_guarded(search, &guard);
 	}
 	fd_close(guard.fd);
+	signals_release(&signals);
 	return rc;
 }
 

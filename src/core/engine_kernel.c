@@ -13,9 +13,6 @@
 #ifndef IP_LOCAL_PORT_RANGE
 #define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
 #endif
-#ifndef SO_NETNS_COOKIE
-#define SO_NETNS_COOKIE 71 /* include/uapi/asm-generic/socket.h, since Linux 5.14 */
-#endif
 
 /*
  * Theory of operation
@@ -58,17 +55,12 @@ out:
 	return rc;
 }
 
-int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
+/* Return: as engine_kernel_judge(), for a range without gaps */
+static int check_sysctls(const struct range *range, char *ret_why, size_t size)
 {
 	uint16_t first, last;
-	int rc;
+	int rc = preset_ephemeral(&first, &last);
 
-	if (range->spans != 1) {
-		if (ret_why)
-			snprintf(ret_why, size, "the range has gaps");
-		return -ERANGE;
-	}
-	rc = preset_ephemeral(&first, &last);
 	if (rc)
 		return rc;
 	if (range_first(range) < first || range_last(range) > last) {
@@ -81,25 +73,37 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
 	return check_reserved(range, ret_why, size);
 }
 
-/* Return: the cookie of a socket's network namespace, 0 if the kernel does not say */
-static uint64_t netns_cookie(const struct sys *sys, int fd)
+int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
 {
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
+	struct signals signals;
+	int rc;
 
-	return sys->getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
+	if (range->spans != 1) {
+		if (ret_why)
+			snprintf(ret_why, size, "the range has gaps");
+		return -ERANGE;
+	}
+	/* this opens files */
+	signals_hold(&signals);
+	rc = check_sysctls(range, ret_why, size);
+	signals_release(&signals);
+	return rc;
 }
 
 /* Return: the cookie of the namespace whose sysctls we would read, or 0 */
 static uint64_t own_cookie(const struct sys *sys)
 {
-	int fd = fd_socket(AF_INET, SOCK_DGRAM, 0);
-	uint64_t cookie;
+	struct signals signals;
+	uint64_t cookie = 0;
+	int fd;
 
-	if (fd < 0)
-		return 0;
-	cookie = netns_cookie(sys, fd);
-	fd_close(fd);
+	signals_hold(&signals);
+	fd = fd_socket(AF_INET, SOCK_DGRAM, 0);
+	if (fd >= 0) {
+		cookie = sys_netns_cookie(sys, fd);
+		fd_close(fd);
+	}
+	signals_release(&signals);
 	return cookie;
 }
 
@@ -110,11 +114,20 @@ void engine_kernel_prepare(struct engine_kernel *known, const struct sys *sys,
 		atomic_store_explicit(&known->serves, own_cookie(sys), memory_order_relaxed);
 }
 
-/* Return: as engine_kernel_check() */
-static int judge_namespace(struct engine_kernel *known, const struct sys *sys,
-			   const struct range *range, uint64_t cookie)
+int engine_kernel_check(struct engine_kernel *known, const struct sys *sys,
+			const struct range *range, int fd, bool home)
 {
-	/* the socket may be from another */
+	uint64_t serves = atomic_load_explicit(&known->serves, memory_order_relaxed);
+	uint64_t cookie;
+
+	if (home && serves)
+		return 0;
+	cookie = sys_netns_cookie(sys, fd);
+	if (!cookie)
+		return -EOPNOTSUPP;
+	if (cookie == serves)
+		return 0;
+	/* what follows opens files, so once for each namespace; and the socket may be from another */
 	if (own_cookie(sys) != cookie)
 		return -EOPNOTSUPP;
 	if (engine_kernel_judge(range, NULL, 0)) {
@@ -123,28 +136,6 @@ static int judge_namespace(struct engine_kernel *known, const struct sys *sys,
 	}
 	atomic_store_explicit(&known->serves, cookie, memory_order_relaxed);
 	return 0;
-}
-
-int engine_kernel_check(struct engine_kernel *known, const struct sys *sys,
-			const struct range *range, int fd, bool home)
-{
-	uint64_t serves = atomic_load_explicit(&known->serves, memory_order_relaxed);
-	struct signals signals;
-	uint64_t cookie;
-	int rc;
-
-	if (home && serves)
-		return 0;
-	cookie = netns_cookie(sys, fd);
-	if (!cookie)
-		return -EOPNOTSUPP;
-	if (cookie == serves)
-		return 0;
-	/* this opens files, so once for each namespace */
-	signals_hold(&signals);
-	rc = judge_namespace(known, sys, range, cookie);
-	signals_release(&signals);
-	return rc;
 }
 
 int engine_kernel_set(const struct sys *sys, const struct range *range, int fd)

@@ -2,7 +2,12 @@
 #ifndef PORTFENCE_CORE_SYS_H
 #define PORTFENCE_CORE_SYS_H
 
+#include <stdint.h>
 #include <sys/socket.h>
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* include/uapi/asm-generic/socket.h, since Linux 5.14 */
+#endif
 
 /*
  * A plain bind() inside the shim would find our own hook, so whoever owns the
@@ -16,5 +21,14 @@ struct sys {
 	int (*setsockopt)(int fd, int level, int option, const void *value, socklen_t len);
 	int (*getsockopt)(int fd, int level, int option, void *value, socklen_t *len);
 };
+
+/* sys_netns_cookie() - The cookie of a socket's network namespace, 0 if the kernel does not say */
+static inline uint64_t sys_netns_cookie(const struct sys *sys, int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return sys->getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
+}
 
 #endif

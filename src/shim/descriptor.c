@@ -24,10 +24,11 @@
  *
  * - A number comes to mean another socket only where one is installed under it.
  *   socket, dup, dup2, dup3, fcntl, recvmsg, recvmmsg, pidfd_getfd and
- *   getsockopt, which peels off SCTP's associations, are hooked, and the number is
- *   forgotten. accept() gives connected sockets, socketpair() UNIX ones, and no
- *   other call gives sockets. close() is hooked for what bypasses the hooks: a socket that
- *   a system call of the program's own has made is asked about like any other.
+ *   getsockopt, which peels off SCTP's associations, are hooked, and the number
+ *   is forgotten. accept() gives connected sockets, socketpair() UNIX ones, and no
+ *   other call gives sockets. close() is hooked for what bypasses the hooks: a
+ *   socket that a system call of the program's own has made is asked about like
+ *   any other.
  * - A thread may have asked before, and come to remember after. So who asks
  *   leaves a mark, and whoever forgets takes it away: an answer is remembered
  *   only where the mark still is.

@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /*
@@ -330,5 +329,4 @@ EXPORT ssize_t __recvmsg64(int fd, struct msghdr *message, int flags)
 {
 	return hook_recvmsg(REAL(__recvmsg64), fd, message, flags);
 }
-
 #endif

@@ -6,6 +6,7 @@
  *	                      "main CALL LOWEST HIGHEST FAILED", "handler ..."
  *	storm TIMES jump      the handler makes no calls, but leaves by siglongjmp(); "descriptors N" tells
  *	                      how many are open then that were not before
+ *	storm TIMES sctp      likewise, of bind() over SCTP to an address of this host
  */
 #include "calls.h"
 
@@ -106,7 +107,7 @@ static int descriptors(void)
 }
 
 /* The program's own socket is closed whatever happens, so what stays is somebody else's. */
-static void jump(long times)
+static void jump(long times, int protocol)
 {
 	struct sockaddr_in other = calls_peer(CALLS_TCP);
 	int before, kind, i;
@@ -122,13 +123,14 @@ static void jump(long times)
 		struct sockaddr_in peer = calls_peer(CALLS_TCP), any = calls_peer(0);
 		const struct linger reset = { 1, 0 };
 
-		fd = socket(AF_INET, SOCK_STREAM, 0);
+		fd = socket(AF_INET, SOCK_STREAM, protocol);
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 		if (!sigsetjmp(back, 1)) {
 			ready = 1;
-			if (kind % 4 == 0)
+			if (kind % 4 == 0 || protocol == IPPROTO_SCTP)
 				bind(fd, (struct sockaddr *)&any, sizeof(any));
-			connect(fd, (struct sockaddr *)&peer, sizeof(peer));
+			if (protocol != IPPROTO_SCTP)
+				connect(fd, (struct sockaddr *)&peer, sizeof(peer));
 			ready = 0;
 		} else {
 			jumps++;
@@ -147,8 +149,8 @@ int main(int argc, char *argv[])
 
 	if (!times)
 		return 2;
-	if (!strcmp(argv[2], "jump")) {
-		jump(times);
+	if (!strcmp(argv[2], "jump") || !strcmp(argv[2], "sctp")) {
+		jump(times, strcmp(argv[2], "sctp") ? 0 : IPPROTO_SCTP);
 		return 0;
 	}
 	begin(on_alarm, strtoul(argv[2], NULL, 10));

@@ -300,6 +300,14 @@ socat_talks() {
 		sh -c 'echo hello | socat - SCTP:127.0.0.1:7000' && wait_until grep -qx hello got
 }
 
+# leaves_nothing RANGE ENGINE: a signal's handler leaves the call by siglongjmp()
+leaves_nothing() {
+	configure "$1" "engine = $2"
+	fence /build/test/probes/storm 1000 sctp >said
+	cat said
+	grep -qx 'jumped often' said && grep -qx 'descriptors 0' said
+}
+
 iperf_talks() {
 	talks 'iperf3 -s -1 -p 7000' iperf3 --sctp -c 127.0.0.1 -p 7000 -n 100K -P 2 &&
 		grep -q 'iperf Done' said && [ "$(wc -l <from5)" = 2 ]
@@ -330,6 +338,9 @@ try sctp bind 'a full range is answered as without the fence' as_plain 20000-200
 try sctp bind 'and so where every option is set that shares ports' as_plain 20000-20003 exhaust reuse
 try sctp bind 'bad input and odd orders are answered as without the fence' as_plain "$OUTSIDE" odd 20000 20999
 try sctp bind 'a peeled off descriptor has its port, and leaves nothing behind' peeled
+try sctp bind 'a handler that leaves a call by siglongjmp leaves no descriptor behind' leaves_nothing "$OUTSIDE" bind
+[ "$1" = 5.10 ] ||
+	try sctp kernel 'a handler that leaves a call by siglongjmp leaves no descriptor behind' leaves_nothing "$INSIDE" kernel
 try sctp bind 'explicit binds are subject to the policy, a second address is not' explicit
 try sctp bind 'a socket has one port at all its addresses' homes
 try sctp bind 'ports come in sequence' sequential
