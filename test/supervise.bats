@@ -717,6 +717,17 @@ for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + byte
 	done
 }
 
+@test "by 32-bit socketcall, too, a program gets the sockets that it has a right to, and no others" {
+	local way
+	[ "$(uname -m)" = x86_64 ] || skip "this processor has no 32-bit calls of another architecture"
+	for way in $WAYS; do
+		run ns "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- \
+			"${AS_NOBODY[@]}" "$install/raw" kinds
+		echo "$output"
+		[ "${lines[*]}" = "unix 0 netlink 0 raw EPERM packet EPERM tcp 0" ]
+	done
+}
+
 @test "in namespaces of its own, a program is fenced, too" {
 	local way
 	for way in calls both; do
