@@ -485,6 +485,21 @@ except ChildProcessError: print("none")'
 	done
 }
 
+@test "soft limits of the program's processor time and descriptors are not the supervisor's" {
+	local way
+	for way in $WAYS; do
+		# shellcheck disable=SC2016 # the inner shells expand it
+		run -0 as_nobody bash -c 'ulimit -S -t 5; ulimit -S -n 24; exec "$@"' - "$PORTFENCE" run \
+			--via "${VIA[$way]}" --range "${RANGES[$way]}" -- bash -c '
+			awk "/cpu time|open files/ { print \$4, \$5 }" "/proc/$(pgrep -x --ns $$ --nslist net portfence)/limits"
+			exec "$@"' - $PYTHON -S -c 'import _socket; s = _socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
+		echo "$output"
+		[ "${lines[0]% *}" = "${lines[0]#* }" ]
+		[ "${lines[1]% *}" = "${lines[1]#* }" ]
+		within "$way" <<<"${lines[2]}"
+	done
+}
+
 @test "without its supervisor, a program's calls fail with ENOSYS, and it does not hang" {
 	local way supervisor
 	for way in $WAYS; do

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,11 +98,26 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	return 0;
 }
 
+/* The limits that the program has set itself are not meant for who serves all of its processes. */
+static void raise_limits(void)
+{
+	static const int resources[] = { RLIMIT_CPU, RLIMIT_NOFILE };
+	struct rlimit limit;
+	size_t i;
+
+	for (i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
+		if (getrlimit(resources[i], &limit))
+			continue;
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(resources[i], &limit);
+	}
+}
+
 /* Leaves the program's session, folder and files alone, but for three. Return: 0, -errno */
 static int leave(int *listener, int *program, int *to)
 {
 	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP,
-				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ };
+				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ };
 	sigset_t none;
 	size_t i;
 	int null;
@@ -159,6 +175,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	struct caller program;
 	int number, rc;
 
+	raise_limits();
 	if (!hear(from, &number))
 		_exit(EXIT_FAILURE);
 	rc = caller_open(parent, &program);
