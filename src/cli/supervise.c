@@ -233,8 +233,13 @@ static int submit(pid_t supervisor, const struct filter *filter, int from, int t
 {
 	int listener, rc;
 
-	/* with Yama, only a process's parents may look into it, or whom it names (prctl(2)) */
-	prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
+	/*
+	 * With Yama, only a process's ancestors may look into it, or whom it names (prctl(2)).
+	 * Its children would have to name us, too, and they do not know of us. So only who
+	 * never looks again does without the right.
+	 */
+	if (filter->births)
+		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
 	if (!say(to, to) || !hear(from, &rc))
 		rc = -EPIPE;
 	if (rc)
@@ -337,7 +342,7 @@ int supervise_start(const struct settings *settings, bool births, char *ret_why,
 	return start(&supervisor, ret_why, size);
 }
 
-int supervise_check(char *ret_why, size_t size)
+int supervise_check(bool births, char *ret_why, size_t size)
 {
 	static struct supervisor nobodys;
 	int ends[2], rc = -EPIPE;
@@ -345,6 +350,7 @@ int supervise_check(char *ret_why, size_t size)
 
 	if (pipe2(ends, O_CLOEXEC))
 		return explain_look(errno, ret_why, size);
+	nobodys.filter.births = births;
 	pid = fork();
 	if (!pid) {
 		rc = start(&nobodys, ret_why, size);
