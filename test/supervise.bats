@@ -485,6 +485,19 @@ except ChildProcessError: print("none")'
 	done
 }
 
+@test "who looks for a program by its command line does not find its supervisor" {
+	local way
+	for way in $WAYS; do
+		# shellcheck disable=SC2016 # the inner shell expands it
+		run -0 fenced "$way" bash -c 'pgrep -f --ns $$ --nslist net a-word-of-its-own; echo $$
+			tr "\\0" " " <"/proc/$(pgrep -x --ns $$ --nslist net portfence)/cmdline"' a-word-of-its-own
+		echo "$output"
+		[ "${#lines[@]}" = 3 ]
+		[ "${lines[0]}" = "${lines[1]}" ]
+		[[ "${lines[2]}" =~ ^"portfence: supervises process ${lines[0]}"\ *$ ]]
+	done
+}
+
 @test "soft limits of the program's processor time and descriptors are not the supervisor's" {
 	local way
 	for way in $WAYS; do

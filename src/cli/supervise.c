@@ -1,5 +1,6 @@
 #include "supervise.h"
 
+#include "../core/fd.h"
 #include "../core/fence.h"
 #include "../core/log.h"
 #include "birth.h"
@@ -113,6 +114,23 @@ static void raise_limits(void)
 	}
 }
 
+/*
+ * Who looks for the program by its command line (pgrep -f, pkill -f) must not find us, whose
+ * command line has the program's in it.
+ */
+static void change_title(pid_t program)
+{
+	static char text[1 << 16];
+	char *title = program_invocation_name;
+	long size = fd_read_file("/proc/self/cmdline", text, sizeof(text));
+
+	if (size <= 0)
+		return;
+	/* the arguments stand one behind the other (execve(2)) */
+	memset(title, 0, (size_t)size);
+	snprintf(title, (size_t)size, "portfence: supervises process %d", (int)program);
+}
+
 /* Leaves the program's session, folder and files alone, but for three. Return: 0, -errno */
 static int leave(int *listener, int *program, int *to)
 {
@@ -175,6 +193,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	struct caller program;
 	int number, rc;
 
+	change_title(parent);
 	raise_limits();
 	if (!hear(from, &number))
 		_exit(EXIT_FAILURE);
