@@ -756,6 +756,39 @@ for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + byte
 	done
 }
 
+@test "a program that is moved to another control group makes sockets once its supervisor is there, too" {
+	local groups group
+	groups=$(awk '$3 == "cgroup2" || /name=systemd/ { print $2; exit }' /proc/mounts)
+	group=$groups/portfence-$$
+	mkdir "$group" 2>/dev/null || skip "no control group can be made here"
+	cat >moved.py <<-'END'
+		import errno, os, subprocess, sys
+		import _socket
+		def move(process, group): open(group + "/cgroup.procs", "w").write(str(process))
+		def make():
+		    try: _socket.socket()
+		    except OSError as e: return errno.errorcode[e.errno]
+		    return "made"
+		supervisor = subprocess.run(["pgrep", "-x", "--ns", str(os.getpid()), "--nslist", "net", "portfence"],
+		                            capture_output=True, text=True).stdout.strip()
+		groups, group = sys.argv[1:]
+		print(make())
+		move(os.getpid(), group)
+		print(make())
+		move(supervisor, group)
+		print(make())
+		move(os.getpid(), groups)
+		move(supervisor, groups)
+		print(make())
+	END
+	run ns "$PORTFENCE" run --via supervise --range "${RANGES[births]}" -- $PYTHON -S moved.py "$groups" "$group"
+	wait_until has_no_supervisor
+	rmdir "$group"
+	echo "$output"
+	[ "$(grep -v ' error: ' <<<"$output" | xargs)" = "made EACCES made made" ]
+	[ "$(grep -c 'another control group than the supervisor' <<<"$output")" = 1 ]
+}
+
 @test "in namespaces of its own, a program is fenced, too" {
 	local way
 	for way in calls both; do

@@ -172,7 +172,7 @@ static bool keeps(const struct rule *rule, enum proto proto)
 	return now.tv_sec == judged[proto];
 }
 
-int birth_make(const struct rule *rule, const struct birth_place *here, pid_t thread, int domain,
+int birth_make(const struct rule *rule, struct birth_place *here, pid_t thread, int domain,
 	       int type, int protocol, const char **ret_why)
 {
 	const enum proto proto =
@@ -187,6 +187,11 @@ int birth_make(const struct rule *rule, const struct birth_place *here, pid_t th
 		return -EPROTOTYPE;
 	birth_look(thread, &there);
 	*ret_why = difference(here, &there);
+	/* we may have been moved together */
+	if (*ret_why) {
+		birth_look(getpid(), here);
+		*ret_why = difference(here, &there);
+	}
 	if (*ret_why)
 		return -EACCES;
 	*ret_why = "the system's ephemeral range or its reserved ports were changed";
