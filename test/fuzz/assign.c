@@ -99,6 +99,8 @@ int __wrap_getsockopt(int fd, int level, int option, void *ret_value, socklen_t 
 	*(uint8_t *)ret_value = fuzz_byte(answers);
 	if (level == SOL_SOCKET && option == SO_PROTOCOL)
 		*(uint8_t *)ret_value = protocols[*(uint8_t *)ret_value % 4];
+	if (level == SOL_SOCKET && option == SO_DOMAIN)
+		*(uint8_t *)ret_value = *(uint8_t *)ret_value & 1 ? AF_INET : AF_INET6;
 	return 0;
 }
 
