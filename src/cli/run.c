@@ -88,7 +88,9 @@ static void tell_way(const struct settings *settings, const char *command, bool 
 /*
  * Fences this process in the way that was asked for. `auto` means preload and
  * supervisor, as each reaches what the other does not, or does so at less cost;
- * or the one of them that can be had.
+ * or the one of them that can be had. A supervisor that stops at the making of
+ * sockets alone has to be asked for: it serves no program that leaves its network
+ * namespace.
  *
  * @unreached:	why no preload reaches the command, or NULL
  */
@@ -97,7 +99,7 @@ static int fence(enum via via, const struct target *target, const char *unreache
 {
 	char why[256], way[3 * PATH_MAX];
 	bool preload = !unreached && via != VIA_SUPERVISE;
-	bool births = !preload && supervise_births(settings->rule);
+	bool births = via == VIA_SUPERVISE && supervise_births(settings->rule);
 	int rc;
 
 	if (unreached && via == VIA_PRELOAD)

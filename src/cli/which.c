@@ -140,6 +140,13 @@ static bool is_supervised(const struct answer *answer)
 	       (!*answer->preload || *answer->target.remedy);
 }
 
+/* Would the supervisor stop at the making of sockets alone? */
+static bool stops_births(const struct answer *answer)
+{
+	return answer->via == VIA_SUPERVISE && answer->settings.rule &&
+	       supervise_births(answer->settings.rule);
+}
+
 static bool is_reached(const struct answer *answer)
 {
 	if (answer->via == VIA_BOTH)
@@ -262,8 +269,7 @@ static void print_order(const struct answer *answer)
 	choice_make(rule, CHOICE_CONNECT, &connect);
 	choice_make(rule, CHOICE_TCP, &other);
 	if (is_supervised(answer) && !is_preloaded(answer))
-		connect.engine = other.engine =
-			supervise_births(rule) ? ENGINE_KERNEL : ENGINE_BIND;
+		connect.engine = other.engine = stops_births(answer) ? ENGINE_KERNEL : ENGINE_BIND;
 	first = order_of(rule, CHOICE_CONNECT, connect.engine);
 	second = order_of(rule, CHOICE_TCP, other.engine);
 	print_head("order");
@@ -284,7 +290,7 @@ static void print_engine(const struct answer *answer)
 
 	print_head("engine");
 	if (!answer->useless && !is_preloaded(answer) && is_supervised(answer)) {
-		puts(supervise_births(rule)
+		puts(stops_births(answer)
 			     ? "every call gets the kernel engine, as a supervisor does best with it"
 			     : "every call gets the bind engine, as a supervisor has no other");
 		return;
@@ -464,8 +470,7 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 	if (answer->via != VIA_PRELOAD) {
 		const struct rule *rule = answer->settings.rule;
 
-		supervise_check(rule && !is_preloaded(answer) && supervise_births(rule),
-				answer->supervise, sizeof(answer->supervise));
+		supervise_check(stops_births(answer), answer->supervise, sizeof(answer->supervise));
 	}
 	explain_section(given, &process, answer);
 	for (call = 0; answer->settings.rule && call < CHOICE_CALLS; call++) {
