@@ -29,10 +29,12 @@ const struct verb verb_which = {
 	.name = "which",
 	.summary = "tell what a command would get, and why",
 	.usage = "[--] COMMAND [ARGUMENT]...",
-	.about = "Tells which section COMMAND falls under and why, its range, order and engine, "
-		 "whether the library can be preloaded into it, and what to do if not. Nothing is "
-		 "run. It takes the options of 'portfence run' and goes by the same variables, so "
-		 "it answers for that run.",
+	.about =
+		"Tells which section COMMAND falls under and why, its range, order and engine, "
+		"whether the library can be preloaded into it, what to do if not, and in which way "
+		"it would be fenced. Nothing is "
+		"run. It takes the options of 'portfence run' and goes by the same variables, so "
+		"it answers for that run.",
 	.options = options,
 	.operands = OPERANDS_ANY,
 	.operands_end_options = true,
@@ -467,11 +469,8 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 	rc = pin_via(given->value[OPTION_VIA], answer->settings.rule, EXIT_FAILURE, &answer->via);
 	if (rc)
 		return rc;
-	if (answer->via != VIA_PRELOAD) {
-		const struct rule *rule = answer->settings.rule;
-
+	if (answer->via != VIA_PRELOAD)
 		supervise_check(stops_births(answer), answer->supervise, sizeof(answer->supervise));
-	}
 	explain_section(given, &process, answer);
 	for (call = 0; answer->settings.rule && call < CHOICE_CALLS; call++) {
 		struct choice choice;
