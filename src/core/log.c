@@ -73,12 +73,13 @@ static void write_file(struct log *log, const char *path, const char *text, size
 {
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
 	int fd = fd_open(path, flags | (log->in_shared ? O_NOFOLLOW : 0), 0644);
+	bool planted = fd >= 0 && log->in_shared && is_planted(log, fd);
 
-	if (fd < 0 && is_mistake(fd))
+	if (planted || (fd < 0 && is_mistake(fd)))
 		atomic_fetch_or_explicit(&log->told, 1U << LOG_CLOSED_FILE, memory_order_relaxed);
 	if (fd < 0)
 		return;
-	if (!log->in_shared || !is_planted(log, fd))
+	if (!planted)
 		fd_write_now(fd, text, len);
 	fd_close(fd);
 }
@@ -195,7 +196,8 @@ static void tell_once(struct log *log, const struct assign *assign)
 __attribute__((noinline)) static void tell_closed_file(const struct log *log)
 {
 	static const char before[] = "the log '",
-			  after[] = "' cannot be opened, its lines are dropped";
+			  after[] =
+				  "' cannot be opened, or is another user's: its lines are dropped";
 	char text[LOGLINE_MAX], message[sizeof(before) + 256 + sizeof(after)], *end = message;
 	const char *path = where(log);
 	struct logline line;
