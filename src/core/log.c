@@ -195,9 +195,8 @@ static void tell_once(struct log *log, const struct assign *assign)
 /* A log that nobody writes is a mistake that only standard error can tell of. */
 __attribute__((noinline)) static void tell_closed_file(const struct log *log)
 {
-	static const char before[] = "the log '",
-			  after[] =
-				  "' cannot be opened, or is another user's: its lines are dropped";
+	static const char before[] = "the log '";
+	static const char after[] = "' cannot be opened, or is another user's: lines are dropped";
 	char text[LOGLINE_MAX], message[sizeof(before) + 256 + sizeof(after)], *end = message;
 	const char *path = where(log);
 	struct logline line;
