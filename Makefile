@@ -124,7 +124,7 @@ PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu
 PACKAGES_DEMO := curl iproute2 python3
 # gcc-12-multilib rather than gcc-multilib, which cannot be installed beside a cross compiler
 PACKAGES_TEST := bash-completion bats binutils busybox-static curl dnsmasq-base dpkg-dev fish \
-	gcc-12-multilib gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 iproute2 \
+	g++ gcc-12-multilib gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 iproute2 \
 	libc6-dev-arm64-cross libcap2-bin libeatmydata1 libfaketime libjemalloc2 libsctp-dev \
 	libsocket-wrapper libtcmalloc-minimal4 lintian lksctp-tools mandoc musl-tools netbase netcat-openbsd nodejs perl procps \
 	proxychains4 python3 python3-pyftpdlib python3-yaml qemu-user rpcbind socat strace systemd \
@@ -164,13 +164,13 @@ $(BUILD)/test/soak/soak: $(SOAK:%=test/soak/%.c) $(wildcard test/soak/*.h) Makef
 
 # The calls of each target's subject that it answers itself.
 FUZZ_WRAP_assign := clock_gettime getpeername getsockname getsockopt syscall
-FUZZ_WRAP_cursor := clock_gettime openat
+FUZZ_WRAP_cursor := clock_gettime openat64
 FUZZ_WRAP_diag := syscall
-FUZZ_WRAP_fenced := open
+FUZZ_WRAP_fenced := open64
 FUZZ_WRAP_preset := syscall
 FUZZ_WRAP_sockets := mnl_socket_bind mnl_socket_close mnl_socket_get_portid mnl_socket_open2 \
 	mnl_socket_recvfrom mnl_socket_sendto
-FUZZ_WRAP_target := open
+FUZZ_WRAP_target := open64
 
 $(BUILD)/test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJECTS) Makefile
 	@mkdir -p $(@D)

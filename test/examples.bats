@@ -347,7 +347,7 @@ step() {
 		step 3 "$range"
 	done
 	run -0 step 4
-	[ "${#lines[@]}" = 3 ]
+	[ "$(grep -vc ': info: ' <<<"$output")" = 3 ]
 
 	ports_seen 20000 21999 2
 	sed -n 1p ports | all_within 20000 20999

@@ -284,7 +284,8 @@ own() {
 			ns_background "$install/load" serve 7000
 			wait_tcp 7000
 			capture_start "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
-			[ "$(fenced "$way" "$program" 7000 1600 4 8 server)" = "connected 1600" ]
+			fenced "$way" "$program" 7000 1600 4 8 server >said
+			diff <(echo connected 1600) said
 			[ "$(fenced "$way" "$program" 7001 1600 4 8 refused)" = "connected 0 ECONNREFUSED 1600" ]
 			capture_stop
 			ports_to 7000 | within "$way"
@@ -482,6 +483,34 @@ except ChildProcessError: print("none")'
 		within "$way" <port
 		echo >go
 		wait_until has_no_supervisor
+	done
+}
+
+@test "who looks for a program by its command line does not find its supervisor" {
+	local way
+	for way in $WAYS; do
+		# shellcheck disable=SC2016 # the inner shell expands it
+		run -0 fenced "$way" bash -c 'pgrep -f --ns $$ --nslist net a-word-of-its-own; echo $$
+			tr "\\0" " " <"/proc/$(pgrep -x --ns $$ --nslist net portfence)/cmdline"' a-word-of-its-own
+		echo "$output"
+		[ "${#lines[@]}" = 3 ]
+		[ "${lines[0]}" = "${lines[1]}" ]
+		[[ "${lines[2]}" =~ ^"portfence: supervises process ${lines[0]}"\ *$ ]]
+	done
+}
+
+@test "soft limits of the program's processor time and descriptors are not the supervisor's" {
+	local way
+	for way in $WAYS; do
+		# shellcheck disable=SC2016 # the inner shells expand it
+		run -0 as_nobody bash -c 'ulimit -S -t 5; ulimit -S -n 24; exec "$@"' - "$PORTFENCE" run \
+			--via "${VIA[$way]}" --range "${RANGES[$way]}" -- bash -c '
+			awk "/cpu time|open files/ { print \$4, \$5 }" "/proc/$(pgrep -x --ns $$ --nslist net portfence)/limits"
+			exec "$@"' - $PYTHON -S -c 'import _socket; s = _socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
+		echo "$output"
+		[ "${lines[0]% *}" = "${lines[0]#* }" ]
+		[ "${lines[1]% *}" = "${lines[1]#* }" ]
+		within "$way" <<<"${lines[2]}"
 	done
 }
 
@@ -715,6 +744,50 @@ for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + byte
 		[ "${lines[2]% *}" = 13 ]
 		printf '%s\n' "${lines[0]#* }" "${lines[1]}" "${lines[2]#* }" | within "$way"
 	done
+}
+
+@test "by 32-bit socketcall, too, a program gets the sockets that it has a right to, and no others" {
+	local way
+	[ "$(uname -m)" = x86_64 ] || skip "this processor has no 32-bit calls of another architecture"
+	for way in $WAYS; do
+		run ns "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- \
+			"${AS_NOBODY[@]}" "$install/raw" kinds
+		echo "$output"
+		[ "${lines[*]}" = "unix 0 netlink 0 raw EPERM packet EPERM tcp 0" ]
+	done
+}
+
+@test "a program that is moved to another control group makes sockets once its supervisor is there, too" {
+	local groups group
+	groups=$(awk '$3 == "cgroup2" || /name=systemd/ { print $2; exit }' /proc/mounts)
+	group=$groups/portfence-$$
+	mkdir "$group" 2>/dev/null || skip "no control group can be made here"
+	cat >moved.py <<-'END'
+		import errno, os, subprocess, sys
+		import _socket
+		def move(process, group): open(group + "/cgroup.procs", "w").write(str(process))
+		def make():
+		    try: _socket.socket()
+		    except OSError as e: return errno.errorcode[e.errno]
+		    return "made"
+		supervisor = subprocess.run(["pgrep", "-x", "--ns", str(os.getpid()), "--nslist", "net", "portfence"],
+		                            capture_output=True, text=True).stdout.strip()
+		groups, group = sys.argv[1:]
+		print(make())
+		move(os.getpid(), group)
+		print(make())
+		move(supervisor, group)
+		print(make())
+		move(os.getpid(), groups)
+		move(supervisor, groups)
+		print(make())
+	END
+	run ns "$PORTFENCE" run --via supervise --range "${RANGES[births]}" -- $PYTHON -S moved.py "$groups" "$group"
+	wait_until has_no_supervisor
+	rmdir "$group"
+	echo "$output"
+	[ "$(grep -v ' error: ' <<<"$output" | xargs)" = "made EACCES made made" ]
+	[ "$(grep -c 'another control group than the supervisor' <<<"$output")" = 1 ]
 }
 
 @test "in namespaces of its own, a program is fenced, too" {

@@ -87,10 +87,26 @@ static const char *difference(const struct birth_place *here, const struct birth
 	return NULL;
 }
 
-/* Return: the protocol's part of the fence, PROTO_COUNT for none of ours */
-static enum proto find_proto(int type, int protocol)
+/*
+ * Of socketcall(2), all kinds come here: raw sockets, too, which are not for
+ * everybody, and the right to one is ours, but perhaps not the program's any more.
+ *
+ * Return: the protocol's part of the fence, PROTO_COUNT for none of ours
+ */
+static enum proto find_proto(int domain, int type, int protocol)
 {
-	switch (protocol ? protocol : type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP) {
+	if (domain != AF_INET && domain != AF_INET6)
+		return PROTO_COUNT;
+	/* 0 is the type's first protocol (net/ipv4/af_inet.c, inet_create) */
+	if (type == SOCK_STREAM)
+		protocol = protocol ? protocol : IPPROTO_TCP;
+	else if (type == SOCK_DGRAM)
+		protocol = protocol ? protocol : IPPROTO_UDP;
+	else if (type == SOCK_SEQPACKET)
+		protocol = protocol ? protocol : IPPROTO_SCTP;
+	else
+		return PROTO_COUNT;
+	switch (protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_MPTCP:
 		return PROTO_TCP;
@@ -129,6 +145,10 @@ static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
 {
 	int fd, error;
 
+	if (uid == geteuid() && gid == getegid()) {
+		fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+		return fd < 0 ? -errno : fd;
+	}
 	/* of this thread alone; each says who it was before, not whether it went well */
 	setfsgid(gid);
 	setfsuid(uid);
@@ -144,8 +164,7 @@ static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
 	return fd < 0 ? -error : fd;
 }
 
-/* Does the kernel keep to this protocol's range, or did it a moment ago? */
-static bool keeps(const struct rule *rule, enum proto proto)
+bool birth_keeps(const struct rule *rule, enum proto proto)
 {
 	static time_t judged[PROTO_COUNT];
 	struct timespec now;
@@ -156,10 +175,11 @@ static bool keeps(const struct rule *rule, enum proto proto)
 	return now.tv_sec == judged[proto];
 }
 
-int birth_make(const struct rule *rule, const struct birth_place *here, pid_t thread, int domain,
+int birth_make(const struct rule *rule, struct birth_place *here, pid_t thread, int domain,
 	       int type, int protocol, const char **ret_why)
 {
-	const enum proto proto = find_proto(type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol);
+	const enum proto proto =
+		find_proto(domain, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol);
 	struct birth_place there;
 	uint32_t value;
 	uid_t uid;
@@ -170,10 +190,15 @@ int birth_make(const struct rule *rule, const struct birth_place *here, pid_t th
 		return -EPROTOTYPE;
 	birth_look(thread, &there);
 	*ret_why = difference(here, &there);
+	/* we may have been moved together */
+	if (*ret_why) {
+		birth_look(getpid(), here);
+		*ret_why = difference(here, &there);
+	}
 	if (*ret_why)
 		return -EACCES;
 	*ret_why = "the system's ephemeral range or its reserved ports were changed";
-	if (!keeps(rule, proto))
+	if (!birth_keeps(rule, proto))
 		return -EACCES;
 	*ret_why = "this process's user cannot be taken on";
 	if (!find_user(thread, &uid, &gid))

@@ -24,19 +24,22 @@ struct birth_place {
  */
 bool birth_suits(const struct rule *rule);
 
+/* birth_keeps() - Does the kernel keep to a protocol's range, or did it a moment ago? */
+bool birth_keeps(const struct rule *rule, enum proto proto);
+
 /* birth_look() - Where a thread is */
 void birth_look(pid_t thread, struct birth_place *ret_place);
 
 /**
  * birth_make() - Make a socket as a thread would
- * @here:	where this process is
+ * @here:	where this process was when it last looked
  * @type, @domain, @protocol: of socket(2)
  * @ret_why:	with -EACCES, what keeps us from it
  *
  * Return: descriptor; -EACCES if it would not be the same, or not be fenced; -EPROTOTYPE if it is
  * none that is fenced, and the program may make it; another -errno of socket(2)
  */
-int birth_make(const struct rule *rule, const struct birth_place *here, pid_t thread, int domain,
+int birth_make(const struct rule *rule, struct birth_place *here, pid_t thread, int domain,
 	       int type, int protocol, const char **ret_why);
 
 #endif

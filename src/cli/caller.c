@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/kcmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,19 +47,14 @@ pid_t caller_process(const struct caller *caller)
 	return read_status(caller->thread, "\nTgid:", 10, &id) ? (pid_t)id : 0;
 }
 
-/*
- * Before Linux 6.9 a pidfd is a process's. Its threads share one table of
- * descriptors, but for those that have left it (unshare(2)).
- */
+/* Before Linux 6.9 a pidfd is a process's. */
 static int open_process(struct caller *caller)
 {
 	pid_t process = caller_process(caller);
 
 	if (!process)
 		return -ESRCH;
-	if (process != caller->thread &&
-	    syscall(SYS_kcmp, process, caller->thread, KCMP_FILES, 0, 0) != 0)
-		return -EPERM;
+	caller->others = process != caller->thread;
 	return open_pidfd(process, 0);
 }
 
@@ -92,11 +86,33 @@ int caller_read(const struct caller *caller, uint64_t address, void *ret_data, s
 	return (size_t)n == size ? 0 : -EFAULT;
 }
 
+/*
+ * Threads share one table of descriptors, but for those that have left it
+ * (unshare(2)): has the number the same meaning in the thread's as in the process's?
+ */
+static bool is_threads(const struct caller *caller, int number, int fd)
+{
+	char path[64], ours[64], theirs[64];
+	ssize_t a, b;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	a = readlink(path, ours, sizeof(ours));
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)caller->thread, number);
+	b = readlink(path, theirs, sizeof(theirs));
+	/* "socket:[INODE]" */
+	return a > 0 && a == b && !memcmp(ours, theirs, (size_t)a);
+}
+
 int caller_descriptor(const struct caller *caller, int fd)
 {
 	int got = (int)syscall(SYS_pidfd_getfd, caller->pidfd, fd, 0);
 
-	return got < 0 ? -errno : got;
+	if (got < 0)
+		return -errno;
+	if (!caller->others || is_threads(caller, fd, got))
+		return got;
+	close(got);
+	return -EPERM;
 }
 
 static bool same_user_namespace(pid_t id)

@@ -9,7 +9,8 @@
 
 struct caller {
 	pid_t thread;
-	int pidfd; /* of the thread, or of its process where the kernel has no such */
+	int pidfd;   /* of the thread, or of its process where the kernel has no such */
+	bool others; /* it is the process's, and that has more threads */
 };
 
 /*
@@ -34,7 +35,8 @@ int caller_read(const struct caller *caller, uint64_t address, void *ret_data, s
  * caller_descriptor() - Have one of its descriptors here, too
  *
  * Return: a descriptor, close-on-exec; -EBADF if it has none such, -EPERM if
- * we may not. Source: pidfd_getfd(2).
+ * we may not, or if the thread has a table of descriptors of its own and the
+ * kernel knows no other than the process's. Source: pidfd_getfd(2).
  */
 int caller_descriptor(const struct caller *caller, int fd);
 

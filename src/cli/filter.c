@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -185,10 +186,14 @@ enum filter_call filter_socketcall(uint64_t call)
 
 uint64_t filter_draw_gate(void)
 {
+	/* 16 random bytes of the kernel's (getauxval(3)); it may have no more yet, early at boot */
+	const void *random = (const void *)getauxval(AT_RANDOM);
 	uint32_t page;
 
-	if (!machines[0].gate || getrandom(&page, sizeof(page), GRND_NONBLOCK) != sizeof(page))
+	if (!machines[0].gate || !random)
 		return 0;
+	if (getrandom(&page, sizeof(page), GRND_NONBLOCK) != sizeof(page))
+		memcpy(&page, random, sizeof(page));
 	/* so many pages as the range is wide: it ends at twice the lowest address */
 	return machines[0].gate + (page * (uint64_t)GATE_SIZE) % machines[0].gate;
 }

@@ -1,5 +1,6 @@
 #include "supervise.h"
 
+#include "../core/fd.h"
 #include "../core/fence.h"
 #include "../core/log.h"
 #include "birth.h"
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -97,17 +99,49 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	return 0;
 }
 
-/* musl has no close_range() */
+/* close_range(2), which not every libc has */
 static void close_all(unsigned first, unsigned last)
 {
 	syscall(SYS_close_range, first, last, 0);
+}
+
+/* The limits that the program has set itself are not meant for who serves all of its processes. */
+static void raise_limits(void)
+{
+	static const int resources[] = { RLIMIT_CPU, RLIMIT_NOFILE };
+	struct rlimit limit;
+	size_t i;
+
+	for (i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
+		if (getrlimit(resources[i], &limit))
+			continue;
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(resources[i], &limit);
+	}
+}
+
+/*
+ * Who looks for the program by its command line (pgrep -f, pkill -f) must not find us, whose
+ * command line has the program's in it.
+ */
+static void change_title(pid_t program)
+{
+	static char text[1 << 16];
+	char *title = program_invocation_name;
+	long size = fd_read_file("/proc/self/cmdline", text, sizeof(text));
+
+	if (size <= 0)
+		return;
+	/* the arguments stand one behind the other (execve(2)) */
+	memset(title, 0, (size_t)size);
+	snprintf(title, (size_t)size, "portfence: supervises process %d", (int)program);
 }
 
 /* Leaves the program's session, folder and files alone, but for three. Return: 0, -errno */
 static int leave(int *listener, int *program, int *to)
 {
 	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP,
-				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXFSZ };
+				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ };
 	sigset_t none;
 	size_t i;
 	int null;
@@ -165,6 +199,8 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	struct caller program;
 	int number, rc;
 
+	change_title(parent);
+	raise_limits();
 	if (!hear(from, &number))
 		_exit(EXIT_FAILURE);
 	rc = caller_open(parent, &program);
@@ -222,8 +258,13 @@ static int submit(pid_t supervisor, const struct filter *filter, int from, int t
 {
 	int listener, rc;
 
-	/* with Yama, only a process's parents may look into it, or whom it names (prctl(2)) */
-	prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
+	/*
+	 * With Yama, only a process's ancestors may look into it, or whom it names (prctl(2)).
+	 * Its children would have to name us, too, and they do not know of us. So only who
+	 * never looks again does without the right.
+	 */
+	if (filter->births)
+		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
 	if (!say(to, to) || !hear(from, &rc))
 		rc = -EPIPE;
 	if (rc)
@@ -326,7 +367,7 @@ int supervise_start(const struct settings *settings, bool births, char *ret_why,
 	return start(&supervisor, ret_why, size);
 }
 
-int supervise_check(char *ret_why, size_t size)
+int supervise_check(bool births, char *ret_why, size_t size)
 {
 	static struct supervisor nobodys;
 	int ends[2], rc = -EPIPE;
@@ -334,6 +375,7 @@ int supervise_check(char *ret_why, size_t size)
 
 	if (pipe2(ends, O_CLOEXEC))
 		return explain_look(errno, ret_why, size);
+	nobodys.filter.births = births;
 	pid = fork();
 	if (!pid) {
 		rc = start(&nobodys, ret_why, size);

@@ -26,9 +26,9 @@ bool supervise_births(const struct rule *rule);
 /**
  * supervise_check() - Could it be done here?
  *
- * Tries it, in a process that does nothing else. Return: as above
+ * Tries it, in a process that does nothing else. Arguments and return: as above
  */
-int supervise_check(char *ret_why, size_t size);
+int supervise_check(bool births, char *ret_why, size_t size);
 
 /* supervise_gate() - Draw a gate; 0 if this machine has none */
 uint64_t supervise_gate(void);

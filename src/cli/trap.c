@@ -306,11 +306,47 @@ static struct assign start(struct stop *stop, enum assign_call call)
 	return assign;
 }
 
+static bool is_udp(const struct stop *stop)
+{
+	socklen_t len = sizeof(int);
+	int type = -1;
+
+	return !getsockopt(stop->fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
+}
+
+/*
+ * Has the library set the range, or who does as it does, and will the kernel
+ * keep to it? Then it is the kernel's choice: to bind the socket would be another
+ * way of choosing in one range, and the two do not share ports (test/platform).
+ */
+static bool has_range(const struct stop *stop)
+{
+	const struct rule *rule = stop->trap->fence->rule;
+	socklen_t len = sizeof(uint32_t), size = sizeof(int);
+	uint32_t value;
+	enum proto proto;
+	int protocol;
+
+	if (getsockopt(stop->fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, &len) || !value ||
+	    getsockopt(stop->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size))
+		return false;
+	proto = is_udp(stop) ? PROTO_UDP : protocol == IPPROTO_SCTP ? PROTO_SCTP : PROTO_TCP;
+	return rule && rule->range[proto]->spans == 1 &&
+	       value == ((uint32_t)range_last(rule->range[proto]) << 16 |
+			 range_first(rule->range[proto])) &&
+	       birth_keeps(rule, proto);
+}
+
 static int begin(struct stop *stop, struct assign *assign)
 {
 	const struct assign asked = *assign;
-	bool raised = mirror_rights(stop, 0);
-	int rc = assign_begin(stop->trap->fence, assign);
+	bool raised;
+	int rc;
+
+	if (!(assign->call == ASSIGN_BIND && addr_port(&assign->addr)) && has_range(stop))
+		return ASSIGN_GO_ON;
+	raised = mirror_rights(stop, 0);
+	rc = assign_begin(stop->trap->fence, assign);
 
 	/* perhaps by ports that others have only just been given, and could share with this one by now */
 	if (assign->exhausted && stop->trap->count) {
@@ -436,14 +472,6 @@ static int serve_port(struct stop *stop, struct assign *assign)
 	return GO_ON;
 }
 
-static bool is_udp(const struct stop *stop)
-{
-	socklen_t len = sizeof(int);
-	int type = -1;
-
-	return !getsockopt(stop->fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
-}
-
 static int serve_connect(struct stop *stop)
 {
 	struct assign assign;
@@ -454,7 +482,7 @@ static int serve_connect(struct stop *stop)
 		return rc;
 	if (stop->len < sizeof(sa_family_t) || stop->address.inet.sa.sa_family == AF_UNSPEC)
 		return syscall(SYS_connect, stop->fd, &stop->address, stop->len) ? -errno : 0;
-	if (is_udp(stop) && is_settled(stop))
+	if ((is_udp(stop) && is_settled(stop)) || has_range(stop))
 		return GO_ON;
 	assign = start(stop, ASSIGN_CONNECT);
 	rc = serve_port(stop, &assign);
@@ -533,6 +561,8 @@ static int serve_send(struct stop *stop)
 
 	if (is_udp(stop) ? is_settled(stop)
 			 : !(flags & MSG_FASTOPEN) && assign_settled(stop->trap->fence, stop->fd))
+		return GO_ON;
+	if (has_range(stop))
 		return GO_ON;
 	rc = read_destination(stop);
 	assign = start(stop, ASSIGN_SEND);

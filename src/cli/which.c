@@ -461,8 +461,12 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 	rc = pin_via(given->value[OPTION_VIA], answer->settings.rule, EXIT_FAILURE, &answer->via);
 	if (rc)
 		return rc;
-	if (answer->via != VIA_PRELOAD)
-		supervise_check(answer->supervise, sizeof(answer->supervise));
+	if (answer->via != VIA_PRELOAD) {
+		const struct rule *rule = answer->settings.rule;
+
+		supervise_check(rule && !is_preloaded(answer) && supervise_births(rule),
+				answer->supervise, sizeof(answer->supervise));
+	}
 	explain_section(given, &process, answer);
 	for (call = 0; answer->settings.rule && call < CHOICE_CALLS; call++) {
 		struct choice choice;

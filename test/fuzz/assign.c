@@ -107,9 +107,13 @@ static int on_bind(int fd, const struct sockaddr *sa, socklen_t len)
 	union addr addr = { .sa.sa_family = AF_UNSPEC };
 	int error;
 
-	CLAIM(fd == FD && len <= sizeof(addr) && len >= sizeof(sa->sa_family));
+	CLAIM((fd == FD || fd == KERNEL_SOCKET) && len <= sizeof(addr) &&
+	      len >= sizeof(sa->sa_family));
 	memcpy(&addr, sa, len);
 	CLAIM(allowed && range_has(allowed, addr_port(&addr)));
+	/* of SCTP, one that holds the port meanwhile */
+	if (fd == KERNEL_SOCKET)
+		return result(answer());
 	CLAIM(++binds <= BINDS_MOST);
 	/* once the input is over, every port is free */
 	error = answer();
@@ -130,7 +134,7 @@ static int on_setsockopt(int fd, int level, int option, const void *value, sockl
 	int error = answer();
 	uint32_t both;
 
-	CLAIM(fd == FD);
+	CLAIM(fd == FD || fd == KERNEL_SOCKET);
 	if (level == IPPROTO_IP && option == IP_LOCAL_PORT_RANGE && !error) {
 		CLAIM(len == sizeof(both));
 		memcpy(&both, value, sizeof(both));

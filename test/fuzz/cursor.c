@@ -25,11 +25,11 @@ static int file_fd = -1;
 static struct cursor_file *file;
 static uint64_t clock_ms, clock_readings;
 
-int __wrap_openat(int folder, const char *name, int flags, ...);
+int __wrap_openat64(int folder, const char *name, int flags, ...);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now);
 
 /* The state file, whatever it is called. */
-int __wrap_openat(int folder, const char *name, int flags, ...)
+int __wrap_openat64(int folder, const char *name, int flags, ...)
 {
 	char path[32];
 

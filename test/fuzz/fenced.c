@@ -19,10 +19,10 @@ enum { FILES = sizeof(names) / sizeof(names[0]) };
 
 static int files[FILES];
 
-int __wrap_open(const char *path, int flags, ...);
-int __real_open(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __real_open64(const char *path, int flags, ...);
 
-int __wrap_open(const char *path, int flags, ...)
+int __wrap_open64(const char *path, int flags, ...)
 {
 	const char *name = strrchr(path, '/');
 	char again[32];
@@ -32,7 +32,7 @@ int __wrap_open(const char *path, int flags, ...)
 		if (strcmp(name + 1, names[i]))
 			continue;
 		snprintf(again, sizeof(again), "/proc/self/fd/%d", files[i]);
-		return __real_open(again, O_RDONLY | O_CLOEXEC);
+		return __real_open64(again, O_RDONLY | O_CLOEXEC);
 	}
 	/* the environment may name any file as configuration */
 	(void)flags;

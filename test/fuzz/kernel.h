@@ -89,6 +89,7 @@ long __wrap_syscall(long number, ...)
 	case SYS_openat:
 		return KERNEL_FILE;
 	case SYS_close:
+	case SYS_rt_sigprocmask:
 		return 0;
 	case SYS_sendto:
 		return kernel_ask(pointer, size);

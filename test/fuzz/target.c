@@ -14,15 +14,15 @@
 
 static char path[32];
 
-int __wrap_open(const char *name, int flags, ...);
-int __real_open(const char *name, int flags, ...);
+int __wrap_open64(const char *name, int flags, ...);
+int __real_open64(const char *name, int flags, ...);
 
-int __wrap_open(const char *name, int flags, ...)
+int __wrap_open64(const char *name, int flags, ...)
 {
 	if (!strcmp(name, "again"))
 		name = path;
 	if (!strcmp(name, path) || !strcmp(name, "/bin/sh") || !strcmp(name, "/proc/self/exe"))
-		return __real_open(name, flags);
+		return __real_open64(name, flags);
 	errno = ENOENT;
 	return -1;
 }

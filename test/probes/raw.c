@@ -5,6 +5,7 @@
  *                   where TCP is listened to; then wait for the end of standard input, so that the
  *                   sockets can be looked at
  *   raw uring       what io_uring_setup says: "io_uring ERRNO"
+ *   raw kinds       a line for each kind of socket made by 32-bit x86's socketcall: "KIND ERRNO"
  *
  * ABI:	native		the machine's own
  *	i386		those of 32-bit x86, from a 64-bit program (int $0x80)
@@ -185,19 +186,37 @@ static void report_error(const char *name, long result)
 	printf("%s %s\n", name, result < 0 ? strerrorname_np((int)-result) : "0");
 }
 
+static void make_kinds(void)
+{
+	static const struct {
+		const char *name;
+		int domain, type, protocol;
+	} kinds[] = {
+		{ "unix", AF_UNIX, SOCK_STREAM, 0 },       { "netlink", AF_NETLINK, SOCK_DGRAM, 0 },
+		{ "raw", AF_INET, SOCK_RAW, IPPROTO_UDP }, { "packet", AF_INET, SOCK_PACKET, 0 },
+		{ "tcp", AF_INET, SOCK_STREAM, 0 },
+	};
+	size_t i;
+
+	abi = "socketcall";
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		report_error(kinds[i].name, make(SOCKET, kinds[i].domain, kinds[i].type,
+						 kinds[i].protocol, 0, 0, 0));
+}
+
 int main(int argc, char *argv[])
 {
 	char byte;
 
-	if (argc == 2) {
+	if (argc < 2 || argc > 3)
+		return 2;
+	if (!strcmp(argv[1], "uring")) {
 		static char parameters[256];
 
 		report_error("io_uring",
 			     invoke(SYS_io_uring_setup, 4, (long)parameters, 0, 0, 0, 0));
 		return 0;
 	}
-	if (argc != 3)
-		return 2;
 	abi = argv[1];
 	if (!strcmp(abi, "x32")) {
 		report_error("socket",
@@ -210,6 +229,12 @@ int main(int argc, char *argv[])
 		perror("mmap");
 		return 2;
 	}
+	if (!strcmp(argv[1], "kinds")) {
+		make_kinds();
+		return 0;
+	}
+	if (argc != 3)
+		return 2;
 	prepare(atoi(argv[2]));
 	make_all();
 	puts("end");
