@@ -437,7 +437,7 @@ print(subprocess.run(sys.argv[1:], stderr=w, stdout=subprocess.DEVNULL, timeout=
 		preloaded PORTFENCE_RANGE="$RANGE" PORTFENCE_LOG="$log" "$PROBES/spawn" child >said 2>errors
 		sed -n 's/^port //p' said | all_within 20000 20999
 		[ "$(wc -l <errors)" = 1 ]
-		grep -qF "the log '${log#json:}' cannot be opened, its lines are dropped" errors
+		grep -qF "the log '${log#json:}' cannot be opened, or is another user's: lines are dropped" errors
 		run -0 --separate-stderr run_with --log "$log" -- true
 		[[ "$stderr" = "portfence: warning: the log '${log#json:}' cannot be written to: "* ]]
 		printf '[portfence]\nlog = %s\n[x]\nrange = 20000\n' "$log" >some.ini

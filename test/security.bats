@@ -216,7 +216,7 @@ copy_state() {
 	chmod 600 "$files$precious"
 	logged() {
 		in_root timeout 20 env LD_PRELOAD="$install/libportfence.so" PORTFENCE_RANGE=$RANGE \
-			PORTFENCE_LOG=/shared/log "$install/spawn" child >said
+			PORTFENCE_LOG=/shared/log "$install/spawn" child >said 2>warned
 		sed -n 's/^port //p' said | all_within 20000 20099
 	}
 	for mode in 1777 1770; do
@@ -227,6 +227,7 @@ copy_state() {
 			plant "$trap" /shared/log
 			size=$(stat -L -c %s "$files/shared/log" 2>/dev/null || true)
 			logged
+			[[ "$(cat warned)" = *"warning: the log '/shared/log' cannot be opened"* ]]
 			[ "$(cat "$files$precious")" = precious ]
 			[ ! -e "$files/root/new" ]
 			[ "$(stat -L -c %s "$files/shared/log" 2>/dev/null || true)" = "$size" ]
@@ -235,12 +236,14 @@ copy_state() {
 		plant fifo /shared/log
 		exec 5<>"$files/shared/log"
 		logged
+		[[ "$(cat warned)" = *"warning: the log '/shared/log' cannot be opened"* ]]
 		run read -r -t 0 -u 5
 		[ "$status" != 0 ]
 		exec 5<&-
 		rm "$files/shared/log"
 		# his own, and the folder's owner's
 		logged
+		[ ! -s warned ]
 		[ "$(wc -l <"$files/shared/log")" = 2 ]
 		[ "$(stat -c '%u %a' "$files/shared/log")" = '0 644' ]
 	done

@@ -73,12 +73,13 @@ static void write_file(struct log *log, const char *path, const char *text, size
 {
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
 	int fd = fd_open(path, flags | (log->in_shared ? O_NOFOLLOW : 0), 0644);
+	bool planted = fd >= 0 && log->in_shared && is_planted(log, fd);
 
-	if (fd < 0 && is_mistake(fd))
+	if (planted || (fd < 0 && is_mistake(fd)))
 		atomic_fetch_or_explicit(&log->told, 1U << LOG_CLOSED_FILE, memory_order_relaxed);
 	if (fd < 0)
 		return;
-	if (!log->in_shared || !is_planted(log, fd))
+	if (!planted)
 		fd_write_now(fd, text, len);
 	fd_close(fd);
 }
@@ -194,8 +195,8 @@ static void tell_once(struct log *log, const struct assign *assign)
 /* A log that nobody writes is a mistake that only standard error can tell of. */
 __attribute__((noinline)) static void tell_closed_file(const struct log *log)
 {
-	static const char before[] = "the log '",
-			  after[] = "' cannot be opened, its lines are dropped";
+	static const char before[] = "the log '";
+	static const char after[] = "' cannot be opened, or is another user's: lines are dropped";
 	char text[LOGLINE_MAX], message[sizeof(before) + 256 + sizeof(after)], *end = message;
 	const char *path = where(log);
 	struct logline line;

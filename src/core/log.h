@@ -21,7 +21,7 @@ enum log_topic {
 	LOG_UNASKED,
 	LOG_FORBIDDEN,
 	LOG_KEPT,
-	LOG_CLOSED_FILE, /* not told but seen: its file cannot be opened */
+	LOG_CLOSED_FILE, /* not told but seen: its file cannot be opened, or is another user's */
 	LOG_CLOSED_FILE_TOLD
 };
 
