@@ -176,7 +176,7 @@ static bool say(int to, int number)
 /* May we have what the program has? Its end of a pipe will do. Return: 0, -errno */
 static int look_into(const struct caller *program, int fd)
 {
-	int got = caller_descriptor(program, fd), number;
+	int got = caller_descriptor(program, fd), number = 0;
 
 	if (got < 0)
 		return got;
