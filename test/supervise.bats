@@ -746,6 +746,21 @@ for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + byte
 	done
 }
 
+@test "where /proc is not of its PID namespace, a program that has given up root has no ports of root's" {
+	cat >drop.py <<-'END'
+		import os, _socket
+		os.setgid(65534); os.setuid(65534)
+		s = _socket.socket()
+		try: s.bind(("127.0.0.1", 81)); print("bound")
+		except PermissionError: print("refused")
+	END
+	# the second of its namespace, which in the other one is the kernel's, or somebody's
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run -0 ns unshare -pf sh -c '"$@"; exit $?' - "$PORTFENCE" run --via supervise --range 20000-20999 -- \
+		$PYTHON -S drop.py
+	[ "$output" = refused ]
+}
+
 @test "by 32-bit socketcall, too, a program gets the sockets that it has a right to, and no others" {
 	local way
 	[ "$(uname -m)" = x86_64 ] || skip "this processor has no 32-bit calls of another architecture"

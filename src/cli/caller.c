@@ -126,10 +126,19 @@ static bool same_user_namespace(pid_t id)
 	return a > 0 && a == b && !memcmp(ours, theirs, (size_t)a);
 }
 
+/* Where /proc is another PID namespace's, what stands there under an id is of somebody else. */
+static bool is_proc_ours(void)
+{
+	char number[32] = "";
+
+	return readlink("/proc/self", number, sizeof(number) - 1) > 0 &&
+	       strtol(number, NULL, 10) == getpid();
+}
+
 bool caller_binds_low(const struct caller *caller)
 {
 	unsigned long long capabilities;
 
-	return read_status(caller->thread, "\nCapEff:", 16, &capabilities) &&
+	return is_proc_ours() && read_status(caller->thread, "\nCapEff:", 16, &capabilities) &&
 	       capabilities >> CAP_NET_BIND_SERVICE & 1 && same_user_namespace(caller->thread);
 }

@@ -688,6 +688,11 @@ static int refuse_birth(struct stop *stop, const char *why)
 	return -EACCES;
 }
 
+static bool is_valid(const struct trap *trap, uint64_t id)
+{
+	return !ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
+}
+
 /* Makes the socket that the call asks for. It is the call's answer. */
 static int serve_birth(struct stop *stop, uint64_t id)
 {
@@ -704,8 +709,9 @@ static int serve_birth(struct stop *stop, uint64_t id)
 			(int)stop->argument[0], type, (int)stop->argument[2], &why);
 	if (fd == -EPROTOTYPE)
 		return GO_ON;
+	/* of one that was killed, nothing is true any more */
 	if (fd == -EACCES)
-		return refuse_birth(stop, why);
+		return is_valid(stop->trap, id) ? refuse_birth(stop, why) : -ESRCH;
 	if (fd < 0)
 		return fd;
 	add.srcfd = (uint32_t)fd;
@@ -729,11 +735,6 @@ static int unfold(struct stop *stop)
 	for (i = 0; i < 6; i++)
 		stop->argument[i] = argument[i];
 	return rc;
-}
-
-static bool is_valid(const struct trap *trap, uint64_t id)
-{
-	return !ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
 }
 
 /* Return: GO_ON, or what the call returns */
