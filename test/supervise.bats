@@ -942,3 +942,23 @@ build_cancelled() {
 		[ "$output" = 5 ]
 	done
 }
+
+@test "a state file that is cut short ends no supervisor" {
+	mkdir -m 700 cut
+	cat >cut.py <<-'END'
+		import glob, os, socket
+		def port():
+		    with socket.socket() as s:
+		        s.bind(("127.0.0.1", 0))
+		        return s.getsockname()[1]
+		print(port())
+		for path in glob.glob("cut/*"):
+		    os.truncate(path, 0)
+		print(port())
+		print(port())
+	END
+	PORTFENCE_STATE=$PWD/cut ns "$PORTFENCE" run --via supervise --range 20000-20099 -- "$PYTHON" cut.py >said
+	[ "$(wc -l <said)" = 3 ]
+	all_within 20000 20099 <said
+	[ ! -s cut/* ]
+}

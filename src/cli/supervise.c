@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -137,6 +138,19 @@ static void change_title(pid_t program)
 	snprintf(title, (size_t)size, "portfence: supervises process %d", (int)program);
 }
 
+/* What the supervisor shares with others, who may shorten it under us */
+static struct cursor_file *state;
+
+/* Goes on with memory of its own: all that it has of the state is what it does with it from now on. */
+static void lose_state(int number)
+{
+	(void)number;
+	/* NOLINTNEXTLINE(bugprone-signal-handler): it is a system call and no more */
+	if (mmap(state, sizeof(*state), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		_exit(EXIT_FAILURE);
+}
+
 /* Leaves the program's session, folder and files alone, but for three. Return: 0, -errno */
 static int leave(int *listener, int *program, int *to)
 {
@@ -213,6 +227,9 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	if (!say(to, rc) || rc)
 		_exit(EXIT_FAILURE);
 	close(to);
+	state = supervisor->fence.cursor.file;
+	if (state)
+		signal(SIGBUS, lose_state);
 	trap_serve(number, supervisor->filter.births, &supervisor->fence, &supervisor->log,
 		   program.pidfd);
 	_exit(EXIT_SUCCESS);

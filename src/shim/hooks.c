@@ -296,16 +296,16 @@ static int send_named(struct shim *now, sendmmsg_fn *real, struct assign *assign
 	int fd = assign->fd;
 
 	if (!needs_port(now, assign, addr))
-		return pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd));
+		return pass_sendmmsg(real, fd, messages, count, flags);
 	return AROUND(int, now, assign, "sendmmsg",
-		      pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd)));
+		      pass_sendmmsg(real, fd, messages, count, flags));
 }
 
 /* Sends messages that have no destination. */
 static int pass_unnamed(struct shim *now, sendmmsg_fn *real, int fd, struct mmsghdr *messages,
 			unsigned count, int flags)
 {
-	return stays_so(now, fd) ? pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd))
+	return stays_so(now, fd) ? pass_sendmmsg(real, fd, messages, count, flags)
 				 : real(fd, messages, count, (libc_flags)flags);
 }
 
@@ -342,7 +342,7 @@ static int hook_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, un
 	struct shim *now = shim();
 
 	if (count == 0 || passes(now, fd, flags))
-		return pass_sendmmsg(real, fd, messages, count, flags, is_udp(now, fd));
+		return pass_sendmmsg(real, fd, messages, count, flags);
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 

@@ -151,21 +151,10 @@ ssize_t pass_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int
 	return real(fd, message, flags);
 }
 
-int pass_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags,
-		  bool udp)
+int pass_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-	enum way way = find_way(fd, flags, udp);
-	long rc = -EAGAIN;
-	int rest;
-
-	if (way != WAY_LIBC)
-		rc = gate()(SYS_sendmmsg, fd, (long)messages, count,
-			    way == WAY_BOTH ? flags | MSG_DONTWAIT : flags, 0, 0);
-	if (way == WAY_GATE || (rc < 0 && rc != -EAGAIN) || rc >= (long)count)
-		return (int)result_of(rc);
-	if (rc < 0)
+	/* of several, nobody could tell why not all were sent without waiting */
+	if (find_way(fd, flags, false) == WAY_LIBC)
 		return real(fd, messages, count, (libc_flags)flags);
-	/* not all of them without waiting */
-	rest = real(fd, messages + rc, count - (unsigned)rc, (libc_flags)flags);
-	return (int)rc + (rest > 0 ? rest : 0);
+	return (int)result_of(gate()(SYS_sendmmsg, fd, (long)messages, count, flags, 0, 0));
 }

@@ -33,7 +33,6 @@ ssize_t pass_sendto(int fd, const void *data, size_t size, int flags, const stru
 
 ssize_t pass_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags, bool udp);
 
-int pass_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags,
-		  bool udp);
+int pass_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags);
 
 #endif

@@ -24,6 +24,7 @@
 
 static struct fuzz *answers;
 static const struct range *allowed;
+static bool puts_off; /* IP_BIND_ADDRESS_NO_PORT */
 static struct cursor_file *file;
 
 /* What was asked of the kernel. */
@@ -112,6 +113,11 @@ static int on_bind(int fd, const struct sockaddr *sa, socklen_t len)
 	CLAIM((fd == FD || fd == KERNEL_SOCKET) && len <= sizeof(addr) &&
 	      len >= sizeof(sa->sa_family));
 	memcpy(&addr, sa, len);
+	/* one that leaves the port open, to see whether the socket has one */
+	if (!addr_port(&addr)) {
+		CLAIM(puts_off);
+		return result(answer());
+	}
 	CLAIM(allowed && range_has(allowed, addr_port(&addr)));
 	/* of SCTP, one that holds the port meanwhile */
 	if (fd == KERNEL_SOCKET)
@@ -137,6 +143,8 @@ static int on_setsockopt(int fd, int level, int option, const void *value, sockl
 	uint32_t both;
 
 	CLAIM(fd == FD || fd == KERNEL_SOCKET);
+	if (level == IPPROTO_IP && option == IP_BIND_ADDRESS_NO_PORT && !error)
+		puts_off = *(const int *)value;
 	if (level == IPPROTO_IP && option == IP_LOCAL_PORT_RANGE && !error) {
 		CLAIM(len == sizeof(both));
 		memcpy(&both, value, sizeof(both));
@@ -255,7 +263,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fill_call(&fuzz, &assign);
 	kernel_answers = answers = &fuzz;
 	binds = 0;
-	bound = range_set = false;
+	bound = range_set = puts_off = false;
 	clock_ms = 1ULL << 24;
 	call(&fence, &assign);
 	arena_free(&arena);

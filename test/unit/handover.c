@@ -77,7 +77,8 @@ static struct rule some_rule(void)
 static void round_trips(void)
 {
 	struct rule rule = some_rule();
-	struct handover handover = { &rule, "/etc/portfence.ini", "json:/var/log/p", "/run/p", 0x200000001000 };
+	struct handover handover = { &rule, "/etc/portfence.ini", "json:/var/log/p", "/run/p",
+				     0x200000001000 };
 
 	check_round(&handover, "all given");
 	rule.range[PROTO_UDP] = rule.range[PROTO_TCP];
