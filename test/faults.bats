@@ -65,13 +65,13 @@ defined_in() {
 		strtoull
 		vsnprintf
 	END
-	# of the gate, which is a supervisor's (supervise.bats)
-	printf '%s\n' dladdr gnu_get_libc_version mremap pthread_testcancel >>harmless
 	# geteuid and getpid cannot fail (credentials(7)), nor can clock_gettime of these clocks; dlsym
 	# looks into what is loaded
 	printf '%s\n' clock_gettime dlsym free geteuid getpid uselocale >>harmless
-	# inih's other entry points, which nobody calls, come with it
-	printf '%s\n' fclose fgets fopen fopen64 realloc >>harmless
+	# inih's other entry points, which nobody calls, come with it; and what the gate needs, which is a
+	# supervisor's (supervise.bats)
+	printf '%s\n' fclose fgets fopen fopen64 realloc dladdr gnu_get_libc_version mremap \
+		pthread_testcancel >>harmless
 	sort -u harmless <(defined_in "$injector") >known
 	diff /dev/null <(nm -D --undefined-only "$LIBRARY" | awk '{ print $NF }' | sed 's/@.*//' |
 		sort | comm -23 - known)
