@@ -97,7 +97,8 @@ static void end(void)
 	setitimer(ITIMER_REAL, &never, NULL);
 }
 
-static int descriptors(void)
+/* not in line: the compiler fears for what siglongjmp() could do to its variables */
+__attribute__((noinline)) static int descriptors(void)
 {
 	int fd, n = 0;
 
