@@ -408,7 +408,7 @@ static void add_machine(struct program *program, const struct machine *machine,
 	program->code[test].jf = (uint8_t)(program->length - test - 1);
 }
 
-static int set_filter(const struct sock_fprog *code)
+static int set_filter(const struct sock_fprog *code, bool exact)
 {
 	const unsigned flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
 	int fd;
@@ -416,7 +416,7 @@ static int set_filter(const struct sock_fprog *code)
 	/* once the supervisor has begun with a call, only a fatal signal ends it: nothing is done twice */
 	fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 			  flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, code);
-	if (fd < 0 && errno == EINVAL)
+	if (fd < 0 && errno == EINVAL && !exact)
 		fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, code);
 	return fd < 0 ? -errno : fd;
 }
@@ -433,9 +433,9 @@ int filter_install(const struct filter *filter)
 		add_machine(&program, &machines[i], filter);
 	add_refusal(&program);
 	code.len = program.length;
-	fd = set_filter(&code);
+	fd = set_filter(&code, filter->exact);
 	if (fd == -EACCES && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		fd = set_filter(&code);
+		fd = set_filter(&code, filter->exact);
 	if (fd < 0)
 		return fd;
 	/* the supervisor runs where the program waits, as if it were a function call */

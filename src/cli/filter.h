@@ -25,7 +25,8 @@ enum filter_call {
 struct filter {
 	uint64_t gate; /* what comes from this page passes; 0 for none */
 	bool io_uring; /* let io_uring be; what is done through it is not fenced */
-	bool births;   /* stop socket(2) alone, and let nobody change a socket's range afterwards */
+	bool exact; /* only where no signal can interrupt a call that is being served (Linux 5.19) */
+	bool births; /* stop socket(2) alone, and let nobody change a socket's range afterwards */
 };
 
 /**

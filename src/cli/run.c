@@ -107,7 +107,9 @@ static int fence(enum via via, const struct target *target, const char *unreache
 				   target->remedy);
 	if (preload && via != VIA_PRELOAD)
 		settings->gate = supervise_gate();
-	rc = via == VIA_PRELOAD ? -EOPNOTSUPP : supervise_start(settings, births, why, sizeof(why));
+	rc = via == VIA_PRELOAD ? -EOPNOTSUPP
+				: supervise_start(settings, births, via == VIA_AUTO && preload, why,
+						  sizeof(why));
 	if (rc)
 		settings->gate = 0;
 	if (rc && unreached)

@@ -371,7 +371,8 @@ bool supervise_births(const struct rule *rule)
 	return birth_suits(rule);
 }
 
-int supervise_start(const struct settings *settings, bool births, char *ret_why, size_t size)
+int supervise_start(const struct settings *settings, bool births, bool exact, char *ret_why,
+		    size_t size)
 {
 	static struct supervisor supervisor;
 	int rc = prepare(&supervisor, settings);
@@ -381,10 +382,11 @@ int supervise_start(const struct settings *settings, bool births, char *ret_why,
 	supervisor.filter.gate = settings->gate;
 	supervisor.filter.io_uring = settings->rule->io_uring;
 	supervisor.filter.births = births;
+	supervisor.filter.exact = exact;
 	return start(&supervisor, ret_why, size);
 }
 
-int supervise_check(bool births, char *ret_why, size_t size)
+int supervise_check(bool births, bool exact, char *ret_why, size_t size)
 {
 	static struct supervisor nobodys;
 	int ends[2], rc = -EPIPE;
@@ -393,6 +395,7 @@ int supervise_check(bool births, char *ret_why, size_t size)
 	if (pipe2(ends, O_CLOEXEC))
 		return explain_look(errno, ret_why, size);
 	nobodys.filter.births = births;
+	nobodys.filter.exact = exact;
 	pid = fork();
 	if (!pid) {
 		rc = start(&nobodys, ret_why, size);

@@ -12,13 +12,15 @@
  * supervise_start() - Fence this process, and all that it will start, from outside
  * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c)
  * @births:	stop only at the making of sockets, see supervise_births()
+ * @exact:	only where no signal can interrupt a call that is being served
  * @ret_why:	where it fails, why, and nothing has changed
  *
  * Once it has returned 0, whatever this process executes is fenced.
  *
  * Return: 0, or -errno
  */
-int supervise_start(const struct settings *settings, bool births, char *ret_why, size_t size);
+int supervise_start(const struct settings *settings, bool births, bool exact, char *ret_why,
+		    size_t size);
 
 /* supervise_births() - Is it enough to stop at the making of sockets? */
 bool supervise_births(const struct rule *rule);
@@ -28,7 +30,7 @@ bool supervise_births(const struct rule *rule);
  *
  * Tries it, in a process that does nothing else. Arguments and return: as above
  */
-int supervise_check(bool births, char *ret_why, size_t size);
+int supervise_check(bool births, bool exact, char *ret_why, size_t size);
 
 /* supervise_gate() - Draw a gate; 0 if this machine has none */
 uint64_t supervise_gate(void);

@@ -470,7 +470,8 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 	if (rc)
 		return rc;
 	if (answer->via != VIA_PRELOAD)
-		supervise_check(stops_births(answer), answer->supervise, sizeof(answer->supervise));
+		supervise_check(stops_births(answer), answer->via == VIA_AUTO && !*answer->preload,
+				answer->supervise, sizeof(answer->supervise));
 	explain_section(given, &process, answer);
 	for (call = 0; answer->settings.rule && call < CHOICE_CALLS; call++) {
 		struct choice choice;
