@@ -36,10 +36,10 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DPORTFENCE_VERSION='"$(VERS
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
-CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover log logline order \
-	policy preset range sctp settings signals siphash source
-SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_option hooks_thread \
-	memory pass real shim
+CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover log logline map \
+	order policy preset range sctp settings signals siphash source translate
+SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_map hooks_option \
+	hooks_thread mapped memory pass real shim
 CLI := array audit birth busy caller check choice complete env fenced filter findings globs library \
 	logfile look main option origin parts pin ports presets processes run say sections sockets \
 	status strip suggest supervise target trap trust usage verdict watch which

@@ -572,8 +572,8 @@ time64() {
 # --- the source
 
 # Lowest first: an include points upwards only
-ROOMS="sys addr sctp siphash arena fd signals range preset order policy conf cursor diag source engine_kernel
-	engine_bind fence assign logline log handover settings"
+ROOMS="sys addr sctp siphash arena fd signals range map preset order policy conf cursor diag source engine_kernel
+	engine_bind fence assign translate logline log handover settings"
 
 @test "every file of core has its place in the table" {
 	diff <(xargs -n 1 <<<"$ROOMS" | sort) \

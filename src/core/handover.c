@@ -103,7 +103,7 @@ int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
 	put_string(&writer, handover->file);
 	put_string(&writer, handover->log);
 	put_string(&writer, handover->state);
-	return writer.to == writer.end ? -E2BIG : 0;
+	return writer.to == writer.end || rule->map ? -E2BIG : 0;
 }
 
 /* ---- reading ---- */

@@ -246,11 +246,11 @@ void log_start(struct log *log)
 }
 
 /* The socket's address once it has its port. Return: false where there is none */
-static bool find_local(const struct assign *assign, union addr *ret_local)
+static bool find_local(const struct log *log, const struct assign *assign, union addr *ret_local)
 {
 	socklen_t len = sizeof(*ret_local);
 
-	if (!assign->port || getsockname(assign->fd, &ret_local->sa, &len))
+	if (!assign->port || log->sys->getsockname(assign->fd, &ret_local->sa, &len))
 		return false;
 	return addr_port(ret_local) != 0;
 }
@@ -264,7 +264,7 @@ __attribute__((noinline)) static void write_assign(struct log *log, const char *
 	bool found;
 	size_t len;
 
-	found = find_local(assign, &local);
+	found = find_local(log, assign, &local);
 	begin(log, &line);
 	len = logline_assign(&line, call, assign, found ? &local : NULL, text, sizeof(text));
 	write_line(log, found ? SYSLOG_INFO : SYSLOG_WARNING, text, len);

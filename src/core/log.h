@@ -26,6 +26,7 @@ enum log_topic {
 };
 
 struct log {
+	const struct sys *sys;
 	const char *destination; /* as configured; NULL: standard error, warnings only */
 	const char *application;
 	int pid;             /* whose lines they are; 0: this process's own */

@@ -173,6 +173,7 @@ static int override_rule(const struct policy_process *process, struct arena *are
 		{ "PORTFENCE_RANGE", CONF_RANGE },
 		{ "PORTFENCE_ORDER", CONF_ORDER },
 		{ "PORTFENCE_SEED", CONF_SEED },
+		{ "PORTFENCE_MAP", CONF_MAP },
 	};
 	const char *name = variable("PORTFENCE_APP");
 	const char *last = "PORTFENCE_RANGE";
@@ -207,11 +208,14 @@ static int override_rule(const struct policy_process *process, struct arena *are
 		error(context, table[i].variable, 0, why);
 		rc = -EINVAL;
 	}
-	if (!rc && conf_check(copy, why, sizeof(why))) {
-		error(context, last, 0, why);
-		rc = -EINVAL;
-	}
 	*rule = copy;
+	if (rc)
+		return rc;
+	rc = conf_place_map(copy, arena, why, sizeof(why));
+	if (!rc)
+		rc = conf_check(copy, why, sizeof(why));
+	if (rc == -EINVAL)
+		error(context, last, 0, why);
 	return rc;
 }
 

@@ -16,7 +16,8 @@
 
 static const char *const carried[] = {
 	"PORTFENCE_APP",  "PORTFENCE_RANGE", "PORTFENCE_ORDER",
-	"PORTFENCE_SEED", "PORTFENCE_LOG",   HANDOVER_VARIABLE,
+	"PORTFENCE_SEED", "PORTFENCE_MAP",   "PORTFENCE_LOG",
+	HANDOVER_VARIABLE,
 };
 
 _Static_assert(sizeof(carried) / sizeof(carried[0]) + 2 <= ENVIRON_KEPT_MAX,
