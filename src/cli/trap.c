@@ -6,18 +6,17 @@
 #include "birth.h"
 #include "caller.h"
 #include "filter.h"
+#include "memo.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /*
@@ -59,11 +58,6 @@
 /* What becomes of a call, besides a result of 0 or -errno */
 enum { GO_ON = 1, ANSWERED };
 
-#define KNOWN 8192 /* a power of two */
-#define CLAIMS 64
-#define CLAIM_HELD_NS 2000000
-#define UNTOLD 16
-
 struct trap {
 	int listener;
 	int program;
@@ -76,19 +70,7 @@ struct trap {
 	bool warned;         /* of what was doubtful at the start */
 	const char *refusal; /* said last */
 	struct birth_place here;
-	uint64_t known[KNOWN];
-	/* claims that are to be released, from the oldest on */
-	struct {
-		uint64_t claim;
-		uint64_t since; /* nanoseconds */
-	} held[CLAIMS];
-	unsigned first, count;
-	/* binds whose callers were interrupted, and come again (before Linux 5.19) */
-	struct {
-		uint64_t cookie;
-		pid_t thread;
-	} untold[UNTOLD];
-	unsigned next_untold;
+	struct memo memo;
 };
 
 /* One trapped call. */
@@ -215,63 +197,14 @@ static bool mirror_rights(struct stop *stop, uint16_t port)
 
 /* ---- what is remembered ---- */
 
-static uint64_t *known_slot(struct stop *stop)
+static bool is_known(const struct stop *stop)
 {
-	return &stop->trap->known[stop->cookie % KNOWN];
-}
-
-static bool is_known(struct stop *stop)
-{
-	return stop->cookie && *known_slot(stop) == stop->cookie;
+	return memo_is_bound(&stop->trap->memo, stop->cookie);
 }
 
 static void remember(struct stop *stop)
 {
-	*known_slot(stop) = stop->cookie;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static void release_claim(struct trap *trap)
-{
-	cursor_release(&trap->fence->cursor, trap->held[trap->first].claim);
-	trap->first = (trap->first + 1) % CLAIMS;
-	trap->count--;
-}
-
-static void release_old_claims(struct trap *trap)
-{
-	uint64_t now = trap->count ? now_ns() : 0;
-
-	while (trap->count && now - trap->held[trap->first].since >= CLAIM_HELD_NS)
-		release_claim(trap);
-}
-
-/* Waits until none is held: as long as the youngest has to be. */
-static void release_all_claims(struct trap *trap)
-{
-	struct timespec rest = { 0, CLAIM_HELD_NS };
-
-	nanosleep(&rest, NULL);
-	while (trap->count)
-		release_claim(trap);
-}
-
-static void hold_claim(struct trap *trap, uint64_t claim)
-{
-	unsigned last;
-
-	if (trap->count == CLAIMS)
-		release_claim(trap);
-	last = (trap->first + trap->count++) % CLAIMS;
-	trap->held[last].claim = claim;
-	trap->held[last].since = now_ns();
+	memo_note_bound(&stop->trap->memo, stop->cookie);
 }
 
 /* ---- the calls ---- */
@@ -349,8 +282,8 @@ static int begin(struct stop *stop, struct assign *assign)
 	rc = assign_begin(stop->trap->fence, assign);
 
 	/* perhaps by ports that others have only just been given, and could share with this one by now */
-	if (assign->exhausted && stop->trap->count) {
-		release_all_claims(stop->trap);
+	if (assign->exhausted && stop->trap->memo.count) {
+		memo_release_all_claims(&stop->trap->memo, &stop->trap->fence->cursor);
 		*assign = asked;
 		rc = assign_begin(stop->trap->fence, assign);
 	}
@@ -385,28 +318,13 @@ static int make_bind(struct stop *stop)
 	return rc;
 }
 
-/* Has it been made, and was its caller not there any more to hear of it? */
-static bool was_untold(struct stop *stop)
-{
-	struct trap *trap = stop->trap;
-	unsigned i;
-
-	for (i = 0; i < UNTOLD; i++) {
-		if (trap->untold[i].cookie != stop->cookie ||
-		    trap->untold[i].thread != stop->caller.thread)
-			continue;
-		trap->untold[i].cookie = 0;
-		return true;
-	}
-	return false;
-}
-
 static int serve_bind(struct stop *stop)
 {
 	struct assign assign;
 	int rc;
 
-	if (is_known(stop) && was_untold(stop))
+	if (is_known(stop) &&
+	    memo_take_untold(&stop->trap->memo, stop->cookie, stop->caller.thread))
 		return 0;
 	rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
 	if (rc)
@@ -466,7 +384,7 @@ static int serve_port(struct stop *stop, struct assign *assign)
 	if (rc < 0)
 		return rc;
 	if (assign->claim)
-		hold_claim(stop->trap, assign->claim);
+		memo_hold_claim(&stop->trap->memo, &stop->trap->fence->cursor, assign->claim);
 	if (assign->engine != ENGINE_AUTO || assign->system)
 		tell(stop, assign);
 	return GO_ON;
@@ -785,11 +703,8 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 	if (!ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) || errno != ENOENT)
 		return;
 	/* it was interrupted; the kernel makes it again */
-	if (stop.call == FILTER_BIND && !rc) {
-		trap->untold[trap->next_untold].cookie = stop.cookie;
-		trap->untold[trap->next_untold].thread = (pid_t)notif->pid;
-		trap->next_untold = (trap->next_untold + 1) % UNTOLD;
-	}
+	if (stop.call == FILTER_BIND && !rc)
+		memo_note_untold(&trap->memo, stop.cookie, (pid_t)notif->pid);
 }
 
 void trap_serve(int listener, bool births, const struct fence *fence, struct log *log, int program)
@@ -816,9 +731,9 @@ void trap_serve(int listener, bool births, const struct fence *fence, struct log
 	    sizes.seccomp_notif > sizeof(heard))
 		return;
 	for (;;) {
-		int n = poll(&poll_listener, 1, trap.count ? 1 : -1);
+		int n = poll(&poll_listener, 1, trap.memo.count ? 1 : -1);
 
-		release_old_claims(&trap);
+		memo_release_old_claims(&trap.memo, &fence->cursor);
 		if (n < 0 && errno != EINTR)
 			return;
 		if (n <= 0)
