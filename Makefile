@@ -41,8 +41,8 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover
 SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_map hooks_option \
 	hooks_thread mapped memory pass real shim
 CLI := array audit birth busy caller check choice complete env fenced filter findings globs library \
-	logfile look main memo option origin parts pin ports presets processes run say sections sockets \
-	status strip suggest supervise target trap trust usage verdict watch which
+	logfile look main memo option origin parts pin ports presets processes relay run say sections \
+	sockets status strip suggest supervise target trap trust usage verdict watch which
 UNIT := conf handover logline order origin policy range sctp siphash strip
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes

@@ -3,15 +3,18 @@
 #include "../core/assign.h"
 #include "../core/sctp.h"
 #include "../core/settings.h"
+#include "../core/translate.h"
 #include "birth.h"
 #include "caller.h"
 #include "filter.h"
 #include "memo.h"
+#include "relay.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +43,9 @@
  * at afterwards. Nor do we learn when a shared port's connection is known to the
  * kernel; its claim is held a moment longer.
  *
+ * Where a map puts another port in the place of a call's own, no memory of the
+ * program's says so, and we have to make the call: see relay.
+ *
  * Where the kernel would do it all by itself, once it knows a socket's range,
  * socket() is the only call that stops: we make the socket, and hand it over.
  *
@@ -53,6 +59,10 @@
 #endif
 #ifndef SO_COOKIE
 #define SO_COOKIE 57 /* include/uapi/asm-generic/socket.h */
+#endif
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
 #endif
 
 /* What becomes of a call, besides a result of 0 or -errno */
@@ -79,8 +89,10 @@ struct stop {
 	struct caller caller;
 	enum filter_call call;
 	bool narrow; /* 32-bit pointers */
+	uint64_t id; /* of the notification */
 	uint64_t argument[6];
-	int fd; /* the socket, here */
+	long value; /* what the call returns if it is answered with 0 */
+	int fd;     /* the socket, here */
 	uint64_t cookie;
 	union {
 		union addr inet;
@@ -329,6 +341,7 @@ static int serve_bind(struct stop *stop)
 	rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
 	if (rc)
 		return rc;
+	translate_bind(stop->trap->fence, stop->fd, &stop->address.inet);
 	assign = start(stop, ASSIGN_BIND);
 	rc = begin(stop, &assign);
 	if (rc < 0)
@@ -400,6 +413,7 @@ static int serve_connect(struct stop *stop)
 		return rc;
 	if (stop->len < sizeof(sa_family_t) || stop->address.inet.sa.sa_family == AF_UNSPEC)
 		return syscall(SYS_connect, stop->fd, &stop->address, stop->len) ? -errno : 0;
+	translate_to(stop->trap->fence, stop->fd, &stop->address.inet);
 	if ((is_udp(stop) && is_settled(stop)) || has_range(stop))
 		return GO_ON;
 	assign = start(stop, ASSIGN_CONNECT);
@@ -440,6 +454,8 @@ static int read_destination(struct stop *stop)
 	rc = read_address(stop, name, (int)len);
 	if (rc)
 		memset(&stop->address, 0, sizeof(stop->address));
+	else
+		translate_to(stop->trap->fence, stop->fd, &stop->address.inet);
 	return rc;
 }
 
@@ -561,18 +577,99 @@ static int serve_option(struct stop *stop)
 	return GO_ON;
 }
 
-static int serve_socket(struct stop *stop)
-{
-	socklen_t len = sizeof(int);
-	int domain;
+/* ---- under a map ---- */
 
-	if (getsockopt(stop->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
-		return -errno;
-	if (domain != AF_INET && domain != AF_INET6)
+static int relay_mapped_connect(struct stop *stop)
+{
+	int rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
+
+	if (rc || !translate_to(stop->trap->fence, stop->fd, &stop->address.inet))
+		return rc ? rc : GO_ON;
+	rc = relay_connect(stop->trap->listener, stop->id, stop->fd, &stop->address.inet,
+			   stop->len < sizeof(union addr) ? stop->len : sizeof(union addr));
+	return rc == RELAY_LATER ? ANSWERED : rc;
+}
+
+/* Where a message goes to, as read_destination(). Return: true if the map has another port for it */
+static bool is_mapped(struct stop *stop)
+{
+	const struct rule *rule = stop->trap->fence->rule;
+
+	return !read_destination(stop) && map_asked(rule->map, addr_port(&stop->address.inet)) &&
+	       stop->len;
+}
+
+/* Sends the message that the arguments show, to the address as read. Return: 0, or -errno */
+static int relay_mapped_send(struct stop *stop, int flags)
+{
+	bool plain = stop->call == FILTER_SENDTO;
+	const struct relay_message message = {
+		.data = stop->argument[1],
+		.size = stop->argument[2],
+		.header = plain ? 0 : stop->argument[1],
+		.narrow = stop->narrow,
+		.flags = flags,
+	};
+	const union addr *to = stop->len ? &stop->address.inet : NULL;
+	long n = relay_send(&stop->caller, stop->fd, &message, to,
+			    stop->len < sizeof(*to) ? stop->len : sizeof(*to));
+
+	stop->value = n;
+	return n < 0 ? (int)n : 0;
+}
+
+/*
+ * Of several messages, if any of them is mapped, the first is sent: the program
+ * comes again for the others, as the kernel may have sent no more either.
+ */
+static int relay_mapped_batch(struct stop *stop, int flags)
+{
+	const uint64_t first = stop->argument[1], size = stop->narrow ? 32 : 64;
+	uint64_t count = stop->argument[2] < 1024 ? stop->argument[2] : 1024, i;
+	uint32_t sent;
+	int rc;
+
+	for (i = 0; i < count; i++) {
+		stop->argument[1] = first + i * size;
+		if (is_mapped(stop))
+			break;
+	}
+	stop->argument[1] = first;
+	if (i == count)
 		return GO_ON;
-	len = sizeof(stop->cookie);
-	if (getsockopt(stop->fd, SOL_SOCKET, SO_COOKIE, &stop->cookie, &len))
-		stop->cookie = 0;
+	rc = read_destination(stop);
+	if (!rc)
+		rc = relay_mapped_send(stop, flags);
+	if (rc)
+		return rc;
+	sent = (uint32_t)stop->value;
+	stop->value = 1;
+	/* behind the header (sendmmsg(2)) */
+	return caller_write(&stop->caller, first + (stop->narrow ? 28 : 56), &sent, sizeof(sent));
+}
+
+/* Makes a call that would go on, if its destination is another one. */
+static int relay_mapped(struct stop *stop)
+{
+	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], protocol = 0;
+	socklen_t len = sizeof(protocol);
+
+	if (stop->call == FILTER_CONNECT)
+		return relay_mapped_connect(stop);
+	if (stop->call != FILTER_SENDTO && stop->call != FILTER_SENDMSG &&
+	    stop->call != FILTER_SENDMMSG)
+		return GO_ON;
+	getsockopt(stop->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+	/* over TCP there is a destination only for who connects by a send, which a server may refuse, too */
+	if (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP)
+		return flags & MSG_FASTOPEN && is_mapped(stop) ? -EOPNOTSUPP : GO_ON;
+	if (stop->call == FILTER_SENDMMSG)
+		return relay_mapped_batch(stop, flags);
+	return is_mapped(stop) ? relay_mapped_send(stop, flags) : GO_ON;
+}
+
+static int serve_call(struct stop *stop)
+{
 	if (stop->call == FILTER_BIND)
 		return serve_bind(stop);
 	if (is_known(stop))
@@ -588,6 +685,23 @@ static int serve_socket(struct stop *stop)
 	default:
 		return serve_send(stop);
 	}
+}
+
+static int serve_socket(struct stop *stop)
+{
+	const struct rule *rule = stop->trap->fence->rule;
+	socklen_t len = sizeof(int);
+	int domain, rc;
+
+	if (getsockopt(stop->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
+		return -errno;
+	if (domain != AF_INET && domain != AF_INET6)
+		return GO_ON;
+	len = sizeof(stop->cookie);
+	if (getsockopt(stop->fd, SOL_SOCKET, SO_COOKIE, &stop->cookie, &len))
+		stop->cookie = 0;
+	rc = serve_call(stop);
+	return rc == GO_ON && rule && rule->map ? relay_mapped(stop) : rc;
 }
 
 /* Says once why no socket is made. Return: what the call fails with */
@@ -612,11 +726,11 @@ static bool is_valid(const struct trap *trap, uint64_t id)
 }
 
 /* Makes the socket that the call asks for. It is the call's answer. */
-static int serve_birth(struct stop *stop, uint64_t id)
+static int serve_birth(struct stop *stop)
 {
 	int type = (int)stop->argument[1];
 	struct seccomp_notif_addfd add = {
-		.id = id,
+		.id = stop->id,
 		.flags = SECCOMP_ADDFD_FLAG_SEND,
 		.newfd_flags = type & SOCK_CLOEXEC ? O_CLOEXEC : 0,
 	};
@@ -629,7 +743,7 @@ static int serve_birth(struct stop *stop, uint64_t id)
 		return GO_ON;
 	/* of one that was killed, nothing is true any more */
 	if (fd == -EACCES)
-		return is_valid(stop->trap, id) ? refuse_birth(stop, why) : -ESRCH;
+		return is_valid(stop->trap, stop->id) ? refuse_birth(stop, why) : -ESRCH;
 	if (fd < 0)
 		return fd;
 	add.srcfd = (uint32_t)fd;
@@ -656,7 +770,7 @@ static int unfold(struct stop *stop)
 }
 
 /* Return: GO_ON, or what the call returns */
-static int decide(struct stop *stop, uint64_t id)
+static int decide(struct stop *stop)
 {
 	int rc = 0;
 
@@ -665,14 +779,14 @@ static int decide(struct stop *stop, uint64_t id)
 	if (rc)
 		return rc;
 	if (stop->call == FILTER_SOCKET)
-		return is_valid(stop->trap, id) ? serve_birth(stop, id) : -ESRCH;
+		return is_valid(stop->trap, stop->id) ? serve_birth(stop) : -ESRCH;
 	stop->fd = caller_descriptor(&stop->caller, (int)stop->argument[0]);
 	if (stop->fd == -EPERM)
 		return unreachable(stop);
 	if (stop->fd < 0)
 		return stop->fd;
 	/* else the number was another's by then */
-	rc = is_valid(stop->trap, id) ? serve_socket(stop) : -ESRCH;
+	rc = is_valid(stop->trap, stop->id) ? serve_socket(stop) : -ESRCH;
 	close(stop->fd);
 	return rc;
 }
@@ -682,6 +796,7 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 	struct seccomp_notif_resp answer = { .id = notif->id };
 	struct stop stop = {
 		.trap = trap,
+		.id = notif->id,
 		.call = filter_call(notif->data.arch, notif->data.nr),
 		.narrow = filter_is_narrow(notif->data.arch),
 	};
@@ -691,7 +806,7 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 		stop.argument[i] = notif->data.args[i];
 	rc = caller_open((pid_t)notif->pid, &stop.caller);
 	if (!rc) {
-		rc = decide(&stop, notif->id);
+		rc = decide(&stop);
 		caller_close(&stop.caller);
 	}
 	if (rc == ANSWERED)
@@ -700,6 +815,8 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	else
 		answer.error = rc;
+	if (!rc)
+		answer.val = stop.value;
 	if (!ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) || errno != ENOENT)
 		return;
 	/* it was interrupted; the kernel makes it again */

@@ -122,9 +122,10 @@ int map_place(struct map *map, const struct range *const *range, int ranges, cha
 		uint16_t port = 0;
 
 		if (entry->real && !all_have(range, ranges, entry->real)) {
-			snprintf(ret_why, size,
-				 "the map has port %d in the place of %d, which is outside the range",
-				 entry->real, entry->asked);
+			snprintf(
+				ret_why, size,
+				"the map has port %d in the place of %d, which is outside the range",
+				entry->real, entry->asked);
 			return -EINVAL;
 		}
 		while (!entry->real && left) {

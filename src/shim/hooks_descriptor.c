@@ -78,8 +78,8 @@ static ssize_t recvmsg_mapped(ssize_t (*real)(int, struct msghdr *, int), int fd
 static ssize_t hook_recvmsg(ssize_t (*real)(int, struct msghdr *, int), int fd,
 			    struct msghdr *message, int flags)
 {
-	ssize_t result = shim()->maps ? recvmsg_mapped(real, fd, message, flags)
-				      : real(fd, message, flags);
+	ssize_t result =
+		shim()->maps ? recvmsg_mapped(real, fd, message, flags) : real(fd, message, flags);
 
 	if (result >= 0)
 		forget_received(message);
@@ -270,10 +270,9 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,
 		    struct timespec *timeout)
 {
-	return forget_all_received(messages,
-				   shim()->maps
-					   ? recvmmsg_mapped(fd, messages, count, flags, timeout)
-					   : REAL(recvmmsg)(fd, messages, count, flags, timeout));
+	return forget_all_received(
+		messages, shim()->maps ? recvmmsg_mapped(fd, messages, count, flags, timeout)
+				       : REAL(recvmmsg)(fd, messages, count, flags, timeout));
 }
 
 EXPORT int dup(int fd)
@@ -387,11 +386,9 @@ EXPORT int __fcntl_time64(int fd, int command, ...)
 
 EXPORT int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout)
 {
-	return forget_all_received(messages,
-				   shim()->maps
-					   ? recvmmsg64_mapped(fd, messages, count, flags, timeout)
-					   : REAL(__recvmmsg64)(fd, messages, count, flags,
-								timeout));
+	return forget_all_received(
+		messages, shim()->maps ? recvmmsg64_mapped(fd, messages, count, flags, timeout)
+				       : REAL(__recvmmsg64)(fd, messages, count, flags, timeout));
 }
 
 EXPORT ssize_t __recvmsg64(int fd, struct msghdr *message, int flags)

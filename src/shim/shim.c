@@ -17,7 +17,8 @@ static struct shim helpless = {
 	.fenced = true,
 	.kept.lost = true,
 	.log = { .sys = &real_sys,
-		 .application = "unknown", .error = "no memory to read the configuration" },
+		 .application = "unknown",
+		 .error = "no memory to read the configuration" },
 };
 
 struct shim *_Atomic shim_published;

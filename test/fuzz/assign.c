@@ -157,7 +157,7 @@ static int on_setsockopt(int fd, int level, int option, const void *value, sockl
 }
 
 static const struct sys sys = {
-	on_bind,		  on_connect,		on_setsockopt,
+	on_bind,           on_connect,         on_setsockopt,
 	__wrap_getsockopt, __wrap_getsockname, __wrap_getpeername,
 };
 
