@@ -573,7 +573,7 @@ time64() {
 
 # Lowest first: an include points upwards only
 ROOMS="sys addr sctp siphash arena fd signals range preset order policy conf cursor diag source engine_kernel
-	engine_bind fence assign logline log handover settings"
+	engine_bind fence assign tally logline record log handover settings"
 
 @test "every file of core has its place in the table" {
 	diff <(xargs -n 1 <<<"$ROOMS" | sort) \

@@ -16,7 +16,7 @@
  * start, and most processes of a tree never make a socket. So `run`, which has
  * read it, puts what came of it into the environment:
  *
- *	2 SIGNATURE ORDER BIND EXHAUSTED ENGINE SEEDED SEED GATE TCP UDP SCTP STRINGS
+ *	3 SIGNATURE ORDER BIND EXHAUSTED ENGINE SEEDED SEED GATE FIRST LAST TCP UDP SCTP STRINGS
  *
  * Numbers are decimal; a range is first-last,first-last, or = for the same as
  * TCP's; a string is LENGTH:text, of length 0 for none. The signature is a hash of the variables,
@@ -25,11 +25,12 @@
  * passed over, too.
  */
 
-#define VERSION '2'
+#define VERSION '3'
 
 static const char *const variables[] = {
-	"PORTFENCE_APP",  "PORTFENCE_CONFIG", "PORTFENCE_RANGE", "PORTFENCE_ORDER",
-	"PORTFENCE_SEED", "PORTFENCE_LOG",    "PORTFENCE_STATE",
+	"PORTFENCE_APP",   "PORTFENCE_CONFIG", "PORTFENCE_RANGE", "PORTFENCE_ORDER",
+	"PORTFENCE_SEED",  "PORTFENCE_LOG",    "PORTFENCE_STATE", "PORTFENCE_RECORD",
+	"PORTFENCE_FIRST", "PORTFENCE_LAST",
 };
 
 static uint64_t signature(void)
@@ -89,9 +90,11 @@ int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
 	struct writer writer = { ret_text, ret_text + HANDOVER_MAX };
 	int proto;
 
-	put(&writer, "%c %llu %d %d %d %d %d %llu %llu", VERSION, (unsigned long long)signature(),
-	    (int)rule->order, (int)rule->bind, (int)rule->exhausted, (int)rule->engine,
-	    rule->seeded, (unsigned long long)rule->seed, (unsigned long long)handover->gate);
+	put(&writer, "%c %llu %d %d %d %d %d %llu %llu %d %d", VERSION,
+	    (unsigned long long)signature(), (int)rule->order, (int)rule->bind,
+	    (int)rule->exhausted, (int)rule->engine, rule->seeded, (unsigned long long)rule->seed,
+	    (unsigned long long)handover->gate, handover->record.block.first,
+	    handover->record.block.last);
 	put_range(&writer, rule->range[PROTO_TCP]);
 	for (proto = PROTO_TCP + 1; proto < PROTO_COUNT; proto++) {
 		if (rule->range[proto] == rule->range[PROTO_TCP])
@@ -103,6 +106,7 @@ int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
 	put_string(&writer, handover->file);
 	put_string(&writer, handover->log);
 	put_string(&writer, handover->state);
+	put_string(&writer, handover->record.path);
 	return writer.to == writer.end ? -E2BIG : 0;
 }
 
@@ -206,7 +210,7 @@ static int get_string(const char **p, struct arena *arena, const char **ret_text
 
 int handover_read(const char *text, struct arena *arena, struct handover *ret_handover)
 {
-	unsigned order, bind, exhausted, engine, seeded;
+	unsigned order, bind, exhausted, engine, seeded, first, last;
 	struct handover handover;
 	uint64_t signed_by;
 	struct rule *rule;
@@ -223,13 +227,16 @@ int handover_read(const char *text, struct arena *arena, struct handover *ret_ha
 	    !get_choice(&text, EXHAUSTED_SYSTEM + 1, &exhausted) ||
 	    !get_choice(&text, ENGINE_BIND + 1, &engine) || !get_choice(&text, 2, &seeded) ||
 	    !get_field(&text, UINT64_MAX, &rule->seed) ||
-	    !get_field(&text, UINT64_MAX, &handover.gate))
+	    !get_field(&text, UINT64_MAX, &handover.gate) ||
+	    !get_choice(&text, UINT16_MAX + 1, &first) || !get_choice(&text, UINT16_MAX + 1, &last))
 		return -EINVAL;
 	rule->order = (enum order)order;
 	rule->bind = (enum bind_policy)bind;
 	rule->exhausted = (enum exhausted)exhausted;
 	rule->engine = (enum engine)engine;
 	rule->seeded = seeded;
+	handover.record.block.first = (uint16_t)first;
+	handover.record.block.last = (uint16_t)last;
 	for (proto = 0; !rc && proto < PROTO_COUNT; proto++) {
 		if (proto != PROTO_TCP && !strncmp(text, " =", 2)) {
 			rule->range[proto] = rule->range[PROTO_TCP];
@@ -242,6 +249,7 @@ int handover_read(const char *text, struct arena *arena, struct handover *ret_ha
 	rc = rc ? rc : get_string(&text, arena, &handover.file);
 	rc = rc ? rc : get_string(&text, arena, &handover.log);
 	rc = rc ? rc : get_string(&text, arena, &handover.state);
+	rc = rc ? rc : get_string(&text, arena, &handover.record.path);
 	if (rc)
 		return rc;
 	if (*text || !rule->name)

@@ -15,8 +15,9 @@
 #define STACK_MOST ((size_t)8192) /* a thread's stack may be PTHREAD_STACK_MIN, 16 kB */
 
 static const char *const carried[] = {
-	"PORTFENCE_APP",  "PORTFENCE_RANGE", "PORTFENCE_ORDER",
-	"PORTFENCE_SEED", "PORTFENCE_LOG",   HANDOVER_VARIABLE,
+	"PORTFENCE_APP",   "PORTFENCE_RANGE", "PORTFENCE_ORDER",
+	"PORTFENCE_SEED",  "PORTFENCE_LOG",   "PORTFENCE_RECORD",
+	"PORTFENCE_FIRST", "PORTFENCE_LAST",  HANDOVER_VARIABLE,
 };
 
 _Static_assert(sizeof(carried) / sizeof(carried[0]) + 2 <= ENVIRON_KEPT_MAX,

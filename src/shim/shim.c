@@ -105,6 +105,7 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	new->descriptors = descriptor_start();
 	memory_start();
 	new->log.destination = settings->log;
+	new->log.record = settings->record;
 	new->log.application =
 		settings->rule ? settings->rule->name : program_invocation_short_name;
 	log_start(&new->log);
