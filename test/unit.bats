@@ -196,6 +196,24 @@ with socket.socket() as s:
 	holds handover damage
 }
 
+# --- tally
+
+@test "a record's last line says which ports were used, and how many calls there were" {
+	holds tally words
+}
+
+@test "a record's last line is read back as it was" {
+	holds tally round-trips
+}
+
+@test "a record's last line that is damaged is none" {
+	holds tally damage
+}
+
+@test "a record's lines are counted, and nothing else is" {
+	holds tally counting
+}
+
 # --- policy
 
 @test "a section without match fits the executable of its name" {
@@ -340,6 +358,10 @@ with socket.socket() as s:
 
 @test "the time of day is gmtime_r's, down to the microsecond" {
 	holds logline times-of-day
+}
+
+@test "a line of a record has no more than two runs have in common" {
+	holds logline record-lines
 }
 
 @test "no name and no message can end a line of the log" {

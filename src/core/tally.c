@@ -103,9 +103,11 @@ static bool get_word(const char **p, const char *end, const char *word)
 static bool get_port(const char **p, const char *end, const struct tally_block *block,
 		     uint16_t *ret_port)
 {
-	uint64_t base = get_word(p, end, "first+") ? block->first : 0, number;
+	bool offset = get_word(p, end, "first+");
+	uint64_t base = offset ? block->first : 0, number;
 
-	if (!get_number(p, end, UINT16_MAX - base, &number) || !(base + number))
+	if (!get_number(p, end, UINT16_MAX - base, &number) || !(base + number) ||
+	    (offset && !tally_in_block(block, (uint16_t)(base + number))))
 		return false;
 	*ret_port = (uint16_t)(base + number);
 	return true;
