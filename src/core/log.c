@@ -295,7 +295,8 @@ __attribute__((noinline)) static void write_record(struct log *log, const char *
 	const struct logline line = { .record = &log->record.block };
 	char text[RECORD_LINE_MAX];
 	size_t len = logline_assign(&line, call, assign, local, text, sizeof(text));
-	int rc = record_add(&log->record, text, len, local ? addr_port(local) : 0);
+	bool lost = atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_LOST_RECORD;
+	int rc = record_add(&log->record, text, len, local ? addr_port(local) : 0, lost);
 
 	if (rc && first_time(log, LOG_LOST_RECORD))
 		tell_lost(log, "record", log->record.path, record_problem(rc));

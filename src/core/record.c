@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -38,9 +37,9 @@
 
 #define FLAGS (O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
 
-/* some microseconds are the rule, three seconds the limit */
+/* some microseconds are the rule, two seconds the limit */
 #define TURNS_YIELDING 64
-#define TURNS_MOST 6000
+#define TURNS_MOST 4000
 #define PAUSE_NS 500000
 
 /* An open record. */
@@ -53,12 +52,12 @@ struct sheet {
 };
 
 /* Return: 0, -errno */
-static int lock(int fd)
+static int lock(int fd, int turns)
 {
 	static const long pause[] = { 0, PAUSE_NS };
 	int turn;
 
-	for (turn = 0; turn < TURNS_MOST; turn++) {
+	for (turn = 0; turn < turns; turn++) {
 		if (!syscall(SYS_flock, fd, LOCK_EX | LOCK_NB))
 			return 0;
 		if (errno != EWOULDBLOCK)
@@ -92,7 +91,7 @@ static void leave(struct sheet *sheet)
 }
 
 /* Return: 0, -errno and nothing is open */
-static int enter(const struct record *record, int flags, struct sheet *ret_sheet)
+static int enter(const struct record *record, int flags, int turns, struct sheet *ret_sheet)
 {
 	struct sheet sheet = { .fd = fd_open(record->path, FLAGS | flags, 0666) };
 	int rc;
@@ -103,7 +102,7 @@ static int enter(const struct record *record, int flags, struct sheet *ret_sheet
 	/* nothing that is none is locked */
 	rc = look(&sheet);
 	if (!rc)
-		rc = lock(sheet.fd);
+		rc = lock(sheet.fd, turns);
 	if (!rc)
 		rc = look(&sheet);
 	if (rc)
@@ -221,14 +220,15 @@ static int add(struct sheet *sheet, const char *line, size_t len, uint16_t port)
 	return rc;
 }
 
-int record_add(const struct record *record, const char *text, size_t len, uint16_t port)
+int record_add(const struct record *record, const char *text, size_t len, uint16_t port,
+	       bool hurried)
 {
 	struct signals signals;
 	struct sheet sheet;
 	int rc;
 
 	signals_hold(&signals);
-	rc = enter(record, 0, &sheet);
+	rc = enter(record, 0, hurried ? TURNS_YIELDING : TURNS_MOST, &sheet);
 	if (!rc) {
 		rc = add(&sheet, text, len, port);
 		leave(&sheet);
@@ -243,7 +243,7 @@ int record_begin(const struct record *record)
 	struct sheet sheet;
 	int rc;
 
-	rc = enter(record, O_CREAT, &sheet);
+	rc = enter(record, O_CREAT, TURNS_MOST, &sheet);
 	if (rc)
 		return rc;
 	sheet.at = 0;
@@ -262,7 +262,7 @@ int record_mend(const struct record *record)
 	struct sheet sheet;
 	int rc;
 
-	rc = enter(record, 0, &sheet);
+	rc = enter(record, 0, TURNS_MOST, &sheet);
 	if (rc)
 		return rc;
 	rc = find_tally(&sheet);

@@ -4,6 +4,7 @@
 
 #include "tally.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,12 +30,14 @@ int record_begin(const struct record *record);
  * record_add() - Add a line
  * @text:	with its newline, at most RECORD_LINE_MAX bytes
  * @port:	what it tells of, for the tally; 0: a call that was refused
+ * @hurried:	wait for some yields only, as a line was lost before
  *
  * For every place that a hook may be called from.
  *
  * Return: 0, -errno if it is lost
  */
-int record_add(const struct record *record, const char *text, size_t len, uint16_t port);
+int record_add(const struct record *record, const char *text, size_t len, uint16_t port,
+	       bool hurried);
 
 /* record_mend() - Give it its tally again if who wrote last was killed meanwhile. Return: 0, -errno */
 int record_mend(const struct record *record);

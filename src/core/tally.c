@@ -2,11 +2,6 @@
 
 #include <string.h>
 
-#define CALL "{\"call\":\""
-#define PORT ",\"port\":"
-#define PROBLEM ",\"problem\":\""
-#define END "}\n"
-
 void tally_add(struct tally *tally, uint16_t port)
 {
 	if (!port) {
@@ -58,7 +53,7 @@ size_t tally_write(const struct tally *tally, const struct tally_block *block,
 
 	to = put_number(stpcpy(to, " used, "), tally->assignments);
 	to = stpcpy(to, tally->assignments == 1 ? " assignment, " : " assignments, ");
-	to = stpcpy(put_number(to, tally->refused), " refused\"" END);
+	to = stpcpy(put_number(to, tally->refused), " refused\"}\n");
 	return (size_t)(to - ret_text);
 }
 
@@ -150,24 +145,58 @@ bool tally_read(const struct tally_block *block, const char *text, size_t len,
 	return true;
 }
 
+/* Text in quotes, of no character that would have to be escaped */
+static bool get_text(const char **p, const char *end)
+{
+	const char *at = *p;
+
+	if (!get_word(&at, end, "\""))
+		return false;
+	while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= ' ')
+		at++;
+	if (!get_word(&at, end, "\""))
+		return false;
+	*p = at;
+	return true;
+}
+
+/* As it stands in a call's line: 20013 or "first+13" */
+static bool get_port_json(const char **p, const char *end, const struct tally_block *block,
+			  uint16_t *ret_port)
+{
+	const char *at = *p;
+	bool quoted = get_word(&at, end, "\"");
+
+	if (quoted && (at == end || *at != 'f'))
+		return false;
+	if (!get_port(&at, end, block, ret_port) || (quoted && !get_word(&at, end, "\"")))
+		return false;
+	*p = at;
+	return true;
+}
+
 bool tally_count(struct tally *tally, const struct tally_block *block, const char *text, size_t len)
 {
-	const char *p = text, *end = text + len, *at;
-	uint16_t port = 0;
+	const char *p = text, *end = text + len;
+	uint16_t port = 0, peer_port;
+	bool problem;
 
-	if (len < strlen(END) || memcmp(end - strlen(END), END, strlen(END)) != 0 ||
-	    !get_word(&p, end, CALL))
+	if (!get_word(&p, end, "{\"call\":") || !get_text(&p, end) ||
+	    !get_word(&p, end, ",\"protocol\":") || !get_text(&p, end) ||
+	    !get_word(&p, end, ",\"address\":") ||
+	    !(get_text(&p, end) || get_word(&p, end, "null")) || !get_word(&p, end, ",\"port\":") ||
+	    !(get_port_json(&p, end, block, &port) || get_word(&p, end, "null")))
 		return false;
-	at = memmem(p, (size_t)(end - p), PORT, strlen(PORT));
-	if (!at)
+	if (get_word(&p, end, ",\"peer\":") &&
+	    (!get_text(&p, end) || !get_word(&p, end, ",\"peer_port\":") ||
+	     !(get_port_json(&p, end, block, &peer_port) || get_word(&p, end, "0"))))
 		return false;
-	p = at + strlen(PORT);
+	problem = get_word(&p, end, ",\"problem\":");
+	if ((problem && !get_text(&p, end)) || !get_word(&p, end, "}\n") || p != end)
+		return false;
+	if (!problem && !port)
+		return false;
 	/* with a problem, it is the port that was asked for */
-	if (!memmem(p, (size_t)(end - p), PROBLEM, strlen(PROBLEM))) {
-		get_word(&p, end, "\"");
-		if (!get_port(&p, end, block, &port))
-			return false;
-	}
-	tally_add(tally, port);
+	tally_add(tally, problem ? 0 : port);
 	return true;
 }
