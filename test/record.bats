@@ -462,12 +462,12 @@ except ConnectionRefusedError: print("refused")' >said
 	recorded --via preload --order sequential -- "$PROBES/spawn" child >/dev/null
 	cp record whole
 	size=$(wc -c <whole)
-	lines=$(($(head -n 1 whole | wc -c)))
+	first=$(head -n 1 whole | wc -c)
 	for ((cut = 1; cut < size; cut += 5)); do
 		head -c "$cut" whole >record
 		one 2>errors
 		[ ! -s errors ]
-		left=$((2 + (cut >= lines) + (cut >= $(head -n 2 whole | wc -c))))
+		left=$((2 + (cut >= first) + (cut >= $(head -n 2 whole | wc -c))))
 		[ "$(is_true)" = $left ]
 		# half of what stood there before
 		{ head -c "$cut" whole; tail -c 20 whole; } >record

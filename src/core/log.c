@@ -124,6 +124,7 @@ static void write_line(struct log *log, const char *severity, const char *text, 
 
 static void begin(const struct log *log, struct logline *ret_line)
 {
+	ret_line->record = NULL;
 	ret_line->json = is_json(log);
 	ret_line->pid = log->pid ? log->pid : (int)getpid();
 	ret_line->application = log->application;
