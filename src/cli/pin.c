@@ -46,6 +46,11 @@ static int set_log(const char *log, int failure)
 	return set_path("PORTFENCE_LOG", prefix, where, failure);
 }
 
+int pin_record(const char *path, int failure)
+{
+	return set_path("PORTFENCE_RECORD", "", path, failure);
+}
+
 int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failure)
 {
 	const struct {
@@ -208,6 +213,7 @@ int pin_rule(const struct settings *settings, int failure)
 		.file = settings->policy.file,
 		.log = settings->log,
 		.state = settings->state,
+		.record = settings->record,
 		.gate = settings->gate,
 	};
 	char text[HANDOVER_MAX];

@@ -52,6 +52,9 @@ enum { PIN_CONFIG, PIN_RANGE, PIN_ORDER, PIN_SEED, PIN_MAP, PIN_LOG, PIN_OPTIONS
  */
 int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failure);
 
+/* pin_record() - Name the record in its variable. Return: 0, or @failure */
+int pin_record(const char *path, int failure);
+
 /**
  * pin_load() - Read the configuration that the variables name, and judge it
  * @process:	what is to be started

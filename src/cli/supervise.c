@@ -101,6 +101,7 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	new->fence.sources = &new->sources;
 	new->log.sys = &real_sys;
 	new->log.destination = settings->log;
+	new->log.record = settings->record;
 	new->log.application = settings->rule->name;
 	log_start(&new->log);
 	if (cursor_open(settings->state, settings->runtime, settings->rule, &new->fence.cursor))
@@ -245,6 +246,9 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 		signal(SIGBUS, lose_state);
 	trap_serve(number, supervisor->filter.births, &supervisor->fence, &supervisor->log,
 		   program.pidfd);
+	/* nobody is left who would */
+	if (supervisor->log.record.path)
+		record_mend(&supervisor->log.record);
 	_exit(EXIT_SUCCESS);
 }
 

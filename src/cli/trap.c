@@ -145,7 +145,7 @@ static void tell(struct stop *stop, const struct assign *assign)
 	const struct log *log = stop->trap->log;
 	int fd;
 
-	if (!(log->destination && strcmp(log->destination, "none")) &&
+	if (!(log->destination && strcmp(log->destination, "none")) && !log->record.path &&
 	    (!log->warnings || stop->trap->warned) && !assign_speaks(assign) && !assign->system)
 		return;
 	stop->trap->warned = true;

@@ -295,6 +295,10 @@ int conf_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t
 	*map = *rule->map;
 	rc = map_place(map, rule->range, PROTO_COUNT, ret_why, size);
 	for (proto = 0; !rc && proto < PROTO_COUNT; proto++) {
+		if (proto && rule->range[proto] == rule->range[0]) {
+			left[proto] = left[0];
+			continue;
+		}
 		rc = map_take_out(map, rule->range[proto], arena, &left[proto]);
 		if (rc == -EINVAL)
 			snprintf(ret_why, size,

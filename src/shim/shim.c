@@ -108,6 +108,7 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	memory_start();
 	new->log.sys = &real_sys;
 	new->log.destination = settings->log;
+	new->log.record = settings->record;
 	new->log.application =
 		settings->rule ? settings->rule->name : program_invocation_short_name;
 	log_start(&new->log);
