@@ -432,6 +432,7 @@ directory" ]
 		  },
 		  "file": "$PWD/json.ini",
 		  "line": 1,
+		  "map": null,
 		  "name": "true",
 		  "seed": "42"
 		 },

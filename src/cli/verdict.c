@@ -120,7 +120,7 @@ static bool is_descendant(pid_t pid, pid_t ancestor)
 static bool may_have(const struct fenced *fenced, const struct sockets_entry *entry)
 {
 	if (fenced->state == FENCED_RULE)
-		return range_has(fenced->rule->range[sockets_proto(entry)], entry->local_port);
+		return policy_holds(fenced->rule, sockets_proto(entry), entry->local_port);
 	return fenced->state == FENCED_NOT;
 }
 
@@ -131,7 +131,7 @@ static bool is_stranger(const struct bench *bench, const struct processes_hold *
 	const struct fenced *fenced = bench->fenced[hold->process];
 
 	return in_scope(bench->scope, process, fenced) &&
-	       !range_has(fenced->rule->range[sockets_proto(entry)], entry->local_port);
+	       !policy_holds(fenced->rule, sockets_proto(entry), entry->local_port);
 }
 
 /*

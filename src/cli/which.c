@@ -252,6 +252,19 @@ static void print_ranges(const struct rule *rule)
 	}
 }
 
+static void print_map(const struct rule *rule)
+{
+	struct map map;
+	uint32_t i;
+
+	if (!parts_map(rule, &map))
+		return;
+	print_head("map");
+	for (i = 0; i < map.count; i++)
+		printf("%s%d is %d", i ? ", " : "", map.entry[i].asked, map.entry[i].real);
+	putchar('\n');
+}
+
 /* In which order a call's ports are tried: `auto` is another for each (assign.c). */
 static const char *order_of(const struct rule *rule, enum choice_call call, enum engine engine)
 {
@@ -364,6 +377,7 @@ static void print_text(const struct answer *answer)
 	print_section(answer);
 	if (answer->settings.rule) {
 		print_ranges(answer->settings.rule);
+		print_map(answer->settings.rule);
 		print_order(answer);
 		print_engine(answer);
 	}
@@ -407,10 +421,11 @@ static json_t *describe_section(const struct answer *answer)
 	/* a text, as not every reader's numbers go that far */
 	if (rule->seeded)
 		snprintf(seed, sizeof(seed), "%llu", (unsigned long long)rule->seed);
-	return json_pack("{s:s, s:s?, s:o, s:s?, s:o}", "name", rule->name, "file",
+	return json_pack("{s:s, s:s?, s:o, s:s?, s:o, s:o}", "name", rule->name, "file",
 			 rule->line ? file : NULL, "line",
 			 rule->line ? json_integer(rule->line) : json_null(), "seed",
-			 *seed ? seed : NULL, "calls", describe_calls(rule));
+			 *seed ? seed : NULL, "map", parts_json_map(rule), "calls",
+			 describe_calls(rule));
 }
 
 static const char *or_null(const char *text)

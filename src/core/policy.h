@@ -76,6 +76,9 @@ const struct rule *policy_select(const struct policy *policy, const struct polic
 /* policy_find() - The rule of a name, or NULL */
 const struct rule *policy_find(const struct policy *policy, const char *name);
 
+/* policy_holds() - Is the port of the rule's range, or does its map put it in the place of another? */
+bool policy_holds(const struct rule *rule, enum proto proto, uint16_t port);
+
 /* policy_uses_args() - Does any rule look at the command line? */
 bool policy_uses_args(const struct policy *policy);
 
