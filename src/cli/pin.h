@@ -50,14 +50,21 @@ enum { PIN_CONFIG, PIN_RANGE, PIN_ORDER, PIN_SEED, PIN_LOG, PIN_OPTIONS };
 int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failure);
 
 /**
- * pin_load() - Read the configuration that the variables name, and judge it
+ * pin_read() - Read the configuration that the variables name
  * @process:	what is to be started
- * @ret_settings:	its rule may be NULL, but not where there is no file
  *
  * Return: 0, or @failure
  */
-int pin_load(const struct policy_process *process, struct arena *arena, int failure,
+int pin_read(const struct policy_process *process, struct arena *arena, int failure,
 	     struct settings *ret_settings);
+
+/**
+ * pin_judge() - Is what was read good for this machine?
+ * @settings:	its rule may be NULL, but not where there is no file
+ *
+ * Return: 0, or @failure
+ */
+int pin_judge(const struct settings *settings, int failure);
 
 /**
  * pin_via() - What --via says, or the rule
