@@ -180,10 +180,10 @@ static uint32_t lock_end(const struct flock *lock)
 	return !lock->l_len || end >= PORTS ? PORTS - 1 : (uint32_t)end;
 }
 
-static int set_lock(int fd, uint32_t first, uint32_t count)
+static int set_lock(int fd, short type, uint32_t first, uint32_t count)
 {
 	struct flock lock = {
-		.l_type = F_WRLCK,
+		.l_type = type,
 		.l_whence = SEEK_SET,
 		.l_start = (off_t)first,
 		.l_len = (off_t)count,
@@ -249,7 +249,7 @@ static int search(int fd, const struct range *pool, uint32_t count, const unsign
 				taken = lock_end(&lock);
 				continue;
 			}
-			rc = set_lock(fd, first, count);
+			rc = set_lock(fd, F_WRLCK, first, count);
 			if (!rc)
 				*ret_first = (uint16_t)first;
 			return rc == -EACCES ? -EAGAIN : rc;
@@ -258,20 +258,43 @@ static int search(int fd, const struct range *pool, uint32_t count, const unsign
 	return -EADDRINUSE;
 }
 
-int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first)
+/*
+ * One look before, so as to pass over what is in use, and one behind the lock: the
+ * sockets that the first one has seen may be those of before the last holder.
+ */
+static int take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first)
 {
 	unsigned char used[PORTS];
+	int allowed = IS_FREE;
+	uint16_t first;
+	int rc = find_used(used);
+
+	if (!rc)
+		rc = search(fd, pool, count, used, allowed, &first);
+	if (rc == -EADDRINUSE) {
+		allowed = IS_WAITING;
+		rc = search(fd, pool, count, used, allowed, &first);
+	}
+	if (rc)
+		return rc;
+	rc = find_used(used);
+	if (!rc && last_used(used, first, first + count - 1, allowed))
+		rc = -EAGAIN;
+	if (rc)
+		set_lock(fd, F_UNLCK, first, count);
+	else
+		*ret_first = first;
+	return rc;
+}
+
+int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first)
+{
 	struct stat st;
 	int rc;
 
-	do {
-		rc = find_used(used);
-		if (!rc)
-			rc = search(fd, pool, count, used, IS_FREE, ret_first);
-		if (rc == -EADDRINUSE)
-			rc = search(fd, pool, count, used, IS_WAITING, ret_first);
-		/* then what sockets there are may be another thing, too */
-	} while (rc == -EAGAIN);
+	do
+		rc = take(fd, pool, count, ret_first);
+	while (rc == -EAGAIN);
 	/* logind removes what a user has left in /dev/shm (logind.conf(5), RemoveIPC) */
 	if (!rc && !fstat(fd, &st) && !st.st_nlink)
 		rc = -ESTALE;

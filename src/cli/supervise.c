@@ -5,6 +5,7 @@
 #include "../core/log.h"
 #include "birth.h"
 #include "caller.h"
+#include "dying.h"
 #include "filter.h"
 #include "trap.h"
 
@@ -269,15 +270,17 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	if (!say(to, rc) || rc)
 		_exit(EXIT_FAILURE);
 	close(to);
-	if (supervisor->filter.idle) {
-		stay(number);
-		_exit(EXIT_SUCCESS);
-	}
 	state = supervisor->fence.cursor.file;
 	if (state)
 		signal(SIGBUS, lose_state);
-	trap_serve(number, supervisor->filter.births, &supervisor->fence, &supervisor->log,
-		   program.pidfd);
+	if (supervisor->filter.idle)
+		stay(number);
+	else
+		trap_serve(number, supervisor->filter.births, &supervisor->fence, &supervisor->log,
+			   program.pidfd);
+	/* what is held lasts until nobody can have a socket of it open any more */
+	if (holds)
+		dying_wait();
 	_exit(EXIT_SUCCESS);
 }
 
