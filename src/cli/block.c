@@ -14,12 +14,14 @@
 #define HOLDERS_SHOWN 10
 #define WAIT_MOST 86400
 #define RETRY_NS 50000000
+#define GRACE 0.25 /* seconds: a lease ends some milliseconds after the command that had it */
 
 /* What is asked for, after all of it was looked at. */
 struct wish {
 	uint32_t count;
 	const struct range *pool;
 	double seconds; /* to wait */
+	bool waits;     /* it was asked for */
 };
 
 /* ---- arguments ---- */
@@ -176,6 +178,8 @@ static int understand(const struct block_request *request, const struct settings
 			idle);
 	if (!ret_wish->count)
 		return 0;
+	ret_wish->waits = request->wait;
+	ret_wish->seconds = GRACE;
 	if (request->wait && parse_wait(request->wait, &ret_wish->seconds))
 		return say_failure(failure,
 				   "--wait: '%s' is no number of seconds, 0 to %d are allowed",
@@ -203,7 +207,7 @@ static int say_taken(const struct wish *wish, int fd, int failure)
 	char text[LEASE_TEXT], pool[64], waited[64] = "";
 
 	range_format(wish->pool, pool, sizeof(pool));
-	if (wish->seconds > 0)
+	if (wish->waits)
 		snprintf(waited, sizeof(waited), ", after %g seconds", wish->seconds);
 	say_failure(
 		failure,
