@@ -40,15 +40,15 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover
 	order policy preset range record sctp settings signals siphash source tally translate
 SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_map hooks_option \
 	hooks_thread mapped memory pass real shim
-CLI := array audit birth busy caller check choice complete env fenced filter findings globs \
-	library logfile look main memo option origin parts pin ports presets processes relay run \
-	say sections sockets status strip suggest supervise target trap trust usage verdict watch \
-	which
+CLI := array audit birth block busy caller check choice complete dying env fenced filter \
+	findings globs lease leases library logfile look main memo option origin parts pin ports \
+	presets processes relay run say sections sockets status strip suggest supervise target \
+	trap trust usage verdict watch which
 UNIT := conf handover logline map order origin policy range sctp siphash strip tally
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes
-PROBES := children counted disturbed early fresh leaves load mapped matrix odd race raw rewrite sctp \
-	settled spawn stacks storm without
+PROBES := children counted disturbed early fresh leaves load mapped matrix odd race raw rewrite \
+	sctp settled spawn stacks storm tenant without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
 	strip tally target

@@ -1,4 +1,5 @@
 #include "../core/log.h"
+#include "block.h"
 #include "library.h"
 #include "logfile.h"
 #include "pin.h"
@@ -10,10 +11,23 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA, OPTION_RECORD, OPTION_VERBOSE };
+/* A range that nobody gets: of a lease, the block is not known before the configuration is. */
+#define UNKNOWN_YET "1-65535"
+
+enum {
+	OPTION_APP = PIN_OPTIONS,
+	OPTION_VIA,
+	OPTION_RECORD,
+	OPTION_LEASE,
+	OPTION_POOL,
+	OPTION_WAIT,
+	OPTION_SUBSTITUTE,
+	OPTION_VERBOSE
+};
 
 static const struct option_entry options[] = {
 	PIN_OPTION_ENTRIES,
@@ -23,6 +37,20 @@ static const struct option_entry options[] = {
 			    .argument = "FILE",
 			    .help = "write a JSON line for each assignment to this file, and a "
 				    "summary at its end" },
+	[OPTION_LEASE] = { .name = "lease",
+			   .argument = "N",
+			   .help = "use a block of N ports that no other lease has and no socket is on, "
+				   "for as long as anything of COMMAND runs" },
+	[OPTION_POOL] = { .name = "pool",
+			  .argument = "RANGE",
+			  .help = "take the lease out of this range (default: 'pool' of [portfence], "
+				  "else 20000-29999 without the ranges of sections)" },
+	[OPTION_WAIT] = { .name = "wait",
+			  .argument = "SECONDS",
+			  .help = "where no block is free, try again for so long" },
+	[OPTION_SUBSTITUTE] = { .name = "substitute",
+				.help = "in COMMAND's arguments, replace {first}, {last}, {first+N}, "
+					"{last-N} and {range} with what the lease has" },
 	[OPTION_VERBOSE] = { .name = "verbose",
 			     .letter = 'v',
 			     .help = "say on standard error how COMMAND is fenced" },
@@ -35,23 +63,26 @@ const struct verb verb_run = {
 	.name = "run",
 	.summary = "run a command whose ports come from a range of its own",
 	.usage = "[--] COMMAND [ARGUMENT]...",
-	.about = "Runs COMMAND, and all that it starts, with every port that the kernel would have "
-		 "chosen taken from a range: by a preloaded library, and by a supervisor for what "
-		 "bypasses it. The rule is the section of the configuration that "
-		 "fits COMMAND, or the one that --app names, or --range alone. With --config, "
-		 "--app or --range, what the PORTFENCE_ variables say of section, range, order "
-		 "and seed no longer counts.",
+	.about =
+		"Runs COMMAND, and all that it starts, with every port that the kernel would have "
+		"chosen taken from a range: by a preloaded library, and by a supervisor for what "
+		"bypasses it. The rule is the section of the configuration that "
+		"fits COMMAND, or the one that --app names, or --range or --lease alone. With "
+		"--config, --app, --range or --lease, what the PORTFENCE_ variables say of section, range, order "
+		"and seed no longer counts.",
 	.options = options,
 	.operands = OPERANDS_ANY,
 	.operands_end_options = true,
 	.usage_status = EXIT_OWN,
 	.status = "COMMAND's own; 125 if portfence fails, 126 if COMMAND cannot be run, 127 if it "
 		  "is not found",
-	.example = "portfence run --range 20000-20999 -- curl http://example.org/\n",
+	.example = "portfence run --range 20000-20999 -- curl http://example.org/\n"
+		   "portfence run --lease 100 -- make check\n"
+		   "portfence run --lease 10 --substitute -- nc -l 127.0.0.1 {first}\n",
 	.function = run,
 };
 
-static int find_rule(const struct target *target, char *argv[], struct arena *arena,
+static int read_rule(const struct target *target, char *argv[], struct arena *arena,
 		     struct settings *ret_settings)
 {
 	struct policy_process process;
@@ -59,13 +90,55 @@ static int find_rule(const struct target *target, char *argv[], struct arena *ar
 
 	if (rc)
 		return say_failure(EXIT_OWN, "%s", strerror(-rc));
-	rc = pin_load(&process, arena, EXIT_OWN, ret_settings);
-	if (rc || ret_settings->rule)
+	return pin_read(&process, arena, EXIT_OWN, ret_settings);
+}
+
+/* What tells of a lease tells of the range; of one that is another, it would be wrong. */
+static void forget_lease(const struct option_values *given)
+{
+	const char *range = getenv("PORTFENCE_RANGE");
+
+	if (range && *range && !given->value[PIN_RANGE])
+		return;
+	unsetenv("PORTFENCE_FIRST");
+	unsetenv("PORTFENCE_LAST");
+}
+
+static int find_rule(const struct option_values *given, const struct target *target,
+		     struct arena *arena, struct settings *ret_settings)
+{
+	const struct block_request request = {
+		.lease = given->value[OPTION_LEASE],
+		.pool = given->value[OPTION_POOL],
+		.wait = given->value[OPTION_WAIT],
+		.substitute = given->value[OPTION_SUBSTITUTE],
+	};
+	char **argv = given->operand;
+	struct block block;
+	int rc = read_rule(target, argv, arena, ret_settings);
+
+	if (!rc)
+		rc = block_take(&request, ret_settings, argv, arena, EXIT_OWN, &block);
+	if (rc)
 		return rc;
-	return say_failure(
-		EXIT_OWN,
-		"no section of %s fits '%s' and there is no [*]; add one, or use --app or --range",
-		ret_settings->policy.file, argv[0]);
+	if (block.taken)
+		rc = read_rule(target, argv, arena, ret_settings);
+	else
+		forget_lease(given);
+	if (!rc)
+		rc = pin_judge(ret_settings, EXIT_OWN);
+	if (rc)
+		return rc;
+	if (!ret_settings->rule)
+		return say_failure(
+			EXIT_OWN,
+			"no section of %s fits '%s' and there is no [*]; add one, or use "
+			"--app or --range",
+			ret_settings->policy.file, argv[0]);
+	if (block.taken && given->value[OPTION_VERBOSE])
+		fprintf(stderr, "portfence: '%s' has a lease of the ports %d-%d\n", argv[0],
+			block.first, block.last);
+	return block_narrow(&block, arena, EXIT_OWN, ret_settings);
 }
 
 /* Empties the record that was asked for; one of a run around this goes on. */
@@ -107,6 +180,17 @@ static void tell_way(const struct settings *settings, const char *command, bool 
 		log_say(&log, "info", text);
 }
 
+/* What is held for the tree has to last as long as it does, or it must not run. */
+static int cannot_hold(const char *command, int error, const char *why)
+{
+	return say_failure(
+		EXIT_OWN, "the lease of '%s' would not last as long as it runs: %s; %s", command,
+		why,
+		error == EBUSY
+			? "take it with the outer 'portfence run', and a part of it here with '--range'"
+			: "run it without a lease, with '--range'");
+}
+
 /*
  * Fences this process in the way that was asked for. `auto` means preload and
  * supervisor, as each reaches what the other does not, or does so at less cost;
@@ -119,12 +203,12 @@ static void tell_way(const struct settings *settings, const char *command, bool 
 static int fence(enum via via, const struct target *target, const char *unreached,
 		 const char *library, const char *command, bool verbose, struct settings *settings)
 {
-	char why[256], way[3 * PATH_MAX];
+	char why[256], unkept[256], way[3 * PATH_MAX];
 	bool preload = !unreached && via != VIA_SUPERVISE;
 	/* what is left to the kernel is not there to be recorded */
 	bool births =
 		via == VIA_SUPERVISE && !settings->record.path && supervise_births(settings->rule);
-	int rc;
+	int rc, kept;
 
 	if (unreached && via == VIA_PRELOAD)
 		return say_failure(EXIT_OWN, "%s; use '--via supervise', or %s", unreached,
@@ -136,11 +220,18 @@ static int fence(enum via via, const struct target *target, const char *unreache
 						  sizeof(why));
 	if (rc)
 		settings->gate = 0;
+	if (rc == -EBUSY && supervise_holds())
+		return cannot_hold(command, EBUSY, why);
 	if (rc && unreached)
 		return say_failure(EXIT_OWN, "%s, and it cannot be supervised: %s; %s", unreached,
 				   why, target->remedy);
 	if (rc && (via == VIA_SUPERVISE || via == VIA_BOTH))
 		return say_failure(EXIT_OWN, "%s; use '--via preload'", why);
+	if (rc && supervise_holds()) {
+		kept = supervise_keep(unkept, sizeof(unkept));
+		if (kept)
+			return cannot_hold(command, -kept, unkept);
+	}
 	if (via == VIA_PRELOAD)
 		snprintf(way, sizeof(way), "preload, as asked for");
 	else if (rc)
@@ -157,6 +248,16 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	if (!rc)
 		tell_way(settings, command, via == VIA_AUTO, verbose, way);
 	return rc;
+}
+
+static int pin_own_options(const struct option_values *given)
+{
+	const char *value[PIN_OPTIONS];
+
+	memcpy(value, given->value, sizeof(value));
+	if (given->value[OPTION_LEASE])
+		value[PIN_RANGE] = UNKNOWN_YET;
+	return pin_options(value, given->value[OPTION_APP], EXIT_OWN);
 }
 
 static int run(int argc, char *argv[])
@@ -176,7 +277,10 @@ static int run(int argc, char *argv[])
 	command = given.operand;
 	if (!command[0])
 		return option_wrong(&verb_run, "there is no command to run");
-	rc = pin_options(given.value, given.value[OPTION_APP], EXIT_OWN);
+	if (given.value[OPTION_LEASE] && given.value[PIN_RANGE])
+		return option_wrong(&verb_run,
+				    "'--lease' takes the place of '--range', give only one");
+	rc = pin_own_options(&given);
 	if (!rc && given.value[OPTION_RECORD])
 		rc = pin_record(given.value[OPTION_RECORD], EXIT_OWN);
 	if (rc)
@@ -192,7 +296,7 @@ static int run(int argc, char *argv[])
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
 	if (reached && !*target.remedy)
 		return say_failure(EXIT_OWN, "%s", why);
-	rc = find_rule(&target, command, &arena, &settings);
+	rc = find_rule(&given, &target, &arena, &settings);
 	if (!rc)
 		rc = pin_via(given.value[OPTION_VIA], settings.rule, EXIT_OWN, &via);
 	if (rc)

@@ -254,7 +254,8 @@ static int find_squatters(struct bench *bench, const struct sockets_entry *entry
 	struct verdict *verdict = bench->verdict;
 	size_t i, holds;
 
-	if (!range_has(rule->range[proto], entry->local_port))
+	/* of a pool, each lease is another's */
+	if (rule->lease || !range_has(rule->range[proto], entry->local_port))
 		return 0;
 	holds = processes_holders(scope->processes, entry->inode, &hold);
 	if (is_shared_with(bench, rule, hold, holds))

@@ -229,11 +229,26 @@ static void print_section(const struct answer *answer)
 		       rule->line, answer->section);
 }
 
+static void print_lease(const struct rule *rule)
+{
+	char pool[PARTS_TEXT];
+
+	range_format(rule->range[PROTO_TCP], pool, sizeof(pool));
+	print_head("range");
+	printf("a lease of %u port%s out of %s, another for each run\n", rule->lease,
+	       rule->lease == 1 ? "" : "s", pool);
+}
+
 static void print_ranges(const struct rule *rule)
 {
 	struct part part[PROTO_COUNT];
 	size_t i, count = parts_of(rule, part);
 	int proto;
+
+	if (rule->lease) {
+		print_lease(rule);
+		return;
+	}
 
 	for (i = 0; i < count; i++) {
 		char range[PARTS_TEXT];
@@ -421,10 +436,11 @@ static json_t *describe_section(const struct answer *answer)
 	/* a text, as not every reader's numbers go that far */
 	if (rule->seeded)
 		snprintf(seed, sizeof(seed), "%llu", (unsigned long long)rule->seed);
-	return json_pack("{s:s, s:s?, s:o, s:s?, s:o, s:o}", "name", rule->name, "file",
+	return json_pack("{s:s, s:s?, s:o, s:s?, s:o, s:o, s:o}", "name", rule->name, "file",
 			 rule->line ? file : NULL, "line",
 			 rule->line ? json_integer(rule->line) : json_null(), "seed",
-			 *seed ? seed : NULL, "map", parts_json_map(rule), "calls",
+			 *seed ? seed : NULL, "map", parts_json_map(rule), "lease",
+			 rule->lease ? json_integer(rule->lease) : json_null(), "calls",
 			 describe_calls(rule));
 }
 

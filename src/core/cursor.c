@@ -143,12 +143,7 @@ static int open_folder(const char *path, bool shared)
 	return -EPERM;
 }
 
-/*
- * @ret_squatted:	something stands in the place of the user's own folder
- *
- * Return: as open_folder()
- */
-static int choose_folder(const char *folder, const char *runtime, bool *ret_squatted)
+int cursor_folder(const char *folder, const char *runtime, bool *ret_squatted)
 {
 	char path[PATH_MAX];
 	struct stat st;
@@ -253,7 +248,7 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 		return fd;
 	if (fd >= 0)
 		fd_close(fd);
-	directory = choose_folder(folder, runtime, &cursor->squatted);
+	directory = cursor_folder(folder, runtime, &cursor->squatted);
 	if (directory < 0) {
 		cursor->trouble = cursor->squatted
 					  ? "its folder in /dev/shm is not this user's alone"

@@ -89,6 +89,17 @@ int cursor_open(const char *folder, const char *runtime, const struct rule *rule
 		struct cursor *ret_cursor);
 
 /**
+ * cursor_folder() - Open the folder of the state files, making it where it is not there
+ * @folder, @runtime:	as above
+ * @ret_squatted:	set to true if something stands in the place of the user's own folder
+ *
+ * State files are called APPLICATION.USER, the user as a number, and none begins with a dot.
+ *
+ * Return: descriptor to close, -EPERM if others may change what is in it, another -errno
+ */
+int cursor_folder(const char *folder, const char *runtime, bool *ret_squatted);
+
+/**
  * cursor_claim() - Claim a tuple for a moment
  * @tag:	hash of what is claimed
  *

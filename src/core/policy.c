@@ -180,7 +180,8 @@ void policy_warnings(const struct policy *policy, const struct rule *rule, unsig
 	size_t i;
 
 	warn_privileged(rule, port_start, tell, context);
+	/* two leases have no port in common */
 	for (i = 0; policy && i < policy->count; i++)
-		if (strcmp(policy->rules[i]->name, rule->name))
+		if (strcmp(policy->rules[i]->name, rule->name) && !policy->rules[i]->lease)
 			warn_overlap(policy, rule, policy->rules[i], tell, context);
 }

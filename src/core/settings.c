@@ -294,12 +294,28 @@ static bool take_over(struct arena *arena, struct settings *ret_settings)
 	return true;
 }
 
+/* A block is held by the process that `portfence run` leaves behind; nobody else can hold one. */
+static int check_lease(const struct settings *settings, conf_error_fn *error, void *context)
+{
+	const struct rule *rule = settings->rule;
+	char why[256];
+
+	if (!rule || !rule->lease)
+		return 0;
+	snprintf(why, sizeof(why),
+		 "[%s] has 'range = lease', which needs 'portfence run' to take the lease",
+		 rule->name);
+	error(context, settings->policy.file, rule->range_line[PROTO_COUNT], why);
+	return -EINVAL;
+}
+
 int settings_load(const struct policy_process *process, struct arena *arena, conf_error_fn *error,
 		  void *context, struct settings *ret_settings)
 {
 	const char *runtime = variable("XDG_RUNTIME_DIR"), *state = variable("PORTFENCE_STATE");
 	struct settings settings = { .rule = NULL };
 	struct self *self = NULL;
+	const bool own = !process;
 	int rc, other;
 
 	if (runtime)
@@ -332,6 +348,8 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 		rc = select_rule(process, &settings.policy, error, context, &settings.rule);
 	if (!rc)
 		rc = override_rule(process, arena, error, context, &settings.rule);
+	if (!rc && own)
+		rc = check_lease(&settings, error, context);
 	*ret_settings = settings;
 	return rc;
 }
