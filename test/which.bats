@@ -431,6 +431,7 @@ directory" ]
 		   }
 		  },
 		  "file": "$PWD/json.ini",
+		  "lease": null,
 		  "line": 1,
 		  "name": "true",
 		  "seed": "42"
