@@ -398,7 +398,7 @@ no_text='this is not text, a configuration holds printable characters only'
 	same ''
 	# keys and sections in comments, without the explanations behind them
 	sed -E 's/^; (\[[a-z*]+\]|[a-z.]+ *= )/\1/' "$ROOT/conf/portfence.ini" >whole.ini
-	[ "$(grep -cE '^[a-z.]+ *= ' whole.ini)" = 14 ]
+	[ "$(grep -cE '^[a-z.]+ *= ' whole.ini)" = 16 ]
 	run -0 --separate-stderr "$PORTFENCE" run --config "$PWD/whole.ini" --app erp -- true
 	same ''
 }
