@@ -345,6 +345,33 @@ except PermissionError: pass' 2>/dev/null
 	[ "$(is_true)" = 100 ]
 }
 
+@test "a child that another thread forks in the middle of a line holds up nobody" {
+	cat >forks.py <<-'END'
+		import os, socket, threading
+		read, write = os.pipe()
+		children = []
+		def fork():
+		    for i in range(200):
+		        pid = os.fork()
+		        if not pid:
+		            os.close(write)
+		            os.read(read, 1)
+		            os._exit(0)
+		        children.append(pid)
+		forker = threading.Thread(target=fork)
+		forker.start()
+		while forker.is_alive():
+		    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+		        s.bind(("127.0.0.1", 0))
+		os.close(write)
+		for pid in children:
+		    os.waitpid(pid, 0)
+	END
+	recorded --via preload -- $PYTHON forks.py 2>errors
+	[ ! -s errors ]
+	[ "$(is_true)" -ge 200 ]
+}
+
 @test "whoever is killed, the record stays true" {
 	cat >killed.py <<-'END'
 		import os, random, signal, socket
@@ -490,6 +517,7 @@ except ConnectionRefusedError: print("refused")' >said
 	warned errors "$PWD/disk/record' cannot grow"
 	[ "$(is_true)" -ge 40 ]
 	[ "$(is_true)" -lt 80 ]
+	# the supervisor has no limit of the program's
 	for via in preload supervise; do
 		recorded --via $via -- bash -c "ulimit -f 1; exec $BATS_FILE_TMPDIR/busy vfork 20" 2>errors
 		[ $via = supervise ] || warned errors "$PWD/record' cannot grow"
@@ -497,6 +525,12 @@ except ConnectionRefusedError: print("refused")' >said
 		[ $via = supervise ] || [ "$(cat count)" -lt 20 ]
 		[ $via = preload ] || [ "$(cat count)" = 40 ]
 	done
+	# beyond it from the start, and no SIGXFSZ comes of that
+	recorded --via preload -- bash -c "$BATS_FILE_TMPDIR/busy vfork 20; ulimit -f 1
+		exec $BATS_FILE_TMPDIR/busy vfork 20" 2>errors >said
+	[ "$(cat said)" = $'40\n40' ]
+	warned errors "$PWD/record' cannot grow"
+	[ "$(is_true)" = 40 ]
 }
 
 @test "nobody waits for ever for who holds the lock, and then only once" {
