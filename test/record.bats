@@ -290,7 +290,7 @@ except PermissionError: pass' 2>/dev/null
 	echo >gate
 	is_two() { [ "$(is_true)" = 2 ]; }
 	wait_until is_two
-	recorded --via preload -- env -i "$PROBES/spawn" child
+	recorded --via preload -- env -i ASAN_OPTIONS="${ASAN_OPTIONS:-}" "$PROBES/spawn" child
 	[ "$(is_true)" = 2 ]
 	recorded --via preload -- "$PORTFENCE" run --via preload --range 20500-20999 -- "$PROBES/spawn" child
 	[ "$(is_true)" = 2 ]
