@@ -260,9 +260,7 @@ static int select_record(struct arena *arena, conf_error_fn *error, void *contex
 	const char *path = variable("PORTFENCE_RECORD");
 	struct tally_block *block = &ret_record->block;
 
-	if (!path)
-		return 0;
-	if (*path != '/') {
+	if (path && *path != '/') {
 		error(context, "PORTFENCE_RECORD", 0, "this is no record, write an absolute path");
 		return -EINVAL;
 	}
@@ -273,6 +271,8 @@ static int select_record(struct arena *arena, conf_error_fn *error, void *contex
 		      "PORTFENCE_FIRST and PORTFENCE_LAST are no block of ports, unset them");
 		return -EINVAL;
 	}
+	if (!path)
+		return 0;
 	ret_record->path = arena_copy(arena, path, strlen(path));
 	return ret_record->path ? 0 : -ENOMEM;
 }
