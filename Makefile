@@ -46,8 +46,8 @@ CLI := array audit birth busy caller check choice complete env fenced filter fin
 UNIT := conf handover logline order origin policy range sctp siphash strip
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes
-PROBES := children counted disturbed early fresh leaves load matrix odd race raw rewrite sctp settled \
-	spawn stacks storm without
+PROBES := children counted disturbed early fresh late leaves load matrix odd race raw rewrite sctp \
+	settled spawn stacks storm without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
 	strip target

@@ -696,6 +696,27 @@ for pid in waiting: os.kill(pid, 9); os.waitpid(pid, 0)'
 	done
 }
 
+@test "a connect that is late in getting a processor keeps the port that was chosen for it" {
+	local way
+	for way in calls both; do
+		anew
+		serve
+		rm -f hold said
+		mkfifo hold
+		# shellcheck disable=SC2016 # the inner shell expands it
+		ns_background bash -c 'exec "$@" <hold >said' - \
+			"$PORTFENCE" run --via "${VIA[$way]}" --range 20000 -- "$PROBES/late" 7000
+		exec 4>hold
+		wait_until grep -qs ready said
+		supervisor_of >&4
+		exec 4>&-
+		wait "$pid" || [ $? != 77 ] || skip "a thread that waits for a processor needs two"
+		cat said
+		# the one port was taken
+		[ "$(tail -n 1 said)" = "0 EADDRNOTAVAIL" ]
+	done
+}
+
 @test "whatever it executes is fenced: static, dynamic, and with no environment" {
 	local way
 	for way in calls births both; do

@@ -37,8 +37,8 @@
  *
  * A connect() may wait, so it is never ours to make. What it needs is bound
  * before, by the bind engine: the kernel engine's choice would have to be looked
- * at afterwards. Nor do we learn when a shared port's connection is known to the
- * kernel; its claim is held a moment longer.
+ * at afterwards. Nor are we told when a shared port's connection is known to the
+ * kernel, so its claim is held for a while (see memo.c).
  *
  * Where the kernel would do it all by itself, once it knows a socket's range,
  * socket() is the only call that stops: we make the socket, and hand it over.
@@ -78,6 +78,7 @@ struct stop {
 	struct trap *trap;
 	struct caller caller;
 	enum filter_call call;
+	uint64_t id; /* of the notification */
 	bool narrow; /* 32-bit pointers */
 	uint64_t argument[6];
 	int fd; /* the socket, here */
@@ -282,8 +283,7 @@ static int begin(struct stop *stop, struct assign *assign)
 	rc = assign_begin(stop->trap->fence, assign);
 
 	/* perhaps by ports that others have only just been given, and could share with this one by now */
-	if (assign->exhausted && stop->trap->memo.count) {
-		memo_release_all_claims(&stop->trap->memo, &stop->trap->fence->cursor);
+	if (assign->exhausted && memo_wait(&stop->trap->memo)) {
 		*assign = asked;
 		rc = assign_begin(stop->trap->fence, assign);
 	}
@@ -384,7 +384,8 @@ static int serve_port(struct stop *stop, struct assign *assign)
 	if (rc < 0)
 		return rc;
 	if (assign->claim)
-		memo_hold_claim(&stop->trap->memo, &stop->trap->fence->cursor, assign->claim);
+		memo_hold_claim(&stop->trap->memo, assign->claim, stop->cookie, stop->caller.thread,
+				stop->id);
 	if (assign->engine != ENGINE_AUTO || assign->system)
 		tell(stop, assign);
 	return GO_ON;
@@ -573,6 +574,7 @@ static int serve_socket(struct stop *stop)
 	len = sizeof(stop->cookie);
 	if (getsockopt(stop->fd, SOL_SOCKET, SO_COOKIE, &stop->cookie, &len))
 		stop->cookie = 0;
+	memo_hear(&stop->trap->memo, stop->cookie, stop->caller.thread, stop->id);
 	if (stop->call == FILTER_BIND)
 		return serve_bind(stop);
 	if (is_known(stop))
@@ -682,6 +684,7 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 	struct seccomp_notif_resp answer = { .id = notif->id };
 	struct stop stop = {
 		.trap = trap,
+		.id = notif->id,
 		.call = filter_call(notif->data.arch, notif->data.nr),
 		.narrow = filter_is_narrow(notif->data.arch),
 	};
@@ -710,6 +713,7 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 void trap_serve(int listener, bool births, const struct fence *fence, struct log *log, int program)
 {
 	static struct trap trap;
+	static struct fence own;
 	struct pollfd poll_listener = { .fd = listener, .events = POLLIN };
 	struct seccomp_notif_sizes sizes = { 0 };
 	union {
@@ -718,8 +722,12 @@ void trap_serve(int listener, bool births, const struct fence *fence, struct log
 	} heard;
 
 	trap.listener = listener;
+	trap.memo.listener = listener;
+	trap.memo.cursor = &fence->cursor;
 	trap.program = program;
-	trap.fence = fence;
+	own = *fence;
+	own.cursor.held = &trap.memo.claims;
+	trap.fence = &own;
 	trap.log = log;
 	trap.births = births;
 	if (births)
@@ -731,15 +739,17 @@ void trap_serve(int listener, bool births, const struct fence *fence, struct log
 	    sizes.seccomp_notif > sizeof(heard))
 		return;
 	for (;;) {
-		int n = poll(&poll_listener, 1, trap.memo.count ? 1 : -1);
+		int n = poll(&poll_listener, 1, trap.memo.claims.count ? MEMO_TIDY_MS : -1);
 
-		memo_release_old_claims(&trap.memo, &fence->cursor);
+		memo_tidy(&trap.memo);
 		if (n < 0 && errno != EINTR)
 			return;
 		if (n <= 0)
 			continue;
-		if (!(poll_listener.revents & POLLIN))
+		if (!(poll_listener.revents & POLLIN)) {
+			memo_end(&trap.memo);
 			return;
+		}
 		/* the kernel wants it zeroed */
 		memset(&heard, 0, sizeof(heard));
 		if (!ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &heard))
