@@ -489,6 +489,14 @@ static int begin(const struct fence *fence, struct assign *assign)
 	if (shows_port && assign->call != ASSIGN_LISTEN)
 		len = addr_wildcard(&local, local.sa.sa_family);
 	rc = serve(fence, assign, &local, len);
+	/* where every candidate was known to be in use, none was tried, and no bind() could tell */
+	if ((assign->exhausted || assign->unasked) && shows_port &&
+	    is_named(fence, assign->fd, &local, len)) {
+		assign->exhausted = false;
+		assign->system = false;
+		assign->unasked = false;
+		return ASSIGN_GO_ON;
+	}
 	if (rc != -EINVAL || assign->fresh)
 		return rc;
 	/* bound already, connected or listening: the real call has nothing to choose */
