@@ -277,8 +277,8 @@ static bool has_range(const struct stop *stop)
 	if (getsockopt(stop->fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, &len) || !value ||
 	    getsockopt(stop->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size))
 		return false;
-	proto = is_udp(stop) ? PROTO_UDP : protocol == IPPROTO_SCTP ? PROTO_SCTP : PROTO_TCP;
-	return rule && rule->range[proto]->spans == 1 &&
+	proto = policy_proto(protocol);
+	return rule && proto != PROTO_COUNT && rule->range[proto]->spans == 1 &&
 	       value == ((uint32_t)range_last(rule->range[proto]) << 16 |
 			 range_first(rule->range[proto])) &&
 	       birth_keeps(rule, proto);
