@@ -303,21 +303,7 @@ ruled() {
 		printf '[app]\nrange = %s\n' "${RANGES[$way]}"
 		printf '%s\n' "${@:3}"
 	} >app.ini
-	cat >code.py <<-END
-		import errno, socket
-		def tcp(*options):
-		    s = socket.socket()
-		    for option in options: s.setsockopt(socket.SOL_SOCKET, option, 1)
-		    return s
-		def udp(): return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-		def port(s): return s.getsockname()[1]
-		def error(call, *arguments):
-		    try: call(*arguments)
-		    except OSError as e: return errno.errorcode[e.errno]
-		    return "ok"
-		$2
-	END
-	sed -i 's/^\t*//' code.py
+	python_code "$2"
 	run as_nobody "$PORTFENCE" run --config app.ini --app app --via "${VIA[$way]}" -- $PYTHON code.py
 	echo "$output"
 }
