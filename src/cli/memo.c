@@ -1,8 +1,9 @@
 #include "memo.h"
 
+#include "caller.h"
+
 #include <errno.h>
 #include <linux/seccomp.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -18,7 +19,7 @@
  * connects would fail. The program's thread makes the connect, and on a busy
  * machine it may be long before it gets a processor. So no clock runs until it is
  * awake. From there on it needs some microseconds, and is given more. What it
- * calls next, or its death, ends the matter earlier.
+ * calls next, that it rests, or its death ends the matter earlier.
  *
  * To look costs a system call or two for each claim; it is done from time to
  * time, and where a range is used up. Until then a claim keeps only its tuple
@@ -89,14 +90,17 @@ static bool is_asleep(int listener, uint64_t id)
 	       (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &again) < 0 && errno == EINPROGRESS);
 }
 
-/* From there on it is the kernel's own code, and short, until the connection is registered. */
+/*
+ * From there on it is the kernel's own code, and short, until the connection is
+ * registered; on the way there it takes no rest that a signal could interrupt.
+ */
 static bool is_over(struct memo_call *call, int listener, uint64_t now)
 {
 	if (!call->woken && is_asleep(listener, call->id))
 		return false;
 	if (!call->woken)
 		call->woken = now;
-	return now - call->woken >= CLAIM_NEEDED_NS || (kill(call->thread, 0) && errno == ESRCH);
+	return now - call->woken >= CLAIM_NEEDED_NS || !caller_runs(call->thread);
 }
 
 static void look(struct memo *memo, uint64_t now)
@@ -137,7 +141,7 @@ void memo_tidy(struct memo *memo)
 
 bool memo_wait(struct memo *memo)
 {
-	const struct timespec rest = { 0, CLAIM_NEEDED_NS / 10 };
+	const struct timespec rest = { 0, CLAIM_NEEDED_NS / 100 };
 	uint64_t start = now_ns(), now = start;
 
 	if (!memo->claims.count)
