@@ -4,7 +4,8 @@
  *   late PORT   the supervisor's process id is read from standard input, once "ready" is printed
  *
  * To PORT of this host, by system calls that no library sees. Prints one more line, "ERRNO ERRNO": what
- * the late one and what the other one got. Exit status 77 where there are not two processors.
+ * the late one and what the other one got. Exit status 77 where it has not two
+ * processors, or no right to one of them in real time.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -57,13 +58,18 @@ static void *be_late(void *ret_error)
 	return NULL;
 }
 
+static bool set_priority(int policy, int priority)
+{
+	const struct sched_param param = { .sched_priority = priority };
+
+	return !sched_setscheduler(0, policy, &param);
+}
+
 /* Whoever is not of real time gets nothing of this processor. */
 static void *take_processor(void *unused)
 {
-	const struct sched_param highest = { .sched_priority = sched_get_priority_max(SCHED_FIFO) };
-
 	pin(0, there);
-	if (sched_setscheduler(0, SCHED_FIFO, &highest))
+	if (!set_priority(SCHED_FIFO, 1))
 		die("sched_setscheduler");
 	atomic_store(&busy, true);
 	while (!atomic_load(&over))
@@ -110,7 +116,7 @@ int main(int argc, char *argv[])
 	peer.sin_port = htons((in_port_t)atoi(argv[1]));
 	if (sched_getaffinity(0, sizeof(set), &set))
 		die("sched_getaffinity");
-	if (CPU_COUNT(&set) < 2)
+	if (CPU_COUNT(&set) < 2 || !set_priority(SCHED_FIFO, 1) || !set_priority(SCHED_OTHER, 0))
 		return 77;
 	while (!CPU_ISSET(here, &set))
 		here++;
