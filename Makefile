@@ -47,8 +47,8 @@ CLI := array audit birth block busy caller check choice complete dying env fence
 UNIT := conf handover logline map order origin policy range sctp siphash strip tally
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes
-PROBES := children counted disturbed early fresh leaves load mapped matrix odd race raw rewrite \
-	sctp settled spawn stacks storm tenant without
+PROBES := children counted disturbed early fresh late leaves load mapped matrix odd race raw \
+	rewrite sctp settled spawn stacks storm tenant without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
 	strip tally target
