@@ -326,7 +326,7 @@ static int end(struct stop *stop, struct assign *assign, int error)
 {
 	/* it asks for a second call only after one that the kernel engine has served */
 	assign_end(stop->trap->fence, assign, &error);
-	if (assign->engine != ENGINE_AUTO || assign->system || assign->escaped)
+	if (assign_serves(assign) || assign->escaped)
 		tell(stop, assign);
 	return -error;
 }
@@ -418,7 +418,7 @@ static int serve_port(struct stop *stop, struct assign *assign)
 	if (assign->claim)
 		memo_hold_claim(&stop->trap->memo, assign->claim, stop->cookie, stop->caller.thread,
 				stop->id);
-	if (assign->engine != ENGINE_AUTO || assign->system)
+	if (assign_serves(assign))
 		tell(stop, assign);
 	return GO_ON;
 }

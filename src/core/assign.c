@@ -373,7 +373,8 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 
 	if (!is_whole(&assign->addr, assign->len))
 		return ASSIGN_GO_ON;
-	if (port && (!rule || rule->bind == BIND_ALLOW))
+	assign->asked = rule ? map_asked(rule->map, port) : 0;
+	if (port && (!rule || (rule->bind == BIND_ALLOW && !assign->asked)))
 		return ASSIGN_GO_ON;
 	rc = assign->fresh ? KIND_OURS : find_kind(fence, assign);
 	if (rc)
@@ -385,7 +386,7 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 	if (port) {
 		/* what the map put in the place of another is meant to be bound */
 		assign->refused =
-			!map_asked(rule->map, port) &&
+			!assign->asked &&
 			(rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port));
 		return assign->refused ? -EACCES : ASSIGN_GO_ON;
 	}
@@ -523,6 +524,11 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 	return begin(fence, assign);
 }
 
+bool assign_serves(const struct assign *assign)
+{
+	return assign->engine != ENGINE_AUTO || assign->system || (assign->asked && assign->port);
+}
+
 bool assign_speaks(const struct assign *assign)
 {
 	return assign->exhausted || assign->refused || assign->closed || assign->useless ||
@@ -577,6 +583,8 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 
 	if (assign->claim)
 		cursor_release(&fence->cursor, assign->claim);
+	if (assign->asked && !*error)
+		assign->port = addr_port(&assign->addr);
 	if (assign->engine != ENGINE_KERNEL && !assign->system)
 		return ASSIGN_DONE;
 	if (may_retry(fence, assign, *error)) {
