@@ -249,7 +249,7 @@ faults:
 		status=$$?; test/faults/table '$(BUILD)/faults'; exit $$status
 
 # What is of any use there: readers, the shim's memory of descriptors, the log, the state file.
-ASAN_TESTS := $(addprefix test/,conf.bats descriptor.bats log.bats matrix.bats record.bats \
+ASAN_TESTS := $(addprefix test/,conf.bats descriptor.bats log.bats map.bats matrix.bats record.bats \
 	rules.bats sharing.bats state.bats transparency.bats unit.bats which.bats)
 
 # Parts of the suite once more with AddressSanitizer and UndefinedBehaviorSanitizer in shim, command

@@ -61,10 +61,6 @@
 #define SO_COOKIE 57 /* include/uapi/asm-generic/socket.h */
 #endif
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
-
 /* What becomes of a call, besides a result of 0 or -errno */
 enum { GO_ON = 1, ANSWERED };
 
@@ -665,7 +661,7 @@ static int relay_mapped(struct stop *stop)
 		return GO_ON;
 	getsockopt(stop->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
 	/* over TCP there is a destination only for who connects by a send, which a server may refuse, too */
-	if (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP)
+	if (policy_proto(protocol) == PROTO_TCP)
 		return flags & MSG_FASTOPEN && is_mapped(stop) ? -EOPNOTSUPP : GO_ON;
 	if (stop->call == FILTER_SENDMMSG)
 		return relay_mapped_batch(stop, flags);
