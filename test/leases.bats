@@ -341,6 +341,22 @@ os.execvp("sleep", ["sleep", "infinity"])'
 	done
 }
 
+@test "a process whose first thread has ended long ago keeps no lease from its end" {
+	ns_background python3 -c '
+import ctypes, platform, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+print("ready", flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60}.get(platform.machine(), 93), 0)' >ready
+	wait_until grep -q '^State:.Z' "/proc/$pid/status"
+	tenants 1
+	end "$pid"
+	SECONDS=0
+	wait_until are_leased
+	# it would be two
+	((SECONDS < 2))
+	end "${PIDS[0]}"
+}
+
 @test "a lease that was taken, and not yet signed, is listed, and is free when its holder is killed" {
 	tenants 1
 	end "$pid"
