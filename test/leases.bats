@@ -242,6 +242,8 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 20000-20029; use a larger '--pool', or '--wait SECONDS'" ]
 	[[ ${lines[1]} =~ ^"  20000-20009 by '$PROBES/tenant wait' (pid ${ids[0]}, user root, since "20..-..-..\ ..:..:.. ]]
 	[[ ${lines[3]} = "  20020-20029 by '$PROBES/tenant wait' (pid ${ids[2]}, "* ]]
+	run leased --wait 0 -- touch ran
+	[ "$status" = 125 ]
 	run leased --wait 0.1 -- touch ran
 	[ "$status" = 125 ]
 	[[ ${lines[0]} = *"in the pool 20000-20029, after 0.1 seconds; use"* ]]
