@@ -275,6 +275,23 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 	end "$waiting"
 }
 
+@test "a map is the block's last ports, which leases tell, and is at odds with an argument that names one" {
+	PATH=$(dirname "$PORTFENCE"):$PATH
+	run -0 leased --substitute --map 8080,80 -- sh -c \
+		'echo $PORTFENCE_MAP {first+1}; echo $PORTFENCE_RULE; portfence leases; portfence leases --json'
+	[ "${lines[0]}" = '8080=20009,80=20008 20001' ]
+	# neither the map's ports nor those of the arguments are given out
+	[[ "${lines[1]}" = *' 20000-20000,20002-20007 = = '* ]]
+	[ "${lines[4]}" = '             map  8080 is 20009, 80 is 20008' ]
+	[ "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["leases"][0]["map"])' \
+		<<<"$(printf '%s\n' "${lines[@]:6}")")" = "{'8080': 20009, '80': 20008}" ]
+	says 125 "portfence: an argument names port 20009, which stands for 8080 of the map; name one \
+further from the end of the block" leased --substitute --map 8080 -- true {last}
+	# more than a lease has room to tell of
+	run -0 leased --map "$(seq -s, 30001 30005),$(seq -s, 30006 30009)" -- portfence leases
+	[ "${lines[2]}" = '             map  30001 is 20009, 30002 is 20008, 30003 is 20007, 30004 is 20006, 30005 is 20005, 30006 is 20004, 30007 is 20003, 30008 is 20002, 30009 is 20001' ]
+}
+
 @test "inside a supervised run no lease can be had, and it is said why" {
 	says 125 "portfence: the lease of 'true' would not last as long as it runs: this runs under a \
 supervisor already, and there can be only one; take it with the outer 'portfence run', and a part of \
@@ -375,7 +392,7 @@ time.sleep(1000)' "$file" >ready
 	run ns "$PORTFENCE" leases
 	[[ ${lines[1]} =~ ^"20005-20014     10      ?" ]]
 	[ "$(field "answer['leases']")" = "[{'first': 20005, 'last': 20014, 'ports': 10, 'pid': None, \
-'uid': None, 'since': None, 'section': None, 'command': None}]" ]
+'uid': None, 'since': None, 'section': None, 'map': None, 'command': None}]" ]
 	run leased -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 20015-20024 ]
 	run ns "$PORTFENCE" run --lease 10 --pool 20000-20010 -- true

@@ -269,18 +269,25 @@ static int take(const struct wish *wish, int fd, int failure, struct block *bloc
 	return 0;
 }
 
-static int sign(const struct block *block, const struct settings *settings, char *const argv[],
-		int fd, int failure)
+static int sign(struct block *block, int failure)
 {
-	struct lease lease = { .first = block->first, .last = block->last, .pid = getpid() };
-	int rc;
+	int rc = lease_sign(block->fd, &block->lease);
 
-	if (settings->rule && settings->rule->line)
-		snprintf(lease.application, sizeof(lease.application), "%s", settings->rule->name);
-	lease_command(argv, lease.command);
-	rc = lease_sign(fd, &lease);
 	return rc ? say_failure(failure, "nobody could tell who has the lease: %s", strerror(-rc))
 		  : 0;
+}
+
+static void describe(struct block *block, const struct settings *settings, char *const argv[])
+{
+	struct lease *lease = &block->lease;
+
+	lease->first = block->first;
+	lease->last = block->last;
+	lease->pid = getpid();
+	if (settings->rule && settings->rule->line)
+		snprintf(lease->application, sizeof(lease->application), "%s",
+			 settings->rule->name);
+	lease_command(argv, lease->command);
 }
 
 static int export_block(const struct block *block, const struct settings *settings, int failure)
@@ -319,8 +326,10 @@ int block_take(const struct block_request *request, const struct settings *setti
 	rc = take(&wish, fd, failure, ret_block);
 	if (!rc && request->substitute && replace_arguments(argv, ret_block, arena))
 		rc = say_failure(failure, "%s", strerror(ENOMEM));
+	ret_block->fd = fd;
+	describe(ret_block, settings, argv);
 	if (!rc)
-		rc = sign(ret_block, settings, argv, fd, failure);
+		rc = sign(ret_block, failure);
 	if (!rc)
 		rc = export_block(ret_block, settings, failure);
 	if (!rc && supervise_hold(fd))
@@ -333,32 +342,67 @@ int block_take(const struct block_request *request, const struct settings *setti
 	return 0;
 }
 
-int block_narrow(const struct block *block, struct arena *arena, int failure,
-		 struct settings *settings)
+/* A range without the ports that the arguments name. Return: as range_build() */
+static int take_out_named(const struct block *block, const struct range *range, struct arena *arena,
+			  const struct range **ret_range)
 {
-	struct range_set *set;
-	const struct range *range;
-	struct rule *rule;
-	uint32_t port;
-	int proto, rc;
+	struct range_set *set = arena_alloc(arena, sizeof(*set));
+	uint32_t i;
 
-	if (!block->taken || settings->rule->bind == BIND_OWN)
-		return 0;
-	set = arena_alloc(arena, sizeof(*set));
-	rule = arena_alloc(arena, sizeof(*rule));
-	if (!set || !rule)
-		return say_failure(failure, "%s", strerror(ENOMEM));
-	for (port = block->first; port <= block->last; port++)
+	if (!set)
+		return -ENOMEM;
+	for (i = 0; i < range->count; i++) {
+		uint16_t port = range_port(range, i);
+
 		if (!(block->named[port / 8] >> port % 8 & 1))
-			range_set_add(set, (uint16_t)port, (uint16_t)port);
-	rc = range_build(set, arena, &range);
+			range_set_add(set, port, port);
+	}
+	return range_build(set, arena, ret_range);
+}
+
+static int narrow(const struct block *block, struct arena *arena, int failure,
+		  struct settings *settings)
+{
+	const struct rule *whole = settings->rule;
+	struct rule *rule = arena_alloc(arena, sizeof(*rule));
+	int rc;
+
+	if (whole->bind == BIND_OWN)
+		return 0;
+	if (!rule)
+		return say_failure(failure, "%s", strerror(ENOMEM));
+	*rule = *whole;
+	/* of a lease, all protocols have one range */
+	rc = take_out_named(block, whole->range[PROTO_TCP], arena, &rule->range[PROTO_TCP]);
 	if (rc == -EINVAL)
 		return 0;
 	if (rc)
 		return say_failure(failure, "%s", strerror(-rc));
-	*rule = *settings->rule;
-	for (proto = 0; proto < PROTO_COUNT; proto++)
-		rule->range[proto] = range;
+	rule->range[PROTO_UDP] = rule->range[PROTO_SCTP] = rule->range[PROTO_TCP];
 	settings->rule = rule;
 	return 0;
+}
+
+int block_finish(struct block *block, struct arena *arena, int failure, struct settings *settings)
+{
+	const struct map *map = settings->rule->map;
+	uint32_t i;
+	int rc;
+
+	if (!block->taken)
+		return 0;
+	for (i = 0; map && i < map->count; i++) {
+		const struct map_entry *entry = &map->entry[i];
+
+		if (block->named[entry->real / 8] >> entry->real % 8 & 1)
+			return say_failure(failure,
+					   "an argument names port %d, which stands for %d of the "
+					   "map; name one further from the end of the block",
+					   entry->real, entry->asked);
+	}
+	rc = narrow(block, arena, failure, settings);
+	if (rc || !map)
+		return rc;
+	lease_set_map(&block->lease, map);
+	return sign(block, failure);
 }

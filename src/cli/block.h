@@ -4,6 +4,7 @@
 
 #include "../core/arena.h"
 #include "../core/settings.h"
+#include "lease.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +23,8 @@ struct block {
 	uint16_t first; /* both included */
 	uint16_t last;
 	uint8_t named[65536 / 8];
+	struct lease lease; /* as others are told of it */
+	int fd;             /* of the file */
 };
 
 /*
@@ -45,15 +48,15 @@ int block_take(const struct block_request *request, const struct settings *setti
 	       struct arena *arena, int failure, struct block *ret_block);
 
 /**
- * block_narrow() - Take the ports that the command's arguments name out of its rule's range
+ * block_finish() - Take the ports that the command's arguments name out of its rule's range, and
+ * tell others of its map
  *
  * They are the program's to bind to, so nobody else of the tree is to get them by chance. The
  * range stays as it is where nothing would be left, and with `bind = own`, for which a port
- * outside it is not the program's.
+ * outside it is not the program's. One that stands for another port is a mistake.
  *
  * Return: 0, or @failure
  */
-int block_narrow(const struct block *block, struct arena *arena, int failure,
-		 struct settings *settings);
+int block_finish(struct block *block, struct arena *arena, int failure, struct settings *settings);
 
 #endif

@@ -451,6 +451,31 @@ int lease_list(int fd, struct lease **ret_lease, size_t *ret_count)
 
 /* ---- text ---- */
 
+void lease_set_map(struct lease *lease, const struct map *map)
+{
+	char text[MAP_TEXT];
+
+	map_format(map, text, sizeof(text));
+	while (strlen(text) >= sizeof(lease->map))
+		*strrchr(text, ',') = '\0';
+	strcpy(lease->map, text);
+}
+
+bool lease_map(const struct lease *lease, struct map *ret_map)
+{
+	struct map map;
+	char why[256];
+	uint32_t i;
+
+	if (map_parse(lease->map, &map, why, sizeof(why)))
+		return false;
+	for (i = 0; i < map.count; i++)
+		if (!map.entry[i].real)
+			return false;
+	*ret_map = map;
+	return true;
+}
+
 void lease_command(char *const argv[], char ret_text[LEASE_COMMAND])
 {
 	size_t used = 0, i;

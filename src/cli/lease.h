@@ -2,6 +2,7 @@
 #ifndef PORTFENCE_CLI_LEASE_H
 #define PORTFENCE_CLI_LEASE_H
 
+#include "../core/map.h"
 #include "../core/range.h"
 #include "../core/settings.h"
 
@@ -25,7 +26,7 @@ struct lease {
 	/* valid UTF-8 without control characters */
 	char application[LEASE_APPLICATION];
 	char command[LEASE_COMMAND]; /* its arguments, joined by blanks */
-	char map[LEASE_MAP];
+	char map[LEASE_MAP];         /* of lease_set_map() */
 };
 
 /**
@@ -68,6 +69,12 @@ int lease_sign(int fd, const struct lease *lease);
  * Return: 0, -ENOMEM, another -errno
  */
 int lease_list(int fd, struct lease **ret_lease, size_t *ret_count);
+
+/* lease_set_map() - Tell of a rule's map; of a long one, the first ports */
+void lease_set_map(struct lease *lease, const struct map *map);
+
+/* lease_map() - What a lease tells of its map. Return: false if that is none */
+bool lease_map(const struct lease *lease, struct map *ret_map);
 
 /* lease_command() - A command line as a lease has it, cut where it is too long */
 void lease_command(char *const argv[], char ret_text[LEASE_COMMAND]);

@@ -1,5 +1,6 @@
 #include "../core/settings.h"
 #include "lease.h"
+#include "parts.h"
 #include "processes.h"
 #include "say.h"
 #include "verbs.h"
@@ -60,9 +61,20 @@ static const char *user_name(uid_t uid, char text[PROCESSES_USER])
 	return blank ? blank + 1 : text;
 }
 
+static void print_map(const struct map *map)
+{
+	uint32_t i;
+
+	printf("%11s  map  ", "");
+	for (i = 0; i < map->count; i++)
+		printf("%s%d is %d", i ? ", " : "", map->entry[i].asked, map->entry[i].real);
+	putchar('\n');
+}
+
 static void print_row(const struct lease *lease)
 {
 	char ports[sizeof("65535-65535")], user[PROCESSES_USER], since[LEASE_SINCE];
+	struct map map;
 
 	snprintf(ports, sizeof(ports), "%d-%d", lease->first, lease->last);
 	printf("%-11s  %5d  ", ports, lease->last - lease->first + 1);
@@ -75,6 +87,9 @@ static void print_row(const struct lease *lease)
 	if (*lease->application)
 		printf("[%s] ", lease->application);
 	puts(lease->command);
+	/* others may have written it */
+	if (lease_map(lease, &map))
+		print_map(&map);
 }
 
 static void print_text(const struct found *found)
@@ -95,6 +110,14 @@ static void print_text(const struct found *found)
 
 /* ---- JSON ---- */
 
+static json_t *describe_map(const struct lease *lease)
+{
+	struct map map;
+	struct rule rule = { .map = lease_map(lease, &map) ? &map : NULL };
+
+	return parts_json_map(&rule);
+}
+
 static json_t *describe(const struct lease *lease)
 {
 	json_t *object = json_pack("{s:i, s:i, s:i}", "first", lease->first, "last", lease->last,
@@ -108,6 +131,7 @@ static json_t *describe(const struct lease *lease)
 			    known ? json_real((double)lease->since / 1e9) : json_null());
 	json_object_set_new(object, "section",
 			    *lease->application ? json_string(lease->application) : json_null());
+	json_object_set_new(object, "map", describe_map(lease));
 	json_object_set_new(object, "command", known ? json_string(lease->command) : json_null());
 	return object;
 }

@@ -100,8 +100,11 @@ static void forget_lease(const struct option_values *given)
 
 	if (range && *range && !given->value[PIN_RANGE])
 		return;
-	unsetenv("PORTFENCE_FIRST");
-	unsetenv("PORTFENCE_LAST");
+	/* emptied, as a fence around this process would put back what is missing */
+	if (getenv("PORTFENCE_FIRST"))
+		setenv("PORTFENCE_FIRST", "", 1);
+	if (getenv("PORTFENCE_LAST"))
+		setenv("PORTFENCE_LAST", "", 1);
 }
 
 static int find_rule(const struct option_values *given, const struct target *target,
@@ -138,7 +141,7 @@ static int find_rule(const struct option_values *given, const struct target *tar
 	if (block.taken && given->value[OPTION_VERBOSE])
 		fprintf(stderr, "portfence: '%s' has a lease of the ports %d-%d\n", argv[0],
 			block.first, block.last);
-	return block_narrow(&block, arena, EXIT_OWN, ret_settings);
+	return block_finish(&block, arena, EXIT_OWN, ret_settings);
 }
 
 /* Empties the record that was asked for; one of a run around this goes on. */
