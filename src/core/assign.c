@@ -385,9 +385,8 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 		return ASSIGN_GO_ON;
 	if (port) {
 		/* what the map put in the place of another is meant to be bound */
-		assign->refused =
-			!assign->asked &&
-			(rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port));
+		assign->refused = !assign->asked && (rule->bind == BIND_DENY ||
+						     !range_has(rule->range[assign->proto], port));
 		return assign->refused ? -EACCES : ASSIGN_GO_ON;
 	}
 	/* then the port comes with connect() or listen(), and the address stays; over SCTP it comes at once */
