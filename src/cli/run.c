@@ -85,6 +85,17 @@ static void tell_way(const struct settings *settings, const char *command, bool 
 		log_say(&log, "info", text);
 }
 
+/* What is held for the tree has to last as long as it does, or it must not run. */
+static int cannot_hold(const char *command, int error, const char *why)
+{
+	return say_failure(
+		EXIT_OWN, "the lease of '%s' would not last as long as it runs: %s; %s", command,
+		why,
+		error == EBUSY
+			? "take it with the outer 'portfence run', and a part of it here with '--range'"
+			: "run it without a lease, with '--range'");
+}
+
 /*
  * Fences this process in the way that was asked for. `auto` means preload and
  * supervisor, as each reaches what the other does not, or does so at less cost;
@@ -97,10 +108,10 @@ static void tell_way(const struct settings *settings, const char *command, bool 
 static int fence(enum via via, const struct target *target, const char *unreached,
 		 const char *library, const char *command, bool verbose, struct settings *settings)
 {
-	char why[256], way[3 * PATH_MAX];
+	char why[256], unkept[256], way[3 * PATH_MAX];
 	bool preload = !unreached && via != VIA_SUPERVISE;
 	bool births = via == VIA_SUPERVISE && supervise_births(settings->rule);
-	int rc;
+	int rc, kept;
 
 	if (unreached && via == VIA_PRELOAD)
 		return say_failure(EXIT_OWN, "%s; use '--via supervise', or %s", unreached,
@@ -112,11 +123,18 @@ static int fence(enum via via, const struct target *target, const char *unreache
 						  sizeof(why));
 	if (rc)
 		settings->gate = 0;
+	if (rc == -EBUSY && supervise_holds())
+		return cannot_hold(command, EBUSY, why);
 	if (rc && unreached)
 		return say_failure(EXIT_OWN, "%s, and it cannot be supervised: %s; %s", unreached,
 				   why, target->remedy);
 	if (rc && (via == VIA_SUPERVISE || via == VIA_BOTH))
 		return say_failure(EXIT_OWN, "%s; use '--via preload'", why);
+	if (rc && supervise_holds()) {
+		kept = supervise_keep(unkept, sizeof(unkept));
+		if (kept)
+			return cannot_hold(command, -kept, unkept);
+	}
 	if (via == VIA_PRELOAD)
 		snprintf(way, sizeof(way), "preload, as asked for");
 	else if (rc)

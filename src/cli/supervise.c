@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,7 +38,18 @@
  *
  * The listener is the filtered process's; the supervisor takes it by
  * pidfd_getfd(2), and so finds out at once whether it may look into the program.
+ *
+ * What is to last as long as the tree, such as a lock, is the supervisor's to
+ * hold, since programs close what they do not know. Where calls are not to be
+ * served, the same process stays for that alone, behind a filter that stops
+ * nothing: no other way tells that nobody of a tree is left.
  */
+
+#define HELD_MAX 8
+#define KEPT_MAX (3 + HELD_MAX)
+
+static int held[HELD_MAX];
+static unsigned holds;
 
 static int real_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
@@ -125,7 +137,7 @@ static void raise_limits(void)
  * Who looks for the program by its command line (pgrep -f, pkill -f) must not find us, whose
  * command line has the program's in it.
  */
-static void change_title(pid_t program)
+static void change_title(pid_t program, bool idle)
 {
 	static char text[1 << 16];
 	char *title = program_invocation_name;
@@ -135,7 +147,8 @@ static void change_title(pid_t program)
 		return;
 	/* the arguments stand one behind the other (execve(2)) */
 	memset(title, 0, (size_t)size);
-	snprintf(title, (size_t)size, "portfence: supervises process %d", (int)program);
+	snprintf(title, (size_t)size, "portfence: %s process %d", idle ? "holds for" : "supervises",
+		 (int)program);
 }
 
 /* What the supervisor shares with others, who may shorten it under us */
@@ -151,14 +164,45 @@ static void lose_state(int number)
 		_exit(EXIT_FAILURE);
 }
 
-/* Leaves the program's session, folder and files alone, but for three. Return: 0, -errno */
+/* Keeps these descriptors, under numbers of their own, and closes all others. Return: 0, -errno */
+static int keep_only(int *const keep[], unsigned count)
+{
+	int lowest = 3, null;
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		*keep[i] = fcntl(*keep[i], F_DUPFD_CLOEXEC, lowest);
+		if (*keep[i] < 0)
+			return -errno;
+		lowest = *keep[i] + 1;
+	}
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return -errno;
+	for (i = 0; i < 3; i++)
+		dup2(null, (int)i);
+	/* each is higher than the one before */
+	lowest = 3;
+	for (i = 0; i < count; i++) {
+		if (*keep[i] > lowest)
+			close_all((unsigned)lowest, (unsigned)*keep[i] - 1);
+		lowest = *keep[i] + 1;
+	}
+	close_all((unsigned)lowest, ~0U);
+	return 0;
+}
+
+/*
+ * Leaves the program's session, folder and files alone, but for three and what is
+ * to be held. Return: 0, -errno
+ */
 static int leave(int *listener, int *program, int *to)
 {
 	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP,
 				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ };
+	int *keep[KEPT_MAX] = { listener, program, to };
 	sigset_t none;
 	size_t i;
-	int null;
 
 	setsid();
 	if (chdir("/"))
@@ -167,20 +211,9 @@ static int leave(int *listener, int *program, int *to)
 		signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	*listener = fcntl(*listener, F_DUPFD_CLOEXEC, 3);
-	*program = fcntl(*program, F_DUPFD_CLOEXEC, *listener);
-	*to = fcntl(*to, F_DUPFD_CLOEXEC, *program);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (*listener < 0 || *program < 0 || *to < 0 || null < 0)
-		return -errno;
-	for (i = 0; i < 3; i++)
-		dup2(null, (int)i);
-	/* each is higher than the one before */
-	close_all(3, (unsigned)*listener - 1);
-	close_all((unsigned)*listener + 1, (unsigned)*program - 1);
-	close_all((unsigned)*program + 1, (unsigned)*to - 1);
-	close_all((unsigned)*to + 1, ~0U);
-	return 0;
+	for (i = 0; i < holds; i++)
+		keep[3 + i] = &held[i];
+	return keep_only(keep, 3 + holds);
 }
 
 static bool hear(int from, int *ret_number)
@@ -204,6 +237,15 @@ static int look_into(const struct caller *program, int fd)
 	return caller_read(program, (uintptr_t)&fd, &number, sizeof(number));
 }
 
+/* Until nobody is left under the filter: only that hangs it up (Linux 5.9). */
+static void stay(int listener)
+{
+	struct pollfd poll_listener = { .fd = listener };
+
+	while (poll(&poll_listener, 1, -1) <= 0)
+		;
+}
+
 /*
  * The supervisor's life. First it is asked whether it can look into the program,
  * as long as that has no filter yet, and then told the listener's number.
@@ -213,7 +255,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	struct caller program;
 	int number, rc;
 
-	change_title(parent);
+	change_title(parent, supervisor->filter.idle);
 	raise_limits();
 	if (!hear(from, &number))
 		_exit(EXIT_FAILURE);
@@ -227,6 +269,10 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	if (!say(to, rc) || rc)
 		_exit(EXIT_FAILURE);
 	close(to);
+	if (supervisor->filter.idle) {
+		stay(number);
+		_exit(EXIT_SUCCESS);
+	}
 	state = supervisor->fence.cursor.file;
 	if (state)
 		signal(SIGBUS, lose_state);
@@ -280,7 +326,7 @@ static int submit(pid_t supervisor, const struct filter *filter, int from, int t
 	 * Its children would have to name us, too, and they do not know of us. So only who
 	 * never looks again does without the right.
 	 */
-	if (filter->births)
+	if (filter->births || filter->idle)
 		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
 	if (!say(to, to) || !hear(from, &rc))
 		rc = -EPIPE;
@@ -384,6 +430,26 @@ int supervise_start(const struct settings *settings, bool births, bool exact, ch
 	supervisor.filter.births = births;
 	supervisor.filter.exact = exact;
 	return start(&supervisor, ret_why, size);
+}
+
+int supervise_hold(int fd)
+{
+	if (holds == HELD_MAX)
+		return -ENOSPC;
+	held[holds++] = fd;
+	return 0;
+}
+
+bool supervise_holds(void)
+{
+	return holds;
+}
+
+int supervise_keep(char *ret_why, size_t size)
+{
+	static struct supervisor keeper = { .filter.idle = true };
+
+	return start(&keeper, ret_why, size);
 }
 
 int supervise_check(bool births, bool exact, char *ret_why, size_t size)
