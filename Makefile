@@ -40,13 +40,13 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover
 	policy preset range sctp settings signals siphash source
 SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_option hooks_thread \
 	memory pass real shim
-CLI := array audit birth busy caller check choice complete env fenced filter findings globs library \
+CLI := array audit birth busy caller check choice complete env fenced filter findings fresh globs library \
 	logfile look main option origin parts pin ports presets processes run say sections sockets \
 	status strip suggest supervise target trap trust usage verdict watch which
 UNIT := conf handover logline order origin policy range sctp siphash strip
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes
-PROBES := children counted disturbed early fresh leaves load matrix odd race raw rewrite sctp settled \
+PROBES := children counted disturbed early fresh leaves load matrix odd race raw repeats rewrite sctp settled \
 	spawn stacks storm without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \

@@ -1,4 +1,5 @@
 #include "../core/log.h"
+#include "fresh.h"
 #include "library.h"
 #include "logfile.h"
 #include "pin.h"
@@ -13,12 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA, OPTION_VERBOSE };
+enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA, OPTION_FRESH, OPTION_VERBOSE };
 
 static const struct option_entry options[] = {
 	PIN_OPTION_ENTRIES,
 	[OPTION_APP] = PIN_OPTION_ENTRY_APP,
 	[OPTION_VIA] = PIN_OPTION_ENTRY_VIA,
+	[OPTION_FRESH] = { .name = "fresh",
+			   .help = "give out the same ports in each run: from the begin of a sequence "
+				   "that is this run's own" },
 	[OPTION_VERBOSE] = { .name = "verbose",
 			     .letter = 'v',
 			     .help = "say on standard error how COMMAND is fenced" },
@@ -187,6 +191,8 @@ static int run(int argc, char *argv[])
 	rc = find_rule(&target, command, &arena, &settings);
 	if (!rc)
 		rc = pin_via(given.value[OPTION_VIA], settings.rule, EXIT_OWN, &via);
+	if (!rc && given.value[OPTION_FRESH])
+		rc = fresh_start(&settings, &arena, EXIT_OWN);
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);

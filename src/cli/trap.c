@@ -81,6 +81,7 @@ struct trap {
 	struct {
 		uint64_t claim;
 		uint64_t since; /* nanoseconds */
+		pid_t thread;   /* whose connect() goes on in the kernel; 0: it may never do so */
 	} held[CLAIMS];
 	unsigned first, count;
 	/* binds whose callers were interrupted, and come again (before Linux 5.19) */
@@ -105,6 +106,7 @@ struct stop {
 		struct sockaddr_storage storage;
 	} address; /* as read, the rest is zeros */
 	socklen_t len;
+	bool claimed; /* the youngest claim is its own */
 };
 
 static const char *call_name(const struct stop *stop)
@@ -263,6 +265,30 @@ static void release_all_claims(struct trap *trap)
 		release_claim(trap);
 }
 
+/*
+ * Where ports are to be the same each time, how long a claim is held must not
+ * matter. A thread that calls again is through with its last connect(); of all
+ * others the claims are waited for.
+ */
+static void settle_claims(struct trap *trap, pid_t thread)
+{
+	unsigned i;
+
+	for (i = 0; i < trap->count; i++)
+		if (trap->held[(trap->first + i) % CLAIMS].thread != thread)
+			break;
+	if (i < trap->count)
+		release_all_claims(trap);
+	while (trap->count)
+		release_claim(trap);
+}
+
+/* The connect() has been let go on, and nothing can interrupt it before it is known to the kernel. */
+static void note_connect(struct trap *trap, pid_t thread)
+{
+	trap->held[(trap->first + trap->count - 1) % CLAIMS].thread = thread;
+}
+
 static void hold_claim(struct trap *trap, uint64_t claim)
 {
 	unsigned last;
@@ -272,6 +298,7 @@ static void hold_claim(struct trap *trap, uint64_t claim)
 	last = (trap->first + trap->count++) % CLAIMS;
 	trap->held[last].claim = claim;
 	trap->held[last].since = now_ns();
+	trap->held[last].thread = 0;
 }
 
 /* ---- the calls ---- */
@@ -345,6 +372,8 @@ static int begin(struct stop *stop, struct assign *assign)
 
 	if (!(assign->call == ASSIGN_BIND && addr_port(&assign->addr)) && has_range(stop))
 		return ASSIGN_GO_ON;
+	if (stop->trap->count && stop->trap->fence->cursor.repeats)
+		settle_claims(stop->trap, stop->caller.thread);
 	raised = mirror_rights(stop, 0);
 	rc = assign_begin(stop->trap->fence, assign);
 
@@ -465,7 +494,8 @@ static int serve_port(struct stop *stop, struct assign *assign)
 
 	if (rc < 0)
 		return rc;
-	if (assign->claim)
+	stop->claimed = assign->claim;
+	if (stop->claimed)
 		hold_claim(stop->trap, assign->claim);
 	if (assign->engine != ENGINE_AUTO || assign->system)
 		tell(stop, assign);
@@ -782,7 +812,12 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	else
 		answer.error = rc;
-	if (!ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) || errno != ENOENT)
+	if (!ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer)) {
+		if (stop.claimed)
+			note_connect(trap, (pid_t)notif->pid);
+		return;
+	}
+	if (errno != ENOENT)
 		return;
 	/* it was interrupted; the kernel makes it again */
 	if (stop.call == FILTER_BIND && !rc) {

@@ -250,6 +250,7 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 		.len = len < sizeof(*local) ? len : sizeof(*local),
 		.range = range,
 		.fresh = assign->fresh,
+		.again = fence->cursor.repeats && assign->proto == PROTO_TCP,
 		.addrs = assign->addrs,
 		.addrs_size = assign->addrs_size,
 	};

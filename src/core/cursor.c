@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,11 +28,16 @@
  * With a seed, the numbers have to be the same in every run, so the block that
  * they come from belongs to the process and its forked children. `sequential`
  * draws no numbers and goes on across runs. Claims are always shared.
+ *
+ * A file that `run --fresh` has made serves one run alone, and says so: there all
+ * processes go on in the file's own sequence, which begins as in every other run.
  */
 
 #define CLAIM_MS 250
 #define CLAIM_FOREIGN_MS 10    /* at least one tick of the coarse clock */
 #define CLAIM_TURNS_MOST 10000 /* see cursor_claim() */
+#define CLAIM_NAPS_MOST 1000   /* likewise */
+#define CLAIM_NAP_NS 500000
 #define CLAIM_TIME_BITS 24
 #define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
 
@@ -52,12 +58,27 @@ static void fill_key(struct siphash_key *key)
 	key->k[1] = (uint64_t)(uintptr_t)&now ^ (uint64_t)getpid() << 40;
 }
 
-static void fill_file(struct cursor_file *file)
+static void seed_key(struct siphash_key *key, uint64_t seed)
+{
+	static const struct siphash_key fixed = { { 0x706f727466656e63ULL, 0x73656564ULL } };
+	const uint64_t first[] = { seed, 0 }, second[] = { seed, 1 };
+
+	key->k[0] = siphash(&fixed, first, sizeof(first));
+	key->k[1] = siphash(&fixed, second, sizeof(second));
+}
+
+/* @repeated:	the rule whose runs are to repeat, or NULL */
+static void fill_file(struct cursor_file *file, const struct rule *repeated)
 {
 	file->magic = CURSOR_MAGIC;
 	file->version = CURSOR_VERSION;
 	file->size = sizeof(*file);
-	fill_key(&file->block.key);
+	if (repeated) {
+		seed_key(&file->block.key, repeated->seed);
+		file->block.repeats = true;
+	} else {
+		fill_key(&file->block.key);
+	}
 }
 
 static void *map_anonymous(size_t size)
@@ -148,21 +169,30 @@ static int open_folder(const char *path, bool shared)
  *
  * Return: as open_folder()
  */
-static int choose_folder(const char *folder, const char *runtime, bool *ret_squatted)
+static int choose_folder(const char *folder, const char *runtime, char ret_path[PATH_MAX],
+			 bool *ret_squatted)
 {
-	char path[PATH_MAX];
 	struct stat st;
 	int fd;
 
 	if (folder)
-		return open_folder(folder, true);
-	shm_folder(path);
-	fd = open_folder(path, false);
-	*ret_squatted = fd < 0 && !lstat(path, &st);
+		return snprintf(ret_path, PATH_MAX, "%s", folder) < PATH_MAX
+			       ? open_folder(folder, true)
+			       : -ENAMETOOLONG;
+	shm_folder(ret_path);
+	fd = open_folder(ret_path, false);
+	*ret_squatted = fd < 0 && !lstat(ret_path, &st);
 	if (fd < 0 && runtime && *runtime == '/' &&
-	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
-		fd = open_folder(path, false);
+	    snprintf(ret_path, PATH_MAX, "%s/portfence", runtime) < PATH_MAX)
+		fd = open_folder(ret_path, false);
 	return fd;
+}
+
+int cursor_folder(const char *folder, const char *runtime, char ret_path[PATH_MAX])
+{
+	bool squatted;
+
+	return choose_folder(folder, runtime, ret_path, &squatted);
 }
 
 static int write_whole(int fd, const void *data, size_t size)
@@ -183,7 +213,7 @@ static int write_whole(int fd, const void *data, size_t size)
 }
 
 /* Makes the file under a name of its own, then links it to its real one. */
-static int create_file(int folder, const char *name)
+static int create_file(int folder, const char *name, const struct rule *repeated)
 {
 	struct cursor_file *file = map_anonymous(sizeof(*file));
 	struct timespec now;
@@ -192,7 +222,7 @@ static int create_file(int folder, const char *name)
 
 	if (file == MAP_FAILED)
 		return -errno;
-	fill_file(file);
+	fill_file(file, repeated);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(draft, sizeof(draft), ".%u.%lx%09lx", (unsigned)getpid(), (long)now.tv_sec,
 		 now.tv_nsec);
@@ -209,6 +239,14 @@ static int create_file(int folder, const char *name)
 unmap:
 	munmap(file, sizeof(*file));
 	return rc;
+}
+
+int cursor_make(int folder, const struct rule *rule)
+{
+	char name[NAME_MAX + 1];
+
+	file_name(rule->name, name);
+	return create_file(folder, name, rule);
 }
 
 static int open_file(int folder, const char *name)
@@ -244,7 +282,7 @@ static int open_usual(const char *name)
 static int find_file(const char *folder, const char *runtime, const char *application,
 		     struct cursor *cursor)
 {
-	char name[NAME_MAX + 1];
+	char name[NAME_MAX + 1], path[PATH_MAX];
 	int directory, fd;
 
 	file_name(application, name);
@@ -253,7 +291,7 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 		return fd;
 	if (fd >= 0)
 		fd_close(fd);
-	directory = choose_folder(folder, runtime, &cursor->squatted);
+	directory = choose_folder(folder, runtime, path, &cursor->squatted);
 	if (directory < 0) {
 		cursor->trouble = cursor->squatted
 					  ? "its folder in /dev/shm is not this user's alone"
@@ -262,7 +300,7 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	}
 	cursor->trouble = "it cannot be opened";
 	fd = open_file(directory, name);
-	if (fd == -ENOENT && !create_file(directory, name))
+	if (fd == -ENOENT && !create_file(directory, name, NULL))
 		fd = open_file(directory, name);
 	fd_close(directory);
 	if (fd < 0 || is_ours(fd))
@@ -295,13 +333,15 @@ static struct cursor_file *map_file(const char *folder, const char *runtime,
 	return file;
 }
 
-static void seed_key(struct siphash_key *key, uint64_t seed)
+/* Is it of this seed, too? A run inside the run may have another. */
+static bool repeats(const struct cursor_block *block, const struct rule *rule)
 {
-	static const struct siphash_key fixed = { { 0x706f727466656e63ULL, 0x73656564ULL } };
-	const uint64_t first[] = { seed, 0 }, second[] = { seed, 1 };
+	struct siphash_key key;
 
-	key->k[0] = siphash(&fixed, first, sizeof(first));
-	key->k[1] = siphash(&fixed, second, sizeof(second));
+	if (!block->repeats || !rule->seeded)
+		return false;
+	seed_key(&key, rule->seed);
+	return !memcmp(&key, &block->key, sizeof(key));
 }
 
 int cursor_open(const char *folder, const char *runtime, const struct rule *rule,
@@ -314,10 +354,11 @@ int cursor_open(const char *folder, const char *runtime, const struct rule *rule
 		cursor.file = map_anonymous(sizeof(*cursor.file));
 		if (cursor.file == MAP_FAILED)
 			return -ENOMEM;
-		fill_file(cursor.file);
+		fill_file(cursor.file, NULL);
 	}
 	cursor.block = &cursor.file->block;
-	if (rule->seeded && rule->order != ORDER_SEQUENTIAL) {
+	cursor.repeats = repeats(cursor.block, rule);
+	if (rule->seeded && rule->order != ORDER_SEQUENTIAL && !cursor.repeats) {
 		cursor.block = map_anonymous(sizeof(*cursor.block));
 		if (cursor.block == MAP_FAILED) {
 			munmap(cursor.file, sizeof(*cursor.file));
@@ -355,11 +396,19 @@ static bool same_tag(uint64_t a, uint64_t b)
 	return a >> CLAIM_TIME_BITS == b >> CLAIM_TIME_BITS;
 }
 
+/* A system call of its own: nanosleep() is a cancellation point. */
+static void nap(void)
+{
+	const struct timespec rest = { 0, CLAIM_NAP_NS };
+
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &rest, NULL);
+}
+
 int cursor_claim(const struct cursor *cursor, uint64_t tag)
 {
 	_Atomic uint64_t *slot = &cursor->file->claim[tag % CURSOR_CLAIMS];
 	uint64_t mine, old = atomic_load_explicit(slot, memory_order_acquire);
-	unsigned turns = 0;
+	unsigned turns = 0, naps = 0;
 
 	tag = claim_value(tag) & ~CLAIM_TIME_MASK;
 	for (;;) {
@@ -369,9 +418,13 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag)
 		mine = tag | now;
 		same = same_tag(old, mine);
 		live = is_live(old, now, same ? CLAIM_MS : CLAIM_FOREIGN_MS);
-		if (live && same)
-			return -EBUSY;
-		if (live && turns++ < CLAIM_TURNS_MOST) {
+		if (live && same) {
+			/* for ever: the clock stands still, see below */
+			if (!cursor->repeats || naps++ == CLAIM_NAPS_MOST)
+				return -EBUSY;
+			nap();
+			old = atomic_load_explicit(slot, memory_order_acquire);
+		} else if (live && turns++ < CLAIM_TURNS_MOST) {
 			/*
 			 * Another tuple's, in the same slot by chance. To pass on instead
 			 * would call a free port used. It is needed for some microseconds

@@ -6,6 +6,7 @@
 #include "policy.h"
 #include "siphash.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +26,7 @@ struct cursor_block {
 	struct siphash_key key; /* written before the file gets its name, then never */
 	_Atomic uint64_t draws; /* walks begun */
 	_Atomic uint32_t next[PROTO_COUNT];
-	uint32_t unused;
+	uint32_t repeats; /* see cursor_make(); written as the key is */
 	_Atomic uint32_t table[PROTO_COUNT][ORDER_TABLE_LENGTH];
 };
 
@@ -71,6 +72,7 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics need no lock");
 struct cursor {
 	struct cursor_file *file;
 	struct cursor_block *block; /* file->block, or one of this process's own if seeded */
+	bool repeats;               /* the file is one that cursor_make() has made of this seed */
 	const char *trouble;        /* why the state is private to this process, or NULL */
 	bool squatted; /* something stands in the place of the user's folder in /dev/shm */
 };
@@ -79,7 +81,8 @@ struct cursor {
  * cursor_open() - Map an application's state
  * @folder:	`state` of the configuration, or NULL for the user's own folder
  * @runtime:	XDG_RUNTIME_DIR, or NULL
- * @rule:	its name names the file; its seed makes cursors private
+ * @rule:	its name names the file; its seed makes cursors private, but for a file of
+ *		cursor_make()
  * @ret_cursor:	always usable: where no file can be had, the mapping is shared with forked
  *		children only, and @ret_cursor->trouble says why
  *
@@ -89,6 +92,26 @@ int cursor_open(const char *folder, const char *runtime, const struct rule *rule
 		struct cursor *ret_cursor);
 
 /**
+ * cursor_folder() - Open the folder that state files are in; arguments as above
+ * @ret_path:	its path
+ *
+ * Return: descriptor, or -errno if it cannot be used
+ */
+int cursor_folder(const char *folder, const char *runtime, char ret_path[PATH_MAX]);
+
+/**
+ * cursor_make() - Make the state file of one run, whose ports are to be those of every other
+ * @folder:	its own folder, where there is no such file yet
+ * @rule:	its name names the file, and its seed makes the key
+ *
+ * Whoever maps the file goes on in the one sequence that is in it, from its begin. What
+ * comes of it must not depend on the time: neither hints nor claims shift it.
+ *
+ * Return: 0 or -errno
+ */
+int cursor_make(int folder, const struct rule *rule);
+
+/**
  * cursor_claim() - Claim a tuple for a moment
  * @tag:	hash of what is claimed
  *
@@ -96,7 +119,8 @@ int cursor_open(const char *folder, const char *runtime, const struct rule *rule
  * nobody else under the fence may pass the same check. A claim runs out by
  * itself, so a crash leaves nothing to clean up.
  *
- * Return: 0, or -EBUSY if another caller holds it
+ * Return: 0, or -EBUSY if another caller holds it. Where @cursor->repeats, it waits for
+ * that one, so that the kernel is asked whatever came of it
  */
 int cursor_claim(const struct cursor *cursor, uint64_t tag);
 
