@@ -17,7 +17,8 @@
  * Theory of operation
  *
  * Beside the state files stand the folders fresh-0, fresh-1 and so on, with the
- * user's number where users share the place. A run takes the first whose `lock`
+ * user's number where users share the place. (The file of an application that is
+ * called so has a dot in its name.) A run takes the first whose `lock`
  * nobody has locked, and empties it: what stands there is of a run that is over.
  * A folder is never removed, so two runs that look for one at once cannot take
  * it for two.
@@ -124,7 +125,7 @@ static int take_first(int folder, bool shared, char *ret_name, size_t size, int 
 
 	for (i = 0; fd == -EBUSY && i < SLOTS_MOST; i++) {
 		if (shared)
-			snprintf(ret_name, size, "fresh-%u.%u", i, (unsigned)geteuid());
+			snprintf(ret_name, size, "fresh-%u-%u", i, (unsigned)geteuid());
 		else
 			snprintf(ret_name, size, "fresh-%u", i);
 		fd = take(folder, ret_name, ret_slot);
@@ -132,25 +133,46 @@ static int take_first(int folder, bool shared, char *ret_name, size_t size, int 
 	return fd;
 }
 
+/* Wherever the folder that we have is, and by whatever links it was come to. Return: 0 or -errno */
+static int find_path(int folder, char ret_path[PATH_MAX])
+{
+	char link[32];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", folder);
+	n = readlink(link, ret_path, PATH_MAX - 1);
+	if (n < 0)
+		return -errno;
+	ret_path[n] = '\0';
+	return 0;
+}
+
 /* Return: 0, or @failure and it has been said why */
 static int take_state(struct settings *settings, struct arena *arena, int failure)
 {
-	char path[PATH_MAX], name[32], state[PATH_MAX];
-	int folder = cursor_folder(settings->state, settings->runtime, path), slot = -1, fd;
-	int rc;
+	char path[PATH_MAX] = "", name[32], state[2 * PATH_MAX];
+	bool squatted;
+	int folder = cursor_folder(settings->state, settings->runtime, &squatted), slot = -1, fd;
+	int rc = 0;
 
 	if (folder < 0)
-		return cannot(failure, path, "no file can be made", -folder);
+		return cannot(failure, settings->state ? settings->state : "/dev/shm",
+			      "no folder can be had", -folder);
+	rc = find_path(folder, path);
+	if (rc)
+		return cannot(failure, "/proc/self/fd", "no folder can be found", -rc);
 	fd = take_first(folder, settings->state != NULL, name, sizeof(name), &slot);
 	close(folder);
 	if (fd == -EBUSY)
-		return cannot(failure, path, "1000 other runs have theirs", EBUSY);
+		return say_failure(
+			failure,
+			"'--fresh' needs a state of its own, and %d other runs have theirs "
+			"in '%s'; name another folder with PORTFENCE_STATE",
+			SLOTS_MOST, path);
 	if (fd < 0)
 		return cannot(failure, path, "no folder can be made or locked", -fd);
-	if (snprintf(state, sizeof(state), "%s/%s", path, name) >= (int)sizeof(state))
-		rc = -ENAMETOOLONG;
-	else
-		rc = empty(slot, DEPTH_MOST);
+	snprintf(state, sizeof(state), "%s/%s", path, name);
+	rc = empty(slot, DEPTH_MOST);
 	rc = rc ? rc : cursor_make(slot, settings->rule);
 	close(slot);
 	rc = rc ? rc : supervise_hold(fd);

@@ -92,12 +92,11 @@ static void tell_way(const struct settings *settings, const char *command, bool 
 /* What is held for the tree has to last as long as it does, or it must not run. */
 static int cannot_hold(const char *command, int error, const char *why)
 {
-	return say_failure(
-		EXIT_OWN, "the lease of '%s' would not last as long as it runs: %s; %s", command,
-		why,
-		error == EBUSY
-			? "take it with the outer 'portfence run', and a part of it here with '--range'"
-			: "run it without a lease, with '--range'");
+	return say_failure(EXIT_OWN,
+			   "the lease or state of '%s' would not last as long as it runs: %s; %s",
+			   command, why,
+			   error == EBUSY ? "take it with the outer 'portfence run'"
+					  : "run it without '--fresh' and without a lease");
 }
 
 /*

@@ -164,35 +164,21 @@ static int open_folder(const char *path, bool shared)
 	return -EPERM;
 }
 
-/*
- * @ret_squatted:	something stands in the place of the user's own folder
- *
- * Return: as open_folder()
- */
-static int choose_folder(const char *folder, const char *runtime, char ret_path[PATH_MAX],
-			 bool *ret_squatted)
+int cursor_folder(const char *folder, const char *runtime, bool *ret_squatted)
 {
+	char path[PATH_MAX];
 	struct stat st;
 	int fd;
 
 	if (folder)
-		return snprintf(ret_path, PATH_MAX, "%s", folder) < PATH_MAX
-			       ? open_folder(folder, true)
-			       : -ENAMETOOLONG;
-	shm_folder(ret_path);
-	fd = open_folder(ret_path, false);
-	*ret_squatted = fd < 0 && !lstat(ret_path, &st);
+		return open_folder(folder, true);
+	shm_folder(path);
+	fd = open_folder(path, false);
+	*ret_squatted = fd < 0 && !lstat(path, &st);
 	if (fd < 0 && runtime && *runtime == '/' &&
-	    snprintf(ret_path, PATH_MAX, "%s/portfence", runtime) < PATH_MAX)
-		fd = open_folder(ret_path, false);
+	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
+		fd = open_folder(path, false);
 	return fd;
-}
-
-int cursor_folder(const char *folder, const char *runtime, char ret_path[PATH_MAX])
-{
-	bool squatted;
-
-	return choose_folder(folder, runtime, ret_path, &squatted);
 }
 
 static int write_whole(int fd, const void *data, size_t size)
@@ -282,7 +268,7 @@ static int open_usual(const char *name)
 static int find_file(const char *folder, const char *runtime, const char *application,
 		     struct cursor *cursor)
 {
-	char name[NAME_MAX + 1], path[PATH_MAX];
+	char name[NAME_MAX + 1];
 	int directory, fd;
 
 	file_name(application, name);
@@ -291,7 +277,7 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 		return fd;
 	if (fd >= 0)
 		fd_close(fd);
-	directory = choose_folder(folder, runtime, path, &cursor->squatted);
+	directory = cursor_folder(folder, runtime, &cursor->squatted);
 	if (directory < 0) {
 		cursor->trouble = cursor->squatted
 					  ? "its folder in /dev/shm is not this user's alone"

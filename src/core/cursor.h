@@ -6,7 +6,6 @@
 #include "policy.h"
 #include "siphash.h"
 
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,12 +91,15 @@ int cursor_open(const char *folder, const char *runtime, const struct rule *rule
 		struct cursor *ret_cursor);
 
 /**
- * cursor_folder() - Open the folder that state files are in; arguments as above
- * @ret_path:	its path
+ * cursor_folder() - Open the folder of the state files, making it where it is not there
+ * @folder, @runtime:	as above
+ * @ret_squatted:	set to true if something stands in the place of the user's own folder
  *
- * Return: descriptor, or -errno if it cannot be used
+ * State files are called APPLICATION.USER, the user as a number, and none begins with a dot.
+ *
+ * Return: descriptor to close, -EPERM if others may change what is in it, another -errno
  */
-int cursor_folder(const char *folder, const char *runtime, char ret_path[PATH_MAX]);
+int cursor_folder(const char *folder, const char *runtime, bool *ret_squatted);
 
 /**
  * cursor_make() - Make the state file of one run, whose ports are to be those of every other
