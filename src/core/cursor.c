@@ -33,6 +33,11 @@
  * processes go on in the file's own sequence, which begins as in every other run.
  */
 
+#ifndef SYS_clock_nanosleep
+#define SYS_clock_nanosleep                                                                        \
+	SYS_clock_nanosleep_time64 /* where time was 64 bits wide from the start */
+#endif
+
 #define CLAIM_MS 250
 #define CLAIM_FOREIGN_MS 10    /* at least one tick of the coarse clock */
 #define CLAIM_TURNS_MOST 10000 /* see cursor_claim() */
