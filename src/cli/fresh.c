@@ -4,9 +4,9 @@
 #include "say.h"
 #include "supervise.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@
  */
 
 #define SLOTS_MOST 1000
-#define DEPTH_MOST 8 /* a run inside a run has its folders inside the other's */
+#define FOLDERS_OPEN 8
 #define LOCK "lock"
 
 static int cannot(int failure, const char *folder, const char *what, int error)
@@ -36,43 +36,20 @@ static int cannot(int failure, const char *folder, const char *what, int error)
 			   what, folder, strerror(error));
 }
 
-static int empty(int folder, unsigned depth);
-
-static int remove_one(int folder, const char *name, unsigned depth)
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
-	int inner, rc;
-
-	if (!unlinkat(folder, name, 0) || errno == ENOENT)
+	(void)st;
+	(void)type;
+	/* the folder itself, and the lock in it: what is called so further down is not ours */
+	if (!at->level || (at->level == 1 && !strcmp(path + at->base, LOCK)))
 		return 0;
-	if (errno != EISDIR && errno != EPERM)
-		return -errno;
-	inner = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (inner < 0)
-		return -errno;
-	rc = depth ? empty(inner, depth - 1) : -ELOOP;
-	close(inner);
-	return !rc && unlinkat(folder, name, AT_REMOVEDIR) ? -errno : rc;
+	return remove(path);
 }
 
-/* Removes all that is in a folder, but for the lock of the outermost. Return: 0 or -errno */
-static int empty(int folder, unsigned depth)
+/* Removes all that is in a slot but its lock. Return: 0 or -errno */
+static int empty(const char *slot)
 {
-	int fd = fcntl(folder, F_DUPFD_CLOEXEC, 3), rc = 0;
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *entry;
-
-	if (!list) {
-		rc = -errno;
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	while (!rc && (entry = readdir(list)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		    (depth < DEPTH_MOST || strcmp(entry->d_name, LOCK) != 0))
-			rc = remove_one(folder, entry->d_name, depth);
-	closedir(list);
-	return rc;
+	return nftw(slot, remove_one, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS) ? -errno : 0;
 }
 
 /* Return: the lock's descriptor; -EBUSY if another run has it, another -errno if it cannot be had */
@@ -172,7 +149,7 @@ static int take_state(struct settings *settings, struct arena *arena, int failur
 	if (fd < 0)
 		return cannot(failure, path, "no folder can be made or locked", -fd);
 	snprintf(state, sizeof(state), "%s/%s", path, name);
-	rc = empty(slot, DEPTH_MOST);
+	rc = empty(state);
 	rc = rc ? rc : cursor_make(slot, settings->rule);
 	close(slot);
 	rc = rc ? rc : supervise_hold(fd);
