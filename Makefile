@@ -36,21 +36,22 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DPORTFENCE_VERSION='"$(VERS
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
-CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover log logline order \
-	policy preset range sctp settings signals siphash source
-SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_option hooks_thread \
-	memory pass real shim
-CLI := array audit birth busy caller check choice complete env fenced filter findings fresh globs library \
-	logfile look main option origin parts pin ports presets processes run say sections sockets \
-	status strip suggest supervise target trap trust usage verdict watch which
-UNIT := conf handover logline order origin policy range sctp siphash strip
+CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover log logline map \
+	order policy preset range record sctp settings signals siphash source tally translate
+SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_map hooks_option \
+	hooks_thread mapped memory pass real shim
+CLI := array audit birth busy caller check choice complete env fenced filter findings fresh globs \
+	library logfile look main memo option origin parts pin ports presets processes relay run \
+	say sections sockets status strip suggest supervise target trap trust usage verdict watch \
+	which
+UNIT := conf handover logline map order origin policy range sctp siphash strip tally
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes
-PROBES := children counted disturbed early fresh leaves load matrix odd race raw repeats rewrite sctp settled \
-	spawn stacks storm without
+PROBES := children counted disturbed early fresh leaves load mapped matrix odd race raw repeats rewrite \
+	sctp settled spawn stacks storm without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
-	strip target
+	strip tally target
 FUZZ_CLI := array fenced globs library sockets strip target
 FUZZ_SHIM := environ memory
 TRANSPARENT := address calls descriptors look messages options programs scene transparent waits

@@ -41,6 +41,7 @@ defined_in() {
 		memcpy
 		memmove
 		mempcpy
+		memrchr
 		program_invocation_short_name
 		secure_getenv
 		sigaddset

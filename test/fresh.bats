@@ -189,6 +189,18 @@ slots() {
 	diff log.1 log.2
 }
 
+@test "ten records are the same to the byte, and agree with what the program says" {
+	for program in "$repeats" "$static"; do
+		anew
+		for turn in 1 2 3 4 5 6 7 8 9 10; do
+			fresh --record "$PWD/record.$turn" -- "$program" "${many[@]}" >said
+			cmp record.1 "record.$turn"
+		done
+		diff <(sed -nE 's/.*"port":([0-9]+).*/\1/p' record.1) <(cut -d ' ' -f 2 said)
+		tail -n 1 record.1 | grep -q '350 assignments, 0 refused'
+	done
+}
+
 @test "in another block of the same size the offsets are the same" {
 	# the fixed server is in neither
 	offsets() {

@@ -98,3 +98,7 @@ holds() {
 @test "a range of any size is drawn in the room that there is" {
 	holds strip
 }
+
+@test "any end of a record is taken for what it says, or for none" {
+	holds tally
+}

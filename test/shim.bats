@@ -348,8 +348,8 @@ time64() {
 
 @test "the library asks libc for what it is known to need, and for no lock, thread or stream" {
 	cat >allowed <<-'END'
-		clock_gettime dlsym environ fnmatch fstat getauxval getcwd geteuid getpid
-		getpeername getrandom getsockname getsockopt in6addr_loopback linkat memchr memcpy memmove mempcpy memset memcmp
+		clock_gettime dlsym environ fnmatch fstat ftruncate getauxval getcwd geteuid getpid
+		getpeername getrandom getsockname getsockopt in6addr_loopback linkat lseek memchr memrchr memcpy memmove mempcpy memset memcmp
 		madvise mkdir mmap munmap open openat program_invocation_short_name read readlink
 		sbrk sched_yield secure_getenv snprintf stpcpy strchr strchrnul strcmp strcpy
 		strcspn strerror strlen strncmp strncpy strnlen strrchr strspn strtol strtoul strtoull syscall
@@ -572,8 +572,8 @@ time64() {
 # --- the source
 
 # Lowest first: an include points upwards only
-ROOMS="sys addr sctp siphash arena fd signals range preset order policy conf cursor diag source engine_kernel
-	engine_bind fence assign logline log handover settings"
+ROOMS="sys addr sctp siphash arena fd signals range map preset order policy conf cursor diag source engine_kernel
+	engine_bind fence assign translate tally logline record log handover settings"
 
 @test "every file of core has its place in the table" {
 	diff <(xargs -n 1 <<<"$ROOMS" | sort) \

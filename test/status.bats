@@ -55,6 +55,8 @@ has_line() {
 # ---- what is counted
 
 @test "ports in use are counted as ss counts them, TIME_WAIT apart, for TCP and UDP" {
+	# so that no two destinations share a port
+	echo 'order = sequential' >>app.ini
 	hold listen 9000 udp 20003 udp 20004 udp 9001
 	hold_fenced -- connect 9000 connect 9000 from 20050 9000 udp 20060
 	hold linger 20070 4

@@ -178,6 +178,20 @@ with socket.socket() as s:
 	holds range services
 }
 
+# --- map
+
+@test "a map takes the highest ports of its ranges, and these are nobody else's" {
+	holds map places
+}
+
+@test "a map that is none, or finds no place, is refused" {
+	holds map refuses
+}
+
+@test "a port is found by what was asked for, and the other way round" {
+	holds map looks-up
+}
+
 # --- handover
 
 @test "what run hands over is read back as it was" {
@@ -194,6 +208,24 @@ with socket.socket() as s:
 
 @test "a damaged handover is passed over" {
 	holds handover damage
+}
+
+# --- tally
+
+@test "a record's last line says which ports were used, and how many calls there were" {
+	holds tally words
+}
+
+@test "a record's last line is read back as it was" {
+	holds tally round-trips
+}
+
+@test "a record's last line that is damaged is none" {
+	holds tally damage
+}
+
+@test "a record's lines are counted, and nothing else is" {
+	holds tally counting
 }
 
 # --- policy
@@ -340,6 +372,10 @@ with socket.socket() as s:
 
 @test "the time of day is gmtime_r's, down to the microsecond" {
 	holds logline times-of-day
+}
+
+@test "a line of a record has no more than two runs have in common" {
+	holds logline record-lines
 }
 
 @test "no name and no message can end a line of the log" {

@@ -52,8 +52,8 @@ static bool serves(const struct range *range, int type, int protocol)
 
 bool birth_suits(const struct rule *rule)
 {
-	return rule->bind == BIND_ALLOW && rule->order == ORDER_AUTO && !rule->seeded &&
-	       rule->exhausted == EXHAUSTED_FAIL && rule->engine != ENGINE_BIND &&
+	return rule->bind == BIND_ALLOW && !rule->map && rule->order == ORDER_AUTO &&
+	       !rule->seeded && rule->exhausted == EXHAUSTED_FAIL && rule->engine != ENGINE_BIND &&
 	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_TCP) &&
 	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_MPTCP) &&
 	       serves(rule->range[PROTO_UDP], SOCK_DGRAM, IPPROTO_UDP) &&

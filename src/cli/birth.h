@@ -20,7 +20,7 @@ struct birth_place {
  * birth_suits() - Will the kernel do all the rest, once a socket is born with its range?
  *
  * Where its engine serves all protocols, and nothing else is asked of it: no order or
- * seed, no policy for explicit binds, no other range when the range is used up.
+ * seed, no policy for explicit binds, no map, no other range when the range is used up.
  */
 bool birth_suits(const struct rule *rule);
 

@@ -86,6 +86,16 @@ int caller_read(const struct caller *caller, uint64_t address, void *ret_data, s
 	return (size_t)n == size ? 0 : -EFAULT;
 }
 
+int caller_write(const struct caller *caller, uint64_t address, const void *data, size_t size)
+{
+	struct iovec here = { (void *)data, size }, there = { (void *)(uintptr_t)address, size };
+	ssize_t n = process_vm_writev(caller->thread, &here, 1, &there, 1, 0);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EFAULT;
+}
+
 /*
  * Threads share one table of descriptors, but for those that have left it
  * (unshare(2)): has the number the same meaning in the thread's as in the process's?

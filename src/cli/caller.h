@@ -1,4 +1,4 @@
-/* caller: the thread that made a trapped call: its memory, its descriptors, its rights; read only. */
+/* caller: the thread that made a trapped call: its memory, its descriptors, its rights; it answers no call. */
 #ifndef PORTFENCE_CLI_CALLER_H
 #define PORTFENCE_CLI_CALLER_H
 
@@ -30,6 +30,9 @@ void caller_close(struct caller *caller);
  * Source: process_vm_readv(2).
  */
 int caller_read(const struct caller *caller, uint64_t address, void *ret_data, size_t size);
+
+/* caller_write() - Copy into its memory. Return: as caller_read() */
+int caller_write(const struct caller *caller, uint64_t address, const void *data, size_t size);
 
 /**
  * caller_descriptor() - Have one of its descriptors here, too

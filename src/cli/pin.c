@@ -46,6 +46,11 @@ static int set_log(const char *log, int failure)
 	return set_path("PORTFENCE_LOG", prefix, where, failure);
 }
 
+int pin_record(const char *path, int failure)
+{
+	return set_path("PORTFENCE_RECORD", "", path, failure);
+}
+
 int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failure)
 {
 	const struct {
@@ -56,6 +61,7 @@ int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failu
 		{ "PORTFENCE_RANGE", value[PIN_RANGE] },
 		{ "PORTFENCE_ORDER", value[PIN_ORDER] },
 		{ "PORTFENCE_SEED", value[PIN_SEED] },
+		{ "PORTFENCE_MAP", value[PIN_MAP] },
 	};
 	bool anew = app || value[PIN_CONFIG] || value[PIN_RANGE];
 	size_t i;
@@ -120,6 +126,49 @@ int pin_via(const char *text, const struct rule *rule, int failure, enum via *re
 	return 0;
 }
 
+#define MAP_VARIABLE "PORTFENCE_MAP"
+
+/* Those of a run around this one say nothing of this one's ports. */
+static void unset_map(void)
+{
+	static const char prefix[] = MAP_VARIABLE "_";
+	char name[sizeof(prefix) + 8];
+	char **entry = environ;
+
+	while (*entry) {
+		size_t len = strcspn(*entry, "=");
+
+		if (strncmp(*entry, prefix, strlen(prefix)) != 0 || len >= sizeof(name)) {
+			entry++;
+			continue;
+		}
+		*(char *)mempcpy(name, *entry, len) = '\0';
+		unsetenv(name);
+		/* the list is another now */
+		entry = environ;
+	}
+}
+
+/* The whole map for who reads the variables anew, and each port for who looks from outside. */
+static int set_map(const struct map *map, int failure)
+{
+	char text[MAP_TEXT], name[sizeof(MAP_VARIABLE "_65535")], port[8];
+	uint32_t i;
+	int rc;
+
+	unset_map();
+	if (!map)
+		return 0;
+	map_format(map, text, sizeof(text));
+	rc = set_variable(MAP_VARIABLE, text, failure);
+	for (i = 0; !rc && i < map->count; i++) {
+		snprintf(name, sizeof(name), MAP_VARIABLE "_%d", map->entry[i].asked);
+		snprintf(port, sizeof(port), "%d", map->entry[i].real);
+		rc = set_variable(name, port, failure);
+	}
+	return rc;
+}
+
 static int set_preload(const char *library, bool preload, int failure)
 {
 	const char *now = getenv("LD_PRELOAD");
@@ -150,6 +199,8 @@ int pin_environment(const struct settings *settings, const char *library, bool p
 
 	if (settings->rule)
 		rc = set_variable("PORTFENCE_APP", settings->rule->name, failure);
+	if (!rc && settings->rule)
+		rc = set_map(settings->rule->map, failure);
 	if (!rc && file)
 		rc = set_path("PORTFENCE_CONFIG", "", file, failure);
 	return rc ? rc : set_preload(library, preload, failure);
@@ -162,6 +213,7 @@ int pin_rule(const struct settings *settings, int failure)
 		.file = settings->policy.file,
 		.log = settings->log,
 		.state = settings->state,
+		.record = settings->record,
 		.gate = settings->gate,
 	};
 	char text[HANDOVER_MAX];

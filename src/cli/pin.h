@@ -6,7 +6,7 @@
 #include "option.h"
 
 /* The options that stand for variables. A verb's own follow them: its first is PIN_OPTIONS. */
-enum { PIN_CONFIG, PIN_RANGE, PIN_ORDER, PIN_SEED, PIN_LOG, PIN_OPTIONS };
+enum { PIN_CONFIG, PIN_RANGE, PIN_ORDER, PIN_SEED, PIN_MAP, PIN_LOG, PIN_OPTIONS };
 
 /* clang-format off */
 #define PIN_OPTION_ENTRIES \
@@ -18,6 +18,9 @@ enum { PIN_CONFIG, PIN_RANGE, PIN_ORDER, PIN_SEED, PIN_LOG, PIN_OPTIONS };
 			"random-increments" }, \
 	[PIN_SEED] = { .name = "seed", .argument = "N", \
 		.help = "draw the same random numbers in every run" }, \
+	[PIN_MAP] = { .name = "map", .argument = "PORTS", \
+		.help = "let COMMAND have these ports, such as 8080,5432, without taking them: it " \
+			"binds to others, of the range's end, and is shown its own" }, \
 	[PIN_LOG] = { .name = "log", .argument = "LOG", \
 		.help = "a line for each port: stderr, syslog, none or a file; json:LOG for JSON " \
 			"lines" }
@@ -48,6 +51,9 @@ enum { PIN_CONFIG, PIN_RANGE, PIN_ORDER, PIN_SEED, PIN_LOG, PIN_OPTIONS };
  * Return: 0, or @failure
  */
 int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failure);
+
+/* pin_record() - Name the record in its variable. Return: 0, or @failure */
+int pin_record(const char *path, int failure);
 
 /**
  * pin_load() - Read the configuration that the variables name, and judge it

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA, OPTION_FRESH, OPTION_VERBOSE };
+enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA, OPTION_FRESH, OPTION_RECORD, OPTION_VERBOSE };
 
 static const struct option_entry options[] = {
 	PIN_OPTION_ENTRIES,
@@ -23,6 +23,10 @@ static const struct option_entry options[] = {
 	[OPTION_FRESH] = { .name = "fresh",
 			   .help = "give out the same ports in each run: from the begin of a sequence "
 				   "that is this run's own" },
+	[OPTION_RECORD] = { .name = "record",
+			    .argument = "FILE",
+			    .help = "write a JSON line for each assignment to this file, and a "
+				    "summary at its end" },
 	[OPTION_VERBOSE] = { .name = "verbose",
 			     .letter = 'v',
 			     .help = "say on standard error how COMMAND is fenced" },
@@ -66,6 +70,24 @@ static int find_rule(const struct target *target, char *argv[], struct arena *ar
 		EXIT_OWN,
 		"no section of %s fits '%s' and there is no [*]; add one, or use --app or --range",
 		ret_settings->policy.file, argv[0]);
+}
+
+/* Empties the record that was asked for; one of a run around this goes on. */
+static int begin_record(const struct record *record)
+{
+	int rc = record_begin(record);
+
+	if (rc == -EINVAL || rc == -ELOOP || rc == -EISDIR)
+		return say_failure(EXIT_OWN, "'%s' is no regular file, which a record has to be",
+				   record->path);
+	if (rc == -EBUSY)
+		return say_failure(
+			EXIT_OWN, "the record '%s' stays locked by another process, see lslocks(8)",
+			record->path);
+	if (rc)
+		return say_failure(EXIT_OWN, "the record '%s' cannot be written to: %s",
+				   record->path, strerror(-rc));
+	return 0;
 }
 
 static int cannot_run(const char *command, int error)
@@ -113,7 +135,9 @@ static int fence(enum via via, const struct target *target, const char *unreache
 {
 	char why[256], unkept[256], way[3 * PATH_MAX];
 	bool preload = !unreached && via != VIA_SUPERVISE;
-	bool births = via == VIA_SUPERVISE && supervise_births(settings->rule);
+	/* what is left to the kernel is not there to be recorded */
+	bool births =
+		via == VIA_SUPERVISE && !settings->record.path && supervise_births(settings->rule);
 	int rc, kept;
 
 	if (unreached && via == VIA_PRELOAD)
@@ -174,6 +198,8 @@ static int run(int argc, char *argv[])
 	if (!command[0])
 		return option_wrong(&verb_run, "there is no command to run");
 	rc = pin_options(given.value, given.value[OPTION_APP], EXIT_OWN);
+	if (!rc && given.value[OPTION_RECORD])
+		rc = pin_record(given.value[OPTION_RECORD], EXIT_OWN);
 	if (rc)
 		return rc;
 	rc = library_find(library);
@@ -198,6 +224,10 @@ static int run(int argc, char *argv[])
 	trust_warn("the library", library);
 	if (settings.policy.file)
 		trust_warn("the configuration", settings.policy.file);
+	if (given.value[OPTION_RECORD])
+		rc = begin_record(&settings.record);
+	if (rc)
+		return rc;
 	if (!logfile_writable(settings.log, why, sizeof(why)))
 		say_warning(NULL, why);
 	rc = fence(via, &target, reached ? why : NULL, library, command[0],

@@ -71,12 +71,24 @@ static int real_getsockopt(int fd, int level, int option, void *value, socklen_t
 	return (int)syscall(SYS_getsockopt, fd, level, option, value, len);
 }
 
+static int real_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return (int)syscall(SYS_getsockname, fd, addr, len);
+}
+
+static int real_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return (int)syscall(SYS_getpeername, fd, addr, len);
+}
+
 /* Where the command is itself run under a fence, libc's names are that fence's. */
 static const struct sys real_sys = {
 	.bind = real_bind,
 	.connect = real_connect,
 	.setsockopt = real_setsockopt,
 	.getsockopt = real_getsockopt,
+	.getsockname = real_getsockname,
+	.getpeername = real_getpeername,
 };
 
 /* What the supervisor works with. Its own process never leaves, so nothing is given back. */
@@ -99,7 +111,9 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	new->fence.rule = &new->rule;
 	new->fence.kernel = new->kernel;
 	new->fence.sources = &new->sources;
+	new->log.sys = &real_sys;
 	new->log.destination = settings->log;
+	new->log.record = settings->record;
 	new->log.application = settings->rule->name;
 	log_start(&new->log);
 	if (cursor_open(settings->state, settings->runtime, settings->rule, &new->fence.cursor))
@@ -278,6 +292,9 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 		signal(SIGBUS, lose_state);
 	trap_serve(number, supervisor->filter.births, &supervisor->fence, &supervisor->log,
 		   program.pidfd);
+	/* nobody is left who would */
+	if (supervisor->log.record.path)
+		record_mend(&supervisor->log.record);
 	_exit(EXIT_SUCCESS);
 }
 

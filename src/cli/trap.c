@@ -3,21 +3,23 @@
 #include "../core/assign.h"
 #include "../core/sctp.h"
 #include "../core/settings.h"
+#include "../core/translate.h"
 #include "birth.h"
 #include "caller.h"
 #include "filter.h"
+#include "memo.h"
+#include "relay.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /*
@@ -41,6 +43,9 @@
  * at afterwards. Nor do we learn when a shared port's connection is known to the
  * kernel; its claim is held a moment longer.
  *
+ * Where a map puts another port in the place of a call's own, no memory of the
+ * program's says so, and we have to make the call: see relay.
+ *
  * Where the kernel would do it all by itself, once it knows a socket's range,
  * socket() is the only call that stops: we make the socket, and hand it over.
  *
@@ -56,13 +61,12 @@
 #define SO_COOKIE 57 /* include/uapi/asm-generic/socket.h */
 #endif
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
 /* What becomes of a call, besides a result of 0 or -errno */
 enum { GO_ON = 1, ANSWERED };
-
-#define KNOWN 8192 /* a power of two */
-#define CLAIMS 64
-#define CLAIM_HELD_NS 2000000
-#define UNTOLD 16
 
 struct trap {
 	int listener;
@@ -76,20 +80,7 @@ struct trap {
 	bool warned;         /* of what was doubtful at the start */
 	const char *refusal; /* said last */
 	struct birth_place here;
-	uint64_t known[KNOWN];
-	/* claims that are to be released, from the oldest on */
-	struct {
-		uint64_t claim;
-		uint64_t since; /* nanoseconds */
-		pid_t thread;   /* whose connect() goes on in the kernel; 0: it may never do so */
-	} held[CLAIMS];
-	unsigned first, count;
-	/* binds whose callers were interrupted, and come again (before Linux 5.19) */
-	struct {
-		uint64_t cookie;
-		pid_t thread;
-	} untold[UNTOLD];
-	unsigned next_untold;
+	struct memo memo;
 };
 
 /* One trapped call. */
@@ -98,8 +89,10 @@ struct stop {
 	struct caller caller;
 	enum filter_call call;
 	bool narrow; /* 32-bit pointers */
+	uint64_t id; /* of the notification */
 	uint64_t argument[6];
-	int fd; /* the socket, here */
+	long value; /* what the call returns if it is answered with 0 */
+	int fd;     /* the socket, here */
 	uint64_t cookie;
 	union {
 		union addr inet;
@@ -153,7 +146,7 @@ static void tell(struct stop *stop, const struct assign *assign)
 	const struct log *log = stop->trap->log;
 	int fd;
 
-	if (!(log->destination && strcmp(log->destination, "none")) &&
+	if (!(log->destination && strcmp(log->destination, "none")) && !log->record.path &&
 	    (!log->warnings || stop->trap->warned) && !assign_speaks(assign) && !assign->system)
 		return;
 	stop->trap->warned = true;
@@ -217,88 +210,14 @@ static bool mirror_rights(struct stop *stop, uint16_t port)
 
 /* ---- what is remembered ---- */
 
-static uint64_t *known_slot(struct stop *stop)
+static bool is_known(const struct stop *stop)
 {
-	return &stop->trap->known[stop->cookie % KNOWN];
-}
-
-static bool is_known(struct stop *stop)
-{
-	return stop->cookie && *known_slot(stop) == stop->cookie;
+	return memo_is_bound(&stop->trap->memo, stop->cookie);
 }
 
 static void remember(struct stop *stop)
 {
-	*known_slot(stop) = stop->cookie;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-static void release_claim(struct trap *trap)
-{
-	cursor_release(&trap->fence->cursor, trap->held[trap->first].claim);
-	trap->first = (trap->first + 1) % CLAIMS;
-	trap->count--;
-}
-
-static void release_old_claims(struct trap *trap)
-{
-	uint64_t now = trap->count ? now_ns() : 0;
-
-	while (trap->count && now - trap->held[trap->first].since >= CLAIM_HELD_NS)
-		release_claim(trap);
-}
-
-/* Waits until none is held: as long as the youngest has to be. */
-static void release_all_claims(struct trap *trap)
-{
-	struct timespec rest = { 0, CLAIM_HELD_NS };
-
-	nanosleep(&rest, NULL);
-	while (trap->count)
-		release_claim(trap);
-}
-
-/*
- * Where ports are to be the same each time, how long a claim is held must not
- * matter. A thread that calls again is through with its last connect(); of all
- * others the claims are waited for.
- */
-static void settle_claims(struct trap *trap, pid_t thread)
-{
-	unsigned i;
-
-	for (i = 0; i < trap->count; i++)
-		if (trap->held[(trap->first + i) % CLAIMS].thread != thread)
-			break;
-	if (i < trap->count)
-		release_all_claims(trap);
-	while (trap->count)
-		release_claim(trap);
-}
-
-/* The connect() has been let go on, and nothing can interrupt it before it is known to the kernel. */
-static void note_connect(struct trap *trap, pid_t thread)
-{
-	trap->held[(trap->first + trap->count - 1) % CLAIMS].thread = thread;
-}
-
-static void hold_claim(struct trap *trap, uint64_t claim)
-{
-	unsigned last;
-
-	if (trap->count == CLAIMS)
-		release_claim(trap);
-	last = (trap->first + trap->count++) % CLAIMS;
-	trap->held[last].claim = claim;
-	trap->held[last].since = now_ns();
-	trap->held[last].thread = 0;
+	memo_note_bound(&stop->trap->memo, stop->cookie);
 }
 
 /* ---- the calls ---- */
@@ -372,14 +291,15 @@ static int begin(struct stop *stop, struct assign *assign)
 
 	if (!(assign->call == ASSIGN_BIND && addr_port(&assign->addr)) && has_range(stop))
 		return ASSIGN_GO_ON;
-	if (stop->trap->count && stop->trap->fence->cursor.repeats)
-		settle_claims(stop->trap, stop->caller.thread);
+	if (stop->trap->memo.count && stop->trap->fence->cursor.repeats)
+		memo_settle_claims(&stop->trap->memo, &stop->trap->fence->cursor,
+				   stop->caller.thread);
 	raised = mirror_rights(stop, 0);
 	rc = assign_begin(stop->trap->fence, assign);
 
 	/* perhaps by ports that others have only just been given, and could share with this one by now */
-	if (assign->exhausted && stop->trap->count) {
-		release_all_claims(stop->trap);
+	if (assign->exhausted && stop->trap->memo.count) {
+		memo_release_all_claims(&stop->trap->memo, &stop->trap->fence->cursor);
 		*assign = asked;
 		rc = assign_begin(stop->trap->fence, assign);
 	}
@@ -414,32 +334,18 @@ static int make_bind(struct stop *stop)
 	return rc;
 }
 
-/* Has it been made, and was its caller not there any more to hear of it? */
-static bool was_untold(struct stop *stop)
-{
-	struct trap *trap = stop->trap;
-	unsigned i;
-
-	for (i = 0; i < UNTOLD; i++) {
-		if (trap->untold[i].cookie != stop->cookie ||
-		    trap->untold[i].thread != stop->caller.thread)
-			continue;
-		trap->untold[i].cookie = 0;
-		return true;
-	}
-	return false;
-}
-
 static int serve_bind(struct stop *stop)
 {
 	struct assign assign;
 	int rc;
 
-	if (is_known(stop) && was_untold(stop))
+	if (is_known(stop) &&
+	    memo_take_untold(&stop->trap->memo, stop->cookie, stop->caller.thread))
 		return 0;
 	rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
 	if (rc)
 		return rc;
+	translate_bind(stop->trap->fence, stop->fd, &stop->address.inet);
 	assign = start(stop, ASSIGN_BIND);
 	rc = begin(stop, &assign);
 	if (rc < 0)
@@ -496,7 +402,7 @@ static int serve_port(struct stop *stop, struct assign *assign)
 		return rc;
 	stop->claimed = assign->claim;
 	if (stop->claimed)
-		hold_claim(stop->trap, assign->claim);
+		memo_hold_claim(&stop->trap->memo, &stop->trap->fence->cursor, assign->claim);
 	if (assign->engine != ENGINE_AUTO || assign->system)
 		tell(stop, assign);
 	return GO_ON;
@@ -512,6 +418,7 @@ static int serve_connect(struct stop *stop)
 		return rc;
 	if (stop->len < sizeof(sa_family_t) || stop->address.inet.sa.sa_family == AF_UNSPEC)
 		return syscall(SYS_connect, stop->fd, &stop->address, stop->len) ? -errno : 0;
+	translate_to(stop->trap->fence, stop->fd, &stop->address.inet);
 	if ((is_udp(stop) && is_settled(stop)) || has_range(stop))
 		return GO_ON;
 	assign = start(stop, ASSIGN_CONNECT);
@@ -552,6 +459,8 @@ static int read_destination(struct stop *stop)
 	rc = read_address(stop, name, (int)len);
 	if (rc)
 		memset(&stop->address, 0, sizeof(stop->address));
+	else
+		translate_to(stop->trap->fence, stop->fd, &stop->address.inet);
 	return rc;
 }
 
@@ -673,18 +582,99 @@ static int serve_option(struct stop *stop)
 	return GO_ON;
 }
 
-static int serve_socket(struct stop *stop)
-{
-	socklen_t len = sizeof(int);
-	int domain;
+/* ---- under a map ---- */
 
-	if (getsockopt(stop->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
-		return -errno;
-	if (domain != AF_INET && domain != AF_INET6)
+static int relay_mapped_connect(struct stop *stop)
+{
+	int rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
+
+	if (rc || !translate_to(stop->trap->fence, stop->fd, &stop->address.inet))
+		return rc ? rc : GO_ON;
+	rc = relay_connect(stop->trap->listener, stop->id, stop->fd, &stop->address.inet,
+			   stop->len < sizeof(union addr) ? stop->len : sizeof(union addr));
+	return rc == RELAY_LATER ? ANSWERED : rc;
+}
+
+/* Where a message goes to, as read_destination(). Return: true if the map has another port for it */
+static bool is_mapped(struct stop *stop)
+{
+	const struct rule *rule = stop->trap->fence->rule;
+
+	return !read_destination(stop) && map_asked(rule->map, addr_port(&stop->address.inet)) &&
+	       stop->len;
+}
+
+/* Sends the message that the arguments show, to the address as read. Return: 0, or -errno */
+static int relay_mapped_send(struct stop *stop, int flags)
+{
+	bool plain = stop->call == FILTER_SENDTO;
+	const struct relay_message message = {
+		.data = stop->argument[1],
+		.size = stop->argument[2],
+		.header = plain ? 0 : stop->argument[1],
+		.narrow = stop->narrow,
+		.flags = flags,
+	};
+	const union addr *to = stop->len ? &stop->address.inet : NULL;
+	long n = relay_send(&stop->caller, stop->fd, &message, to,
+			    stop->len < sizeof(*to) ? stop->len : sizeof(*to));
+
+	stop->value = n;
+	return n < 0 ? (int)n : 0;
+}
+
+/*
+ * Of several messages, if any of them is mapped, the first is sent: the program
+ * comes again for the others, as the kernel may have sent no more either.
+ */
+static int relay_mapped_batch(struct stop *stop, int flags)
+{
+	const uint64_t first = stop->argument[1], size = stop->narrow ? 32 : 64;
+	uint64_t count = stop->argument[2] < 1024 ? stop->argument[2] : 1024, i;
+	uint32_t sent;
+	int rc;
+
+	for (i = 0; i < count; i++) {
+		stop->argument[1] = first + i * size;
+		if (is_mapped(stop))
+			break;
+	}
+	stop->argument[1] = first;
+	if (i == count)
 		return GO_ON;
-	len = sizeof(stop->cookie);
-	if (getsockopt(stop->fd, SOL_SOCKET, SO_COOKIE, &stop->cookie, &len))
-		stop->cookie = 0;
+	rc = read_destination(stop);
+	if (!rc)
+		rc = relay_mapped_send(stop, flags);
+	if (rc)
+		return rc;
+	sent = (uint32_t)stop->value;
+	stop->value = 1;
+	/* behind the header (sendmmsg(2)) */
+	return caller_write(&stop->caller, first + (stop->narrow ? 28 : 56), &sent, sizeof(sent));
+}
+
+/* Makes a call that would go on, if its destination is another one. */
+static int relay_mapped(struct stop *stop)
+{
+	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], protocol = 0;
+	socklen_t len = sizeof(protocol);
+
+	if (stop->call == FILTER_CONNECT)
+		return relay_mapped_connect(stop);
+	if (stop->call != FILTER_SENDTO && stop->call != FILTER_SENDMSG &&
+	    stop->call != FILTER_SENDMMSG)
+		return GO_ON;
+	getsockopt(stop->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+	/* over TCP there is a destination only for who connects by a send, which a server may refuse, too */
+	if (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP)
+		return flags & MSG_FASTOPEN && is_mapped(stop) ? -EOPNOTSUPP : GO_ON;
+	if (stop->call == FILTER_SENDMMSG)
+		return relay_mapped_batch(stop, flags);
+	return is_mapped(stop) ? relay_mapped_send(stop, flags) : GO_ON;
+}
+
+static int serve_call(struct stop *stop)
+{
 	if (stop->call == FILTER_BIND)
 		return serve_bind(stop);
 	if (is_known(stop))
@@ -700,6 +690,23 @@ static int serve_socket(struct stop *stop)
 	default:
 		return serve_send(stop);
 	}
+}
+
+static int serve_socket(struct stop *stop)
+{
+	const struct rule *rule = stop->trap->fence->rule;
+	socklen_t len = sizeof(int);
+	int domain, rc;
+
+	if (getsockopt(stop->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
+		return -errno;
+	if (domain != AF_INET && domain != AF_INET6)
+		return GO_ON;
+	len = sizeof(stop->cookie);
+	if (getsockopt(stop->fd, SOL_SOCKET, SO_COOKIE, &stop->cookie, &len))
+		stop->cookie = 0;
+	rc = serve_call(stop);
+	return rc == GO_ON && rule && rule->map ? relay_mapped(stop) : rc;
 }
 
 /* Says once why no socket is made. Return: what the call fails with */
@@ -724,11 +731,11 @@ static bool is_valid(const struct trap *trap, uint64_t id)
 }
 
 /* Makes the socket that the call asks for. It is the call's answer. */
-static int serve_birth(struct stop *stop, uint64_t id)
+static int serve_birth(struct stop *stop)
 {
 	int type = (int)stop->argument[1];
 	struct seccomp_notif_addfd add = {
-		.id = id,
+		.id = stop->id,
 		.flags = SECCOMP_ADDFD_FLAG_SEND,
 		.newfd_flags = type & SOCK_CLOEXEC ? O_CLOEXEC : 0,
 	};
@@ -741,7 +748,7 @@ static int serve_birth(struct stop *stop, uint64_t id)
 		return GO_ON;
 	/* of one that was killed, nothing is true any more */
 	if (fd == -EACCES)
-		return is_valid(stop->trap, id) ? refuse_birth(stop, why) : -ESRCH;
+		return is_valid(stop->trap, stop->id) ? refuse_birth(stop, why) : -ESRCH;
 	if (fd < 0)
 		return fd;
 	add.srcfd = (uint32_t)fd;
@@ -768,7 +775,7 @@ static int unfold(struct stop *stop)
 }
 
 /* Return: GO_ON, or what the call returns */
-static int decide(struct stop *stop, uint64_t id)
+static int decide(struct stop *stop)
 {
 	int rc = 0;
 
@@ -777,14 +784,14 @@ static int decide(struct stop *stop, uint64_t id)
 	if (rc)
 		return rc;
 	if (stop->call == FILTER_SOCKET)
-		return is_valid(stop->trap, id) ? serve_birth(stop, id) : -ESRCH;
+		return is_valid(stop->trap, stop->id) ? serve_birth(stop) : -ESRCH;
 	stop->fd = caller_descriptor(&stop->caller, (int)stop->argument[0]);
 	if (stop->fd == -EPERM)
 		return unreachable(stop);
 	if (stop->fd < 0)
 		return stop->fd;
 	/* else the number was another's by then */
-	rc = is_valid(stop->trap, id) ? serve_socket(stop) : -ESRCH;
+	rc = is_valid(stop->trap, stop->id) ? serve_socket(stop) : -ESRCH;
 	close(stop->fd);
 	return rc;
 }
@@ -794,6 +801,7 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 	struct seccomp_notif_resp answer = { .id = notif->id };
 	struct stop stop = {
 		.trap = trap,
+		.id = notif->id,
 		.call = filter_call(notif->data.arch, notif->data.nr),
 		.narrow = filter_is_narrow(notif->data.arch),
 	};
@@ -803,7 +811,7 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 		stop.argument[i] = notif->data.args[i];
 	rc = caller_open((pid_t)notif->pid, &stop.caller);
 	if (!rc) {
-		rc = decide(&stop, notif->id);
+		rc = decide(&stop);
 		caller_close(&stop.caller);
 	}
 	if (rc == ANSWERED)
@@ -812,19 +820,18 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	else
 		answer.error = rc;
+	if (!rc)
+		answer.val = stop.value;
 	if (!ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer)) {
 		if (stop.claimed)
-			note_connect(trap, (pid_t)notif->pid);
+			memo_note_connect(&trap->memo, (pid_t)notif->pid);
 		return;
 	}
 	if (errno != ENOENT)
 		return;
 	/* it was interrupted; the kernel makes it again */
-	if (stop.call == FILTER_BIND && !rc) {
-		trap->untold[trap->next_untold].cookie = stop.cookie;
-		trap->untold[trap->next_untold].thread = (pid_t)notif->pid;
-		trap->next_untold = (trap->next_untold + 1) % UNTOLD;
-	}
+	if (stop.call == FILTER_BIND && !rc)
+		memo_note_untold(&trap->memo, stop.cookie, (pid_t)notif->pid);
 }
 
 void trap_serve(int listener, bool births, const struct fence *fence, struct log *log, int program)
@@ -851,9 +858,9 @@ void trap_serve(int listener, bool births, const struct fence *fence, struct log
 	    sizes.seccomp_notif > sizeof(heard))
 		return;
 	for (;;) {
-		int n = poll(&poll_listener, 1, trap.count ? 1 : -1);
+		int n = poll(&poll_listener, 1, trap.memo.count ? 1 : -1);
 
-		release_old_claims(&trap);
+		memo_release_old_claims(&trap.memo, &fence->cursor);
 		if (n < 0 && errno != EINTR)
 			return;
 		if (n <= 0)

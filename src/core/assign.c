@@ -71,6 +71,13 @@ static int classify(const struct fence *fence, int fd, enum proto *ret_proto)
 	}
 }
 
+bool assign_fences(const struct fence *fence, int fd)
+{
+	enum proto proto;
+
+	return classify(fence, fd, &proto) == KIND_OURS;
+}
+
 /* Return: KIND_OURS if it is an IPv4 or IPv6 socket, KIND_OTHER; -errno if the kernel does not say */
 static int local_address(const struct fence *fence, int fd, union addr *ret_local,
 			 socklen_t *ret_len)
@@ -79,7 +86,7 @@ static int local_address(const struct fence *fence, int fd, union addr *ret_loca
 	int domain = AF_UNSPEC, error;
 
 	ret_local->sa.sa_family = AF_UNSPEC;
-	if (!getsockname(fd, &ret_local->sa, &len)) {
+	if (!fence->sys->getsockname(fd, &ret_local->sa, &len)) {
 		*ret_len = len;
 		domain = ret_local->sa.sa_family;
 		return domain == AF_INET || domain == AF_INET6 ? KIND_OURS : KIND_OTHER;
@@ -393,8 +400,10 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 			      assign_settled(fence, assign->fd)))
 		return ASSIGN_GO_ON;
 	if (port) {
+		/* what the map put in the place of another is meant to be bound */
 		assign->refused =
-			rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port);
+			!map_asked(rule->map, port) &&
+			(rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port));
 		return assign->refused ? -EACCES : ASSIGN_GO_ON;
 	}
 	/* then the port comes with connect() or listen(), and the address stays; over SCTP it comes at once */
@@ -633,7 +642,7 @@ int assign_undo(const struct fence *fence, int fd)
 	      (fence->rule && range_has(fence->rule->range[proto], addr_port(&local))))))
 		return 0;
 	/* a connected socket had its port before, and must stay connected */
-	if (!getpeername(fd, &peer.sa, &peer_len))
+	if (!fence->sys->getpeername(fd, &peer.sa, &peer_len))
 		return 0;
 	return errno == ENOTCONN ? disconnect(fence, fd) : -errno;
 }

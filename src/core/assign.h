@@ -64,6 +64,9 @@ enum assign_state {
 	ASSIGN_FOREIGN_UDP  /* likewise, but its port is not of the range: it may lose that */
 };
 
+/* assign_fences() - Is this a socket of a kind that is fenced? False where the kernel does not say */
+bool assign_fences(const struct fence *fence, int fd);
+
 /**
  * assign_settled() - Is this an IPv4 or IPv6 socket that has a port?
  *

@@ -53,6 +53,7 @@ static const char *const key_names[CONF_KEYS] = {
 	[CONF_ENGINE] = "engine",
 	[CONF_VIA] = "via",
 	[CONF_IO_URING] = "io-uring",
+	[CONF_MAP] = "map",
 };
 
 static const char *const settings_names[SETTINGS_KEYS] = {
@@ -191,6 +192,17 @@ static int parse_globs(const char *text, struct arena *arena, const char **ret_g
 	return *ret_globs ? 0 : -ENOMEM;
 }
 
+static int parse_map(const char *text, struct arena *arena, const struct map **ret_map,
+		     char *ret_why, size_t size)
+{
+	struct map *map = arena_alloc(arena, sizeof(*map));
+	int rc = map ? map_parse(text, map, ret_why, size) : -ENOMEM;
+
+	if (!rc)
+		*ret_map = map;
+	return rc;
+}
+
 /* A key of a rule whose value stands for itself; ranges need the whole section first. */
 static int set_plain(struct rule *rule, enum conf_key key, const char *text, struct arena *arena,
 		     char *ret_why, size_t size)
@@ -229,6 +241,8 @@ static int set_plain(struct rule *rule, enum conf_key key, const char *text, str
 		choice = parse_choice(via_names, "via", text, ret_why, size);
 		rule->via = (enum via)choice;
 		break;
+	case CONF_MAP:
+		return parse_map(text, arena, &rule->map, ret_why, size);
 	case CONF_IO_URING:
 		choice = parse_choice(io_uring_names, "io-uring", text, ret_why, size);
 		rule->io_uring = choice == 1;
@@ -264,6 +278,37 @@ int conf_override(struct rule *rule, enum conf_key key, const char *text, struct
 	rule->range[PROTO_TCP] = range;
 	rule->range[PROTO_UDP] = range;
 	rule->range[PROTO_SCTP] = range;
+	return 0;
+}
+
+int conf_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t size)
+{
+	const struct range *left[PROTO_COUNT];
+	struct map *map;
+	int rc, proto;
+
+	if (!rule->map)
+		return 0;
+	map = arena_alloc(arena, sizeof(*map));
+	if (!map)
+		return -ENOMEM;
+	*map = *rule->map;
+	rc = map_place(map, rule->range, PROTO_COUNT, ret_why, size);
+	for (proto = 0; !rc && proto < PROTO_COUNT; proto++) {
+		if (proto && rule->range[proto] == rule->range[0]) {
+			left[proto] = left[0];
+			continue;
+		}
+		rc = map_take_out(map, rule->range[proto], arena, &left[proto]);
+		if (rc == -EINVAL)
+			snprintf(ret_why, size,
+				 "'map' leaves no port of the range for %s, give it more",
+				 policy_proto_name((enum proto)proto));
+	}
+	if (rc)
+		return rc;
+	memcpy(rule->range, left, sizeof(left));
+	rule->map = map;
 	return 0;
 }
 
@@ -325,8 +370,9 @@ static void end_section(struct conf *conf)
 	unsigned line = conf->line;
 	struct rule *rule = conf->rule;
 	const struct range *all;
+	struct rule copy;
 	char why[256];
-	int proto;
+	int proto, rc;
 
 	if (conf->where != IN_RULE)
 		return;
@@ -356,7 +402,11 @@ static void end_section(struct conf *conf)
 				&rule->range[proto]))
 			goto out;
 	}
-	if (conf_check(rule, why, sizeof(why)))
+	copy = *rule;
+	rc = conf_place_map(&copy, conf->arena, why, sizeof(why));
+	if (rc == -ENOMEM)
+		conf->rc = rc;
+	else if (rc || conf_check(&copy, why, sizeof(why)))
 		fail(conf, "%s", why);
 out:
 	conf->line = line;

@@ -23,6 +23,7 @@ enum conf_key {
 	CONF_ENGINE,
 	CONF_VIA,
 	CONF_IO_URING,
+	CONF_MAP,
 	CONF_KEYS
 };
 
@@ -56,6 +57,15 @@ int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void 
  */
 int conf_override(struct rule *rule, enum conf_key key, const char *text, struct arena *arena,
 		  char *ret_why, size_t size);
+
+/**
+ * conf_place_map() - Give each port of a rule's map its own of the ranges, and take these out
+ *
+ * Call it once, when nothing overrides the ranges any more. A rule without a map stays as it is.
+ *
+ * Return: 0, -EINVAL and the problem in @ret_why, -ENOMEM
+ */
+int conf_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t size);
 
 /**
  * conf_check() - Is a rule without contradiction?

@@ -425,23 +425,29 @@ int diag_is_left(struct diag *diag, const union addr *local)
 	return rc ? rc : dump.bound == 1 && !dump.held;
 }
 
-int diag_source(const struct diag *diag, const union addr *peer, union addr *ret_source)
+/* What the routing table says. */
+struct route {
+	union {
+		struct nlmsghdr head;
+		char room[512];
+	} answer;
+	const struct rtmsg *body;
+};
+
+/* Return: 0, or -errno */
+static int ask_route(const struct diag *diag, const union addr *peer, uint32_t ifindex,
+		     struct route *ret_route)
 {
 	struct {
 		struct nlmsghdr head;
 		struct rtmsg body;
 		char attributes[RTA_SPACE(16) + RTA_SPACE(4)];
 	} question = { 0 };
-	union {
-		struct nlmsghdr head;
-		char room[512];
-	} answer;
 	bool v4 = addr_is_v4(peer);
 	unsigned short size = v4 ? 4 : 16;
 	struct rtattr *attribute = (struct rtattr *)question.attributes;
 	__be32 destination[4];
-	uint32_t ifindex = interface(diag, peer);
-	int fd, left;
+	int fd;
 	long n;
 
 	copy_address(peer, v4, destination);
@@ -463,12 +469,28 @@ int diag_source(const struct diag *diag, const union addr *peer, union addr *ret
 	fd = open_netlink(diag, NETLINK_ROUTE);
 	if (fd < 0)
 		return fd;
-	n = ask(fd, &question.head, &answer, sizeof(answer));
+	n = ask(fd, &question.head, &ret_route->answer, sizeof(ret_route->answer));
 	fd_close(fd);
 	if (n < 0)
 		return (int)n;
-	attribute = RTM_RTA((struct rtmsg *)NLMSG_DATA(&answer.head));
-	left = (int)RTM_PAYLOAD(&answer.head);
+	if (n < (long)NLMSG_LENGTH(sizeof(*ret_route->body)))
+		return -EBADMSG;
+	ret_route->body = NLMSG_DATA(&ret_route->answer.head);
+	return 0;
+}
+
+int diag_source(const struct diag *diag, const union addr *peer, union addr *ret_source)
+{
+	bool v4 = addr_is_v4(peer);
+	unsigned short size = v4 ? 4 : 16;
+	const struct rtattr *attribute;
+	struct route route;
+	int left, rc = ask_route(diag, peer, interface(diag, peer), &route);
+
+	if (rc)
+		return rc;
+	attribute = RTM_RTA(route.body);
+	left = (int)RTM_PAYLOAD(&route.answer.head);
 	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
 		if (attribute->rta_type != RTA_PREFSRC || RTA_PAYLOAD(attribute) != size)
 			continue;
@@ -478,4 +500,14 @@ int diag_source(const struct diag *diag, const union addr *peer, union addr *ret
 		return 0;
 	}
 	return -ENETUNREACH;
+}
+
+int diag_is_local(const struct diag *diag, const union addr *addr)
+{
+	/* an address belongs to the machine, whatever the socket is tied to; but each link has its own */
+	bool scoped = !addr_is_v4(addr) && IN6_IS_ADDR_LINKLOCAL(&addr->in6.sin6_addr);
+	struct route route;
+	int rc = ask_route(diag, addr, scoped ? interface(diag, addr) : 0, &route);
+
+	return rc ? rc : route.body->rtm_type == RTN_LOCAL;
 }

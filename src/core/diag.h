@@ -70,4 +70,11 @@ int diag_is_left(struct diag *diag, const union addr *local);
  */
 int diag_source(const struct diag *diag, const union addr *peer, union addr *ret_source);
 
+/**
+ * diag_is_local() - Is this an address of this machine?
+ *
+ * Return: 1, 0, or -errno if the kernel does not say. Source: as above.
+ */
+int diag_is_local(const struct diag *diag, const union addr *addr);
+
 #endif

@@ -16,7 +16,7 @@
  * start, and most processes of a tree never make a socket. So `run`, which has
  * read it, puts what came of it into the environment:
  *
- *	2 SIGNATURE ORDER BIND EXHAUSTED ENGINE SEEDED SEED GATE TCP UDP SCTP STRINGS
+ *	3 SIGNATURE ORDER BIND EXHAUSTED ENGINE SEEDED SEED GATE FIRST LAST TCP UDP SCTP STRINGS
  *
  * Numbers are decimal; a range is first-last,first-last, or = for the same as
  * TCP's; a string is LENGTH:text, of length 0 for none. The signature is a hash of the variables,
@@ -25,11 +25,12 @@
  * passed over, too.
  */
 
-#define VERSION '2'
+#define VERSION '3'
 
 static const char *const variables[] = {
-	"PORTFENCE_APP",  "PORTFENCE_CONFIG", "PORTFENCE_RANGE", "PORTFENCE_ORDER",
-	"PORTFENCE_SEED", "PORTFENCE_LOG",    "PORTFENCE_STATE",
+	"PORTFENCE_APP",    "PORTFENCE_CONFIG", "PORTFENCE_RANGE", "PORTFENCE_ORDER",
+	"PORTFENCE_SEED",   "PORTFENCE_MAP",    "PORTFENCE_LOG",   "PORTFENCE_STATE",
+	"PORTFENCE_RECORD", "PORTFENCE_FIRST",  "PORTFENCE_LAST",
 };
 
 static uint64_t signature(void)
@@ -85,13 +86,16 @@ static void put_string(struct writer *writer, const char *text)
 
 int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
 {
+	char map[MAP_TEXT] = "";
 	const struct rule *rule = handover->rule;
 	struct writer writer = { ret_text, ret_text + HANDOVER_MAX };
 	int proto;
 
-	put(&writer, "%c %llu %d %d %d %d %d %llu %llu", VERSION, (unsigned long long)signature(),
-	    (int)rule->order, (int)rule->bind, (int)rule->exhausted, (int)rule->engine,
-	    rule->seeded, (unsigned long long)rule->seed, (unsigned long long)handover->gate);
+	put(&writer, "%c %llu %d %d %d %d %d %llu %llu %d %d", VERSION,
+	    (unsigned long long)signature(), (int)rule->order, (int)rule->bind,
+	    (int)rule->exhausted, (int)rule->engine, rule->seeded, (unsigned long long)rule->seed,
+	    (unsigned long long)handover->gate, handover->record.block.first,
+	    handover->record.block.last);
 	put_range(&writer, rule->range[PROTO_TCP]);
 	for (proto = PROTO_TCP + 1; proto < PROTO_COUNT; proto++) {
 		if (rule->range[proto] == rule->range[PROTO_TCP])
@@ -103,6 +107,10 @@ int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
 	put_string(&writer, handover->file);
 	put_string(&writer, handover->log);
 	put_string(&writer, handover->state);
+	put_string(&writer, handover->record.path);
+	if (rule->map)
+		map_format(rule->map, map, sizeof(map));
+	put_string(&writer, map);
 	return writer.to == writer.end ? -E2BIG : 0;
 }
 
@@ -204,9 +212,30 @@ static int get_string(const char **p, struct arena *arena, const char **ret_text
 	return 0;
 }
 
+/* Return: 0, -EINVAL, -ENOMEM */
+static int get_map(const char **p, struct arena *arena, const struct map **ret_map)
+{
+	const char *text = NULL;
+	struct map *map;
+	char why[256];
+	uint32_t i;
+	int rc = get_string(p, arena, &text);
+
+	if (rc || !text)
+		return rc;
+	map = arena_alloc(arena, sizeof(*map));
+	rc = map ? map_parse(text, map, why, sizeof(why)) : -ENOMEM;
+	for (i = 0; !rc && i < map->count; i++)
+		if (!map->entry[i].real)
+			rc = -EINVAL;
+	if (!rc)
+		*ret_map = map;
+	return rc;
+}
+
 int handover_read(const char *text, struct arena *arena, struct handover *ret_handover)
 {
-	unsigned order, bind, exhausted, engine, seeded;
+	unsigned order, bind, exhausted, engine, seeded, first, last;
 	struct handover handover;
 	uint64_t signed_by;
 	struct rule *rule;
@@ -223,13 +252,16 @@ int handover_read(const char *text, struct arena *arena, struct handover *ret_ha
 	    !get_choice(&text, EXHAUSTED_SYSTEM + 1, &exhausted) ||
 	    !get_choice(&text, ENGINE_BIND + 1, &engine) || !get_choice(&text, 2, &seeded) ||
 	    !get_field(&text, UINT64_MAX, &rule->seed) ||
-	    !get_field(&text, UINT64_MAX, &handover.gate))
+	    !get_field(&text, UINT64_MAX, &handover.gate) ||
+	    !get_choice(&text, UINT16_MAX + 1, &first) || !get_choice(&text, UINT16_MAX + 1, &last))
 		return -EINVAL;
 	rule->order = (enum order)order;
 	rule->bind = (enum bind_policy)bind;
 	rule->exhausted = (enum exhausted)exhausted;
 	rule->engine = (enum engine)engine;
 	rule->seeded = seeded;
+	handover.record.block.first = (uint16_t)first;
+	handover.record.block.last = (uint16_t)last;
 	for (proto = 0; !rc && proto < PROTO_COUNT; proto++) {
 		if (proto != PROTO_TCP && !strncmp(text, " =", 2)) {
 			rule->range[proto] = rule->range[PROTO_TCP];
@@ -242,6 +274,8 @@ int handover_read(const char *text, struct arena *arena, struct handover *ret_ha
 	rc = rc ? rc : get_string(&text, arena, &handover.file);
 	rc = rc ? rc : get_string(&text, arena, &handover.log);
 	rc = rc ? rc : get_string(&text, arena, &handover.state);
+	rc = rc ? rc : get_string(&text, arena, &handover.record.path);
+	rc = rc ? rc : get_map(&text, arena, &rule->map);
 	if (rc)
 		return rc;
 	if (*text || !rule->name)

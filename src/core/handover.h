@@ -4,6 +4,7 @@
 
 #include "arena.h"
 #include "policy.h"
+#include "record.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct handover {
 	const char *file;        /* the others may be NULL */
 	const char *log;
 	const char *state;
+	struct record record;
 	uint64_t gate; /* page whose calls a supervisor's filter lets pass; 0: none */
 };
 

@@ -124,6 +124,7 @@ static void write_line(struct log *log, const char *severity, const char *text, 
 
 static void begin(const struct log *log, struct logline *ret_line)
 {
+	ret_line->record = NULL;
 	ret_line->json = is_json(log);
 	ret_line->pid = log->pid ? log->pid : (int)getpid();
 	ret_line->application = log->application;
@@ -192,18 +193,19 @@ static void tell_once(struct log *log, const struct assign *assign)
 		     "no port is left in the range, ports of the system's range are used ('exhausted = system')");
 }
 
-/* A log that nobody writes is a mistake that only standard error can tell of. */
-__attribute__((noinline)) static void tell_closed_file(const struct log *log)
+/*
+ * A log or a record that nobody writes is a mistake that only standard error can
+ * tell of.
+ */
+__attribute__((noinline)) static void tell_lost(const struct log *log, const char *what,
+						const char *path, const char *problem)
 {
-	static const char before[] = "the log '";
-	static const char after[] = "' cannot be opened, or is another user's: lines are dropped";
-	char text[LOGLINE_MAX], message[sizeof(before) + 256 + sizeof(after)], *end = message;
-	const char *path = where(log);
+	char text[LOGLINE_MAX], message[512], *end = message;
 	struct logline line;
 
-	end = mempcpy(end, before, sizeof(before) - 1);
+	end = stpcpy(stpcpy(stpcpy(end, "the "), what), " '");
 	end = mempcpy(end, path, strnlen(path, 256));
-	memcpy(end, after, sizeof(after));
+	stpcpy(stpcpy(stpcpy(end, "' "), problem), ": lines are dropped");
 	begin(log, &line);
 	write_stderr(log, text, logline_message(&line, "warning", message, text, sizeof(text)));
 }
@@ -246,36 +248,74 @@ void log_start(struct log *log)
 }
 
 /* The socket's address once it has its port. Return: false where there is none */
-static bool find_local(const struct assign *assign, union addr *ret_local)
+static bool find_local(const struct log *log, const struct assign *assign, union addr *ret_local)
 {
 	socklen_t len = sizeof(*ret_local);
 
-	if (!assign->port || getsockname(assign->fd, &ret_local->sa, &len))
+	if (!assign->port || log->sys->getsockname(assign->fd, &ret_local->sa, &len))
 		return false;
 	return addr_port(ret_local) != 0;
 }
 
 __attribute__((noinline)) static void write_assign(struct log *log, const char *call,
-						   const struct assign *assign)
+						   const struct assign *assign,
+						   const union addr *local)
 {
 	char text[LOGLINE_MAX];
 	struct logline line;
-	union addr local;
-	bool found;
 	size_t len;
 
-	found = find_local(assign, &local);
 	begin(log, &line);
-	len = logline_assign(&line, call, assign, found ? &local : NULL, text, sizeof(text));
-	write_line(log, found ? SYSLOG_INFO : SYSLOG_WARNING, text, len);
+	len = logline_assign(&line, call, assign, local, text, sizeof(text));
+	write_line(log, local ? SYSLOG_INFO : SYSLOG_WARNING, text, len);
+}
+
+static const char *record_problem(int error)
+{
+	switch (error) {
+	case -EBADMSG:
+		return "holds what is no record, or is damaged";
+	case -EINVAL:
+	case -ELOOP:
+		return "is no regular file any more";
+	case -EBUSY:
+		return "stays locked by another process";
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EFBIG:
+		return "cannot grow";
+	default:
+		return "cannot be opened";
+	}
+}
+
+__attribute__((noinline)) static void write_record(struct log *log, const char *call,
+						   const struct assign *assign,
+						   const union addr *local)
+{
+	const struct logline line = { .record = &log->record.block };
+	char text[RECORD_LINE_MAX];
+	size_t len = logline_assign(&line, call, assign, local, text, sizeof(text));
+	bool lost = atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_LOST_RECORD;
+	int rc = record_add(&log->record, text, len, local ? addr_port(local) : 0, lost);
+
+	if (rc && first_time(log, LOG_LOST_RECORD))
+		tell_lost(log, "record", log->record.path, record_problem(rc));
 }
 
 void log_assign(struct log *log, const char *call, const struct assign *assign)
 {
+	bool logs = log->destination && strcmp(where(log), "none");
+	union addr found, *local = NULL;
+
 	tell_once(log, assign);
-	if (log->destination && strcmp(where(log), "none"))
-		write_assign(log, call, assign);
+	if ((logs || log->record.path) && find_local(log, assign, &found))
+		local = &found;
+	if (logs)
+		write_assign(log, call, assign, local);
+	if (log->record.path)
+		write_record(log, call, assign, local);
 	if (atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_CLOSED_FILE &&
 	    first_time(log, LOG_CLOSED_FILE_TOLD))
-		tell_closed_file(log);
+		tell_lost(log, "log", where(log), "cannot be opened, or is another user's");
 }

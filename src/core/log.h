@@ -1,8 +1,9 @@
-/* log: writes lines where the configuration wants them; it never waits and never asks for memory. */
+/* log: writes lines where the configuration wants them; it never waits, but for a record, and asks for no memory. */
 #ifndef PORTFENCE_CORE_LOG_H
 #define PORTFENCE_CORE_LOG_H
 
 #include "assign.h"
+#include "record.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,17 +23,20 @@ enum log_topic {
 	LOG_FORBIDDEN,
 	LOG_KEPT,
 	LOG_CLOSED_FILE, /* not told but seen: its file cannot be opened, or is another user's */
-	LOG_CLOSED_FILE_TOLD
+	LOG_CLOSED_FILE_TOLD,
+	LOG_LOST_RECORD
 };
 
 struct log {
+	const struct sys *sys;
 	const char *destination; /* as configured; NULL: standard error, warnings only */
 	const char *application;
-	int pid;             /* whose lines they are; 0: this process's own */
-	int stderr_fd;       /* its standard error; -1 if it cannot be reached */
-	uint64_t stderr_dev; /* what standard error was at the start, as a program */
-	uint64_t stderr_ino; /* may close it and get the number for another file */
-	bool in_shared;      /* the log file's folder is one like /tmp */
+	struct record record; /* where each assignment is told besides, whatever the destination */
+	int pid;              /* whose lines they are; 0: this process's own */
+	int stderr_fd;        /* its standard error; -1 if it cannot be reached */
+	uint64_t stderr_dev;  /* what standard error was at the start, as a program */
+	uint64_t stderr_ino;  /* may close it and get the number for another file */
+	bool in_shared;       /* the log file's folder is one like /tmp */
 	uid_t folder_owner;
 	const char *error;                     /* the configuration's first mistake, or NULL */
 	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, told with the first port */
@@ -48,7 +52,8 @@ void log_start(struct log *log);
  * @call:	name of the call
  *
  * One write a line, so that lines of several processes do not mix. Where the
- * write would wait, the line is dropped. May change errno.
+ * write would wait, the line is dropped. In the record it is not, see there. May
+ * change errno.
  */
 void log_assign(struct log *log, const char *call, const struct assign *assign);
 

@@ -230,6 +230,10 @@ static size_t finish(struct out *out)
 
 static void begin(struct out *out, const struct logline *line)
 {
+	if (line->record) {
+		put_char(out, '{');
+		return;
+	}
 	if (line->json) {
 		put(out, "{\"time\":\"");
 		put_time(out, &line->time);
@@ -237,7 +241,7 @@ static void begin(struct out *out, const struct logline *line)
 		put_number(out, (unsigned long)line->pid, 1);
 		put(out, ",\"application\":\"");
 		put_escaped(out, line->application, REST);
-		put_char(out, '"');
+		put(out, "\",");
 		return;
 	}
 	put_time(out, &line->time);
@@ -275,19 +279,33 @@ static const char *problem(const struct assign *assign)
 	return assign->exhausted ? "no port left" : "no port may be bound";
 }
 
-static void put_assign_json(struct out *out, const char *call, const struct assign *assign,
-			    const union addr *local, const char *proto, const char *family)
+static void put_port_json(struct out *out, const struct logline *line, uint16_t port)
 {
-	put(out, ",\"call\":\"");
+	if (!line->record || !tally_in_block(line->record, port)) {
+		put_number(out, port, 1);
+		return;
+	}
+	put(out, "\"first+");
+	put_number(out, (unsigned long)(port - line->record->first), 1);
+	put_char(out, '"');
+}
+
+static void put_assign_json(struct out *out, const struct logline *line, const char *call,
+			    const struct assign *assign, const union addr *local, const char *proto,
+			    const char *family)
+{
+	const union addr *told = !local && line->record && assign->refused ? &assign->addr : local;
+
+	put(out, "\"call\":\"");
 	put(out, call);
 	put(out, "\",\"protocol\":\"");
 	put(out, proto);
 	put(out, family);
-	if (local) {
+	if (told) {
 		put(out, "\",\"address\":\"");
-		put_address(out, local);
+		put_address(out, told);
 		put(out, "\",\"port\":");
-		put_number(out, addr_port(local), 1);
+		put_port_json(out, line, addr_port(told));
 	} else {
 		put(out, "\",\"address\":null,\"port\":null");
 	}
@@ -295,12 +313,14 @@ static void put_assign_json(struct out *out, const char *call, const struct assi
 		put(out, ",\"peer\":\"");
 		put_address(out, &assign->addr);
 		put(out, "\",\"peer_port\":");
-		put_number(out, addr_port(&assign->addr), 1);
+		put_port_json(out, line, addr_port(&assign->addr));
 	}
-	put(out, ",\"engine\":\"");
-	put(out, engine_name(assign->engine));
-	put(out, "\",\"tried\":");
-	put_number(out, assign->tried, 1);
+	if (!line->record) {
+		put(out, ",\"engine\":\"");
+		put(out, engine_name(assign->engine));
+		put(out, "\",\"tried\":");
+		put_number(out, assign->tried, 1);
+	}
 	if (!local) {
 		put(out, ",\"problem\":\"");
 		put(out, problem(assign));
@@ -338,7 +358,8 @@ static void put_assign_text(struct out *out, const char *call, const struct assi
 size_t logline_assign(const struct logline *line, const char *call, const struct assign *assign,
 		      const union addr *local, char *ret_text, size_t size)
 {
-	struct out out = { .text = ret_text, .size = size, .json = line->json };
+	bool json = line->json || line->record;
+	struct out out = { .text = ret_text, .size = size, .json = json };
 	const union addr *known = local                           ? local
 				  : assign->call == ASSIGN_LISTEN ? NULL
 								  : &assign->addr;
@@ -346,8 +367,8 @@ size_t logline_assign(const struct logline *line, const char *call, const struct
 	const char *proto = policy_proto_name(assign->proto);
 
 	begin(&out, line);
-	if (line->json)
-		put_assign_json(&out, call, assign, local, proto, family);
+	if (json)
+		put_assign_json(&out, line, call, assign, local, proto, family);
 	else
 		put_assign_text(&out, call, assign, local, proto, family);
 	return finish(&out);
@@ -360,7 +381,7 @@ size_t logline_message(const struct logline *line, const char *level, const char
 
 	begin(&out, line);
 	if (line->json) {
-		put(&out, ",\"level\":\"");
+		put(&out, "\"level\":\"");
 		put(&out, level);
 		put(&out, "\",\"message\":\"");
 		put_escaped(&out, message, 2);

@@ -3,6 +3,7 @@
 #define PORTFENCE_CORE_LOGLINE_H
 
 #include "assign.h"
+#include "tally.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +14,12 @@
 
 struct logline {
 	bool json;
+	/*
+	 * Of a record, which is JSON: only what does not change between two runs of the
+	 * same, and of an explicit bind that was refused what it asked for. The block's
+	 * ports are told by their distance from its first. The rest counts for nothing.
+	 */
+	const struct tally_block *record;
 	struct timespec time; /* CLOCK_REALTIME */
 	int pid;
 	const char *application;

@@ -173,6 +173,7 @@ static int override_rule(const struct policy_process *process, struct arena *are
 		{ "PORTFENCE_RANGE", CONF_RANGE },
 		{ "PORTFENCE_ORDER", CONF_ORDER },
 		{ "PORTFENCE_SEED", CONF_SEED },
+		{ "PORTFENCE_MAP", CONF_MAP },
 	};
 	const char *name = variable("PORTFENCE_APP");
 	const char *last = "PORTFENCE_RANGE";
@@ -207,11 +208,14 @@ static int override_rule(const struct policy_process *process, struct arena *are
 		error(context, table[i].variable, 0, why);
 		rc = -EINVAL;
 	}
-	if (!rc && conf_check(copy, why, sizeof(why))) {
-		error(context, last, 0, why);
-		rc = -EINVAL;
-	}
 	*rule = copy;
+	if (rc)
+		return rc;
+	rc = conf_place_map(copy, arena, why, sizeof(why));
+	if (!rc)
+		rc = conf_check(copy, why, sizeof(why));
+	if (rc == -EINVAL)
+		error(context, last, 0, why);
 	return rc;
 }
 
@@ -233,6 +237,46 @@ static int select_log(const struct policy *policy, struct arena *arena, conf_err
 	return *ret_log ? 0 : -ENOMEM;
 }
 
+/* A port of a variable, 0 if it is not set. Return: false if it is none */
+static bool port_variable(const char *name, uint16_t *ret_port)
+{
+	const char *text = variable(name);
+	unsigned long port;
+	char *end;
+
+	*ret_port = 0;
+	if (!text)
+		return true;
+	port = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
+	if (!port || port > UINT16_MAX || *end)
+		return false;
+	*ret_port = (uint16_t)port;
+	return true;
+}
+
+static int select_record(struct arena *arena, conf_error_fn *error, void *context,
+			 struct record *ret_record)
+{
+	const char *path = variable("PORTFENCE_RECORD");
+	struct tally_block *block = &ret_record->block;
+
+	if (!path)
+		return 0;
+	if (*path != '/') {
+		error(context, "PORTFENCE_RECORD", 0, "this is no record, write an absolute path");
+		return -EINVAL;
+	}
+	if (!port_variable("PORTFENCE_FIRST", &block->first) ||
+	    !port_variable("PORTFENCE_LAST", &block->last) || !block->first != !block->last ||
+	    block->first > block->last) {
+		error(context, "PORTFENCE_FIRST", 0,
+		      "PORTFENCE_FIRST and PORTFENCE_LAST are no block of ports, unset them");
+		return -EINVAL;
+	}
+	ret_record->path = arena_copy(arena, path, strlen(path));
+	return ret_record->path ? 0 : -ENOMEM;
+}
+
 /* What `portfence run` has found for the whole tree. Return: false if it has to be found again */
 static bool take_over(struct arena *arena, struct settings *ret_settings)
 {
@@ -245,6 +289,7 @@ static bool take_over(struct arena *arena, struct settings *ret_settings)
 	ret_settings->policy.file = handover.file;
 	ret_settings->log = handover.log;
 	ret_settings->state = handover.state;
+	ret_settings->record = handover.record;
 	ret_settings->gate = handover.gate;
 	return true;
 }
@@ -265,6 +310,8 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 	}
 	rc = load_policy(arena, error, context, &settings.policy);
 	other = select_log(&settings.policy, arena, error, context, &settings.log);
+	rc = rc ? rc : other;
+	other = select_record(arena, error, context, &settings.record);
 	rc = rc ? rc : other;
 	settings.state = state ? arena_copy(arena, state, strlen(state)) : settings.policy.state;
 	if (state && *state != '/') {

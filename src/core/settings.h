@@ -5,6 +5,7 @@
 #include "arena.h"
 #include "conf.h"
 #include "policy.h"
+#include "record.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -19,6 +20,7 @@ struct settings {
 	const char *log;         /* destination; NULL: warnings on standard error */
 	const char *state;       /* folder; NULL: the user's own */
 	const char *runtime;     /* XDG_RUNTIME_DIR, or NULL */
+	struct record record;    /* with the ports of PORTFENCE_FIRST to _LAST as its block */
 	uint64_t gate;           /* page whose calls a supervisor's filter lets pass; 0: none */
 };
 
@@ -29,7 +31,7 @@ struct settings {
  *
  * File: PORTFENCE_CONFIG, else portfence.ini under XDG_CONFIG_HOME (~/.config), else
  * SETTINGS_SYSTEM_FILE. Rule: PORTFENCE_APP, else the first that matches. Then
- * PORTFENCE_RANGE, _ORDER, _SEED, _LOG and _STATE override. An empty variable counts as
+ * PORTFENCE_RANGE, _ORDER, _SEED, _LOG, _STATE and _RECORD override. An empty variable counts as
  * not set. In a setuid program the environment is ignored. For this process, what
  * `portfence run` has handed over stands for all of it.
  *

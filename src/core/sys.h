@@ -12,14 +12,15 @@
 /*
  * A plain bind() inside the shim would find our own hook, so whoever owns the
  * process (the shim, the supervisor, a test) says which functions are the real
- * ones. Calls that no fence hooks (getsockname) are called as they are, and
- * descriptors of our own are made and closed by fd. Immutable once published.
+ * ones. Descriptors of our own are made and closed by fd. Immutable once published.
  */
 struct sys {
 	int (*bind)(int fd, const struct sockaddr *addr, socklen_t len);
 	int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);
 	int (*setsockopt)(int fd, int level, int option, const void *value, socklen_t len);
 	int (*getsockopt)(int fd, int level, int option, void *value, socklen_t *len);
+	int (*getsockname)(int fd, struct sockaddr *addr, socklen_t *len);
+	int (*getpeername)(int fd, struct sockaddr *addr, socklen_t *len);
 };
 
 /* sys_netns_cookie() - The cookie of a socket's network namespace, 0 if the kernel does not say */

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ENVIRON_KEPT_MAX 8
+#define ENVIRON_KEPT_MAX 13
 
 /* What children need in their environment. Immutable; strings live as long as the arena. */
 struct environ_kept {

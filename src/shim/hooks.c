@@ -2,6 +2,7 @@
 
 #include "around.h"
 #include "gate.h"
+#include "mapped.h"
 #include "memory.h"
 #include "pass.h"
 #include "real.h"
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /*
@@ -357,7 +359,7 @@ static bool is_other(int fd)
 	union addr local = { .sa.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof(local);
 	int saved = errno;
-	bool other = !getsockname(fd, &local.sa, &len) && local.sa.sa_family != AF_INET;
+	bool other = !REAL(getsockname)(fd, &local.sa, &len) && local.sa.sa_family != AF_INET;
 
 	errno = saved;
 	return other;
@@ -395,14 +397,106 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	return rc;
 }
 
+/* ---- under a map, the same with addresses translated ---- */
+
+/* So many messages are copied at once: the stack may be a signal handler's. */
+#define MAPPED_AT_ONCE 8
+
+static int bind_mapped(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct mapped mapped;
+
+	mapped_bind(shim(), fd, addr, len, &mapped);
+	return hook_bind(fd, mapped.addr, mapped.len);
+}
+
+static int connect_mapped(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct mapped mapped;
+
+	mapped_to(shim(), fd, addr, len, &mapped);
+	return hook_connect(fd, mapped.addr, mapped.len);
+}
+
+static ssize_t sendto_mapped(int fd, const void *data, size_t size, int flags,
+			     const struct sockaddr *addr, socklen_t len)
+{
+	struct mapped mapped;
+
+	mapped_to(shim(), fd, addr, len, &mapped);
+	return hook_sendto(fd, data, size, flags, mapped.addr, mapped.len);
+}
+
+static ssize_t sendmsg_mapped(sendmsg_fn *real, int fd, const struct msghdr *message, int flags)
+{
+	struct mapped mapped;
+	struct msghdr copy;
+
+	if (mapped_message(shim(), fd, message, &copy, &mapped))
+		message = &copy;
+	return hook_sendmsg(real, fd, message, flags);
+}
+
+/* Some messages, of which those that need it have another destination. Return: as sendmmsg() */
+static int send_some(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	struct mmsghdr copies[MAPPED_AT_ONCE];
+	struct mapped mapped[MAPPED_AT_ONCE];
+	struct shim *now = shim();
+	bool any = false;
+	unsigned i;
+	int sent;
+
+	for (i = 0; i < count; i++) {
+		if (mapped_message(now, fd, &messages[i].msg_hdr, &copies[i].msg_hdr, &mapped[i]))
+			any = true;
+		else if (memory_readable(&messages[i], sizeof(messages[i])))
+			copies[i] = messages[i];
+		else
+			break;
+	}
+	if (!any)
+		return hook_sendmmsg(real, fd, messages, count, flags);
+	sent = hook_sendmmsg(real, fd, copies, i, flags);
+	for (i = 0; (int)i < sent; i++)
+		messages[i].msg_len = copies[i].msg_len;
+	return sent;
+}
+
+static int sendmmsg_mapped(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
+			   int flags)
+{
+	unsigned done = 0;
+	int saved = errno;
+
+	/* the kernel takes no more at once (net/socket.c, __sys_sendmmsg) */
+	if (count > UIO_MAXIOV)
+		count = UIO_MAXIOV;
+	do {
+		unsigned most = count - done < MAPPED_AT_ONCE ? count - done : MAPPED_AT_ONCE;
+		int sent = send_some(real, fd, messages + done, most, flags);
+
+		if (sent < 0 && !done)
+			return sent;
+		/* that the others failed, the kernel does not tell either */
+		errno = saved;
+		done += sent > 0 ? (unsigned)sent : 0;
+		if (sent < (int)most)
+			break;
+	} while (done < count);
+	return (int)done;
+}
+
+/* ---- the exported names ---- */
+
 EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return hook_bind(fd, addr, len);
+	return shim()->maps ? bind_mapped(fd, addr, len) : hook_bind(fd, addr, len);
 }
 
 EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return hook_connect(fd, addr, len);
+	return shim()->maps ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
 }
 
 EXPORT int listen(int fd, int backlog)
@@ -418,17 +512,20 @@ EXPORT ssize_t send(int fd, const void *data, size_t size, int flags)
 EXPORT ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
 		      socklen_t len)
 {
-	return hook_sendto(fd, data, size, flags, addr, len);
+	return shim()->maps ? sendto_mapped(fd, data, size, flags, addr, len)
+			    : hook_sendto(fd, data, size, flags, addr, len);
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	return hook_sendmsg(REAL(sendmsg), fd, message, flags);
+	return shim()->maps ? sendmsg_mapped(REAL(sendmsg), fd, message, flags)
+			    : hook_sendmsg(REAL(sendmsg), fd, message, flags);
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags)
 {
-	return hook_sendmmsg(REAL(sendmmsg), fd, messages, count, (int)flags);
+	return shim()->maps ? sendmmsg_mapped(REAL(sendmmsg), fd, messages, count, (int)flags)
+			    : hook_sendmmsg(REAL(sendmmsg), fd, messages, count, (int)flags);
 }
 
 EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
@@ -438,7 +535,7 @@ EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
 
 EXPORT int __connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return hook_connect(fd, addr, len);
+	return shim()->maps ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
 }
 
 EXPORT ssize_t __send(int fd, const void *data, size_t size, int flags)
@@ -449,11 +546,13 @@ EXPORT ssize_t __send(int fd, const void *data, size_t size, int flags)
 #if LIBC_TIME64
 EXPORT int __sendmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-	return hook_sendmmsg(REAL(__sendmmsg64), fd, messages, count, flags);
+	return shim()->maps ? sendmmsg_mapped(REAL(__sendmmsg64), fd, messages, count, flags)
+			    : hook_sendmmsg(REAL(__sendmmsg64), fd, messages, count, flags);
 }
 
 EXPORT ssize_t __sendmsg64(int fd, const struct msghdr *message, int flags)
 {
-	return hook_sendmsg(REAL(__sendmsg64), fd, message, flags);
+	return shim()->maps ? sendmsg_mapped(REAL(__sendmsg64), fd, message, flags)
+			    : hook_sendmsg(REAL(__sendmsg64), fd, message, flags);
 }
 #endif

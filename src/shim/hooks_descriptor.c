@@ -1,5 +1,6 @@
 #include "libc.h"
 
+#include "mapped.h"
 #include "real.h"
 #include "shim.h"
 
@@ -7,7 +8,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /*
@@ -60,10 +63,23 @@ static void forget_received(const struct msghdr *message)
 	}
 }
 
+static ssize_t recvmsg_mapped(ssize_t (*real)(int, struct msghdr *, int), int fd,
+			      struct msghdr *message, int flags)
+{
+	/* what is there before the call is what there is room for */
+	socklen_t room = mapped_room(&message->msg_namelen);
+	ssize_t result = real(fd, message, flags);
+
+	if (result >= 0 && message->msg_name)
+		mapped_from(shim(), fd, message->msg_name, room, message->msg_namelen);
+	return result;
+}
+
 static ssize_t hook_recvmsg(ssize_t (*real)(int, struct msghdr *, int), int fd,
 			    struct msghdr *message, int flags)
 {
-	ssize_t result = real(fd, message, flags);
+	ssize_t result =
+		shim()->maps ? recvmsg_mapped(real, fd, message, flags) : real(fd, message, flags);
 
 	if (result >= 0)
 		forget_received(message);
@@ -78,6 +94,53 @@ static int forget_all_received(const struct mmsghdr *messages, int count)
 		forget_received(&messages[i].msg_hdr);
 	return count;
 }
+
+/* Under a map: the room for each message's name, before recvmmsg() puts its length there. */
+static void note_rooms(const struct mmsghdr *messages, unsigned count, uint16_t rooms[UIO_MAXIOV])
+{
+	unsigned i;
+
+	for (i = 0; i < count && i < UIO_MAXIOV; i++) {
+		socklen_t room = mapped_room(&messages[i].msg_hdr.msg_namelen);
+
+		rooms[i] = room < UINT16_MAX ? (uint16_t)room : UINT16_MAX;
+	}
+}
+
+static void translate_received(int fd, struct mmsghdr *messages, int count, const uint16_t *rooms)
+{
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (messages[i].msg_hdr.msg_name)
+			mapped_from(shim(), fd, messages[i].msg_hdr.msg_name, rooms[i],
+				    messages[i].msg_hdr.msg_namelen);
+}
+
+#define RECVMMSG_MAPPED(real)                                                                      \
+	({                                                                                         \
+		uint16_t mmsg_rooms[UIO_MAXIOV];                                                   \
+		int mmsg_count;                                                                    \
+                                                                                                   \
+		note_rooms(messages, count, mmsg_rooms);                                           \
+		mmsg_count = (real)(fd, messages, count, flags, timeout);                          \
+		translate_received(fd, messages, mmsg_count, mmsg_rooms);                          \
+		mmsg_count;                                                                        \
+	})
+
+static int recvmmsg_mapped(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,
+			   struct timespec *timeout)
+{
+	return RECVMMSG_MAPPED(REAL(recvmmsg));
+}
+
+#if LIBC_TIME64
+static int recvmmsg64_mapped(int fd, struct mmsghdr *messages, unsigned count, int flags,
+			     void *timeout)
+{
+	return RECVMMSG_MAPPED(REAL(__recvmmsg64));
+}
+#endif
 
 /* A second number for a socket: what is done by the one is not seen by the other. */
 static int twin(int fd, int to)
@@ -207,7 +270,9 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,
 		    struct timespec *timeout)
 {
-	return forget_all_received(messages, REAL(recvmmsg)(fd, messages, count, flags, timeout));
+	return forget_all_received(
+		messages, shim()->maps ? recvmmsg_mapped(fd, messages, count, flags, timeout)
+				       : REAL(recvmmsg)(fd, messages, count, flags, timeout));
 }
 
 EXPORT int dup(int fd)
@@ -321,8 +386,9 @@ EXPORT int __fcntl_time64(int fd, int command, ...)
 
 EXPORT int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout)
 {
-	return forget_all_received(messages,
-				   REAL(__recvmmsg64)(fd, messages, count, flags, timeout));
+	return forget_all_received(
+		messages, shim()->maps ? recvmmsg64_mapped(fd, messages, count, flags, timeout)
+				       : REAL(__recvmmsg64)(fd, messages, count, flags, timeout));
 }
 
 EXPORT ssize_t __recvmsg64(int fd, struct msghdr *message, int flags)

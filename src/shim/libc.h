@@ -46,6 +46,8 @@ int __close(int fd);
 int __connect(int fd, const struct sockaddr *addr, socklen_t len);
 int __dup2(int fd, int to);
 int __fcntl(int fd, int command, ...);
+ssize_t __recvfrom_chk(int fd, void *data, size_t size, size_t most, int flags,
+		       struct sockaddr *addr, socklen_t *len);
 ssize_t __send(int fd, const void *data, size_t size, int flags);
 
 /* And of programs with 64-bit times (GLIBC_2.34). */

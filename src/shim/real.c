@@ -57,4 +57,21 @@ static int sys_getsockopt(int fd, int level, int option, void *value, socklen_t 
 	return REAL(getsockopt)(fd, level, option, value, len);
 }
 
-const struct sys real_sys = { sys_bind, sys_connect, sys_setsockopt, sys_getsockopt };
+static int sys_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return REAL(getsockname)(fd, addr, len);
+}
+
+static int sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return REAL(getpeername)(fd, addr, len);
+}
+
+const struct sys real_sys = {
+	.bind = sys_bind,
+	.connect = sys_connect,
+	.setsockopt = sys_setsockopt,
+	.getsockopt = sys_getsockopt,
+	.getsockname = sys_getsockname,
+	.getpeername = sys_getpeername,
+};

@@ -32,6 +32,15 @@
 	X(int, socket, (int domain, int type, int protocol))                                       \
 	X(int, setsockopt, (int fd, int level, int option, const void *value, socklen_t len))      \
 	X(int, getsockopt, (int fd, int level, int option, void *value, socklen_t *len))           \
+	X(int, getsockname, (int fd, struct sockaddr *addr, socklen_t *len))                       \
+	X(int, getpeername, (int fd, struct sockaddr *addr, socklen_t *len))                       \
+	X(int, accept, (int fd, struct sockaddr *addr, socklen_t *len))                            \
+	X(int, accept4, (int fd, struct sockaddr *addr, socklen_t *len, int flags))                \
+	X(ssize_t, recvfrom,                                                                       \
+	  (int fd, void *data, size_t size, int flags, struct sockaddr *addr, socklen_t *len))     \
+	X(ssize_t, __recvfrom_chk,                                                                 \
+	  (int fd, void *data, size_t size, size_t room, int flags, struct sockaddr *addr,         \
+	   socklen_t *len))                                                                        \
 	X(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags))                           \
 	X(int, recvmmsg,                                                                           \
 	  (int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,                     \

@@ -16,7 +16,9 @@
 static struct shim helpless = {
 	.fenced = true,
 	.kept.lost = true,
-	.log = { .application = "unknown", .error = "no memory to read the configuration" },
+	.log = { .sys = &real_sys,
+		 .application = "unknown",
+		 .error = "no memory to read the configuration" },
 };
 
 struct shim *_Atomic shim_published;
@@ -104,7 +106,9 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	new->fence.sources = &new->sources;
 	new->descriptors = descriptor_start();
 	memory_start();
+	new->log.sys = &real_sys;
 	new->log.destination = settings->log;
+	new->log.record = settings->record;
 	new->log.application =
 		settings->rule ? settings->rule->name : program_invocation_short_name;
 	log_start(&new->log);
@@ -115,6 +119,7 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 		new->log.error = "no memory for the shared state";
 	} else {
 		new->fence.rule = settings->rule;
+		new->maps = settings->rule->map;
 		for (proto = 0; settings->rule->engine == ENGINE_KERNEL && proto < PROTO_COUNT;
 		     proto++)
 			engine_kernel_prepare(&new->kernel[proto], &real_sys,

@@ -17,6 +17,7 @@
  */
 struct shim {
 	bool fenced; /* false: hooks only pass on */
+	bool maps;   /* the rule has a map: addresses are translated */
 	struct fence fence;
 	struct engine_kernel kernel[PROTO_COUNT];
 	struct source_cache sources;

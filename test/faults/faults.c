@@ -67,7 +67,9 @@ static const struct {
 	  SANDBOX "EACCES EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN EALREADY EBADF ECONNREFUSED "
 		  "EINPROGRESS EINTR EISCONN ENETUNREACH ENOTSOCK EPROTOTYPE ETIMEDOUT" },
 	{ "fcntl", SANDBOX "EINVAL EMFILE" },
+	{ "flock", SANDBOX "EAGAIN EBADF EINTR EINVAL ENOLCK" },
 	{ "fstat", SANDBOX "EACCES EBADF EIO ENOMEM EOVERFLOW" },
+	{ "ftruncate", SANDBOX "EACCES EBADF EFBIG EINTR EINVAL EIO ENOSPC EROFS" },
 	{ "getcwd", SANDBOX "EACCES EINVAL ENAMETOOLONG ENOENT ENOMEM ERANGE" },
 	{ "getpeername", SANDBOX "EACCES EBADF EINVAL ENOBUFS ENOTCONN ENOTSOCK" },
 	{ "getpid", SANDBOX },
@@ -76,6 +78,7 @@ static const struct {
 	{ "getsockopt", SANDBOX "EACCES EBADF EINVAL ENOPROTOOPT ENOTSOCK ENOMEM" },
 	{ "linkat", SANDBOX PATH_ERRORS "EDQUOT EEXIST EMLINK ENOSPC EROFS EXDEV" },
 	{ "listen", SANDBOX "EADDRINUSE EBADF ENOTSOCK EOPNOTSUPP" },
+	{ "lseek", SANDBOX "EBADF EINVAL ENXIO EOVERFLOW ESPIPE" },
 	{ "madvise", SANDBOX "EACCES EAGAIN EBADF EINVAL EIO ENOMEM" },
 	{ "malloc", "ENOMEM" },
 	{ "lstat", SANDBOX PATH_ERRORS "EOVERFLOW" },
@@ -83,6 +86,7 @@ static const struct {
 	{ "mmap",
 	  SANDBOX "EACCES EAGAIN EBADF EEXIST EINVAL ENFILE ENODEV ENOMEM EOVERFLOW ETXTBSY" },
 	{ "munmap", SANDBOX "EINVAL ENOMEM" },
+	{ "nanosleep", SANDBOX "EINTR EINVAL" },
 	{ "open", OPEN_ERRORS },
 	{ "openat", OPEN_ERRORS },
 	{ "ppoll", SANDBOX "EINTR EINVAL ENOMEM ZERO" },
@@ -197,7 +201,7 @@ static const char *errors_of(const char *key)
 
 /* ---- what is expected ---- */
 
-#define LOGS "log-file log-full log-syslog log-overlap"
+#define LOGS "log-file log-full log-syslog log-overlap record"
 #define KERNELS "start-kernel listen-kernel connect-kernel send-kernel dissolve-kernel"
 #define SHARES "share share-any crowd time-wait"
 #define EXECS "exec-large exec-shell start-relative"
@@ -648,6 +652,7 @@ static void prepare(const struct scene *scene)
 	write_in("@/portfence.ini", scene->ini ? scene->ini : "");
 	write_in("@/xdg/portfence.ini", scene->ini ? scene->ini : "");
 	write_in("@/home/.config/portfence.ini", scene->ini ? scene->ini : "");
+	write_in("@/record", "");
 	/* a connection that has ended leaves nothing that a later run would meet */
 	write_file("/proc/sys/net/ipv4/tcp_max_tw_buckets",
 		   scene->flags & SCENE_TIME_WAIT ? "100000" : "0");

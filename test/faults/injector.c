@@ -309,6 +309,18 @@ EXPORT int fstat(int fd, struct stat *st)
 	return NEXT(fstat)(fd, st);
 }
 
+EXPORT off_t lseek(int fd, off_t at, int from)
+{
+	MAY_FAIL("lseek", NULL);
+	return NEXT(lseek)(fd, at, from);
+}
+
+EXPORT int ftruncate(int fd, off_t size)
+{
+	MAY_FAIL("ftruncate", NULL);
+	return NEXT(ftruncate)(fd, size);
+}
+
 EXPORT ssize_t readlink(const char *path, char *text, size_t size)
 {
 	MAY_FAIL("readlink", NULL);
@@ -453,6 +465,10 @@ static const char *call_name(long call, const long a[6], const char **ret_detail
 		return "socket";
 	case SYS_fcntl:
 		return "fcntl";
+	case SYS_flock:
+		return "flock";
+	case SYS_nanosleep:
+		return "nanosleep";
 	case SYS_close:
 		return "close";
 	case SYS_read:

@@ -606,6 +606,7 @@ const struct scene scenes[] = {
 	{ "log-syslog", BIND, "PORTFENCE_LOG=json:syslog", 0, 20000, 20099, bind_udp },
 	{ "log-overlap", BIND "[other]\nrange = 20001\n", "PORTFENCE_LOG=json:@/log", 0, 20000,
 	  20099, bind_udp },
+	{ "record", BIND, "PORTFENCE_RECORD=@/record", 0, 20000, 20099, bind_udp },
 	BOTH("bind-tcp", bind_tcp),
 	BOTH("bind-reuse", bind_reuse),
 	{ "bind-own", BIND "bind = own\n", "", 0, 20000, 20099, bind_named },

@@ -156,7 +156,10 @@ static int on_setsockopt(int fd, int level, int option, const void *value, sockl
 	return result(error);
 }
 
-static const struct sys sys = { on_bind, on_connect, on_setsockopt, __wrap_getsockopt };
+static const struct sys sys = {
+	on_bind,           on_connect,         on_setsockopt,
+	__wrap_getsockopt, __wrap_getsockname, __wrap_getpeername,
+};
 
 static const struct range *make_range(struct fuzz *fuzz, struct arena *arena)
 {

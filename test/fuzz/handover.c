@@ -1,6 +1,6 @@
 /*
  * handover: whatever stands in PORTFENCE_RULE is passed over, or makes a sound rule that is written
- * and read back as it is. An input that does not begin with '1' gets version and signature in front.
+ * and read back as it is. An input that does not begin with '3' gets version and signature in front.
  */
 #include "../../src/core/handover.h"
 
@@ -30,6 +30,9 @@ static void compare(const struct handover *a, const struct handover *b)
 		CLAIM(same_range(a->rule->range[proto], b->rule->range[proto]));
 	CLAIM(same_text(a->rule->name, b->rule->name) && same_text(a->file, b->file));
 	CLAIM(same_text(a->log, b->log) && same_text(a->state, b->state));
+	CLAIM(same_text(a->record.path, b->record.path));
+	CLAIM(a->record.block.first == b->record.block.first &&
+	      a->record.block.last == b->record.block.last);
 }
 
 static void check(const struct handover *handover, struct arena *arena)
@@ -50,7 +53,7 @@ static void check(const struct handover *handover, struct arena *arena)
 	CLAIM(handover_write(&back, again) == 0 && !strcmp(text, again));
 }
 
-/* "1 SIGNATURE", as it is without any variable set. Return: its length */
+/* "3 SIGNATURE", as it is without any variable set. Return: its length */
 static size_t begin(char ret_text[HANDOVER_MAX])
 {
 	static struct {
@@ -80,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!len)
 		len = begin(front);
-	if (asprintf(&text, "%.*s%s", *rest == '1' ? 0 : (int)len, front, rest) < 0)
+	if (asprintf(&text, "%.*s%s", *rest == '3' ? 0 : (int)len, front, rest) < 0)
 		abort();
 	rc = handover_read(text, &arena, &handover);
 	CLAIM(rc == 0 || rc == -EINVAL || rc == -ESTALE);

@@ -33,6 +33,12 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
+static bool same_map(const struct map *a, const struct map *b)
+{
+	return a == b || (a && b && a->count == b->count &&
+			  !memcmp(a->entry, b->entry, a->count * sizeof(a->entry[0])));
+}
+
 static void check_round(const struct handover *given, const char *what)
 {
 	const struct rule *a = given->rule, *b;
@@ -53,8 +59,12 @@ static void check_round(const struct handover *given, const char *what)
 	      "%s: %s", what, text);
 	for (proto = 0; proto < PROTO_COUNT; proto++)
 		CHECK(same_range(a->range[proto], b->range[proto]), "%s: %s", what, text);
+	CHECK(same_map(a->map, b->map), "%s: %s", what, text);
 	CHECK(same_text(given->file, got.file) && same_text(given->log, got.log) &&
-		      same_text(given->state, got.state) && given->gate == got.gate,
+		      same_text(given->state, got.state) && given->gate == got.gate &&
+		      same_text(given->record.path, got.record.path) &&
+		      given->record.block.first == got.record.block.first &&
+		      given->record.block.last == got.record.block.last,
 	      "%s: %s", what, text);
 }
 
@@ -76,9 +86,14 @@ static struct rule some_rule(void)
 
 static void round_trips(void)
 {
+	static const struct map map = { 2, { { 8080, 20999 }, { 65535, 1 } } };
 	struct rule rule = some_rule();
-	struct handover handover = { &rule, "/etc/portfence.ini", "json:/var/log/p", "/run/p",
-				     0x200000001000 };
+	struct handover handover = { .rule = &rule,
+				     .file = "/etc/portfence.ini",
+				     .log = "json:/var/log/p",
+				     .state = "/run/p",
+				     .record = { "/run/record 1:x", { 1, 65535 } },
+				     .gate = 0x200000001000 };
 
 	check_round(&handover, "all given");
 	rule.range[PROTO_UDP] = rule.range[PROTO_TCP];
@@ -86,6 +101,9 @@ static void round_trips(void)
 	rule.range[PROTO_SCTP] = rule.range[PROTO_TCP];
 	handover = (struct handover){ .rule = &rule };
 	check_round(&handover, "no file");
+	rule.map = &map;
+	check_round(&handover, "a map");
+	rule.map = NULL;
 	/* whatever a name may hold: the text's own signs, too */
 	rule.name = "a b:c 3:d,\t[x] ü";
 	handover.log = "/var/log/with blanks 7:x";
@@ -114,7 +132,8 @@ static void variables(void)
 	static const char *const names[] = { "PORTFENCE_APP",   "PORTFENCE_CONFIG",
 					     "PORTFENCE_RANGE", "PORTFENCE_ORDER",
 					     "PORTFENCE_SEED",  "PORTFENCE_LOG",
-					     "PORTFENCE_STATE" };
+					     "PORTFENCE_STATE", "PORTFENCE_RECORD",
+					     "PORTFENCE_FIRST", "PORTFENCE_LAST" };
 	struct rule rule = some_rule();
 	struct handover handover = { .rule = &rule }, got;
 	char text[HANDOVER_MAX];
@@ -142,7 +161,12 @@ static void variables(void)
 static void damage(void)
 {
 	struct rule rule = some_rule();
-	struct handover handover = { &rule, "/etc/portfence.ini", "stderr", "/run/p", 0 }, got;
+	struct handover handover = { .rule = &rule,
+				     .file = "/etc/portfence.ini",
+				     .log = "stderr",
+				     .state = "/run/p",
+				     .record = { "/run/record", { 20000, 20999 } } };
+	struct handover got;
 	char text[HANDOVER_MAX], *copy;
 	unsigned accepted = 0, round;
 	uint64_t random = 31;

@@ -195,6 +195,49 @@ static void json_lines(void)
 		   "a message");
 }
 
+static void record_lines(void)
+{
+	const struct tally_block none = { 0 }, block = { 20000, 20999 };
+	struct logline line = { .record = &none };
+	union addr local = address("127.0.0.1", 20013);
+	struct assign assign = {
+		.call = ASSIGN_CONNECT,
+		.addr = address("192.0.2.7", 20999),
+		.engine = ENGINE_BIND,
+		.tried = 3,
+	};
+
+	CHECK_TEXT(assigned(&line, "connect", &assign, &local),
+		   "{\"call\":\"connect\",\"protocol\":\"tcp4\",\"address\":\"127.0.0.1\","
+		   "\"port\":20013,\"peer\":\"192.0.2.7\",\"peer_port\":20999}",
+		   "connect");
+	line.record = &block;
+	CHECK_TEXT(assigned(&line, "connect", &assign, &local),
+		   "{\"call\":\"connect\",\"protocol\":\"tcp4\",\"address\":\"127.0.0.1\","
+		   "\"port\":\"first+13\",\"peer\":\"192.0.2.7\",\"peer_port\":\"first+999\"}",
+		   "both ends in the block");
+	local = address("127.0.0.1", 19999);
+	assign.addr = address("192.0.2.7", 21000);
+	CHECK_TEXT(assigned(&line, "connect", &assign, &local),
+		   "{\"call\":\"connect\",\"protocol\":\"tcp4\",\"address\":\"127.0.0.1\","
+		   "\"port\":19999,\"peer\":\"192.0.2.7\",\"peer_port\":21000}",
+		   "both beside it");
+	assign = (struct assign){ .call = ASSIGN_BIND,
+				  .addr = address("::1", 8080),
+				  .proto = PROTO_UDP,
+				  .refused = true };
+	CHECK_TEXT(assigned(&line, "bind", &assign, NULL),
+		   "{\"call\":\"bind\",\"protocol\":\"udp6\",\"address\":\"::1\",\"port\":8080,"
+		   "\"problem\":\"explicit bind refused\"}",
+		   "refused");
+	assign.refused = false;
+	assign.exhausted = true;
+	CHECK_TEXT(assigned(&line, "bind", &assign, NULL),
+		   "{\"call\":\"bind\",\"protocol\":\"udp6\",\"address\":null,\"port\":null,"
+		   "\"problem\":\"no port left\"}",
+		   "exhausted");
+}
+
 /* ---- addresses ---- */
 
 static const char *printed(const union addr *addr)
@@ -553,6 +596,7 @@ int main(int argc, char *argv[])
 		{ "failed-lines", failed_lines },
 		{ "messages", messages },
 		{ "json-lines", json_lines },
+		{ "record-lines", record_lines },
 		{ "v4-addresses", v4_addresses },
 		{ "v6-addresses", v6_addresses },
 		{ "known-v6-addresses", known_v6_addresses },

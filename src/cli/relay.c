@@ -1,0 +1,189 @@
+#include "relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define DATAGRAM_MOST 65535
+#define CONTROL_MOST 4096
+#define PARTS_MOST 1024 /* UIO_MAXIOV */
+
+/* A connect() that waits. */
+struct errand {
+	int listener;
+	uint64_t id;
+	int fd;
+	union addr to;
+	socklen_t len;
+};
+
+static int make_connect(int fd, const union addr *to, socklen_t len)
+{
+	return syscall(SYS_connect, fd, to, len) ? -errno : 0;
+}
+
+static void *run_errand(void *given)
+{
+	struct errand *errand = given;
+	struct seccomp_notif_resp answer = { .id = errand->id };
+
+	answer.error = make_connect(errand->fd, &errand->to, errand->len);
+	/* who was killed meanwhile needs no answer */
+	ioctl(errand->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	close(errand->fd);
+	free(errand);
+	return NULL;
+}
+
+static bool is_datagram(int fd)
+{
+	socklen_t len = sizeof(int);
+	int type = -1;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
+}
+
+int relay_connect(int listener, uint64_t id, int fd, const union addr *to, socklen_t len)
+{
+	int flags = fcntl(fd, F_GETFL), rc;
+	struct errand *errand;
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (is_datagram(fd) || (flags >= 0 && flags & O_NONBLOCK))
+		return make_connect(fd, to, len);
+	errand = malloc(sizeof(*errand));
+	if (!errand)
+		return -ENOBUFS;
+	*errand = (struct errand){ .listener = listener, .id = id, .to = *to, .len = len };
+	errand->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	rc = errand->fd < 0 ? errno : pthread_attr_init(&attributes);
+	if (!rc) {
+		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+		rc = pthread_create(&thread, &attributes, run_errand, errand);
+		pthread_attr_destroy(&attributes);
+	}
+	if (!rc)
+		return RELAY_LATER;
+	if (errand->fd >= 0)
+		close(errand->fd);
+	free(errand);
+	return -ENOBUFS;
+}
+
+/* A struct msghdr, without what it says of its name. */
+struct header {
+	uint64_t parts;
+	uint64_t count;
+	uint64_t control;
+	uint64_t control_size;
+};
+
+static int read_header(const struct caller *caller, uint64_t address, bool narrow,
+		       struct header *ret_header)
+{
+	struct {
+		uint32_t name, name_size, parts, count, control, control_size, flags;
+	} narrow_head;
+	struct msghdr head;
+	int rc;
+
+	if (narrow) {
+		rc = caller_read(caller, address, &narrow_head, sizeof(narrow_head));
+		if (!rc)
+			*ret_header =
+				(struct header){ narrow_head.parts, narrow_head.count,
+						 narrow_head.control, narrow_head.control_size };
+		return rc;
+	}
+	rc = caller_read(caller, address, &head, sizeof(head));
+	if (!rc)
+		*ret_header = (struct header){ (uintptr_t)head.msg_iov, head.msg_iovlen,
+					       (uintptr_t)head.msg_control, head.msg_controllen };
+	return rc;
+}
+
+/* Gathers what a message's parts hold. Return: bytes, or -errno */
+static long gather(const struct caller *caller, const struct header *header, bool narrow,
+		   char ret_data[DATAGRAM_MOST])
+{
+	size_t one = narrow ? 8 : 16, used = 0;
+	uint64_t i;
+	int rc = 0;
+
+	if (header->count > PARTS_MOST)
+		return -EMSGSIZE;
+	for (i = 0; !rc && i < header->count; i++) {
+		uint64_t wide[2];
+		uint32_t thin[2];
+
+		rc = caller_read(caller, header->parts + i * one,
+				 narrow ? (void *)thin : (void *)wide, one);
+		if (rc)
+			break;
+		if (narrow) {
+			wide[0] = thin[0];
+			wide[1] = thin[1];
+		}
+		if (wide[1] > DATAGRAM_MOST - used)
+			return -EMSGSIZE;
+		if (wide[1])
+			rc = caller_read(caller, wide[0], ret_data + used, wide[1]);
+		used += wide[1];
+	}
+	return rc ? rc : (long)used;
+}
+
+long relay_send(const struct caller *caller, int fd, const struct relay_message *message,
+		const union addr *to, socklen_t len)
+{
+	static char data[DATAGRAM_MOST];
+	static union {
+		struct cmsghdr head;
+		char room[CONTROL_MOST];
+	} control;
+	struct header header = { .count = 0 };
+	struct iovec part = { data, 0 };
+	struct msghdr head = {
+		.msg_name = (void *)to,
+		.msg_namelen = len,
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+	};
+	long n;
+
+	if (message->header) {
+		n = read_header(caller, message->header, message->narrow, &header);
+		if (!n)
+			n = gather(caller, &header, message->narrow, data);
+	} else if (message->size > sizeof(data)) {
+		n = -EMSGSIZE;
+	} else {
+		n = message->size ? caller_read(caller, message->data, data, message->size) : 0;
+		n = n ? n : (long)message->size;
+	}
+	if (n < 0)
+		return n;
+	part.iov_len = (size_t)n;
+	if (header.control_size) {
+		/* another layout */
+		if (message->narrow || header.control_size > sizeof(control))
+			return -EOPNOTSUPP;
+		n = caller_read(caller, header.control, &control, header.control_size);
+		if (n)
+			return n;
+		head.msg_control = &control;
+		head.msg_controllen = header.control_size;
+	}
+	n = syscall(SYS_sendmsg, fd, &head, message->flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n >= 0)
+		return n;
+	/* who waits for room would have it at once on this machine */
+	return errno == EAGAIN && !(message->flags & MSG_DONTWAIT) ? -ENOBUFS : -errno;
+}

@@ -1,0 +1,59 @@
+/* map: ports that a program insists on, and those of its range in their place; it sees no address. */
+#ifndef PORTFENCE_CORE_MAP_H
+#define PORTFENCE_CORE_MAP_H
+
+#include "range.h"
+
+#define MAP_MAX 64
+#define MAP_TEXT (MAP_MAX * sizeof("65535=65535, "))
+
+/* Ports in host byte order. Invariants: no port stands twice in it, neither as asked nor as real. */
+struct map_entry {
+	uint16_t asked; /* what the program names */
+	uint16_t real;  /* what the kernel is told; 0 until it is placed */
+};
+
+struct map {
+	uint32_t count;
+	struct map_entry entry[MAP_MAX];
+};
+
+/**
+ * map_parse() - Read a list of ports
+ * @text:	"PORT" or "PORT=REAL", separated by commas
+ * @ret_why:	on failure, the problem and what is allowed instead
+ *
+ * Return: 0, -EINVAL
+ */
+int map_parse(const char *text, struct map *ret_map, char *ret_why, size_t size);
+
+/**
+ * map_place() - Choose a port for each entry that has none yet
+ * @range:	the ranges, of which each holds every real port
+ *
+ * The highest ones that are left, in the order of the list: offsets from the
+ * end of the range are the same in every range.
+ *
+ * Return: 0, -EINVAL
+ */
+int map_place(struct map *map, const struct range *const *range, int ranges, char *ret_why,
+	      size_t size);
+
+/**
+ * map_take_out() - A range without the ports of a map, asked and real
+ *
+ * Return: 0, -EINVAL if nothing is left, -ENOMEM
+ */
+int map_take_out(const struct map *map, const struct range *range, struct arena *arena,
+		 const struct range **ret_range);
+
+/* map_real() - The port in place of one that a program names, or 0; @map may be NULL */
+uint16_t map_real(const struct map *map, uint16_t asked);
+
+/* map_asked() - The port that a program names for a real one, or 0; @map may be NULL */
+uint16_t map_asked(const struct map *map, uint16_t real);
+
+/* map_format() - Write a placed map as text that map_parse() reads back; @size as MAP_TEXT */
+void map_format(const struct map *map, char *ret_text, size_t size);
+
+#endif

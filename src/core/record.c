@@ -1,0 +1,273 @@
+#include "record.h"
+
+#include "fd.h"
+#include "signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * A record is complete at every moment, whoever has ended in whatever way: each
+ * writer puts its line in the place of the tally, and the new tally behind it,
+ * in one write and under a lock. What it has to know of the lines before is in
+ * the tally that it replaces.
+ *
+ * The lock is flock(2)'s, so that flock(1) can have it, too, and the kernel
+ * takes it back from the dead. But not from the stopped, and a child that was
+ * forked by another thread meanwhile has the descriptor, too. So nobody waits
+ * for ever: rather a line is lost, and that is said.
+ *
+ * One gap is left. The kernel writes page by page, and a SIGKILL ends it between
+ * two (mm/filemap.c, generic_perform_write), so that the file ends within a
+ * line. The next writer drops that line, whose process is dead, and counts the
+ * others anew.
+ *
+ * A thread that closes all descriptors may close ours, and the number may become
+ * another file's at once. What is written to has just been seen to end as a
+ * record does.
+ */
+
+#define FLAGS (O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+
+/* some microseconds are the rule, two seconds the limit */
+#define TURNS_YIELDING 64
+#define TURNS_MOST 4000
+#define PAUSE_NS 500000
+
+/* An open record. */
+struct sheet {
+	int fd;
+	uint64_t size;
+	uint64_t at; /* where the tally begins, or has to */
+	struct tally tally;
+	const struct tally_block *block;
+};
+
+/* Return: 0, -errno */
+static int lock(int fd, int turns)
+{
+	static const long pause[] = { 0, PAUSE_NS };
+	int turn;
+
+	for (turn = 0; turn < turns; turn++) {
+		if (!syscall(SYS_flock, fd, LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		/* the bare call: a cancelled thread would leave in libc's */
+		if (turn < TURNS_YIELDING)
+			sched_yield();
+		else
+			syscall(SYS_nanosleep, pause, NULL);
+	}
+	return -EBUSY;
+}
+
+static int look(struct sheet *sheet)
+{
+	struct stat st;
+
+	if (fstat(sheet->fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	sheet->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* Closing alone would leave the lock to a child that has the descriptor, too. */
+static void leave(struct sheet *sheet)
+{
+	syscall(SYS_flock, sheet->fd, LOCK_UN);
+	fd_close(sheet->fd);
+}
+
+/* Return: 0, -errno and nothing is open */
+static int enter(const struct record *record, int flags, int turns, struct sheet *ret_sheet)
+{
+	struct sheet sheet = { .fd = fd_open(record->path, FLAGS | flags, 0666) };
+	int rc;
+
+	if (sheet.fd < 0)
+		return sheet.fd;
+	sheet.block = &record->block;
+	/* nothing that is none is locked */
+	rc = look(&sheet);
+	if (!rc)
+		rc = lock(sheet.fd, turns);
+	if (!rc)
+		rc = look(&sheet);
+	if (rc)
+		leave(&sheet);
+	else
+		*ret_sheet = sheet;
+	return rc;
+}
+
+static long read_at(const struct sheet *sheet, uint64_t at, char *ret_text, size_t size)
+{
+	long n = lseek(sheet->fd, (off_t)at, SEEK_SET) < 0
+			 ? -1
+			 : syscall(SYS_read, sheet->fd, ret_text, size);
+
+	return n < 0 ? -errno : n;
+}
+
+/*
+ * Counts all lines anew. The last one may be half a line, or half of it what
+ * stood there before.
+ *
+ * Return: 0, -errno
+ */
+static int count_anew(struct sheet *sheet)
+{
+	struct tally tally = { .low = 0 };
+	char text[RECORD_LINE_MAX];
+	uint64_t at = 0;
+
+	while (at < sheet->size) {
+		long n = read_at(sheet, at, text, sizeof(text));
+		const char *end;
+		size_t len;
+
+		if (n <= 0)
+			return n ? (int)n : -EBADMSG;
+		end = memchr(text, '\n', (size_t)n);
+		len = end ? (size_t)(end - text) + 1 : (size_t)n;
+		if (!tally_count(&tally, sheet->block, text, len)) {
+			if (at + len < sheet->size || *text != '{')
+				return -EBADMSG;
+			break;
+		}
+		at += len;
+	}
+	sheet->at = at;
+	sheet->tally = tally;
+	return 0;
+}
+
+/* Finds the tally, or makes it. Return: 0, 1 if it was made, -errno */
+static int find_tally(struct sheet *sheet)
+{
+	uint64_t from = sheet->size > TALLY_MAX ? sheet->size - TALLY_MAX : 0;
+	const char *begin, *before;
+	char text[TALLY_MAX];
+	long n;
+	int rc;
+
+	n = read_at(sheet, from, text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	/* the newline before the last one */
+	before = n ? memrchr(text, '\n', (size_t)n - 1) : NULL;
+	begin = before ? before + 1 : text;
+	if (n && tally_read(sheet->block, begin, (size_t)(text + n - begin), &sheet->tally) &&
+	    (before || !from)) {
+		sheet->at = from + (uint64_t)(begin - text);
+		return 0;
+	}
+	rc = count_anew(sheet);
+	return rc ? rc : 1;
+}
+
+/* Writes the end of the file, from @at on. Return: 0, -errno */
+static int write_end(const struct sheet *sheet, const char *text, size_t len)
+{
+	long n;
+
+	if (lseek(sheet->fd, (off_t)sheet->at, SEEK_SET) < 0)
+		return -errno;
+	n = fd_write(sheet->fd, text, len);
+	if (n != (long)len)
+		return n < 0 ? (int)n : -ENOSPC;
+	if (sheet->size > sheet->at + len && ftruncate(sheet->fd, (off_t)(sheet->at + len)))
+		return -errno;
+	return 0;
+}
+
+/* Where the file cannot grow, some of the new end may have got there: the old one has its room already. */
+static void put_back(struct sheet *sheet, const struct tally *tally)
+{
+	char text[TALLY_MAX];
+
+	sheet->size = UINT64_MAX;
+	write_end(sheet, text, tally_write(tally, sheet->block, text));
+}
+
+static int add(struct sheet *sheet, const char *line, size_t len, uint16_t port)
+{
+	char text[RECORD_LINE_MAX + TALLY_MAX];
+	struct tally before;
+	int rc = find_tally(sheet);
+
+	if (rc < 0)
+		return rc;
+	before = sheet->tally;
+	tally_add(&sheet->tally, port);
+	memcpy(text, line, len);
+	len += tally_write(&sheet->tally, sheet->block, text + len);
+	rc = write_end(sheet, text, len);
+	if (rc)
+		put_back(sheet, &before);
+	return rc;
+}
+
+int record_add(const struct record *record, const char *text, size_t len, uint16_t port,
+	       bool hurried)
+{
+	struct signals signals;
+	struct sheet sheet;
+	int rc;
+
+	signals_hold(&signals);
+	rc = enter(record, 0, hurried ? TURNS_YIELDING : TURNS_MOST, &sheet);
+	if (!rc) {
+		rc = add(&sheet, text, len, port);
+		leave(&sheet);
+	}
+	signals_release(&signals);
+	return rc;
+}
+
+int record_begin(const struct record *record)
+{
+	char text[TALLY_MAX];
+	struct sheet sheet;
+	int rc;
+
+	rc = enter(record, O_CREAT, TURNS_MOST, &sheet);
+	if (rc)
+		return rc;
+	sheet.at = 0;
+	sheet.tally = (struct tally){ .low = 0 };
+	rc = ftruncate(sheet.fd, 0) ? -errno : 0;
+	sheet.size = 0;
+	if (!rc)
+		rc = write_end(&sheet, text, tally_write(&sheet.tally, sheet.block, text));
+	leave(&sheet);
+	return rc;
+}
+
+int record_mend(const struct record *record)
+{
+	char text[TALLY_MAX];
+	struct sheet sheet;
+	int rc;
+
+	rc = enter(record, 0, TURNS_MOST, &sheet);
+	if (rc)
+		return rc;
+	rc = find_tally(&sheet);
+	if (rc > 0)
+		rc = write_end(&sheet, text, tally_write(&sheet.tally, sheet.block, text));
+	leave(&sheet);
+	return rc;
+}

@@ -1,0 +1,32 @@
+/* translate: puts a rule's map into effect on socket addresses; it makes no call that changes a socket. */
+#ifndef PORTFENCE_CORE_TRANSLATE_H
+#define PORTFENCE_CORE_TRANSLATE_H
+
+#include "addr.h"
+#include "fence.h"
+
+#include <stdbool.h>
+
+/* All of these leave alone what is no IPv4 or IPv6 address, and sockets of kinds that are not fenced. */
+
+/**
+ * translate_bind() - The address of a bind() as the kernel is to see it
+ *
+ * Return: true if the port was changed
+ */
+bool translate_bind(const struct fence *fence, int fd, union addr *addr);
+
+/**
+ * translate_to() - Likewise a destination, if it is an address of this machine
+ *
+ * The wildcard is one, too: connect() takes it for this host.
+ */
+bool translate_to(const struct fence *fence, int fd, union addr *addr);
+
+/* translate_local() - A socket's own address as the program is to see it; true if it was changed */
+bool translate_local(const struct fence *fence, union addr *addr);
+
+/* translate_from() - Likewise a peer's, if it is an address of this machine */
+bool translate_from(const struct fence *fence, int fd, union addr *addr);
+
+#endif

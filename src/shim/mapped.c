@@ -1,0 +1,104 @@
+#include "mapped.h"
+
+#include "../core/translate.h"
+#include "memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+typedef bool translate_fn(const struct fence *fence, int fd, union addr *addr);
+
+static void outward(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+		    translate_fn *translate, struct mapped *ret_mapped)
+{
+	int saved = errno;
+
+	ret_mapped->addr = addr;
+	ret_mapped->len = len;
+	if (addr && memory_address(addr, len, &ret_mapped->copy) &&
+	    translate(&now->fence, fd, &ret_mapped->copy)) {
+		ret_mapped->addr = &ret_mapped->copy.sa;
+		if (len > sizeof(ret_mapped->copy))
+			ret_mapped->len = sizeof(ret_mapped->copy);
+	}
+	errno = saved;
+}
+
+void mapped_bind(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+		 struct mapped *ret_mapped)
+{
+	outward(now, fd, addr, len, translate_bind, ret_mapped);
+}
+
+void mapped_to(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+	       struct mapped *ret_mapped)
+{
+	outward(now, fd, addr, len, translate_to, ret_mapped);
+}
+
+static bool is_readable(const void *at, size_t size)
+{
+	int saved = errno;
+	bool readable = memory_readable(at, size);
+
+	errno = saved;
+	return readable;
+}
+
+bool mapped_message(struct shim *now, int fd, const struct msghdr *message, struct msghdr *ret_copy,
+		    struct mapped *ret_mapped)
+{
+	if (!is_readable(message, sizeof(*message)))
+		return false;
+	/* it need not be aligned for the kernel */
+	memcpy(ret_copy, message, sizeof(*message));
+	if (!ret_copy->msg_name)
+		return false;
+	mapped_to(now, fd, ret_copy->msg_name, ret_copy->msg_namelen, ret_mapped);
+	if (ret_mapped->addr != &ret_mapped->copy.sa)
+		return false;
+	ret_copy->msg_name = &ret_mapped->copy;
+	ret_copy->msg_namelen = ret_mapped->len;
+	return true;
+}
+
+socklen_t mapped_room(const socklen_t *len)
+{
+	return is_readable(len, sizeof(*len)) ? *len : 0;
+}
+
+/* What was written of an address, the rest is zeros. Return: its bytes; 0 if it has no port */
+static size_t written(const struct sockaddr *addr, socklen_t room, socklen_t len,
+		      union addr *ret_addr)
+{
+	size_t size = room < len ? room : len;
+
+	memset(ret_addr, 0, sizeof(*ret_addr));
+	if (size < offsetof(struct sockaddr_in, sin_addr))
+		return 0;
+	size = size < sizeof(*ret_addr) ? size : sizeof(*ret_addr);
+	memcpy(ret_addr, addr, size);
+	return size;
+}
+
+void mapped_local(struct shim *now, struct sockaddr *addr, socklen_t room, socklen_t len)
+{
+	union addr copy;
+	size_t size = written(addr, room, len, &copy);
+
+	if (size && translate_local(&now->fence, &copy))
+		memcpy(addr, &copy, size);
+}
+
+void mapped_from(struct shim *now, int fd, struct sockaddr *addr, socklen_t room, socklen_t len)
+{
+	union addr copy;
+	size_t size = written(addr, room, len, &copy);
+	int saved = errno;
+
+	/* of one that was cut, nobody can tell whose it is */
+	if (size && size >= (len < sizeof(copy) ? len : sizeof(copy)) &&
+	    translate_from(&now->fence, fd, &copy))
+		memcpy(addr, &copy, size);
+	errno = saved;
+}

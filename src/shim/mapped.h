@@ -1,0 +1,52 @@
+/* mapped: addresses of calls under a map, as the kernel sees them and as the program does; it hooks nothing. */
+#ifndef PORTFENCE_SHIM_MAPPED_H
+#define PORTFENCE_SHIM_MAPPED_H
+
+#include "../core/addr.h"
+#include "shim.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* An address that goes to the kernel: the program's own, or one in its place. */
+struct mapped {
+	const struct sockaddr *addr;
+	socklen_t len;
+	union addr copy;
+};
+
+/* All of these keep errno. Without a map, do not call them. */
+
+/* mapped_bind() - The address of a bind() */
+void mapped_bind(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+		 struct mapped *ret_mapped);
+
+/* mapped_to() - A destination */
+void mapped_to(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+	       struct mapped *ret_mapped);
+
+/**
+ * mapped_message() - A message whose destination was translated
+ * @ret_copy:	the message, with its name in @ret_mapped
+ *
+ * Return: false if it needs no other, or cannot be read
+ */
+bool mapped_message(struct shim *now, int fd, const struct msghdr *message, struct msghdr *ret_copy,
+		    struct mapped *ret_mapped);
+
+/* mapped_room() - What *@len says before a call, 0 if it cannot be read */
+socklen_t mapped_room(const socklen_t *len);
+
+/**
+ * mapped_local() - Translate in place what the kernel has written of a socket's own address
+ * @room:	of the program's buffer, before the call
+ * @len:	of the address, as the kernel says after it
+ */
+void mapped_local(struct shim *now, struct sockaddr *addr, socklen_t room, socklen_t len);
+
+/* mapped_from() - Likewise a peer's; @fd is any socket of the same network namespace */
+void mapped_from(struct shim *now, int fd, struct sockaddr *addr, socklen_t room, socklen_t len);
+
+#endif

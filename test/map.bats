@@ -1,0 +1,363 @@
+#!/usr/bin/env bats
+#
+# `map`: ports that a program insists on. What it sees is what it sees without one; what the kernel
+# has, ss shows.
+
+bats_require_minimum_version 1.5.0
+load lib/helpers
+
+# Where the server binds, and where its client goes to, if that is another address.
+WAYS=('127.0.0.1' '::1' '::ffff:127.0.0.1' '0.0.0.0 127.0.0.1' ':: ::1' ':: 127.0.0.1'
+	'192.0.2.1' '2001:db8::1' '0.0.0.0 0.0.0.0' ':: ::')
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	export PORTFENCE_STATE=$BATS_TEST_TMPDIR/state
+	ns_open
+	ns ip address add 192.0.2.1/24 dev lo
+	ns ip address add 2001:db8::1/64 dev lo nodad
+}
+
+teardown() {
+	ns_close
+}
+
+# Ports that listen, one a line.
+listening() {
+	ns ss -Hltn | awk '{ sub(/.*:/, "", $4); print $4 }' | sort -nu
+}
+
+# serve RUN...: a server on port 8080 of a run in the background
+serve() {
+	ns_background "$@" "$PROBES/mapped" serve 8080 127.0.0.1 >served
+	wait_until grep -q '^server' served
+}
+
+same_as_plain() {
+	local options=$1 proto way
+	for proto in tcp udp; do
+		for way in "${WAYS[@]}"; do
+			# shellcheck disable=SC2086 # options and addresses are words
+			ns "$PROBES/mapped" "$proto" 8080 $way >plain
+			# shellcheck disable=SC2086
+			ns "$PORTFENCE" run $options --range 20000-20099 --map 8080,8081 -- \
+				"$PROBES/mapped" "$proto" 8080 $way >mapped
+			echo "$proto $way"
+			diff plain mapped
+			grep -q 8080 mapped
+		done
+	done
+}
+
+@test "all that a program can ask says what it says without a map, by the library" {
+	same_as_plain '--via preload'
+}
+
+@test "all that a program can ask says what it says without a map, beside a supervisor" {
+	same_as_plain '--via both'
+}
+
+@test "all that a program can ask says what it says without a map, bind and kernel engine" {
+	same_as_plain '--via preload --order sequential'
+	for way in "${WAYS[@]}"; do
+		# shellcheck disable=SC2086
+		ns "$PROBES/mapped" tcp 8080 $way >plain
+		printf '[mapped]\nrange = 40000-40099\nengine = kernel\nmap = 8080, 8081\n' >kernel.ini
+		# shellcheck disable=SC2086
+		ns "$PORTFENCE" run --config kernel.ini -- "$PROBES/mapped" tcp 8080 $way >mapped
+		diff plain mapped
+	done
+}
+
+@test "the kernel has a port of the range's end, and nobody else gets it" {
+	serve "$PORTFENCE" run --range 20000-20099 --map 8080,5432 --
+	[ "$(listening)" = 20099 ]
+	grep -q '127.0.0.1 8080' served
+	# a range of six ports, of which the map has two
+	ns_background "$PROBES/matrix" serve 7777
+	wait_tcp 7777
+	run -0 ns "$PORTFENCE" run --range 20000-20005 --map 8080,5432 -- python3 -c '
+import socket
+for i in range(4):
+    socket.socket().bind(("127.0.0.1", 0))
+held = []
+for i in range(5):
+    s = socket.socket()
+    try:
+        s.bind(("127.0.0.1", 0))
+    except OSError as e:
+        print(e.strerror)
+        break
+    held.append(s)
+    print(s.getsockname()[1])'
+	[ "$(sort <<<"$output" | paste -sd' ')" = '20000 20001 20002 20003 Address already in use' ]
+}
+
+@test "two runs have the same port at once, and none reaches the other's" {
+	for i in 1 2; do
+		mkfifo "go$i"
+		ns_background "$PORTFENCE" run --range "2${i}000-2${i}099" --map 8080 -- sh -c '
+			"$1" serve 8080 127.0.0.1 & sleep=$!
+			read -r line <"$2"
+			"$1" connect 8080 127.0.0.1
+			kill $sleep' sh "$PROBES/mapped" "go$i" >"out$i" 2>&1
+		pids[i]=$pid
+	done
+	wait_until grep -q server out1
+	wait_until grep -q server out2
+	[ "$(listening | paste -sd' ')" = '21099 22099' ]
+	# the first one's server ends: its client is refused, although the other one's is there
+	echo >go1
+	wait "${pids[1]}" || true
+	grep -q '^connected' out1
+	run -1 ns "$PORTFENCE" run --range 23000-23099 --map 8080 -- "$PROBES/mapped" connect 8080 127.0.0.1
+	[[ "$output" = *ECONNREFUSED* ]]
+	run -1 ns "$PROBES/mapped" connect 8080 127.0.0.1
+	[[ "$output" = *ECONNREFUSED* ]]
+	echo >go2
+	wait "${pids[2]}" || true
+	grep -q '^connected' out2
+}
+
+@test "another machine's port of the same number is its own, both as a server and as a client" {
+	ns ip link add one type veth peer name two
+	unshare -n sleep infinity 3>&- &
+	other=$!
+	wait_until test "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)"
+	PIDS+=("$other")
+	ns ip link set two netns "$other"
+	ns ip address add 198.51.100.1/24 dev one
+	ns ip link set one up
+	nsenter -t "$other" -n -- ip address add 198.51.100.2/24 dev two
+	nsenter -t "$other" -n -- ip link set two up
+	nsenter -t "$other" -n -- ip link set lo up
+	nsenter -t "$other" -n -- "$PROBES/mapped" serve 8080 198.51.100.2 >there 3>&- &
+	PIDS+=($!)
+	wait_until grep -q server there
+	for via in preload both supervise; do
+		run -0 ns "$PORTFENCE" run --via $via --range 20000-20099 --map 8080 -- \
+			"$PROBES/mapped" connect 8080 198.51.100.2
+		[[ "$output" = *'client getpeername 198.51.100.2 8080'* ]]
+	done
+	# who comes from there with the number that stands for 8080 here has that number
+	ns_background "$PORTFENCE" run --range 20000-20099 --map 8080 -- python3 -c '
+import socket
+s = socket.create_server(("198.51.100.1", 8080))
+print("listens", flush=True)
+one, peer = s.accept()
+print(peer, one.getpeername(), one.getsockname(), flush=True)' >here
+	wait_until grep -q listens here
+	nsenter -t "$other" -n -- python3 -c '
+import socket
+s = socket.create_connection(("198.51.100.1", 20099), source_address=("198.51.100.2", 20099))
+s.recv(1)'
+	wait "$pid"
+	grep -qF "('198.51.100.2', 20099) ('198.51.100.2', 20099) ('198.51.100.1', 8080)" here
+}
+
+@test "what is executed is mapped as well: by name, with a fresh environment, static, as another user" {
+	cc -static -std=gnu11 -D_GNU_SOURCE -o mapped-static "$ROOT/test/probes/mapped.c"
+	serve "$PORTFENCE" run --via both --range 20000-20099 --map 8080 -- sh -c 'exec "$@"' sh
+	for way in both preload; do
+		run -0 ns "$PORTFENCE" run --via $way --range 20000-20099 --map 8080 -- \
+			env -i "$PROBES/mapped" connect 8080 127.0.0.1
+		[[ "$output" = *'getpeername 127.0.0.1 8080'*connected* ]]
+		run -0 ns "$PORTFENCE" run --via $way --range 20000-20099 --map 8080 -- \
+			env PORTFENCE_ORDER=random "$PROBES/mapped" connect 8080 127.0.0.1
+		[[ "$output" = *connected* ]]
+	done
+	run -0 ns "$PORTFENCE" run --range 20000-20099 --map 8080 -- ./mapped-static connect 8080 127.0.0.1
+	[[ "$output" = *connected* ]]
+	install_for_all
+	cp "$PROBES/mapped" "$install"
+	run -0 as_nobody "$install/portfence" run --range 20000-20099 --map 8080 -- \
+		"$install/mapped" connect 8080 127.0.0.1
+	[[ "$output" = *connected* ]]
+}
+
+@test "a static program's calls are mapped by the supervisor, those that wait and those that do not" {
+	cc -static -std=gnu11 -D_GNU_SOURCE -o mapped-static "$ROOT/test/probes/mapped.c"
+	for proto in tcp udp; do
+		for way in "${WAYS[@]}"; do
+			# shellcheck disable=SC2086
+			ns timeout 20 "$PORTFENCE" run --range 20000-20099 --map 8080,8081 -- \
+				./mapped-static "$proto" 8080 $way >out || { cat out; return 1; }
+		done
+	done
+	# nobody accepts, and the queue is full: connect() waits for its time-out, and others go on meanwhile
+	cc -static -o waits -x c - <<-'END'
+		#include <arpa/inet.h>
+		#include <errno.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/socket.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		int main(void)
+		{
+			struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(8080),
+						    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+			int server = socket(AF_INET, SOCK_STREAM, 0), i, status, done = 0;
+			pid_t waits[4];
+			if (bind(server, (void *)&addr, sizeof(addr)) || listen(server, 0))
+				return 1;
+			for (i = 0; i < 4; i++)
+				if (!(waits[i] = fork()))
+					return connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&addr, sizeof(addr)) ? 1 : 0;
+			/* one or two get in at once */
+			wait(&status);
+			addr.sin_port = htons(9090);
+			if (bind(socket(AF_INET, SOCK_STREAM, 0), (void *)&addr, sizeof(addr)))
+				return 2;
+			for (i = 0; i < 4; i++)
+				if (accept(server, NULL, NULL) < 0)
+					return 3;
+			for (i = 1; i < 4; i++)
+				if (wait(&status) > 0 && WIFEXITED(status) && !WEXITSTATUS(status))
+					done++;
+			printf("%d more\n", done);
+			return 0;
+		}
+	END
+	run -0 ns timeout 30 "$PORTFENCE" run --range 21000-21099 --map 8080 -- ./waits
+	[ "$output" = '3 more' ]
+}
+
+@test "a mapped port is bound whatever 'bind' says of others, and without the right to its number" {
+	for policy in own deny; do
+		printf '[mapped]\nrange = 20000-20099\nbind = %s\nmap = 8080\n' $policy >bind.ini
+		for via in preload both supervise; do
+			run -0 ns "$PORTFENCE" run --config bind.ini --via $via -- "$PROBES/mapped" bind 8080 127.0.0.1
+			run -1 ns "$PORTFENCE" run --config bind.ini --via $via --log none -- \
+				"$PROBES/mapped" bind 8081 127.0.0.1
+			[[ "$output" = *EACCES* ]]
+		done
+	done
+	install_for_all
+	cp "$PROBES/mapped" "$install"
+	run -0 as_nobody "$install/portfence" run --range 20000-20099 --map 80 -- "$install/mapped" bind 80 127.0.0.1
+	[[ "$output" = *'getsockname 127.0.0.1 80 '* ]]
+	run -1 as_nobody "$install/portfence" run --range 20000-20099 --map 81 -- "$install/mapped" bind 80 127.0.0.1
+	[[ "$output" = *EACCES* ]]
+}
+
+@test "sockets of other kinds are left alone" {
+	run -0 ns "$PORTFENCE" run --range 20000-20099 --map 8080 -- python3 -c '
+import socket, os
+a, b = socket.socketpair()
+u = socket.socket(socket.AF_UNIX); u.bind("u"); print(u.getsockname())
+n = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0); n.bind((0, 0))
+ping = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+ping.connect(("127.0.0.1", 8080)); print(ping.getpeername())'
+	[ "${lines[0]}" = u ]
+	[ "${lines[1]}" = "('127.0.0.1', 8080)" ]
+}
+
+@test "bad pointers fail as they do without a map" {
+	cat >bad.c <<-'END'
+		#include <netinet/in.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <errno.h>
+		#include <sys/socket.h>
+		#define T(x) printf("%s %s\n", #x, (x) < 0 ? strerrorname_np(errno) : "0")
+		int main(void)
+		{
+			struct sockaddr_in addr = { .sin_family = AF_INET };
+			int fd = socket(AF_INET, SOCK_DGRAM, 0);
+			socklen_t len = sizeof(addr), negative = -1;
+			void *bad = (void *)8;
+			struct msghdr message = { .msg_name = bad, .msg_namelen = 16 };
+			bind(fd, (void *)&addr, len);
+			T(getsockname(fd, bad, &len)); T(getsockname(fd, (void *)&addr, bad));
+			T(getsockname(fd, NULL, NULL)); T(getsockname(fd, (void *)&addr, &negative));
+			T(getpeername(fd, (void *)&addr, &len)); T(getsockname(-1, (void *)&addr, &len));
+			T(accept(fd, bad, &len)); T(bind(fd, bad, 16)); T(connect(fd, bad, 16));
+			T(connect(fd, (void *)&addr, 1000)); T(sendto(fd, "", 1, 0, bad, 16));
+			T(sendmsg(fd, &message, 0)); T(sendmsg(fd, bad, 0)); T(recvmsg(fd, bad, MSG_DONTWAIT));
+			T(sendmmsg(fd, bad, 3, 0)); T(recvmmsg(fd, bad, 3, MSG_DONTWAIT, NULL));
+			T(recvfrom(fd, NULL, 0, MSG_DONTWAIT, bad, bad)); T(recvmsg(fd, NULL, MSG_DONTWAIT));
+			return 0;
+		}
+	END
+	cc -D_GNU_SOURCE -w -o bad bad.c
+	ns ./bad >plain
+	ns "$PORTFENCE" run --range 20000-20099 --map 8080 -- ./bad >mapped
+	diff plain mapped
+	[ "$(grep -c EFAULT plain)" -ge 8 ]
+}
+
+@test "the variables tell each port, and an inner run's are its own" {
+	run -0 ns "$PORTFENCE" run --range 20000-20099 --map '8080, 5432=20050' -- env
+	[[ "$output" = *PORTFENCE_MAP=8080=20099,5432=20050* ]]
+	[[ "$output" = *PORTFENCE_MAP_8080=20099* ]]
+	[[ "$output" = *PORTFENCE_MAP_5432=20050* ]]
+	run -0 ns "$PORTFENCE" run --via preload --range 20000-20099 --map 8080 -- \
+		"$PORTFENCE" run --via preload --range 21000-21099 --map 9090 -- env
+	[[ "$output" = *PORTFENCE_MAP_9090=21099* ]]
+	[[ "$output" != *PORTFENCE_MAP_8080* ]]
+}
+
+# refused TEXT OPTION...: run fails and says TEXT
+refused() {
+	local text=$1
+	shift
+	run -125 "$PORTFENCE" run "$@" -- true
+	echo "$output"
+	[[ "$output" = *"$text"* ]]
+}
+
+@test "a map that cannot be is a mistake, on the command line and in the file" {
+	for text in 0 65536 x '8080,' ',' '8080 5432' '-1' '8080=' '8080=0' '8080=x' '8080-8090' '+5'; do
+		refused "'$text' is no map, write the ports that the program insists on" \
+			--range 20000-20099 --map "$text"
+	done
+	refused 'port 8080 stands twice in the map' --range 20000-20099 --map 8080,5432,8080
+	refused 'port 20001 stands twice in the map' --range 20000-20099 --map 8080=20001,5432=20001
+	refused 'port 20001 stands twice in the map' --range 20000-20099 --map 20001=20001
+	refused "has port 9999 in the place of 8080, which is outside the range" \
+		--range 20000-20099 --map 8080=9999
+	refused 'has no port left in the place of 2' --range 20000 --map 1,2
+	refused "'map' leaves no port of the range" --range 20000-20001 --map 1,2
+	refused 'a map holds 64 ports at most' --range 20000-20099 --map "$(seq -s, 1 65)"
+	run -0 "$PORTFENCE" run --range 20000-20099 --map "$(seq -s, 1 64)" -- true
+	printf '[a]\nrange = 20000-20009\nmap = 80, x\n[b]\nrange = 20010-20011\nmap = 1, 2\n' >bad.ini
+	run -1 "$PORTFENCE" check bad.ini
+	[[ "$output" = *"bad.ini:3: error: '80, x' is no map"* ]]
+	[[ "$output" = *"bad.ini:4: error: 'map' leaves no port"* ]]
+}
+
+@test "ranges that differ by protocol have the mapped ports in common, or it is a mistake" {
+	printf '[a]\nrange = 20000-20099\nudp.range = 20050-20149\nmap = 8080\n' >two.ini
+	run -0 ns "$PORTFENCE" run --config two.ini --app a -- printenv PORTFENCE_MAP
+	[ "$output" = 8080=20099 ]
+	printf '[a]\nrange = 20000-20099\nudp.range = 21000-21099\nmap = 8080\n' >two.ini
+	run -125 "$PORTFENCE" run --config two.ini --app a -- true
+	[[ "$output" = *'no port left in the place of 8080'* ]]
+}
+
+@test "the library alone, without run, maps by the variable and by the file" {
+	serve env LD_PRELOAD="$LIBRARY" PORTFENCE_RANGE=20000-20099 PORTFENCE_MAP=8080
+	[ "$(listening)" = 20099 ]
+	printf '[mapped]\nrange = 20000-20099\nmap = 8080\n' >map.ini
+	run -0 ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/map.ini" "$PROBES/mapped" connect 8080 127.0.0.1
+	[[ "$output" = *'getpeername 127.0.0.1 8080'* ]]
+	run -1 --separate-stderr ns env LD_PRELOAD="$LIBRARY" PORTFENCE_RANGE=20000-20099 PORTFENCE_MAP=x \
+		"$PROBES/mapped" connect 8080 127.0.0.1
+	# shellcheck disable=SC2154 # bats sets it
+	[[ "$stderr" = *"PORTFENCE_MAP: 'x' is no map"* ]]
+}
+
+@test "without a map, none of the hooks makes a system call more" {
+	for run in "" "$PORTFENCE run --via preload --range 20000-20099 --"; do
+		# shellcheck disable=SC2086 # it is a command
+		ns strace -f -o trace -e trace=accept,accept4,getsockname,getpeername,recvfrom $run \
+			python3 -c '
+import socket
+s = socket.create_server(("127.0.0.1", 9000)); c = socket.create_connection(("127.0.0.1", 9000))
+a = s.accept(); [(c.getsockname(), c.getpeername()) for i in range(100)]'
+		grep -cE '^[0-9]+ +(getpeername|accept4?)\(' trace >>counts
+	done
+	[ "$(uniq counts | wc -l)" = 1 ]
+	[ "$(head -1 counts)" -ge 101 ]
+}
