@@ -33,9 +33,9 @@
  * processes go on in the file's own sequence, which begins as in every other run.
  */
 
+/* where time was 64 bits wide from the start, as with musl on 32-bit machines */
 #ifndef SYS_clock_nanosleep
-#define SYS_clock_nanosleep                                                                        \
-	SYS_clock_nanosleep_time64 /* where time was 64 bits wide from the start */
+#define SYS_clock_nanosleep SYS_clock_nanosleep_time64
 #endif
 
 #define CLAIM_MS 250
