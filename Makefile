@@ -40,15 +40,15 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover
 	order policy preset range record sctp settings signals siphash source tally translate
 SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_map hooks_option \
 	hooks_thread mapped memory pass real shim
-CLI := array audit birth busy caller check choice complete env fenced filter findings fresh globs \
-	library logfile look main memo option origin parts pin ports presets processes relay run \
-	say sections sockets status strip suggest supervise target trap trust usage verdict watch \
-	which
+CLI := array audit birth block busy caller check choice complete dying env fenced filter \
+	findings fresh globs lease leases library logfile look main memo option origin parts pin \
+	ports presets processes relay run say sections sockets status strip suggest supervise target \
+	trap trust usage verdict watch which
 UNIT := conf handover logline map order origin policy range sctp siphash strip tally
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes
-PROBES := children counted disturbed early fresh leaves load mapped matrix odd race raw repeats rewrite \
-	sctp settled spawn stacks storm without
+PROBES := children counted disturbed early fresh leaves load mapped matrix odd race raw repeats \
+	rewrite sctp settled spawn stacks storm tenant without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
 	strip tally target
@@ -249,8 +249,8 @@ faults:
 		status=$$?; test/faults/table '$(BUILD)/faults'; exit $$status
 
 # What is of any use there: readers, the shim's memory of descriptors, the log, the state file.
-ASAN_TESTS := $(addprefix test/,conf.bats descriptor.bats log.bats matrix.bats rules.bats \
-	sharing.bats state.bats transparency.bats unit.bats which.bats)
+ASAN_TESTS := $(addprefix test/,conf.bats descriptor.bats log.bats matrix.bats record.bats \
+	rules.bats sharing.bats state.bats transparency.bats unit.bats which.bats)
 
 # Parts of the suite once more with AddressSanitizer and UndefinedBehaviorSanitizer in shim, command
 # and probes. The programs under the fence are not built so, hence the two options.

@@ -361,3 +361,20 @@ a = s.accept(); [(c.getsockname(), c.getpeername()) for i in range(100)]'
 	[ "$(uniq counts | wc -l)" = 1 ]
 	[ "$(head -1 counts)" -ge 101 ]
 }
+
+@test "status and which show what stands for what, and audit sees no escape in it" {
+	printf '[mapped]\nrange = 20000-20099\nmap = 8080, 5432\n' >map.ini
+	serve "$PORTFENCE" run --config map.ini --
+	run -0 ns "$PORTFENCE" status --config map.ini
+	grep -qx '  map   8080 is 20099, 5432 is 20098' <<<"$output"
+	run -0 ns "$PORTFENCE" status --config map.ini --json
+	[ "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["sections"][0]["map"])' <<<"$output")" = \
+		"{'8080': 20099, '5432': 20098}" ]
+	run -0 ns "$PORTFENCE" which --config map.ini "$PROBES/mapped"
+	grep -qx '  map      8080 is 20099, 5432 is 20098' <<<"$output"
+	run -0 ns "$PORTFENCE" which --config map.ini --json "$PROBES/mapped"
+	[ "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["section"]["map"])' <<<"$output")" = \
+		"{'8080': 20099, '5432': 20098}" ]
+	run -0 ns "$PORTFENCE" audit --pid "$pid"
+	[ "${lines[0]}" = 'no escape among 1 socket of 1 fenced process' ]
+}

@@ -64,8 +64,7 @@ setup_file() {
 	cat >"$BATS_FILE_TMPDIR/true.py" <<-'END'
 		# true.py FILE: its lines are JSON and its summary is true; prints how many assignments there are
 		import json, sys
-		def judge(path):
-		    text = open(path, "rb").read()
+		def judge(text):
 		    assert text.endswith(b"}\n"), text[-300:]
 		    *lines, summary = [json.loads(line) for line in text.splitlines()]
 		    ports = []
@@ -80,7 +79,7 @@ setup_file() {
 		    assert summary == {"summary": want}, (summary, want)
 		    return len(ports)
 		if __name__ == "__main__":
-		    print(judge(sys.argv[1]))
+		    print(judge(open(sys.argv[1], "rb").read()))
 	END
 	# chatter.py PROCESSES THREADS COUNT: UDP sockets, bound and closed
 	cat >"$BATS_FILE_TMPDIR/chatter.py" <<-'END'
@@ -291,7 +290,7 @@ except PermissionError: pass' 2>/dev/null
 	echo >gate
 	is_two() { [ "$(is_true)" = 2 ]; }
 	wait_until is_two
-	recorded --via preload -- env -i "$PROBES/spawn" child
+	recorded --via preload -- env -i ASAN_OPTIONS="${ASAN_OPTIONS:-}" "$PROBES/spawn" child
 	[ "$(is_true)" = 2 ]
 	recorded --via preload -- "$PORTFENCE" run --via preload --range 20500-20999 -- "$PROBES/spawn" child
 	[ "$(is_true)" = 2 ]
@@ -313,11 +312,12 @@ except PermissionError: pass' 2>/dev/null
 		    pass
 		while True:
 		    over = not os.path.exists("/proc/" + sys.argv[1])
-		    with open("record") as record:
-		        fcntl.flock(record, fcntl.LOCK_EX)
-		        if os.path.getsize("record"):
-		            judge("record")
-		            looks += 1
+		    with open("record", "rb") as record:
+		        fcntl.flock(record, fcntl.LOCK_SH)
+		        text = record.read()
+		    if text:
+		        judge(text)
+		        looks += 1
 		    if over:
 		        break
 		print(looks)
@@ -343,6 +343,33 @@ except PermissionError: pass' 2>/dev/null
 	[ "$(cat said)" -ge 420 ]
 	recorded --via preload -- "$BATS_FILE_TMPDIR/busy" vfork 50 >said
 	[ "$(is_true)" = 100 ]
+}
+
+@test "a child that another thread forks in the middle of a line holds up nobody" {
+	cat >forks.py <<-'END'
+		import os, socket, threading
+		read, write = os.pipe()
+		children = []
+		def fork():
+		    for i in range(200):
+		        pid = os.fork()
+		        if not pid:
+		            os.close(write)
+		            os.read(read, 1)
+		            os._exit(0)
+		        children.append(pid)
+		forker = threading.Thread(target=fork)
+		forker.start()
+		while forker.is_alive():
+		    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+		        s.bind(("127.0.0.1", 0))
+		os.close(write)
+		for pid in children:
+		    os.waitpid(pid, 0)
+	END
+	recorded --via preload -- $PYTHON forks.py 2>errors
+	[ ! -s errors ]
+	[ "$(is_true)" -ge 200 ]
 }
 
 @test "whoever is killed, the record stays true" {
@@ -490,12 +517,20 @@ except ConnectionRefusedError: print("refused")' >said
 	warned errors "$PWD/disk/record' cannot grow"
 	[ "$(is_true)" -ge 40 ]
 	[ "$(is_true)" -lt 80 ]
+	# the supervisor has no limit of the program's
 	for via in preload supervise; do
-		recorded --via $via -- bash -c "ulimit -f 1; exec $PYTHON $BATS_FILE_TMPDIR/chatter.py 1 1 40" 2>errors
+		recorded --via $via -- bash -c "ulimit -f 1; exec $BATS_FILE_TMPDIR/busy vfork 20" 2>errors
 		[ $via = supervise ] || warned errors "$PWD/record' cannot grow"
 		is_true >count
 		[ $via = supervise ] || [ "$(cat count)" -lt 20 ]
+		[ $via = preload ] || [ "$(cat count)" = 40 ]
 	done
+	# beyond it from the start, and no SIGXFSZ comes of that
+	recorded --via preload -- bash -c "$BATS_FILE_TMPDIR/busy vfork 20; ulimit -f 1
+		exec $BATS_FILE_TMPDIR/busy vfork 20" 2>errors >said
+	[ "$(cat said)" = $'40\n40' ]
+	warned errors "$PWD/record' cannot grow"
+	[ "$(is_true)" = 40 ]
 }
 
 @test "nobody waits for ever for who holds the lock, and then only once" {

@@ -431,7 +431,9 @@ directory" ]
 		   }
 		  },
 		  "file": "$PWD/json.ini",
+		  "lease": null,
 		  "line": 1,
+		  "map": null,
 		  "name": "true",
 		  "seed": "42"
 		 },

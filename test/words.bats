@@ -77,7 +77,7 @@ entry() {
 
 @test "help names the variables' options: each that stands for one is in the README beside it" {
 	# shellcheck disable=SC2016 # the backquotes are the README's
-	# --via is none: a plain preload has nothing to choose
-	diff <(options run | sed -n 's/ .*//p' | grep -vx via | sort) \
+	# --via is none: a plain preload has nothing to choose; nor is what a lease takes
+	diff <(options run | sed -n 's/ .*//p' | grep -vxE 'lease|pool|via|wait' | sort) \
 		<(sed -nE 's/^\| `PORTFENCE_[A-Z]+` \|.*\| `--([a-z]+)` \|$/\1/p' "$ROOT/README.md" | sort)
 }

@@ -219,7 +219,8 @@ void busy_judge(const struct part *part, size_t count, struct findings *findings
 	}
 	for (i = 0; !rc && i < count; i++) {
 		for (proto = 0; proto < PROTO_COUNT; proto++) {
-			if (!(part[i].protos & 1U << proto))
+			/* a lease passes over what is in use */
+			if (part[i].rule->lease || !(part[i].protos & 1U << proto))
 				continue;
 			judge_listeners(&busy, &part[i], (enum proto)proto);
 			judge_size(&busy, &part[i], (enum proto)proto);

@@ -3,6 +3,7 @@
 #include "choice.h"
 #include "findings.h"
 #include "globs.h"
+#include "lease.h"
 #include "library.h"
 #include "logfile.h"
 #include "parts.h"
@@ -16,6 +17,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OPTION_STRICT, OPTION_JSON };
 
@@ -100,6 +102,33 @@ static void judge_engine(const struct rule *rule, struct findings *findings)
 		     text);
 }
 
+/* ---- leases ---- */
+
+static void judge_lease(const struct rule *rule, struct findings *findings)
+{
+	char pool[PARTS_TEXT];
+
+	if (!rule->lease)
+		return;
+	range_format(rule->range[PROTO_TCP], pool, sizeof(pool));
+	findings_add(findings, SAY_NOTE, rule->range_line[PROTO_COUNT], "lease", rule->name,
+		     "[%s]: each 'portfence run' takes %u port%s out of %s for itself; who is not "
+		     "started by it gets none",
+		     rule->name, rule->lease, rule->lease == 1 ? "" : "s", pool);
+}
+
+static void judge_lease_file(const struct policy *policy, struct findings *findings)
+{
+	const struct settings settings = { .policy = *policy };
+	char why[3 * PATH_MAX];
+	int fd = policy->lease_file ? lease_open(&settings, true, why, sizeof(why)) : -ENOENT;
+
+	if (fd >= 0)
+		close(fd);
+	else if (policy->lease_file)
+		findings_add(findings, SAY_ERROR, 0, "lease", NULL, "%s", why);
+}
+
 /* ---- programs ---- */
 
 static void judge_match(const struct rule *rule, struct findings *findings)
@@ -168,8 +197,10 @@ static void judge(struct report *report)
 	}
 	for (i = 0; i < sections->count; i++) {
 		judge_engine(sections->rule[i], &report->findings);
+		judge_lease(sections->rule[i], &report->findings);
 		judge_match(sections->rule[i], &report->findings);
 	}
+	judge_lease_file(&sections->policy, &report->findings);
 	judge_log(sections->policy.log, &report->findings);
 	judge_file_rights("this file", report->file, &report->findings);
 	if (!library_find(library))

@@ -99,10 +99,18 @@ static int set(const struct option_values *given, const char *library)
 
 	rc = pin_options(given->value, app, EXIT_FAILURE);
 	if (!rc)
-		rc = pin_load(&nobody, &arena, EXIT_FAILURE, &settings);
+		rc = pin_read(&nobody, &arena, EXIT_FAILURE, &settings);
+	app = getenv("PORTFENCE_APP");
+	if (!rc && app && *app && settings.rule && settings.rule->lease)
+		rc = say_failure(
+			EXIT_FAILURE,
+			"[%s] has 'range = lease', and only 'portfence run' takes a lease; use "
+			"that, or '--range'",
+			app);
+	if (!rc)
+		rc = pin_judge(&settings, EXIT_FAILURE);
 	if (rc)
 		return rc;
-	app = getenv("PORTFENCE_APP");
 	if (!app || !*app)
 		settings.rule = NULL;
 	else

@@ -120,3 +120,36 @@ char *parts_list(const struct range *range)
 		range_format(range, text, size);
 	return text;
 }
+
+bool parts_map(const struct rule *rule, struct map *ret_map)
+{
+	char why[256];
+	uint32_t i;
+
+	if (!rule->map)
+		return false;
+	*ret_map = *rule->map;
+	for (i = 0; i < ret_map->count; i++)
+		/* only read so far: it was tried then */
+		if (!ret_map->entry[i].real)
+			return !map_place(ret_map, rule->range, PROTO_COUNT, why, sizeof(why));
+	return true;
+}
+
+json_t *parts_json_map(const struct rule *rule)
+{
+	json_t *object;
+	struct map map;
+	uint32_t i;
+
+	if (!parts_map(rule, &map))
+		return json_null();
+	object = json_object();
+	for (i = 0; i < map.count; i++) {
+		char asked[8];
+
+		snprintf(asked, sizeof(asked), "%d", map.entry[i].asked);
+		json_object_set_new(object, asked, json_integer(map.entry[i].real));
+	}
+	return object;
+}

@@ -5,6 +5,8 @@
 #include "../core/arena.h"
 #include "../core/policy.h"
 
+#include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What one key of a section says. */
@@ -50,5 +52,11 @@ void parts_format(const struct range *range, char ret_text[PARTS_TEXT]);
  * Return: for the caller to free; NULL if there is no memory
  */
 char *parts_list(const struct range *range);
+
+/* parts_map() - A rule's map with each port placed, as it is at work; false if there is none */
+bool parts_map(const struct rule *rule, struct map *ret_map);
+
+/* parts_json_map() - The same as an object, {"8080": 20099}; null if there is none */
+json_t *parts_json_map(const struct rule *rule);
 
 #endif

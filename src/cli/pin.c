@@ -97,18 +97,21 @@ static int check_engine(const struct rule *rule, int failure)
 	return 0;
 }
 
-int pin_load(const struct policy_process *process, struct arena *arena, int failure,
+int pin_read(const struct policy_process *process, struct arena *arena, int failure,
 	     struct settings *ret_settings)
 {
 	int rc = settings_load(process, arena, say_conf_error, NULL, ret_settings);
 
 	if (rc == -ENOMEM)
 		return say_failure(failure, "%s", strerror(ENOMEM));
-	if (rc)
-		return failure;
-	if (ret_settings->rule)
-		return check_engine(ret_settings->rule, failure);
-	if (ret_settings->policy.file)
+	return rc ? failure : 0;
+}
+
+int pin_judge(const struct settings *settings, int failure)
+{
+	if (settings->rule)
+		return check_engine(settings->rule, failure);
+	if (settings->policy.file)
 		return 0;
 	return say_failure(failure,
 			   "there is no configuration file; write %s, or use --config or --range",

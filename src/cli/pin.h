@@ -56,14 +56,21 @@ int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failu
 int pin_record(const char *path, int failure);
 
 /**
- * pin_load() - Read the configuration that the variables name, and judge it
+ * pin_read() - Read the configuration that the variables name
  * @process:	what is to be started
- * @ret_settings:	its rule may be NULL, but not where there is no file
  *
  * Return: 0, or @failure
  */
-int pin_load(const struct policy_process *process, struct arena *arena, int failure,
+int pin_read(const struct policy_process *process, struct arena *arena, int failure,
 	     struct settings *ret_settings);
+
+/**
+ * pin_judge() - Is what was read good for this machine?
+ * @settings:	its rule may be NULL, but not where there is no file
+ *
+ * Return: 0, or @failure
+ */
+int pin_judge(const struct settings *settings, int failure);
 
 /**
  * pin_via() - What --via says, or the rule

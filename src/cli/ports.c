@@ -99,9 +99,10 @@ static void judge_overlaps(struct judge *judge, const struct part *first, const 
 	const struct part *other;
 	unsigned overlaps = 0;
 
+	/* two leases have no port in common */
 	for (other = first; other < part; other++)
-		if (other->protos & part->protos && range_overlap(other->range, part->range) &&
-		    overlaps++ < OVERLAPS_SHOWN)
+		if (!(other->rule->lease && part->rule->lease) && other->protos & part->protos &&
+		    range_overlap(other->range, part->range) && overlaps++ < OVERLAPS_SHOWN)
 			say_overlap(judge, part, other);
 	if (overlaps > OVERLAPS_SHOWN)
 		findings_add(judge->findings, SAY_WARNING, part->line, "overlap", part->rule->name,

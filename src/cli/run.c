@@ -1,4 +1,5 @@
 #include "../core/log.h"
+#include "block.h"
 #include "fresh.h"
 #include "library.h"
 #include "logfile.h"
@@ -11,22 +12,50 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA, OPTION_FRESH, OPTION_RECORD, OPTION_VERBOSE };
+/* A range that nobody gets: of a lease, the block is not known before the configuration is. */
+#define UNKNOWN_YET "1-65535"
+
+enum {
+	OPTION_APP = PIN_OPTIONS,
+	OPTION_VIA,
+	OPTION_RECORD,
+	OPTION_LEASE,
+	OPTION_POOL,
+	OPTION_WAIT,
+	OPTION_SUBSTITUTE,
+	OPTION_FRESH,
+	OPTION_VERBOSE
+};
 
 static const struct option_entry options[] = {
 	PIN_OPTION_ENTRIES,
 	[OPTION_APP] = PIN_OPTION_ENTRY_APP,
 	[OPTION_VIA] = PIN_OPTION_ENTRY_VIA,
-	[OPTION_FRESH] = { .name = "fresh",
-			   .help = "give out the same ports in each run: from the begin of a sequence "
-				   "that is this run's own" },
 	[OPTION_RECORD] = { .name = "record",
 			    .argument = "FILE",
 			    .help = "write a JSON line for each assignment to this file, and a "
 				    "summary at its end" },
+	[OPTION_LEASE] = { .name = "lease",
+			   .argument = "N",
+			   .help = "use a block of N ports that no other lease has and no socket is on, "
+				   "for as long as anything of COMMAND runs" },
+	[OPTION_POOL] = { .name = "pool",
+			  .argument = "RANGE",
+			  .help = "take the lease out of this range (default: 'pool' of [portfence], "
+				  "else 20000-29999 without the ranges of sections)" },
+	[OPTION_WAIT] = { .name = "wait",
+			  .argument = "SECONDS",
+			  .help = "where no block is free, try again for so long" },
+	[OPTION_SUBSTITUTE] = { .name = "substitute",
+				.help = "in COMMAND's arguments, replace {first}, {last}, {first+N}, "
+					"{last-N} and {range} with what the lease has" },
+	[OPTION_FRESH] = { .name = "fresh",
+			   .help = "give out the same ports in each run: from the begin of a sequence "
+				   "that is this run's own" },
 	[OPTION_VERBOSE] = { .name = "verbose",
 			     .letter = 'v',
 			     .help = "say on standard error how COMMAND is fenced" },
@@ -39,23 +68,26 @@ const struct verb verb_run = {
 	.name = "run",
 	.summary = "run a command whose ports come from a range of its own",
 	.usage = "[--] COMMAND [ARGUMENT]...",
-	.about = "Runs COMMAND, and all that it starts, with every port that the kernel would have "
-		 "chosen taken from a range: by a preloaded library, and by a supervisor for what "
-		 "bypasses it. The rule is the section of the configuration that "
-		 "fits COMMAND, or the one that --app names, or --range alone. With --config, "
-		 "--app or --range, what the PORTFENCE_ variables say of section, range, order "
-		 "and seed no longer counts.",
+	.about =
+		"Runs COMMAND, and all that it starts, with every port that the kernel would have "
+		"chosen taken from a range: by a preloaded library, and by a supervisor for what "
+		"bypasses it. The rule is the section of the configuration that "
+		"fits COMMAND, or the one that --app names, or --range or --lease alone. With "
+		"--config, --app, --range or --lease, what the PORTFENCE_ variables say of section, range, order "
+		"and seed no longer counts.",
 	.options = options,
 	.operands = OPERANDS_ANY,
 	.operands_end_options = true,
 	.usage_status = EXIT_OWN,
 	.status = "COMMAND's own; 125 if portfence fails, 126 if COMMAND cannot be run, 127 if it "
 		  "is not found",
-	.example = "portfence run --range 20000-20999 -- curl http://example.org/\n",
+	.example = "portfence run --range 20000-20999 -- curl http://example.org/\n"
+		   "portfence run --lease 100 -- make check\n"
+		   "portfence run --lease 10 --substitute -- nc -l 127.0.0.1 {first}\n",
 	.function = run,
 };
 
-static int find_rule(const struct target *target, char *argv[], struct arena *arena,
+static int read_rule(const struct target *target, char *argv[], struct arena *arena,
 		     struct settings *ret_settings)
 {
 	struct policy_process process;
@@ -63,13 +95,55 @@ static int find_rule(const struct target *target, char *argv[], struct arena *ar
 
 	if (rc)
 		return say_failure(EXIT_OWN, "%s", strerror(-rc));
-	rc = pin_load(&process, arena, EXIT_OWN, ret_settings);
-	if (rc || ret_settings->rule)
+	return pin_read(&process, arena, EXIT_OWN, ret_settings);
+}
+
+/* What tells of a lease tells of the range; of one that is another, it would be wrong. */
+static void forget_lease(const struct option_values *given)
+{
+	const char *range = getenv("PORTFENCE_RANGE");
+
+	if (range && *range && !given->value[PIN_RANGE])
+		return;
+	unsetenv("PORTFENCE_FIRST");
+	unsetenv("PORTFENCE_LAST");
+}
+
+static int find_rule(const struct option_values *given, const struct target *target,
+		     struct arena *arena, struct settings *ret_settings)
+{
+	const struct block_request request = {
+		.lease = given->value[OPTION_LEASE],
+		.pool = given->value[OPTION_POOL],
+		.wait = given->value[OPTION_WAIT],
+		.substitute = given->value[OPTION_SUBSTITUTE],
+	};
+	char **argv = given->operand;
+	struct block block;
+	int rc = read_rule(target, argv, arena, ret_settings);
+
+	if (!rc)
+		rc = block_take(&request, ret_settings, argv, arena, EXIT_OWN, &block);
+	if (rc)
 		return rc;
-	return say_failure(
-		EXIT_OWN,
-		"no section of %s fits '%s' and there is no [*]; add one, or use --app or --range",
-		ret_settings->policy.file, argv[0]);
+	if (block.taken)
+		rc = read_rule(target, argv, arena, ret_settings);
+	else
+		forget_lease(given);
+	if (!rc)
+		rc = pin_judge(ret_settings, EXIT_OWN);
+	if (rc)
+		return rc;
+	if (!ret_settings->rule)
+		return say_failure(
+			EXIT_OWN,
+			"no section of %s fits '%s' and there is no [*]; add one, or use "
+			"--app or --range",
+			ret_settings->policy.file, argv[0]);
+	if (block.taken && given->value[OPTION_VERBOSE])
+		fprintf(stderr, "portfence: '%s' has a lease of the ports %d-%d\n", argv[0],
+			block.first, block.last);
+	return block_narrow(&block, arena, EXIT_OWN, ret_settings);
 }
 
 /* Empties the record that was asked for; one of a run around this goes on. */
@@ -112,13 +186,20 @@ static void tell_way(const struct settings *settings, const char *command, bool 
 }
 
 /* What is held for the tree has to last as long as it does, or it must not run. */
-static int cannot_hold(const char *command, int error, const char *why)
+static int cannot_hold(bool fresh, const char *command, int error, const char *why)
 {
-	return say_failure(EXIT_OWN,
-			   "the lease or state of '%s' would not last as long as it runs: %s; %s",
-			   command, why,
-			   error == EBUSY ? "take it with the outer 'portfence run'"
-					  : "run it without '--fresh' and without a lease");
+	if (fresh)
+		return say_failure(EXIT_OWN,
+				   "the state of '%s' would not last as long as it runs: %s; %s",
+				   command, why,
+				   error == EBUSY ? "use '--fresh' with the outer 'portfence run'"
+						  : "run it without '--fresh'");
+	return say_failure(
+		EXIT_OWN, "the lease of '%s' would not last as long as it runs: %s; %s", command,
+		why,
+		error == EBUSY
+			? "take it with the outer 'portfence run', and a part of it here with '--range'"
+			: "run it without a lease, with '--range'");
 }
 
 /*
@@ -131,7 +212,8 @@ static int cannot_hold(const char *command, int error, const char *why)
  * @unreached:	why no preload reaches the command, or NULL
  */
 static int fence(enum via via, const struct target *target, const char *unreached,
-		 const char *library, const char *command, bool verbose, struct settings *settings)
+		 const char *library, const char *command, bool verbose, bool fresh,
+		 struct settings *settings)
 {
 	char why[256], unkept[256], way[3 * PATH_MAX];
 	bool preload = !unreached && via != VIA_SUPERVISE;
@@ -151,7 +233,7 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	if (rc)
 		settings->gate = 0;
 	if (rc == -EBUSY && supervise_holds())
-		return cannot_hold(command, EBUSY, why);
+		return cannot_hold(fresh, command, EBUSY, why);
 	if (rc && unreached)
 		return say_failure(EXIT_OWN, "%s, and it cannot be supervised: %s; %s", unreached,
 				   why, target->remedy);
@@ -160,7 +242,7 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	if (rc && supervise_holds()) {
 		kept = supervise_keep(unkept, sizeof(unkept));
 		if (kept)
-			return cannot_hold(command, -kept, unkept);
+			return cannot_hold(fresh, command, -kept, unkept);
 	}
 	if (via == VIA_PRELOAD)
 		snprintf(way, sizeof(way), "preload, as asked for");
@@ -180,6 +262,16 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	return rc;
 }
 
+static int pin_own_options(const struct option_values *given)
+{
+	const char *value[PIN_OPTIONS];
+
+	memcpy(value, given->value, sizeof(value));
+	if (given->value[OPTION_LEASE])
+		value[PIN_RANGE] = UNKNOWN_YET;
+	return pin_options(value, given->value[OPTION_APP], EXIT_OWN);
+}
+
 static int run(int argc, char *argv[])
 {
 	struct option_values given;
@@ -197,7 +289,10 @@ static int run(int argc, char *argv[])
 	command = given.operand;
 	if (!command[0])
 		return option_wrong(&verb_run, "there is no command to run");
-	rc = pin_options(given.value, given.value[OPTION_APP], EXIT_OWN);
+	if (given.value[OPTION_LEASE] && given.value[PIN_RANGE])
+		return option_wrong(&verb_run,
+				    "'--lease' takes the place of '--range', give only one");
+	rc = pin_own_options(&given);
 	if (!rc && given.value[OPTION_RECORD])
 		rc = pin_record(given.value[OPTION_RECORD], EXIT_OWN);
 	if (rc)
@@ -213,7 +308,7 @@ static int run(int argc, char *argv[])
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
 	if (reached && !*target.remedy)
 		return say_failure(EXIT_OWN, "%s", why);
-	rc = find_rule(&target, command, &arena, &settings);
+	rc = find_rule(&given, &target, &arena, &settings);
 	if (!rc)
 		rc = pin_via(given.value[OPTION_VIA], settings.rule, EXIT_OWN, &via);
 	if (!rc && given.value[OPTION_FRESH])
@@ -231,7 +326,7 @@ static int run(int argc, char *argv[])
 	if (!logfile_writable(settings.log, why, sizeof(why)))
 		say_warning(NULL, why);
 	rc = fence(via, &target, reached ? why : NULL, library, command[0],
-		   given.value[OPTION_VERBOSE], &settings);
+		   given.value[OPTION_VERBOSE], given.value[OPTION_FRESH], &settings);
 	if (rc)
 		return rc;
 	execvp(command[0], command);

@@ -1,5 +1,6 @@
 #include "../core/settings.h"
 #include "look.h"
+#include "parts.h"
 #include "say.h"
 #include "strip.h"
 #include "usage.h"
@@ -167,6 +168,21 @@ static void print_holder(const struct usage_holder *holder, const struct canvas 
 	fputc('\n', canvas->to);
 }
 
+/* Who looks from outside finds a server at another port than its own log says. */
+static void print_map(const struct usage *usage, const struct canvas *canvas)
+{
+	struct map map;
+	uint32_t i;
+
+	if (!parts_map(usage->rule, &map))
+		return;
+	fprintf(canvas->to, "%*smap   ", INDENT, "");
+	for (i = 0; i < map.count; i++)
+		fprintf(canvas->to, "%s%d is %d", i ? ", " : "", map.entry[i].asked,
+			map.entry[i].real);
+	fputc('\n', canvas->to);
+}
+
 static void print_holders(const struct usage *usage, const struct canvas *canvas)
 {
 	uint32_t processes = 0, ports = 0, shown = 0;
@@ -256,6 +272,7 @@ static void print_section(const struct usage *usage, const struct canvas *canvas
 			print_strip(one, canvas);
 		print_fullest(one, canvas);
 	}
+	print_map(usage, canvas);
 	print_holders(usage, canvas);
 	print_warnings(usage, canvas);
 }
@@ -325,7 +342,8 @@ static json_t *describe_section(const struct usage *usage)
 
 	for (i = 0; i < usage->holders; i++)
 		json_array_append_new(holders, describe_holder(&usage->holder[i]));
-	object = json_pack("{s:s}", "name", usage->rule->name);
+	object = json_pack("{s:s, s:o}", "name", usage->rule->name, "map",
+			   parts_json_map(usage->rule));
 	/* where it is NULL, so is all that follows */
 	for (i = 0; i < PROTO_COUNT; i++)
 		json_object_set_new(object, policy_proto_name((enum proto)i),

@@ -5,6 +5,7 @@
 #include "../core/log.h"
 #include "birth.h"
 #include "caller.h"
+#include "dying.h"
 #include "filter.h"
 #include "trap.h"
 
@@ -290,11 +291,17 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	state = supervisor->fence.cursor.file;
 	if (state)
 		signal(SIGBUS, lose_state);
-	trap_serve(number, supervisor->filter.births, &supervisor->fence, &supervisor->log,
-		   program.pidfd);
+	if (supervisor->filter.idle)
+		stay(number);
+	else
+		trap_serve(number, supervisor->filter.births, &supervisor->fence, &supervisor->log,
+			   program.pidfd);
 	/* nobody is left who would */
 	if (supervisor->log.record.path)
 		record_mend(&supervisor->log.record);
+	/* what is held lasts until nobody can have a socket of it open any more */
+	if (holds)
+		dying_wait();
 	_exit(EXIT_SUCCESS);
 }
 

@@ -13,6 +13,7 @@ enum { EXIT_USAGE = 2 };
 extern const struct verb verb_audit;
 extern const struct verb verb_check;
 extern const struct verb verb_env;
+extern const struct verb verb_leases;
 extern const struct verb verb_presets;
 extern const struct verb verb_run;
 extern const struct verb verb_status;

@@ -120,7 +120,7 @@ static bool is_descendant(pid_t pid, pid_t ancestor)
 static bool may_have(const struct fenced *fenced, const struct sockets_entry *entry)
 {
 	if (fenced->state == FENCED_RULE)
-		return range_has(fenced->rule->range[sockets_proto(entry)], entry->local_port);
+		return policy_holds(fenced->rule, sockets_proto(entry), entry->local_port);
 	return fenced->state == FENCED_NOT;
 }
 
@@ -131,7 +131,7 @@ static bool is_stranger(const struct bench *bench, const struct processes_hold *
 	const struct fenced *fenced = bench->fenced[hold->process];
 
 	return in_scope(bench->scope, process, fenced) &&
-	       !range_has(fenced->rule->range[sockets_proto(entry)], entry->local_port);
+	       !policy_holds(fenced->rule, sockets_proto(entry), entry->local_port);
 }
 
 /*
@@ -254,7 +254,8 @@ static int find_squatters(struct bench *bench, const struct sockets_entry *entry
 	struct verdict *verdict = bench->verdict;
 	size_t i, holds;
 
-	if (!range_has(rule->range[proto], entry->local_port))
+	/* of a pool, each lease is another's */
+	if (rule->lease || !range_has(rule->range[proto], entry->local_port))
 		return 0;
 	holds = processes_holders(scope->processes, entry->inode, &hold);
 	if (is_shared_with(bench, rule, hold, holds))

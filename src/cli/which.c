@@ -229,11 +229,26 @@ static void print_section(const struct answer *answer)
 		       rule->line, answer->section);
 }
 
+static void print_lease(const struct rule *rule)
+{
+	char pool[PARTS_TEXT];
+
+	range_format(rule->range[PROTO_TCP], pool, sizeof(pool));
+	print_head("range");
+	printf("a lease of %u port%s out of %s, another for each run\n", rule->lease,
+	       rule->lease == 1 ? "" : "s", pool);
+}
+
 static void print_ranges(const struct rule *rule)
 {
 	struct part part[PROTO_COUNT];
 	size_t i, count = parts_of(rule, part);
 	int proto;
+
+	if (rule->lease) {
+		print_lease(rule);
+		return;
+	}
 
 	for (i = 0; i < count; i++) {
 		char range[PARTS_TEXT];
@@ -250,6 +265,19 @@ static void print_ranges(const struct rule *rule)
 		printf("%s%s (%u port%s)\n", count > 1 ? ": " : "", range, part[i].range->count,
 		       part[i].range->count == 1 ? "" : "s");
 	}
+}
+
+static void print_map(const struct rule *rule)
+{
+	struct map map;
+	uint32_t i;
+
+	if (!parts_map(rule, &map))
+		return;
+	print_head("map");
+	for (i = 0; i < map.count; i++)
+		printf("%s%d is %d", i ? ", " : "", map.entry[i].asked, map.entry[i].real);
+	putchar('\n');
 }
 
 /* In which order a call's ports are tried: `auto` is another for each (assign.c). */
@@ -364,6 +392,7 @@ static void print_text(const struct answer *answer)
 	print_section(answer);
 	if (answer->settings.rule) {
 		print_ranges(answer->settings.rule);
+		print_map(answer->settings.rule);
 		print_order(answer);
 		print_engine(answer);
 	}
@@ -407,10 +436,12 @@ static json_t *describe_section(const struct answer *answer)
 	/* a text, as not every reader's numbers go that far */
 	if (rule->seeded)
 		snprintf(seed, sizeof(seed), "%llu", (unsigned long long)rule->seed);
-	return json_pack("{s:s, s:s?, s:o, s:s?, s:o}", "name", rule->name, "file",
+	return json_pack("{s:s, s:s?, s:o, s:s?, s:o, s:o, s:o}", "name", rule->name, "file",
 			 rule->line ? file : NULL, "line",
 			 rule->line ? json_integer(rule->line) : json_null(), "seed",
-			 *seed ? seed : NULL, "calls", describe_calls(rule));
+			 *seed ? seed : NULL, "map", parts_json_map(rule), "lease",
+			 rule->lease ? json_integer(rule->lease) : json_null(), "calls",
+			 describe_calls(rule));
 }
 
 static const char *or_null(const char *text)

@@ -35,8 +35,16 @@
 #define NAME_LONGEST 49  /* MAX_SECTION of ini.c, likewise */
 #define FILE_LARGEST (16L << 20)
 #define LIST_MAX 4096
+#define LEASE_UNSAID 65536 /* as [portfence] has it, which may be further down */
 
-enum settings_key { SETTINGS_LOG, SETTINGS_STATE, SETTINGS_KEYS };
+enum settings_key {
+	SETTINGS_LOG,
+	SETTINGS_STATE,
+	SETTINGS_LEASE_FILE,
+	SETTINGS_POOL,
+	SETTINGS_LEASE,
+	SETTINGS_KEYS
+};
 
 static const char *const key_names[CONF_KEYS] = {
 	[CONF_MATCH] = "match",
@@ -57,8 +65,8 @@ static const char *const key_names[CONF_KEYS] = {
 };
 
 static const char *const settings_names[SETTINGS_KEYS] = {
-	[SETTINGS_LOG] = "log",
-	[SETTINGS_STATE] = "state",
+	[SETTINGS_LOG] = "log",   [SETTINGS_STATE] = "state", [SETTINGS_LEASE_FILE] = "lease-file",
+	[SETTINGS_POOL] = "pool", [SETTINGS_LEASE] = "lease",
 };
 
 static const char *const bind_names[] = { "allow", "own", "deny", NULL };
@@ -253,16 +261,12 @@ static int set_plain(struct rule *rule, enum conf_key key, const char *text, str
 	return choice < 0 ? -EINVAL : 0;
 }
 
-int conf_override(struct rule *rule, enum conf_key key, const char *text, struct arena *arena,
-		  char *ret_why, size_t size)
+int conf_range(const char *text, struct arena *arena, const struct range **ret_range, char *ret_why,
+	       size_t size)
 {
-	const struct range *range = NULL;
-	struct range_set *set;
+	struct range_set *set = arena_alloc(arena, sizeof(*set));
 	int rc;
 
-	if (key != CONF_RANGE)
-		return set_plain(rule, key, text, arena, ret_why, size);
-	set = arena_alloc(arena, sizeof(*set));
 	if (!set) {
 		snprintf(ret_why, size, "%s", strerror(ENOMEM));
 		return -ENOMEM;
@@ -270,14 +274,116 @@ int conf_override(struct rule *rule, enum conf_key key, const char *text, struct
 	rc = range_parse(text, preset_add, set, ret_why, size);
 	if (rc)
 		return rc;
-	rc = range_build(set, arena, &range);
-	if (rc) {
+	rc = range_build(set, arena, ret_range);
+	if (rc)
 		snprintf(ret_why, size, "%s", strerror(-rc));
-		return rc;
+	return rc;
+}
+
+/* ---- leases ---- */
+
+/* Return: what follows the word, or NULL if it is another */
+static const char *skip_lease(const char *text)
+{
+	const size_t len = strlen("lease");
+
+	if (strncmp(text, "lease", len) || (text[len] && !strchr(" \t,", text[len])))
+		return NULL;
+	return text + len + strspn(text + len, " \t");
+}
+
+int conf_lease(const char *text, uint32_t *ret_count, char *ret_why, size_t size)
+{
+	unsigned long count;
+	char *end;
+
+	errno = 0;
+	count = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || !count || count > 65535) {
+		snprintf(
+			ret_why, size,
+			"'%s' is no number of ports for a lease, write a whole number from 1 to 65535",
+			text);
+		return -EINVAL;
 	}
+	*ret_count = (uint32_t)count;
+	return 0;
+}
+
+int conf_lease_fits(uint32_t count, const struct range *pool, char *ret_why, size_t size)
+{
+	uint32_t i, most = 0;
+	char text[64];
+
+	for (i = 0; i < pool->spans; i++)
+		if (most < pool->span[i].last - pool->span[i].first + 1U)
+			most = pool->span[i].last - pool->span[i].first + 1U;
+	if (count <= most)
+		return 0;
+	range_format(pool, text, sizeof(text));
+	snprintf(
+		ret_why, size,
+		"a lease of %u ports does not fit into the pool %s, which has %u in one piece; ask for "
+		"fewer, or for a larger 'pool'",
+		count, text, most);
+	return -EINVAL;
+}
+
+int conf_pool(const struct policy *policy, struct arena *arena, const struct range **ret_pool)
+{
+	struct range_set *set, *own;
+	size_t i;
+	int proto;
+
+	if (policy->pool) {
+		*ret_pool = policy->pool;
+		return 0;
+	}
+	set = arena_alloc(arena, sizeof(*set));
+	own = arena_alloc(arena, sizeof(*own));
+	if (!set || !own)
+		return -ENOMEM;
+	for (i = 0; i < policy->count; i++) {
+		const struct rule *rule = policy->rules[i];
+
+		/* every program's range is nobody's own */
+		for (proto = 0; !rule->lease && strcmp(rule->name, "*") && proto < PROTO_COUNT;
+		     proto++) {
+			const struct range *range = rule->range[proto];
+			uint32_t k;
+
+			/* of one with a mistake, there may be none */
+			for (k = 0; range && k < range->spans; k++)
+				range_set_add(own, range->span[k].first, range->span[k].last);
+		}
+	}
+	range_set_add(set, CONF_POOL_FIRST, CONF_POOL_LAST);
+	range_set_remove(set, own);
+	return range_build(set, arena, ret_pool);
+}
+
+int conf_override(struct rule *rule, enum conf_key key, const char *text, struct arena *arena,
+		  char *ret_why, size_t size)
+{
+	const struct range *range = NULL;
+	int rc;
+
+	if (key != CONF_RANGE)
+		return set_plain(rule, key, text, arena, ret_why, size);
+	if (skip_lease(text)) {
+		snprintf(ret_why, size,
+			 "'%s' is no range by itself, it is for 'range' in the configuration; use "
+			 "'portfence run --lease N'",
+			 text);
+		return -EINVAL;
+	}
+	rc = conf_range(text, arena, &range, ret_why, size);
+	if (rc)
+		return rc;
 	rule->range[PROTO_TCP] = range;
 	rule->range[PROTO_UDP] = range;
 	rule->range[PROTO_SCTP] = range;
+	rule->lease = 0;
 	return 0;
 }
 
@@ -327,7 +433,8 @@ int conf_check(const struct rule *rule, char *ret_why, size_t size)
 		return -EINVAL;
 	}
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
-		if (rule->range[proto]->spans == 1)
+		/* a lease is one block, whatever the pool is */
+		if (rule->lease || rule->range[proto]->spans == 1)
 			continue;
 		snprintf(
 			ret_why, size,
@@ -362,6 +469,63 @@ static int build_range(struct conf *conf, struct range_set *set, const char *key
 	return rc;
 }
 
+/* Of a section with `range = lease`: its block is all that it has. */
+static void end_leased(struct conf *conf)
+{
+	static const enum conf_key others[] = { CONF_TCP_RANGE, CONF_UDP_RANGE, CONF_SCTP_RANGE,
+						CONF_EXCLUDE };
+	char why[256];
+	size_t i;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (is_seen(conf, others[i]))
+			fail(conf,
+			     "[%s] has 'range = lease', which is one block for all protocols; take "
+			     "'%s' out",
+			     conf->rule->name, key_names[others[i]]);
+	if (conf_check(conf->rule, why, sizeof(why)))
+		fail(conf, "%s", why);
+}
+
+/* The pool is known, and the sections' own ranges are, once the whole file was read. */
+static void end_leases(struct conf *conf)
+{
+	struct policy *policy = conf->policy;
+	const struct range *pool = NULL;
+	char why[256];
+	size_t i;
+	int rc;
+
+	for (i = 0; !conf->rc && i < policy->count; i++) {
+		/* rules are immutable from here on, and ours until then */
+		struct rule *rule = (struct rule *)policy->rules[i];
+
+		if (!rule->lease)
+			continue;
+		conf->line = rule->range_line[PROTO_COUNT];
+		rc = pool ? 0 : conf_pool(policy, conf->arena, &pool);
+		if (rc == -EINVAL) {
+			fail(conf,
+			     "the sections leave no port of %d-%d for leases, give [portfence] a "
+			     "'pool'",
+			     CONF_POOL_FIRST, CONF_POOL_LAST);
+			return;
+		}
+		if (rc) {
+			conf->rc = rc;
+			return;
+		}
+		if (rule->lease == LEASE_UNSAID)
+			rule->lease = policy->lease ? policy->lease : CONF_LEASE;
+		if (conf_lease_fits(rule->lease, pool, why, sizeof(why)))
+			fail(conf, "%s", why);
+		rule->range[PROTO_TCP] = pool;
+		rule->range[PROTO_UDP] = pool;
+		rule->range[PROTO_SCTP] = pool;
+	}
+	policy->pool = pool ? pool : policy->pool;
+}
+
 /* Makes the ranges of the section that ends here. Errors are told at its header. */
 static void end_section(struct conf *conf)
 {
@@ -388,6 +552,10 @@ static void end_section(struct conf *conf)
 		     conf->seen & ranges
 			     ? " for the other protocols ('range = system' leaves them as they are)"
 			     : " such as 'range = 20000-20999'");
+		goto out;
+	}
+	if (rule->lease) {
+		end_leased(conf);
 		goto out;
 	}
 	/* a range that was refused has been told of already */
@@ -536,10 +704,14 @@ static void settings_key(struct conf *conf, const char *name, const char *value)
 {
 	int key = find_name(settings_names, name, SETTINGS_KEYS);
 	const char *copy;
-	char why[256];
+	char why[384];
+	int rc;
 
 	if (key < 0) {
-		fail(conf, "unknown key '%s' in [portfence], use one of: log, state", name);
+		fail(conf,
+		     "unknown key '%s' in [portfence], use one of: log, state, lease-file, pool, "
+		     "lease",
+		     name);
 		return;
 	}
 	if (seen_before(conf, key, name))
@@ -554,8 +726,20 @@ static void settings_key(struct conf *conf, const char *name, const char *value)
 		fail(conf, "%s", why);
 		return;
 	}
-	if (key == SETTINGS_STATE && *value != '/') {
-		fail(conf, "'%s' is no state folder, write an absolute path", value);
+	if ((key == SETTINGS_STATE || key == SETTINGS_LEASE_FILE) && *value != '/') {
+		fail(conf, "'%s' is no %s, write an absolute path", value,
+		     key == SETTINGS_STATE ? "state folder" : "lease file");
+		return;
+	}
+	if (key == SETTINGS_POOL || key == SETTINGS_LEASE) {
+		rc = key == SETTINGS_LEASE
+			     ? conf_lease(value, &conf->policy->lease, why, sizeof(why))
+			     : conf_range(value, conf->arena, &conf->policy->pool, why,
+					  sizeof(why));
+		if (rc == -EINVAL)
+			fail(conf, "%s", why);
+		else if (rc)
+			conf->rc = rc;
 		return;
 	}
 	copy = arena_copy(conf->arena, value, strlen(value));
@@ -563,8 +747,10 @@ static void settings_key(struct conf *conf, const char *name, const char *value)
 		conf->rc = -ENOMEM;
 	else if (key == SETTINGS_LOG)
 		conf->policy->log = copy;
-	else
+	else if (key == SETTINGS_STATE)
 		conf->policy->state = copy;
+	else
+		conf->policy->lease_file = copy;
 }
 
 /* Apart, so that the room for its text is not part of every section's frame. */
@@ -578,6 +764,13 @@ __attribute__((noinline)) static void unknown_key(struct conf *conf, const char 
 		strcat(list, key_names[i]);
 	}
 	fail(conf, "unknown key '%s' in [%s], use one of: %s", name, conf->rule->name, list);
+}
+
+/* @size_text: what follows "lease" */
+static int set_lease(struct rule *rule, const char *size_text, char *ret_why, size_t size)
+{
+	rule->lease = LEASE_UNSAID;
+	return *size_text ? conf_lease(size_text, &rule->lease, ret_why, size) : 0;
 }
 
 static void rule_key(struct conf *conf, const char *name, const char *value)
@@ -598,7 +791,17 @@ static void rule_key(struct conf *conf, const char *name, const char *value)
 	}
 	if (has_hash(conf, value))
 		return;
-	if (key == CONF_EXCLUDE) {
+	if (key == CONF_RANGE && skip_lease(value) && !strchr(value, ',')) {
+		conf->rule->range_line[PROTO_COUNT] = conf->line;
+		rc = set_lease(conf->rule, skip_lease(value), why, sizeof(why));
+	} else if (key >= CONF_RANGE && key <= CONF_EXCLUDE && skip_lease(value)) {
+		rc = -EINVAL;
+		snprintf(
+			why, sizeof(why),
+			"'%s' cannot be '%s': a lease is one block for all protocols; write 'range "
+			"= lease' or 'range = lease 100'",
+			name, value);
+	} else if (key == CONF_EXCLUDE) {
 		range_set_clear(&conf->exclude);
 		rc = range_parse(value, preset_add_exclusion, &conf->exclude, why, sizeof(why));
 		if (rc)
@@ -824,6 +1027,7 @@ int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void 
 	ini_parse_stream(read_line, conf, handle, conf);
 	no_key(conf);
 	end_section(conf);
+	end_leases(conf);
 	if (conf->rc == -ENOMEM)
 		error(context, file, 0, "cannot be read: out of memory");
 	else if (!conf->rc)

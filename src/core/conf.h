@@ -7,6 +7,11 @@
 
 #include <stddef.h>
 
+/* A lease's ports where no number is given, and where they come from where no pool is */
+#define CONF_LEASE 100
+#define CONF_POOL_FIRST 20000
+#define CONF_POOL_LAST 29999
+
 /* The keys of a section, of which the environment and the command override some. */
 enum conf_key {
 	CONF_MATCH,
@@ -66,6 +71,40 @@ int conf_override(struct rule *rule, enum conf_key key, const char *text, struct
  * Return: 0, -EINVAL and the problem in @ret_why, -ENOMEM
  */
 int conf_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t size);
+
+/**
+ * conf_range() - Read a range by itself
+ * @ret_why:	on failure, the problem
+ *
+ * Return: 0, -EINVAL, -ENOMEM
+ */
+int conf_range(const char *text, struct arena *arena, const struct range **ret_range, char *ret_why,
+	       size_t size);
+
+/**
+ * conf_pool() - The ports that leases come from
+ *
+ * What `pool` says; else CONF_POOL_FIRST to CONF_POOL_LAST, less what sections have as their own.
+ *
+ * Return: 0, -EINVAL if sections have all of it, -ENOMEM
+ */
+int conf_pool(const struct policy *policy, struct arena *arena, const struct range **ret_pool);
+
+/**
+ * conf_lease() - Read how many ports a lease is to have
+ * @ret_why:	on failure, the problem
+ *
+ * Return: 0, -EINVAL
+ */
+int conf_lease(const char *text, uint32_t *ret_count, char *ret_why, size_t size);
+
+/**
+ * conf_lease_fits() - Does a block of so many ports lie in one piece of a pool?
+ * @ret_why:	if not, the problem
+ *
+ * Return: 0, -EINVAL
+ */
+int conf_lease_fits(uint32_t count, const struct range *pool, char *ret_why, size_t size);
 
 /**
  * conf_check() - Is a rule without contradiction?

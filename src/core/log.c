@@ -289,32 +289,33 @@ static const char *record_problem(int error)
 	}
 }
 
-__attribute__((noinline)) static void write_record(struct log *log, const char *call,
-						   const struct assign *assign,
-						   const union addr *local)
+/* Return: 0, -errno if the line is lost */
+__attribute__((noinline)) static int write_record(struct log *log, const char *call,
+						  const struct assign *assign,
+						  const union addr *local)
 {
 	const struct logline line = { .record = &log->record.block };
 	char text[RECORD_LINE_MAX];
 	size_t len = logline_assign(&line, call, assign, local, text, sizeof(text));
 	bool lost = atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_LOST_RECORD;
-	int rc = record_add(&log->record, text, len, local ? addr_port(local) : 0, lost);
 
-	if (rc && first_time(log, LOG_LOST_RECORD))
-		tell_lost(log, "record", log->record.path, record_problem(rc));
+	return record_add(&log->record, text, len, local ? addr_port(local) : 0, lost);
 }
 
 void log_assign(struct log *log, const char *call, const struct assign *assign)
 {
 	bool logs = log->destination && strcmp(where(log), "none");
 	union addr found, *local = NULL;
+	int rc;
 
 	tell_once(log, assign);
 	if ((logs || log->record.path) && find_local(log, assign, &found))
 		local = &found;
 	if (logs)
 		write_assign(log, call, assign, local);
-	if (log->record.path)
-		write_record(log, call, assign, local);
+	rc = log->record.path ? write_record(log, call, assign, local) : 0;
+	if (rc && first_time(log, LOG_LOST_RECORD))
+		tell_lost(log, "record", log->record.path, record_problem(rc));
 	if (atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_CLOSED_FILE &&
 	    first_time(log, LOG_CLOSED_FILE_TOLD))
 		tell_lost(log, "log", where(log), "cannot be opened, or is another user's");

@@ -100,6 +100,11 @@ const struct rule *policy_select(const struct policy *policy, const struct polic
 	return policy_find(policy, "*");
 }
 
+bool policy_holds(const struct rule *rule, enum proto proto, uint16_t port)
+{
+	return range_has(rule->range[proto], port) || map_asked(rule->map, port);
+}
+
 bool policy_uses_args(const struct policy *policy)
 {
 	size_t i;
@@ -175,7 +180,8 @@ void policy_warnings(const struct policy *policy, const struct rule *rule, unsig
 	size_t i;
 
 	warn_privileged(rule, port_start, tell, context);
+	/* two leases have no port in common */
 	for (i = 0; policy && i < policy->count; i++)
-		if (strcmp(policy->rules[i]->name, rule->name))
+		if (strcmp(policy->rules[i]->name, rule->name) && !policy->rules[i]->lease)
 			warn_overlap(policy, rule, policy->rules[i], tell, context);
 }

@@ -37,6 +37,11 @@ struct rule {
 	bool io_uring; /* a supervisor lets it be */
 	bool seeded;
 	uint64_t seed;
+	/*
+	 * Ports of the block that each `portfence run` takes for itself out of the range, which
+	 * is the pool then; 0: the range is the rule's own
+	 */
+	uint32_t lease;
 	unsigned line;                        /* of the section's header, 0 if it has none */
 	unsigned match_line;                  /* 0 if not given; likewise below */
 	unsigned range_line[PROTO_COUNT + 1]; /* by protocol, and of `range` itself */
@@ -47,6 +52,9 @@ struct policy {
 	const char *file;
 	const char *log;           /* NULL if not given */
 	const char *state;         /* NULL if not given */
+	const char *lease_file;    /* that all users share; NULL if not given */
+	const struct range *pool;  /* of leases; NULL if neither given nor needed */
+	uint32_t lease;            /* ports of one; 0 if not given */
 	const struct rule **rules; /* in the file's order */
 	size_t count;
 };
@@ -75,6 +83,9 @@ const struct rule *policy_select(const struct policy *policy, const struct polic
 
 /* policy_find() - The rule of a name, or NULL */
 const struct rule *policy_find(const struct policy *policy, const char *name);
+
+/* policy_holds() - Is the port of the rule's range, or does its map put it in the place of another? */
+bool policy_holds(const struct rule *rule, enum proto proto, uint16_t port);
 
 /* policy_uses_args() - Does any rule look at the command line? */
 bool policy_uses_args(const struct policy *policy);

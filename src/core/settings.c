@@ -260,9 +260,7 @@ static int select_record(struct arena *arena, conf_error_fn *error, void *contex
 	const char *path = variable("PORTFENCE_RECORD");
 	struct tally_block *block = &ret_record->block;
 
-	if (!path)
-		return 0;
-	if (*path != '/') {
+	if (path && *path != '/') {
 		error(context, "PORTFENCE_RECORD", 0, "this is no record, write an absolute path");
 		return -EINVAL;
 	}
@@ -273,6 +271,8 @@ static int select_record(struct arena *arena, conf_error_fn *error, void *contex
 		      "PORTFENCE_FIRST and PORTFENCE_LAST are no block of ports, unset them");
 		return -EINVAL;
 	}
+	if (!path)
+		return 0;
 	ret_record->path = arena_copy(arena, path, strlen(path));
 	return ret_record->path ? 0 : -ENOMEM;
 }
@@ -294,12 +294,28 @@ static bool take_over(struct arena *arena, struct settings *ret_settings)
 	return true;
 }
 
+/* A block is held by the process that `portfence run` leaves behind; nobody else can hold one. */
+static int check_lease(const struct settings *settings, conf_error_fn *error, void *context)
+{
+	const struct rule *rule = settings->rule;
+	char why[256];
+
+	if (!rule || !rule->lease)
+		return 0;
+	snprintf(why, sizeof(why),
+		 "[%s] has 'range = lease', which needs 'portfence run' to take the lease",
+		 rule->name);
+	error(context, settings->policy.file, rule->range_line[PROTO_COUNT], why);
+	return -EINVAL;
+}
+
 int settings_load(const struct policy_process *process, struct arena *arena, conf_error_fn *error,
 		  void *context, struct settings *ret_settings)
 {
 	const char *runtime = variable("XDG_RUNTIME_DIR"), *state = variable("PORTFENCE_STATE");
 	struct settings settings = { .rule = NULL };
 	struct self *self = NULL;
+	const bool own = !process;
 	int rc, other;
 
 	if (runtime)
@@ -332,6 +348,8 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 		rc = select_rule(process, &settings.policy, error, context, &settings.rule);
 	if (!rc)
 		rc = override_rule(process, arena, error, context, &settings.rule);
+	if (!rc && own)
+		rc = check_lease(&settings, error, context);
 	*ret_settings = settings;
 	return rc;
 }

@@ -1,0 +1,207 @@
+#include "../core/settings.h"
+#include "lease.h"
+#include "processes.h"
+#include "say.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPTION_CONFIG, OPTION_JSON };
+
+static const struct option_entry options[] = {
+	[OPTION_CONFIG] = OPTION_ENTRY_CONFIG,
+	[OPTION_JSON] = OPTION_ENTRY_JSON,
+	{ .name = NULL },
+};
+
+static int leases(int argc, char *argv[]);
+
+const struct verb verb_leases = {
+	.name = "leases",
+	.summary = "list the blocks of ports that runs have leased, and who has them",
+	.usage = "",
+	.about =
+		"Lists each block that a 'portfence run --lease', or one of a section with 'range = "
+		"lease', holds now: its ports, how many, and the command, its process and user, and "
+		"since when, as the holder has told of itself; and how much of the pool is leased. The "
+		"leases are this user's, or all users' where the configuration names a 'lease-file'. "
+		"The process is the one that COMMAND began as: others that it started hold the lease on "
+		"when it has ended.",
+	.options = options,
+	.usage_status = EXIT_USAGE,
+	.status = "0; 1 if it fails, 2 if it is called wrongly",
+	.example = "portfence leases\n"
+		   "portfence leases --json\n",
+	.function = leases,
+};
+
+/* What was found. */
+struct found {
+	struct settings settings;
+	const struct range *pool;
+	struct lease *lease;
+	size_t count;
+	uint32_t held; /* ports of the pool */
+};
+
+/* ---- text ---- */
+
+/* "erp" of "user erp" */
+static const char *user_name(uid_t uid, char text[PROCESSES_USER])
+{
+	const char *blank;
+
+	processes_format_user(uid, text);
+	blank = strchr(text, ' ');
+	return blank ? blank + 1 : text;
+}
+
+static void print_row(const struct lease *lease)
+{
+	char ports[sizeof("65535-65535")], user[PROCESSES_USER], since[LEASE_SINCE];
+
+	snprintf(ports, sizeof(ports), "%d-%d", lease->first, lease->last);
+	printf("%-11s  %5d  ", ports, lease->last - lease->first + 1);
+	if (!lease->known) {
+		puts("    ?  ?         ?                    ?");
+		return;
+	}
+	lease_format_since(lease, since);
+	printf("%5d  %-8s  %-19s  ", (int)lease->pid, user_name(lease->uid, user), since);
+	if (*lease->application)
+		printf("[%s] ", lease->application);
+	puts(lease->command);
+}
+
+static void print_text(const struct found *found)
+{
+	char pool[128];
+	size_t i;
+
+	if (found->count)
+		printf("%-11s  %5s  %5s  %-8s  %-19s  %s\n", "PORTS", "COUNT", "PID", "USER",
+		       "SINCE", "COMMAND");
+	for (i = 0; i < found->count; i++)
+		print_row(&found->lease[i]);
+	range_format(found->pool, pool, sizeof(pool));
+	printf("%zu lease%s; of the %u ports of the pool %s, %u are leased and %u are not\n",
+	       found->count, found->count == 1 ? "" : "s", found->pool->count, pool, found->held,
+	       found->pool->count - found->held);
+}
+
+/* ---- JSON ---- */
+
+static json_t *describe(const struct lease *lease)
+{
+	json_t *object = json_pack("{s:i, s:i, s:i}", "first", lease->first, "last", lease->last,
+				   "ports", lease->last - lease->first + 1);
+	bool known = lease->known;
+
+	json_object_set_new(object, "pid", known ? json_integer(lease->pid) : json_null());
+	json_object_set_new(object, "uid", known ? json_integer(lease->uid) : json_null());
+	/* seconds since 1970 */
+	json_object_set_new(object, "since",
+			    known ? json_real((double)lease->since / 1e9) : json_null());
+	json_object_set_new(object, "section",
+			    *lease->application ? json_string(lease->application) : json_null());
+	json_object_set_new(object, "command", known ? json_string(lease->command) : json_null());
+	return object;
+}
+
+static void print_json(const struct found *found)
+{
+	json_t *list = json_array(), *object;
+	/* "65535-65535, " each */
+	size_t size = (size_t)found->pool->spans * 13 + sizeof(", ..."), i;
+	char *range = malloc(size);
+
+	if (range)
+		range_format(found->pool, range, size);
+	for (i = 0; i < found->count; i++)
+		json_array_append_new(list, describe(&found->lease[i]));
+	object = json_pack("{s:{s:s?, s:i, s:i, s:i}, s:o}", "pool", "range", range, "ports",
+			   (int)found->pool->count, "leased", (int)found->held, "free",
+			   (int)(found->pool->count - found->held), "leases", list);
+	json_dumpf(object, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(object);
+	free(range);
+}
+
+/* ---- the verb ---- */
+
+static int read_settings(const char *config, struct arena *arena, struct found *found)
+{
+	/* of a program, not of the machine */
+	static const char *const not_ours[] = { "PORTFENCE_APP", "PORTFENCE_RANGE",
+						"PORTFENCE_ORDER", "PORTFENCE_SEED",
+						"PORTFENCE_LOG" };
+	const struct policy_process nobody = { .exe = NULL };
+	size_t i;
+	int rc;
+
+	for (i = 0; i < sizeof(not_ours) / sizeof(not_ours[0]); i++)
+		unsetenv(not_ours[i]);
+	if (config && setenv("PORTFENCE_CONFIG", config, 1))
+		return say_failure(EXIT_FAILURE, "%s", strerror(errno));
+	if (settings_load(&nobody, arena, say_conf_error, NULL, &found->settings))
+		return EXIT_FAILURE;
+	rc = conf_pool(&found->settings.policy, arena, &found->pool);
+	if (rc == -EINVAL)
+		return say_failure(
+			EXIT_FAILURE,
+			"the sections leave no port of %d-%d for leases, give [portfence] a "
+			"'pool'",
+			CONF_POOL_FIRST, CONF_POOL_LAST);
+	return rc ? say_failure(EXIT_FAILURE, "%s", strerror(-rc)) : 0;
+}
+
+static int find_leases(struct found *found)
+{
+	char why[2 * PATH_MAX];
+	size_t i;
+	int fd, rc;
+
+	fd = lease_open(&found->settings, false, why, sizeof(why));
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return say_failure(EXIT_FAILURE, "%s", why);
+	rc = lease_list(fd, &found->lease, &found->count);
+	close(fd);
+	if (rc)
+		return say_failure(EXIT_FAILURE, "the leases cannot be read: %s", strerror(-rc));
+	for (i = 0; i < found->count; i++) {
+		uint32_t port;
+
+		for (port = found->lease[i].first; port <= found->lease[i].last; port++)
+			found->held += range_has(found->pool, (uint16_t)port);
+	}
+	return 0;
+}
+
+static int leases(int argc, char *argv[])
+{
+	struct option_values given;
+	struct found found = { .lease = NULL };
+	struct arena arena = { 0 };
+	int rc;
+
+	rc = option_parse(&verb_leases, argc, argv, &given);
+	if (rc != OPTION_GO_ON)
+		return rc;
+	rc = read_settings(given.value[OPTION_CONFIG], &arena, &found);
+	if (!rc)
+		rc = find_leases(&found);
+	if (!rc && given.value[OPTION_JSON])
+		print_json(&found);
+	else if (!rc)
+		print_text(&found);
+	free(found.lease);
+	arena_free(&arena);
+	return rc;
+}

@@ -1,0 +1,644 @@
+#!/usr/bin/env bats
+#
+# `portfence run --lease`, `range = lease` and `portfence leases`: a block of ports for one run alone,
+# for as long as anything of it lives.
+
+# shellcheck disable=SC1083,SC2016,SC2030,SC2031,SC2034 # braces and inner shells are the command's; each test is a process of its own
+bats_require_minimum_version 1.5.0
+load lib/helpers
+
+WAYS="auto preload supervise both"
+
+# leased [OPTION]... -- COMMAND...: with a lease of ten ports out of thirty
+leased() {
+	ns "$PORTFENCE" run --lease 10 --pool 20000-20029 "$@"
+}
+
+# tenant [OPTION]...: somebody who keeps such a lease; its process id is in $pid
+tenant() {
+	ns_background "$PORTFENCE" run --lease 10 --pool 20000-20029 "$@" -- "$PROBES/tenant" wait
+}
+
+# The blocks that are leased, one a line, as they are listed
+blocks() {
+	ns "$PORTFENCE" leases | awk '/^[0-9]+-[0-9]+ / { print $1 }'
+}
+
+# The blocks are these
+are_leased() {
+	[ "$(blocks | xargs)" = "$*" ]
+}
+
+# tenants COUNT: so many, one after the other; their ids are in $ids
+tenants() {
+	local i
+	ids=()
+	for ((i = 0; i < $1; i++)); do
+		tenant "${@:2}"
+		ids+=("$pid")
+		wait_until has_leases $((i + 1))
+	done
+}
+
+has_leases() {
+	[ "$(blocks | wc -l)" = "$1" ]
+}
+
+end() {
+	kill -KILL "$1"
+	wait "$1" || true
+}
+
+# field EXPRESSION: of `portfence leases --json`, as `answer`
+field() {
+	ns "$PORTFENCE" leases --json "${@:2}" | python3 -c "import json, sys; answer = json.load(sys.stdin); print($1)"
+}
+
+# says STATUS TEXT COMMAND...: it ends so, and with these first words on standard error
+says() {
+	run --separate-stderr "${@:3}"
+	[ "$status" = "$1" ]
+	if [ "${stderr_lines[0]}" != "$2" ]; then
+		printf "wanted '%s'\ngot    '%s'\n" "$2" "${stderr_lines[0]}"
+		return 1
+	fi
+}
+
+# ---- what a run gets ----
+
+@test "a run finds its block in three variables, and all of its ports lie in it" {
+	local way
+	for way in $WAYS; do
+		run leased --via "$way" -- sh -c 'echo $PORTFENCE_FIRST $PORTFENCE_LAST $PORTFENCE_RANGE'
+		[ "$output" = "20000 20009 20000-20009" ]
+		wait_until are_leased
+		leased --via "$way" -- python3 - >ports <<-'END'
+			import socket
+			kept = []
+			for kind in 2 * [socket.SOCK_STREAM] + 5 * [socket.SOCK_DGRAM]:
+			    one = socket.socket(socket.AF_INET, kind)
+			    one.bind(("127.0.0.1", 0))
+			    kept.append(one)
+			    print(one.getsockname()[1])
+		END
+		[ "$(wc -l <ports)" = 7 ]
+		all_within 20000 20009 <ports
+		wait_until are_leased
+	done
+}
+
+@test "runs at the same time have different blocks, and a block that was given back is taken again" {
+	tenants 2
+	are_leased 20000-20009 20010-20019
+	run leased -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20020-20029 ]
+	end "${ids[0]}"
+	wait_until are_leased 20010-20019
+	run leased -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20000-20009 ]
+}
+
+@test "a block lies in one piece of the pool, and no section's range is part of the default pool" {
+	run ns "$PORTFENCE" run --lease 10 --pool 20000-20004,20010-20014,20020-20029 -- \
+		sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20020-20029 ]
+	printf '[curl]\nrange = 20000-20999\n[*]\nrange = 25000-25999\n' >some.ini
+	run ns "$PORTFENCE" run --config some.ini --lease 10 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 21000-21009 ]
+	printf '[portfence]\npool = 22000-22099\n' >some.ini
+	run ns "$PORTFENCE" run --config some.ini --lease 100 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 22000-22099 ]
+}
+
+@test "ports that sockets are on are passed over, of every protocol and address" {
+	ns_background python3 -c '
+import socket, time
+kept = [socket.create_server(("127.0.0.1", 20003)), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)]
+kept[1].bind(("::1", 20012))
+print("ready", flush=True)
+time.sleep(1000)' >ready
+	wait_until grep -q ready ready
+	run ns "$PORTFENCE" run --lease 10 --pool 20000-20099 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20013-20022 ]
+	wait_until are_leased
+	run ns "$PORTFENCE" run --lease 8 --pool 20000-20099 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20004-20011 ]
+}
+
+@test "ports in TIME_WAIT are taken only where there are no others" {
+	ns python3 -c '
+import socket
+server = socket.create_server(("127.0.0.1", 7000))
+client = socket.socket()
+client.bind(("127.0.0.1", 20005))
+client.connect(("127.0.0.1", 7000))
+other = server.accept()[0]
+client.close()
+other.close()'
+	ns ss -Htan state time-wait | grep -q :20005
+	run ns "$PORTFENCE" run --lease 10 --pool 20000-20019 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20006-20015 ]
+	wait_until are_leased
+	run ns "$PORTFENCE" run --lease 10 --pool 20000-20009 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20000-20009 ]
+}
+
+@test "a lease takes the place of a section's range, and the rest of the section stays" {
+	printf '[sh]\nrange = 21000-21099\nbind = deny\n' >some.ini
+	run leased --config some.ini -- sh -c 'echo $PORTFENCE_RANGE $PORTFENCE_APP'
+	[ "$output" = "20000-20009 sh" ]
+	run leased --config some.ini --app sh -- python3 -c '
+import socket
+one = socket.socket()
+one.bind(("127.0.0.1", 0))
+print(one.getsockname()[1])
+socket.socket().bind(("127.0.0.1", 20001))'
+	[ "$status" = 1 ]
+	all_within 20000 20009 <<<"${lines[0]}"
+	[[ $output = *PermissionError* ]]
+}
+
+# ---- arguments ----
+
+@test "--substitute replaces what stands for ports in arguments, and leaves other braces alone" {
+	run leased --substitute -- printf '%s\n' {first} a{last}b {first+3}:{last-1} {range} {} {x} {first+} \
+		'{first' '{{last}}'
+	[ "$(xargs <<<"$output")" = \
+		"20000 a20009b 20003:20008 20000-20009 {} {x} {first+} {first {20009}" ]
+	run leased -- echo '{first}'
+	[ "$output" = '{first}' ]
+	run leased --substitute -- sh -c 'echo $0' '{first}'
+	[ "$output" = 20000 ]
+}
+
+@test "ports in arguments are given to nobody else, unless there is no other" {
+	leased --substitute -- python3 -c '
+import socket, sys
+kept = []
+for i in range(8):
+    kept.append(socket.create_server(("127.0.0.1", 0)))
+    print(kept[-1].getsockname()[1])
+for port in sys.argv[1:3]:
+    kept.append(socket.create_server(("127.0.0.1", int(port))))' '{first}' '{last-4}' '{range}' | sort >ports
+	printf '%s\n' 20001 20002 20003 20004 20006 20007 20008 20009 | diff ports -
+	run ns "$PORTFENCE" run --lease 1 --pool 20000 --substitute -- python3 -c '
+import socket
+print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])' '{first}'
+	[ "$output" = 20000 ]
+	# what lies outside the range would be refused to the program
+	printf '[*]\nrange = iana\nbind = own\n' >own.ini
+	run leased --config own.ini --substitute -- python3 -c '
+import socket, sys
+print(socket.create_server(("127.0.0.1", int(sys.argv[1]))).getsockname()[1])' '{first}'
+	[ "$output" = 20000 ]
+}
+
+# ---- what is refused ----
+
+@test "bad input is refused before anything is taken" {
+	local number="write a whole number from 1 to 65535"
+	tenants 1
+	says 125 "portfence: --lease: '0' is no number of ports for a lease, $number" \
+		ns "$PORTFENCE" run --lease 0 -- true
+	says 125 "portfence: --lease: '65536' is no number of ports for a lease, $number" \
+		ns "$PORTFENCE" run --lease 65536 -- true
+	says 125 "portfence: --lease: '99999999999999999999' is no number of ports for a lease, $number" \
+		ns "$PORTFENCE" run --lease 99999999999999999999 -- true
+	says 125 "portfence: --lease: '10x' is no number of ports for a lease, $number" \
+		ns "$PORTFENCE" run --lease 10x -- true
+	says 125 "portfence: --lease: '-1' is no number of ports for a lease, $number" \
+		ns "$PORTFENCE" run --lease -1 -- true
+	says 125 "portfence: option '--lease' has an empty value, see 'portfence run --help'" \
+		ns "$PORTFENCE" run --lease '' -- true
+	says 125 "portfence: a lease of 31 ports does not fit into the pool 20000-20029, which has 30 in \
+one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
+	says 125 "portfence: '--lease' takes the place of '--range', give only one, see 'portfence run \
+--help'" leased --range 20000-20001 -- true
+	says 125 "portfence: --wait: 'x' is no number of seconds, 0 to 86400 are allowed" \
+		leased --wait x -- true
+	says 125 "portfence: --wait: 'nan' is no number of seconds, 0 to 86400 are allowed" \
+		leased --wait nan -- true
+	says 125 "portfence: --wait: '-1' is no number of seconds, 0 to 86400 are allowed" \
+		leased --wait -1 -- true
+	says 125 "portfence: '--substitute' is for a lease, and there is none to take; use '--lease N'" \
+		ns "$PORTFENCE" run --range 20000-20009 --substitute -- true
+	says 125 "portfence: '{first+10}' lies outside the lease, which has 10 ports" \
+		leased --substitute -- echo {last} {first+10}
+	says 125 "portfence: '{last-99999999999999999999}' lies outside the lease, which has 10 ports" \
+		leased --substitute -- echo {last-99999999999999999999}
+	run leased --pool 1-x -- true
+	[ "$status" = 125 ]
+	[[ $output = "portfence: --pool: '1-x' is"* ]]
+	are_leased 20000-20009
+}
+
+@test "where all are taken, it is said who has them" {
+	tenants 3
+	run leased -- touch ran
+	[ "$status" = 125 ]
+	[ ! -e ran ]
+	[ "${#lines[@]}" = 4 ]
+	[ "${lines[0]}" = "portfence: no 10 ports in a row are free of leases and sockets in the pool \
+20000-20029; use a larger '--pool', or '--wait SECONDS'" ]
+	[[ ${lines[1]} =~ ^"  20000-20009 by '$PROBES/tenant wait' (pid ${ids[0]}, user root, since "20..-..-..\ ..:..:.. ]]
+	[[ ${lines[3]} = "  20020-20029 by '$PROBES/tenant wait' (pid ${ids[2]}, "* ]]
+	run leased --wait 0.1 -- touch ran
+	[ "$status" = 125 ]
+	[[ ${lines[0]} = *"in the pool 20000-20029, after 0.1 seconds; use"* ]]
+}
+
+@test "of many holders, ten are told" {
+	local i
+	for i in {1..12}; do
+		ns_background "$PORTFENCE" run --lease 1 --pool 20000-20011 -- "$PROBES/tenant" wait
+	done
+	wait_until has_leases 12
+	run ns "$PORTFENCE" run --lease 1 --pool 20000-20011 -- true
+	[ "$status" = 125 ]
+	[ "${#lines[@]}" = 12 ]
+	[ "${lines[11]}" = "  and 2 more, see 'portfence leases'" ]
+}
+
+@test "--wait takes a block as soon as its holder has ended" {
+	tenants 3
+	ns_background "$PORTFENCE" run --lease 10 --pool 20000-20029 --wait 60 -- "$PROBES/tenant" wait \
+		>waiting
+	waiting=$pid
+	# it sleeps between two tries
+	wait_until grep -qs nanosleep "/proc/$waiting/stack" "/proc/$waiting/wchan"
+	[ ! -s waiting ]
+	end "${ids[1]}"
+	wait_until grep -q held waiting
+	[ "$(cat waiting)" = "held 20010-20019" ]
+	end "$waiting"
+}
+
+@test "inside a supervised run no lease can be had, and it is said why" {
+	says 125 "portfence: the lease of 'true' would not last as long as it runs: this runs under a \
+supervisor already, and there can be only one; take it with the outer 'portfence run', and a part of \
+it here with '--range'" leased -- "$PORTFENCE" run --lease 5 --pool 21000-21009 -- true
+	wait_until are_leased
+	# a run without one goes on with the block around it, and one with another range says nothing of it
+	run leased -- "$PORTFENCE" run -- sh -c 'echo $PORTFENCE_FIRST $PORTFENCE_RANGE'
+	[ "$output" = "20000 20000-20009" ]
+	run leased -- "$PORTFENCE" run --range 20004-20005 -- sh -c 'echo x$PORTFENCE_FIRST $PORTFENCE_RANGE'
+	[ "$output" = "x 20004-20005" ]
+}
+
+# ---- how long it lasts ----
+
+@test "a program that closes every descriptor keeps its lease, and is left none of it" {
+	local way
+	for way in $WAYS; do
+		tenants 1 --via "$way"
+		run bash -c "ls -l /proc/$pid/fd | grep leases"
+		[ "$status" = 1 ]
+		end "$pid"
+		wait_until are_leased
+		ns_background "$PORTFENCE" run --lease 10 --pool 20000-20029 --via "$way" -- python3 -c '
+import os
+os.closerange(0, 4096)
+os.execvp("sleep", ["sleep", "infinity"])'
+		wait_until grep -q '^sleep' "/proc/$pid/comm"
+		are_leased 20000-20009
+		end "$pid"
+		wait_until are_leased
+	done
+}
+
+@test "a child that goes on as a daemon keeps the lease, and its end gives it back" {
+	local way
+	for way in $WAYS; do
+		leased --via "$way" -- bash -c 'setsid -f sh -c "echo \$\$ >daemon; exec sleep infinity" \
+			</dev/null >/dev/null 2>&1 3>&-'
+		wait_until test -s daemon
+		are_leased 20000-20009
+		kill -KILL "$(cat daemon)"
+		wait_until are_leased
+		rm daemon
+	done
+}
+
+@test "a lease that was taken, and not yet signed, is listed, and is free when its holder is killed" {
+	tenants 1
+	end "$pid"
+	wait_until are_leased
+	file=$PORTFENCE_STATE/.leases.0
+	ns_background python3 -c '
+import fcntl, struct, sys, time
+file = open(sys.argv[1], "r+b")
+fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 20005, 10, 0))
+print("ready", flush=True)
+time.sleep(1000)' "$file" >ready
+	wait_until grep -q ready ready
+	# the record of the holder before is of another block
+	run ns "$PORTFENCE" leases
+	[[ ${lines[1]} =~ ^"20005-20014     10      ?" ]]
+	[ "$(field "answer['leases']")" = "[{'first': 20005, 'last': 20014, 'ports': 10, 'pid': None, \
+'uid': None, 'since': None, 'section': None, 'command': None}]" ]
+	run leased -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20015-20024 ]
+	run ns "$PORTFENCE" run --lease 10 --pool 20000-20010 -- true
+	[ "${lines[1]}" = "  20005-20014 by somebody who does not tell" ]
+	end "$pid"
+	wait_until are_leased
+}
+
+# ---- in the configuration ----
+
+configured() {
+	cat >some.ini <<-END
+		[sh]
+		range = lease 5
+		[python3]
+		range = lease
+		match = python3*
+		[portfence]
+		pool  = 20000-20029
+		lease = 20
+	END
+}
+
+@test "range = lease gives each run of an application its own block" {
+	configured
+	run ns "$PORTFENCE" run --config some.ini -- sh -c 'echo $PORTFENCE_RANGE $PORTFENCE_APP'
+	[ "$output" = "20000-20004 sh" ]
+	ns_background "$PORTFENCE" run --config some.ini --app sh -- "$PROBES/tenant" wait
+	wait_until are_leased 20000-20004
+	ns "$PORTFENCE" leases | grep -q "\[sh\] $PROBES/tenant wait$"
+	[ "$(field "answer['leases'][0]['section']")" = sh ]
+	run ns "$PORTFENCE" run --config some.ini --substitute -- python3 -c '
+import socket, sys
+print(sys.argv[1], socket.create_server(("127.0.0.1", 0)).getsockname()[1])' '{range}'
+	[[ $output = "20005-20024 200"?? ]]
+	all_within 20005 20024 <<<"${output#* }"
+	# what names a range or a lease takes its place
+	run ns "$PORTFENCE" run --config some.ini --lease 2 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20005-20006 ]
+	run ns "$PORTFENCE" run --config some.ini --range 23000-23009 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 23000-23009 ]
+}
+
+@test "a plain preload of such an application is closed, and says what it needs" {
+	configured
+	run --separate-stderr ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/some.ini" python3 -c '
+import socket
+socket.socket().bind(("127.0.0.1", 0))'
+	[ "$status" = 1 ]
+	[[ $stderr = *"$PWD/some.ini:4: [python3] has 'range = lease', which needs 'portfence run' to take the \
+lease"* ]]
+	run ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/some.ini" PORTFENCE_RANGE=23000 python3 -c '
+import socket
+print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'
+	[ "$output" = 23000 ]
+	run ns "$PORTFENCE" env --config some.ini sh
+	[ "$status" = 1 ]
+	[[ $output = "portfence: [sh] has 'range = lease', and only 'portfence run' takes a lease; use that, or \
+'--range'"*false ]]
+}
+
+# refuses TEXT LINE...: a file of these lines has that mistake
+refuses() {
+	printf '%s\n' "${@:2}" >bad.ini
+	run ns "$PORTFENCE" check bad.ini
+	[ "$status" = 1 ]
+	if [[ $output != *"bad.ini:$1"* ]]; then
+		printf "wanted '%s'\ngot    '%s'\n" "$1" "$output"
+		return 1
+	fi
+}
+
+@test "mistakes with leases are errors with their line" {
+	refuses "2: error: '0' is no number of ports for a lease, write" '[a]' 'range = lease 0'
+	refuses "2: error: 'x' is no number of ports" '[a]' 'range = lease x'
+	refuses "2: error: 'range' cannot be 'lease, 20000': a lease is one block" '[a]' 'range = lease, 20000'
+	refuses "3: error: 'tcp.range' cannot be 'lease': a lease is one block for all" \
+		'[a]' 'range = 20000' 'tcp.range = lease'
+	refuses "3: error: 'exclude' cannot be 'lease 5': a lease is one block for all" \
+		'[a]' 'range = 20000-20009' 'exclude = lease 5'
+	refuses "1: error: [a] has 'range = lease', which is one block for all protocols; take 'udp.range' out" \
+		'[a]' 'range = lease' 'udp.range = 20000'
+	refuses "1: error: [a] has 'range = lease', which is one block for all protocols; take 'exclude' out" \
+		'[a]' 'range = lease' 'exclude = 20000'
+	refuses "2: error: a lease of 11 ports does not fit into the pool 20000-20009, which has 10 in one piece" \
+		'[a]' 'range = lease 11' '[portfence]' 'pool = 20000-20009'
+	refuses "2: error: a lease of 100 ports does not fit" '[a]' 'range = lease' '[portfence]' 'pool = 20000-20009'
+	refuses "4: error: the sections leave no port of 20000-29999 for leases, give [portfence] a 'pool'" \
+		'[b]' 'range = 20000-29999' '[a]' 'range = lease'
+	refuses "2: error: '70000' is no number of ports" '[portfence]' 'lease = 70000'
+	refuses "2: error: 'leases' is no lease file, write an absolute path" '[portfence]' 'lease-file = leases'
+	refuses "2: error: 'x-y' is neither" '[portfence]' 'pool = x-y'
+	says 125 "portfence: PORTFENCE_RANGE: 'lease' is no range by itself, it is for 'range' in the \
+configuration; use 'portfence run --lease N'" ns "$PORTFENCE" run --range lease -- true
+}
+
+@test "check, which and status know what a lease is" {
+	configured
+	run ns "$PORTFENCE" check some.ini
+	[ "$status" = 0 ]
+	[[ $output = *"some.ini:2: note: [sh]: each 'portfence run' takes 5 ports out of 20000-20029 for itself; \
+who is not started by it gets none"* ]]
+	[[ $output != *overlap* ]]
+	run ns "$PORTFENCE" which --config some.ini sh
+	[[ $output = *"range    a lease of 5 ports out of 20000-20029, another for each run"* ]]
+	ns "$PORTFENCE" which --config some.ini --json python3 | grep -q '"lease": 20,'
+	ns_background "$PORTFENCE" run --config some.ini --app sh -- "$PROBES/tenant" wait >said
+	wait_until grep -q held said
+	run ns "$PORTFENCE" status --config some.ini sh
+	[[ $output = *"tcp   20000-20029  5 of 30 ports in use (16 %)"* ]]
+	[[ $output = *"    5  tenant (pid $pid, user root)"* ]]
+	[[ $output != *warning* ]]
+	run ns "$PORTFENCE" audit --config some.ini
+	[ "$status" = 0 ]
+}
+
+# ---- who shares them ----
+
+@test "the list is sorted by port, and says how much of the pool is left" {
+	tenants 2 --lease 5
+	ns_background "$PORTFENCE" run --lease 3 --pool 24000-24002,20000-20029 -- "$PROBES/tenant" wait
+	wait_until has_leases 3
+
+	ns_background "$PORTFENCE" run --lease 3 --pool 19000-19002 -- "$PROBES/tenant" wait
+	wait_until are_leased 19000-19002 20000-20004 20005-20009 20010-20012
+	printf '[portfence]\npool = 20000-20029\n' >some.ini
+	run ns "$PORTFENCE" leases --config some.ini
+	[[ ${lines[0]} = "PORTS        COUNT    PID  USER      SINCE                COMMAND" ]]
+	[[ ${lines[2]} =~ ^"20000-20004      5  "\ *"${ids[0]}  root      "20..-..-..\ ..:..:..\ \ "$PROBES/tenant wait"$ ]]
+	[ "${lines[5]}" = "4 leases; of the 30 ports of the pool 20000-20029, 13 are leased and 17 are not" ]
+	[ "$(field "answer['pool']" --config some.ini)" = \
+		"{'range': '20000-20029', 'ports': 30, 'leased': 13, 'free': 17}" ]
+	[ "$(field "answer['leases'][1]['pid'], answer['leases'][1]['uid'], answer['leases'][1]['command']")" = \
+		"${ids[0]} 0 $PROBES/tenant wait" ]
+	field "answer['leases'][1]['since']" >since
+	awk -v now="$(date +%s)" '{ exit !($1 > now - 60 && $1 <= now + 1) }' since
+}
+
+@test "where there is no lease yet, the list is empty, and makes nothing" {
+	run ns "$PORTFENCE" leases
+	[ "$output" = "0 leases; of the 10000 ports of the pool 20000-29999, 0 are leased and 10000 are not" ]
+	[ -z "$(ls -A "$PORTFENCE_STATE")" ]
+}
+
+nobody_sees() {
+	as_nobody "$PORTFENCE" leases --config "$install/some.ini" | grep -q "^$1 "
+}
+
+@test "two users share the file that the administrator gives, and without it they do not" {
+	install_for_all
+	cp "$PROBES/tenant" "$install"
+	PROBES=$install
+	printf '[portfence]\nlease-file = %s/shared\npool = 20000-20029\n' "$install" >"$install/some.ini"
+	says 125 "portfence: the lease file '$install/shared' is not there; make it with 'install -m 666 \
+/dev/null $install/shared', or take 'lease-file' out" \
+		ns "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- true
+	run ns "$PORTFENCE" check "$install/some.ini"
+	[ "$status" = 1 ]
+	[[ $output = *"the lease file '$install/shared' is not there"* ]]
+	install -m 666 /dev/null "$install/shared"
+	ns_background "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- "$install/tenant" wait
+	wait_until nobody_sees 20000-20009
+	run as_nobody "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20010-20019 ]
+	run as_nobody "$PORTFENCE" run --config "$install/some.ini" --lease 25 -- true
+	[ "$status" = 125 ]
+	[[ ${lines[1]} = *"(pid $pid, user root, since "* ]]
+	end "$pid"
+
+	# each has a file of its own: blocks may be the same, but not where a socket is
+	ns_background "$PORTFENCE" run --lease 10 --pool 20000-20029 -- sleep infinity
+	wait_until are_leased 20000-20009
+	run as_nobody "$PORTFENCE" run --lease 10 --pool 20000-20029 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20000-20009 ]
+	[ "$(stat -c '%a %u' "$PORTFENCE_STATE/.leases.65534")" = "600 65534" ]
+	chmod 600 "$install/shared"
+	says 125 "portfence: the lease file '$install/shared' cannot be opened: Permission denied" \
+		as_nobody "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- true
+}
+
+@test "without a state folder, the leases are in the user's own" {
+	install_for_all
+	run ns unshare -m sh -c 'mount -t tmpfs -o mode=1777 none /dev/shm && "$@"
+		stat -c "%a %u" /dev/shm/portfence-65534/leases' - "${AS_NOBODY[@]}" env -u PORTFENCE_STATE \
+		"$PORTFENCE" run --lease 10 --pool 20000-20029 -- "$PORTFENCE" leases
+	[[ ${lines[1]} = "20000-20009 "* ]]
+	[ "${lines[3]}" = "600 65534" ]
+}
+
+@test "damaged and forged records are shown as far as they can be, and are no danger" {
+	tenants 1
+	file=$PORTFENCE_STATE/.leases.0
+	record=$((65536 + 20000 * 512))
+	# the section's name: not ended, and with what a terminal obeys
+	python3 - "$file" "$record" <<-'END'
+		import sys
+		with open(sys.argv[1], "r+b") as file:
+		    file.seek(int(sys.argv[2]) + 24)
+		    file.write(b"\x1b[2J\xff\xc2\x9b\xed\xa0\x80\xc3\xa9" + 500 * b"A")
+	END
+	run ns "$PORTFENCE" leases
+	[ "$status" = 0 ]
+	[[ ${lines[1]} = *" [?[2J????????"[[:print:]]*A"] "A*A ]] || [[ ${lines[1]} = *" [?[2J"*A"] "A*A ]]
+	[[ ${lines[1]} != *$'\e'* && ${lines[1]} != *$'\xff'* && ${lines[1]} != *$'\xc2\x9b'* ]]
+	[[ ${lines[1]} = *é* ]]
+	[ "$(field "len(answer['leases'][0]['section']), len(answer['leases'][0]['command'])")" = "62 295" ]
+	# another version, another block, no process, or nothing at all: the lock counts
+	local offset
+	for offset in 0 8 12 14; do
+		patch "$file" $((record + offset)) 377 377 377 377
+		run ns "$PORTFENCE" leases
+		[[ ${lines[1]} =~ ^"20000-20009     10      ?" ]]
+		end "$pid"
+		wait_until are_leased
+		tenants 1
+		[[ $(ns "$PORTFENCE" leases) = *"tenant wait"* ]]
+	done
+	truncate -s 0 "$file"
+	run ns "$PORTFENCE" leases
+	[[ ${lines[1]} =~ ^"20000-20009     10      ?" ]]
+	run leased -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20010-20019 ]
+	# a record without a lock is nothing
+	end "$pid"
+	wait_until are_leased
+}
+
+@test "a lock on everything keeps everybody out, and is told" {
+	ns_background python3 -c '
+import fcntl, struct, sys, time
+file = open(sys.argv[1], "w+b", 0)
+import os
+os.fchmod(file.fileno(), 0o600)
+fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+print("ready", flush=True)
+time.sleep(1000)' "$PORTFENCE_STATE/.leases.0" >ready
+	wait_until grep -q ready ready
+	run leased -- true
+	[ "$status" = 125 ]
+	[ "${lines[1]}" = "  1-65535 by somebody who does not tell" ]
+}
+
+@test "a file that is not this user's alone is refused, and so is what is no file" {
+	local path=$PORTFENCE_STATE/.leases.0
+	install -m 666 /dev/null "$path"
+	says 125 "portfence: the lease file '$path' is no file that this user alone can use; remove it" \
+		leased -- true
+	rm "$path"
+	mkfifo -m 600 "$path"
+	says 125 "portfence: the lease file '$path' is no file that this user alone can use; remove it" \
+		leased -- true
+	rm "$path"
+	ln -s "$PWD/elsewhere" "$path"
+	says 125 "portfence: the lease file '$path' cannot be opened: Too many levels of symbolic links" \
+		leased -- true
+	[ ! -e elsewhere ]
+	mkfifo -m 666 fifo
+	printf '[portfence]\nlease-file = %s/fifo\n' "$PWD" >some.ini
+	says 125 "portfence: the lease file '$PWD/fifo' is not a regular file" leased --config some.ini -- true
+}
+
+@test "a folder that cannot be written, and a disk that is full, are told" {
+	install_for_all
+	chmod 755 "$PORTFENCE_STATE"
+	says 125 "portfence: the lease file '$PORTFENCE_STATE/.leases.65534' cannot be opened: Permission \
+denied" ns "${AS_NOBODY[@]}" "$PORTFENCE" run --lease 10 -- touch ran
+	# with a state file that was made before, the folder has room for no page more
+	mkdir full
+	run ns unshare -m sh -c 'mount -t tmpfs -o size=4k,mode=700 none full && : >full/.leases.0 &&
+		chmod 600 full/.leases.0 && head -c 4096 /dev/zero >full/rest &&
+		PORTFENCE_STATE=$PWD/full "$0" run --lease 10 -- touch ran; status=$?
+		PORTFENCE_STATE=$PWD/full "$0" leases; exit $status' "$PORTFENCE"
+	[ "$status" = 125 ]
+	[ "${lines[0]}" = "portfence: nobody could tell who has the lease: No space left on device" ]
+	[ "${lines[1]}" = "0 leases; of the 10000 ports of the pool 20000-29999, 0 are leased and 10000 are not" ]
+	[ ! -e ran ]
+}
+
+@test "network namespaces share the leases of a user, and each looks at its own sockets" {
+	tenants 1
+	run unshare -n "$PORTFENCE" run --lease 10 --pool 20000-20029 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20010-20019 ]
+	end "$pid"
+	wait_until are_leased
+	ns_background python3 -c '
+import socket, sys, time
+one = socket.create_server(("127.0.0.1", 20000))
+print("ready", flush=True)
+time.sleep(1000)' >ready
+	wait_until grep -q ready ready
+	run leased -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20001-20010 ]
+	run unshare -n "$PORTFENCE" run --lease 10 --pool 20000-20029 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20000-20009 ]
+}
+
+# ---- all at once ----
+
+@test "of 1,000 leases by 32 at a time, a third killed, no port ever had two holders, and none is lost" {
+	run ns "$BATS_TEST_DIRNAME/programs/tenants" 1000 32 10 "$PORTFENCE" "$PROBES/tenant" \
+		--pool 20000-20239 --wait 100
+	[ "$output" = "1000 leases, 333 killed" ]
+	wait_until are_leased
+	run ns "$PORTFENCE" run --lease 240 --pool 20000-20239 -- "$PROBES/tenant" end
+	[ "$output" = "held 20000-20239" ]
+}
