@@ -47,7 +47,7 @@ CLI := array audit birth block busy caller check choice complete dying env fence
 UNIT := conf handover logline map order origin policy range sctp siphash strip tally
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes
-PROBES := children counted disturbed early fresh leaves load mapped matrix odd race raw repeats \
+PROBES := children counted disturbed early fresh late leaves load mapped matrix odd race raw repeats \
 	rewrite sctp settled spawn stacks storm tenant without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
@@ -249,7 +249,7 @@ faults:
 		status=$$?; test/faults/table '$(BUILD)/faults'; exit $$status
 
 # What is of any use there: readers, the shim's memory of descriptors, the log, the state file.
-ASAN_TESTS := $(addprefix test/,conf.bats descriptor.bats log.bats matrix.bats record.bats \
+ASAN_TESTS := $(addprefix test/,conf.bats descriptor.bats log.bats map.bats matrix.bats record.bats \
 	rules.bats sharing.bats state.bats transparency.bats unit.bats which.bats)
 
 # Parts of the suite once more with AddressSanitizer and UndefinedBehaviorSanitizer in shim, command

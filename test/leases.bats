@@ -319,6 +319,28 @@ os.execvp("sleep", ["sleep", "infinity"])'
 	done
 }
 
+@test "a program that was killed has closed its sockets before its lease is free" {
+	local way
+	for way in auto preload; do
+		ns_background bash -c 'ulimit -n 8192; exec "$@"' - "$PORTFENCE" run --via "$way" \
+			--lease 2000 --pool 20000-21999 -- "$PROBES/tenant" wait >said
+		wait_until grep -q held said
+		run ns python3 - "$PORTFENCE_STATE/.leases.0" "$pid" <<-'END'
+			import fcntl, os, signal, socket, struct, sys
+			file = open(sys.argv[1], "rb")
+			question = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 20000, 2000, 0)
+			os.kill(int(sys.argv[2]), signal.SIGKILL)
+			while struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_OFD_GETLK, question))[0] != fcntl.F_UNLCK:
+			    pass
+			# from the last on, as they are closed from the first on
+			for port in range(21999, 19999, -1):
+			    socket.socket(socket.AF_UNIX).bind("\0tenant-%d" % port)
+			print("all are free")
+		END
+		[ "$output" = "all are free" ]
+	done
+}
+
 @test "a lease that was taken, and not yet signed, is listed, and is free when its holder is killed" {
 	tenants 1
 	end "$pid"

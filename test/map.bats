@@ -378,3 +378,28 @@ a = s.accept(); [(c.getsockname(), c.getpeername()) for i in range(100)]'
 	run -0 ns "$PORTFENCE" audit --pid "$pid"
 	[ "${lines[0]}" = 'no escape among 1 socket of 1 fenced process' ]
 }
+
+@test "the log tells what was asked for, and the record, too" {
+	for via in preload both supervise; do
+		run -0 ns "$PORTFENCE" run --via $via --range 20000-20099 --map 8080 --log "$PWD/$via.log" \
+			--record "$PWD/$via.record" -- "$PROBES/mapped" bind 8080 127.0.0.1
+		grep -qE ' mapped: bind tcp4 127\.0\.0\.1:20099 asked=8080$' "$via.log"
+		run -0 ns "$PORTFENCE" run --via $via --range 20000-20099 --map 8080 --log "json:$PWD/$via.json" -- \
+			"$PROBES/mapped" bind 8080 127.0.0.1
+		[ "$(tail -1 "$via.json" | python3 -c 'import json, sys; print(json.load(sys.stdin)["asked"])')" = 8080 ]
+		diff - "$via.record" <<-'END'
+			{"call":"bind","protocol":"tcp4","address":"127.0.0.1","port":20099,"asked":8080}
+			{"summary":"port 20099 used, 1 assignment, 0 refused"}
+		END
+	done
+	# a second one is refused by the kernel, which is no news
+	run -0 ns "$PORTFENCE" run --range 20000-20099 --map 8080 --record twice -- python3 -c '
+import errno, socket
+a = socket.socket(); a.bind(("127.0.0.1", 8080))
+try:
+    socket.socket().bind(("127.0.0.1", 8080))
+except OSError as e:
+    print(errno.errorcode[e.errno])'
+	[ "$output" = EADDRINUSE ]
+	tail -1 twice | grep -q '1 assignment, 0 refused'
+}

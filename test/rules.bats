@@ -15,21 +15,7 @@ rule() {
 
 # fenced_python CODE: runs it under the rule, with what every test here needs
 fenced_python() {
-	cat >code.py <<-END
-		import errno, os, socket, sys
-		def tcp(*options):
-		    s = socket.socket()
-		    for option in options: s.setsockopt(socket.SOL_SOCKET, option, 1)
-		    return s
-		def udp(): return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-		def port(s): return s.getsockname()[1]
-		def error(call, *arguments):
-		    try: call(*arguments)
-		    except OSError as e: return errno.errorcode[e.errno]
-		    return "ok"
-		$1
-	END
-	sed -i 's/^\t*//' code.py
+	python_code "$1"
 	run ns "$PORTFENCE" run --config app.ini --app app "${@:2}" -- $PYTHON code.py
 	echo "$output"
 }

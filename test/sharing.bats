@@ -278,3 +278,31 @@ connects_from_the_range() {
 	exec 5>&-
 	wait_until connects_from_the_range
 }
+
+@test "a socket that was bound before the program began connects, although the range is used up" {
+	local via
+	cat >named.py <<-'END'
+		import os, socket, sys
+		server = socket.create_server(("127.0.0.1", 7000), backlog=100)
+		named = [socket.socket() for i in range(20)]
+		for i, s in enumerate(named): s.bind(("127.0.0.1", 30000 + i)); s.set_inheritable(True)
+		server.set_inheritable(True)
+		os.execv(sys.argv[1], sys.argv[1:] + [str(s.fileno()) for s in named])
+	END
+	cat >used.py <<-'END'
+		import errno, socket, sys
+		def connect(s): return errno.errorcode.get(s.connect_ex(("127.0.0.1", 7000)), "connected")
+		held = [socket.socket() for i in range(3)]
+		# so that it is known which ports are in use
+		print(*map(connect, held))
+		print(*{connect(socket.socket(fileno=int(fd))) for fd in sys.argv[1:]})
+	END
+	for via in preload both; do
+		ns_close
+		ns_open
+		run ns $PYTHON named.py "$PORTFENCE" run --via $via --range 20000 --log none -- $PYTHON used.py
+		echo "$output"
+		[ "$output" = "connected EADDRNOTAVAIL EADDRNOTAVAIL
+connected" ]
+	done
+}

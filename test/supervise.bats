@@ -303,21 +303,7 @@ ruled() {
 		printf '[app]\nrange = %s\n' "${RANGES[$way]}"
 		printf '%s\n' "${@:3}"
 	} >app.ini
-	cat >code.py <<-END
-		import errno, socket
-		def tcp(*options):
-		    s = socket.socket()
-		    for option in options: s.setsockopt(socket.SOL_SOCKET, option, 1)
-		    return s
-		def udp(): return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-		def port(s): return s.getsockname()[1]
-		def error(call, *arguments):
-		    try: call(*arguments)
-		    except OSError as e: return errno.errorcode[e.errno]
-		    return "ok"
-		$2
-	END
-	sed -i 's/^\t*//' code.py
+	python_code "$2"
 	run as_nobody "$PORTFENCE" run --config app.ini --app app --via "${VIA[$way]}" -- $PYTHON code.py
 	echo "$output"
 }
@@ -693,6 +679,27 @@ assert time.monotonic() - started < 5
 for pid in waiting: os.kill(pid, 9); os.waitpid(pid, 0)'
 		[ "$status" = 0 ]
 		within "$way" <<<"$output"
+	done
+}
+
+@test "a connect that is late in getting a processor keeps the port that was chosen for it" {
+	local way
+	for way in calls both; do
+		anew
+		serve
+		rm -f hold said
+		mkfifo hold
+		# shellcheck disable=SC2016 # the inner shell expands it
+		ns_background bash -c 'exec "$@" <hold >said' - \
+			"$PORTFENCE" run --via "${VIA[$way]}" --range 20000 -- "$PROBES/late" 7000
+		exec 4>hold
+		wait_until grep -qs ready said
+		supervisor_of >&4
+		exec 4>&-
+		wait "$pid" || [ $? != 77 ] || skip "there are not two processors, or none is had in real time"
+		cat said
+		# the one port was taken
+		[ "$(tail -n 1 said)" = "0 EADDRNOTAVAIL" ]
 	done
 }
 

@@ -106,18 +106,7 @@ static enum proto find_proto(int domain, int type, int protocol)
 		protocol = protocol ? protocol : IPPROTO_SCTP;
 	else
 		return PROTO_COUNT;
-	switch (protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_MPTCP:
-		return PROTO_TCP;
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-		return PROTO_UDP;
-	case IPPROTO_SCTP:
-		return PROTO_SCTP;
-	default:
-		return PROTO_COUNT;
-	}
+	return policy_proto(protocol);
 }
 
 /* The file system's user of a thread (proc_pid_status(5)). Return: false if it cannot be told */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,21 @@ static bool is_proc_ours(void)
 
 	return readlink("/proc/self", number, sizeof(number) - 1) > 0 &&
 	       strtol(number, NULL, 10) == getpid();
+}
+
+bool caller_runs(pid_t thread)
+{
+	char path[64], text[512];
+	const char *state;
+
+	if (kill(thread, 0) && errno == ESRCH)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)thread);
+	if (!is_proc_ours() || fd_read_file(path, text, sizeof(text)) <= 0)
+		return true;
+	/* "1 (name) S", and the name may be anything (proc_pid_stat(5)) */
+	state = strrchr(text, ')');
+	return !state || !state[1] || strchr("RD", state[2]);
 }
 
 bool caller_binds_low(const struct caller *caller)

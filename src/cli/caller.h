@@ -46,6 +46,13 @@ int caller_descriptor(const struct caller *caller, int fd);
 /* caller_process() - The id of its process; 0 if it cannot be told */
 pid_t caller_process(const struct caller *caller);
 
+/**
+ * caller_runs() - Does a thread run, or wait for a processor or for what no signal interrupts?
+ *
+ * Return: true, too, if it cannot be told; false if there is no such thread any more
+ */
+bool caller_runs(pid_t thread);
+
 /* caller_binds_low() - May it bind to privileged ports? (capabilities(7), CAP_NET_BIND_SERVICE) */
 bool caller_binds_low(const struct caller *caller);
 

@@ -1,8 +1,30 @@
 #include "memo.h"
 
+#include "caller.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
-#define CLAIM_HELD_NS 2000000
+#define CLAIM_NEEDED_NS 10000000 /* by a thread that goes on */
+#define WAIT_NS 30000000
+
+/*
+ * Theory of operation
+ *
+ * A claim has to last until the connection that it was taken for is known to the
+ * kernel: another socket could share the port otherwise, and one of the two
+ * connects would fail. The program's thread makes the connect, and on a busy
+ * machine it may be long before it gets a processor. So no clock runs until it is
+ * awake. From there on it needs some microseconds, and is given more. What it
+ * calls next, that it rests, or its death ends the matter earlier.
+ *
+ * To look costs a system call or two for each claim; it is done from time to
+ * time, and where a range is used up. Until then a claim keeps only its tuple
+ * from others, which nearly always is in use by then.
+ */
 
 bool memo_is_bound(const struct memo *memo, uint64_t cookie)
 {
@@ -24,58 +46,119 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void release_claim(struct memo *memo, const struct cursor *cursor)
+static void release(struct memo *memo, unsigned i)
 {
-	cursor_release(cursor, memo->held[memo->first].claim);
-	memo->first = (memo->first + 1) % MEMO_CLAIMS;
-	memo->count--;
+	unsigned after = --memo->claims.count - i;
+
+	cursor_release(memo->cursor, memo->claims.tag[i]);
+	memmove(&memo->claims.tag[i], &memo->claims.tag[i + 1], after * sizeof(uint64_t));
+	memmove(&memo->call[i], &memo->call[i + 1], after * sizeof(memo->call[0]));
 }
 
-void memo_hold_claim(struct memo *memo, const struct cursor *cursor, uint64_t claim)
+void memo_hear(struct memo *memo, uint64_t cookie, pid_t thread, uint64_t id)
 {
-	unsigned last;
+	unsigned i = 0;
 
-	if (memo->count == MEMO_CLAIMS)
-		release_claim(memo, cursor);
-	last = (memo->first + memo->count++) % MEMO_CLAIMS;
-	memo->held[last].claim = claim;
-	memo->held[last].since = now_ns();
-	memo->held[last].thread = 0;
+	while (i < memo->claims.count) {
+		struct memo_call *call = &memo->call[i];
+
+		if (call->thread == thread && call->cookie != cookie) {
+			release(memo, i);
+			continue;
+		}
+		if (call->thread == thread) {
+			call->id = id;
+			call->woken = 0;
+		}
+		i++;
+	}
 }
 
-void memo_release_old_claims(struct memo *memo, const struct cursor *cursor)
+/*
+ * Is its thread not even awake? The kernel forgets a notification as soon as its
+ * thread goes on, and says until then that it was answered already
+ * (kernel/seccomp.c, seccomp_notify_send). It must have been: else this is the answer.
+ */
+static bool is_asleep(int listener, uint64_t id)
 {
-	uint64_t now = memo->count ? now_ns() : 0;
+	struct seccomp_notif_resp again = {
+		.id = id,
+		.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+	};
 
-	while (memo->count && now - memo->held[memo->first].since >= CLAIM_HELD_NS)
-		release_claim(memo, cursor);
+	return !ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) ||
+	       (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &again) < 0 && errno == EINPROGRESS);
 }
 
-void memo_release_all_claims(struct memo *memo, const struct cursor *cursor)
+/*
+ * From there on it is the kernel's own code, and short, until the connection is
+ * registered; on the way there it takes no rest that a signal could interrupt.
+ */
+static bool is_over(struct memo_call *call, int listener, uint64_t now)
 {
-	struct timespec rest = { 0, CLAIM_HELD_NS };
-
-	nanosleep(&rest, NULL);
-	while (memo->count)
-		release_claim(memo, cursor);
+	if (!call->woken && is_asleep(listener, call->id))
+		return false;
+	if (!call->woken)
+		call->woken = now;
+	return now - call->woken >= CLAIM_NEEDED_NS || !caller_runs(call->thread);
 }
 
-void memo_note_connect(struct memo *memo, pid_t thread)
+static void look(struct memo *memo, uint64_t now)
 {
-	memo->held[(memo->first + memo->count - 1) % MEMO_CLAIMS].thread = thread;
+	unsigned i = 0;
+
+	memo->looked = now;
+	while (i < memo->claims.count) {
+		if (is_over(&memo->call[i], memo->listener, now)) {
+			release(memo, i);
+			continue;
+		}
+		if (!memo->call[i].woken)
+			cursor_renew(memo->cursor, memo->claims.tag[i]);
+		i++;
+	}
 }
 
-void memo_settle_claims(struct memo *memo, const struct cursor *cursor, pid_t thread)
+void memo_hold_claim(struct memo *memo, uint64_t claim, uint64_t cookie, pid_t thread, uint64_t id)
 {
-	unsigned i;
+	const struct memo_call call = { .cookie = cookie, .id = id, .thread = thread };
 
-	for (i = 0; i < memo->count; i++)
-		if (memo->held[(memo->first + i) % MEMO_CLAIMS].thread != thread)
-			break;
-	if (i < memo->count)
-		memo_release_all_claims(memo, cursor);
-	while (memo->count)
-		release_claim(memo, cursor);
+	if (memo->claims.count == CURSOR_HELD_MOST)
+		look(memo, now_ns());
+	if (memo->claims.count == CURSOR_HELD_MOST)
+		release(memo, 0);
+	memo->call[memo->claims.count] = call;
+	memo->claims.tag[memo->claims.count++] = claim;
+}
+
+void memo_tidy(struct memo *memo)
+{
+	uint64_t now = memo->claims.count ? now_ns() : 0;
+
+	if (memo->claims.count && now - memo->looked >= MEMO_TIDY_MS * 1000000)
+		look(memo, now);
+}
+
+bool memo_wait(struct memo *memo)
+{
+	const struct timespec rest = { 0, CLAIM_NEEDED_NS / 100 };
+	uint64_t start = now_ns(), now = start;
+
+	if (!memo->claims.count)
+		return false;
+	for (;;) {
+		look(memo, now);
+		if (!memo->claims.count || now - start >= WAIT_NS)
+			return true;
+		nanosleep(&rest, NULL);
+		now = now_ns();
+	}
+}
+
+void memo_end(struct memo *memo)
+{
+	while (memo->claims.count)
+		release(memo, memo->claims.count - 1);
 }
 
 /* ---- binds ---- */

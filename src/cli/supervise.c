@@ -365,14 +365,17 @@ static int submit(pid_t supervisor, const struct filter *filter, int from, int t
 	return rc ? explain_look(-rc, ret_why, size) : 0;
 }
 
+static void close_end(int *end)
+{
+	if (*end >= 0)
+		close(*end);
+	*end = -1;
+}
+
 static void close_ends(int ends[2])
 {
-	int i;
-
-	for (i = 0; i < 2; i++)
-		if (ends[i] >= 0)
-			close(ends[i]);
-	ends[0] = ends[1] = -1;
+	close_end(&ends[0]);
+	close_end(&ends[1]);
 }
 
 static bool inherits_orphans(void)
@@ -421,9 +424,8 @@ static int start(struct supervisor *supervisor, char *ret_why, size_t size)
 		close(up[0]);
 		begin(supervisor, parent, orphan, down[0], up[1]);
 	}
-	close(down[0]);
-	close(up[1]);
-	down[0] = up[1] = -1;
+	close_end(&down[0]);
+	close_end(&up[1]);
 	rc = hear(up[0], &number)
 		     ? submit(number, &supervisor->filter, up[0], down[1], ret_why, size)
 		     : explain_look(EAGAIN, ret_why, size);
@@ -493,10 +495,10 @@ int supervise_check(bool births, bool exact, char *ret_why, size_t size)
 			_exit(EXIT_SUCCESS);
 		_exit(EXIT_FAILURE);
 	}
-	close(ends[1]);
+	close_end(&ends[1]);
 	if (pid > 0 && hear(ends[0], &rc) && rc && read(ends[0], ret_why, size) != (ssize_t)size)
 		rc = -EPIPE;
-	close(ends[0]);
+	close_ends(ends);
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
 	return rc == -EPIPE ? explain_look(EPIPE, ret_why, size) : rc;

@@ -40,8 +40,8 @@
  *
  * A connect() may wait, so it is never ours to make. What it needs is bound
  * before, by the bind engine: the kernel engine's choice would have to be looked
- * at afterwards. Nor do we learn when a shared port's connection is known to the
- * kernel; its claim is held a moment longer.
+ * at afterwards. Nor are we told when a shared port's connection is known to the
+ * kernel, so its claim is held for a while (see memo.c).
  *
  * Where a map puts another port in the place of a call's own, no memory of the
  * program's says so, and we have to make the call: see relay.
@@ -59,10 +59,6 @@
 #endif
 #ifndef SO_COOKIE
 #define SO_COOKIE 57 /* include/uapi/asm-generic/socket.h */
-#endif
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
 #endif
 
 /* What becomes of a call, besides a result of 0 or -errno */
@@ -99,7 +95,6 @@ struct stop {
 		struct sockaddr_storage storage;
 	} address; /* as read, the rest is zeros */
 	socklen_t len;
-	bool claimed; /* the youngest claim is its own */
 };
 
 static const char *call_name(const struct stop *stop)
@@ -191,8 +186,8 @@ static void set_bind_right(bool on)
 	syscall(SYS_capset, &head, data);
 }
 
-/* Return: true if it was given, and has to be taken back */
-static bool mirror_rights(struct stop *stop, uint16_t port)
+/* @port: the one that is to be bound to, 0 for any of the ranges */
+static bool may_bind(const struct stop *stop, uint16_t port)
 {
 	const struct trap *trap = stop->trap;
 	const struct rule *rule = trap->fence->rule;
@@ -201,11 +196,24 @@ static bool mirror_rights(struct stop *stop, uint16_t port)
 	for (proto = 0; !port && rule && proto < PROTO_COUNT; proto++)
 		if (range_first(rule->range[proto]) < lowest)
 			lowest = range_first(rule->range[proto]);
-	if (!trap->mirrors || (unsigned)lowest >= trap->port_start ||
-	    !caller_binds_low(&stop->caller))
-		return false;
-	set_bind_right(true);
-	return true;
+	return trap->mirrors && (unsigned)lowest < trap->port_start &&
+	       caller_binds_low(&stop->caller);
+}
+
+/* Something that binds. Return: as the caller of with_right() has it */
+typedef int bind_fn(struct stop *stop, struct assign *assign);
+
+static int with_right(struct stop *stop, uint16_t port, bind_fn *bind, struct assign *assign)
+{
+	bool raised = may_bind(stop, port);
+	int rc;
+
+	if (raised)
+		set_bind_right(true);
+	rc = bind(stop, assign);
+	if (raised)
+		set_bind_right(false);
+	return rc;
 }
 
 /* ---- what is remembered ---- */
@@ -276,35 +284,38 @@ static bool has_range(const struct stop *stop)
 	if (getsockopt(stop->fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, &len) || !value ||
 	    getsockopt(stop->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size))
 		return false;
-	proto = is_udp(stop) ? PROTO_UDP : protocol == IPPROTO_SCTP ? PROTO_SCTP : PROTO_TCP;
-	return rule && rule->range[proto]->spans == 1 &&
+	proto = policy_proto(protocol);
+	return rule && proto != PROTO_COUNT && rule->range[proto]->spans == 1 &&
 	       value == ((uint32_t)range_last(rule->range[proto]) << 16 |
 			 range_first(rule->range[proto])) &&
 	       birth_keeps(rule, proto);
 }
 
-static int begin(struct stop *stop, struct assign *assign)
+static int choose(struct stop *stop, struct assign *assign)
 {
 	const struct assign asked = *assign;
-	bool raised;
+	int rc;
+
+	/* where ports are to be the same each time, how long a claim is held must not matter */
+	if (stop->trap->fence->cursor.repeats)
+		memo_wait(&stop->trap->memo);
+	rc = assign_begin(stop->trap->fence, assign);
+
+	/* perhaps by ports that others have only just been given, and could share with this one by now */
+	if (assign->exhausted && memo_wait(&stop->trap->memo)) {
+		*assign = asked;
+		rc = assign_begin(stop->trap->fence, assign);
+	}
+	return rc;
+}
+
+static int begin(struct stop *stop, struct assign *assign)
+{
 	int rc;
 
 	if (!(assign->call == ASSIGN_BIND && addr_port(&assign->addr)) && has_range(stop))
 		return ASSIGN_GO_ON;
-	if (stop->trap->memo.count && stop->trap->fence->cursor.repeats)
-		memo_settle_claims(&stop->trap->memo, &stop->trap->fence->cursor,
-				   stop->caller.thread);
-	raised = mirror_rights(stop, 0);
-	rc = assign_begin(stop->trap->fence, assign);
-
-	/* perhaps by ports that others have only just been given, and could share with this one by now */
-	if (assign->exhausted && stop->trap->memo.count) {
-		memo_release_all_claims(&stop->trap->memo, &stop->trap->fence->cursor);
-		*assign = asked;
-		rc = assign_begin(stop->trap->fence, assign);
-	}
-	if (raised)
-		set_bind_right(false);
+	rc = with_right(stop, 0, choose, assign);
 	if (rc < 0 && assign_speaks(assign))
 		tell(stop, assign);
 	if (rc >= 0 && assign->engine == ENGINE_BIND)
@@ -314,24 +325,39 @@ static int begin(struct stop *stop, struct assign *assign)
 
 static int end(struct stop *stop, struct assign *assign, int error)
 {
-	int rc = assign_end(stop->trap->fence, assign, &error);
-
-	if (assign->engine != ENGINE_AUTO || assign->system || assign->escaped)
+	/* it asks for a second call only after one that the kernel engine has served */
+	assign_end(stop->trap->fence, assign, &error);
+	if (assign_serves(assign) || assign->escaped)
 		tell(stop, assign);
-	return rc == ASSIGN_AGAIN ? GO_ON : -error;
+	return -error;
 }
 
-static int make_bind(struct stop *stop)
+static int make_bind(struct stop *stop, struct assign *assign)
 {
-	uint16_t port = addr_port(&stop->address.inet);
-	bool raised = mirror_rights(stop, port);
 	int rc = syscall(SYS_bind, stop->fd, &stop->address, stop->len) ? -errno : 0;
 
-	if (raised)
-		set_bind_right(false);
-	if (!rc && port)
+	if (!rc && addr_port(&assign->addr))
 		remember(stop);
 	return rc;
+}
+
+static int make_bindx(struct stop *stop, struct assign *assign)
+{
+	return setsockopt(stop->fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, assign->addrs,
+			  assign->addrs_size)
+		       ? -errno
+		       : 0;
+}
+
+/* A call that binds: made by us. */
+static int serve_made(struct stop *stop, struct assign *assign, bind_fn *make)
+{
+	int rc = begin(stop, assign);
+
+	if (rc < 0)
+		return rc;
+	rc = rc == ASSIGN_MADE ? 0 : with_right(stop, addr_port(&assign->addr), make, assign);
+	return end(stop, assign, -rc);
 }
 
 static int serve_bind(struct stop *stop)
@@ -347,13 +373,7 @@ static int serve_bind(struct stop *stop)
 		return rc;
 	translate_bind(stop->trap->fence, stop->fd, &stop->address.inet);
 	assign = start(stop, ASSIGN_BIND);
-	rc = begin(stop, &assign);
-	if (rc < 0)
-		return rc;
-	do
-		rc = rc == ASSIGN_MADE ? 0 : make_bind(stop);
-	while ((rc = end(stop, &assign, -rc)) == GO_ON);
-	return rc;
+	return serve_made(stop, &assign, make_bind);
 }
 
 static int serve_listen(struct stop *stop)
@@ -363,13 +383,9 @@ static int serve_listen(struct stop *stop)
 
 	assign.backlog = (int)stop->argument[1];
 	rc = begin(stop, &assign);
-
 	if (rc < 0)
 		return rc;
-	do
-		rc = syscall(SYS_listen, stop->fd, (int)stop->argument[1]) ? -errno : 0;
-	while ((rc = end(stop, &assign, -rc)) == GO_ON);
-	return rc;
+	return end(stop, &assign, syscall(SYS_listen, stop->fd, assign.backlog) ? errno : 0);
 }
 
 /*
@@ -400,10 +416,10 @@ static int serve_port(struct stop *stop, struct assign *assign)
 
 	if (rc < 0)
 		return rc;
-	stop->claimed = assign->claim;
-	if (stop->claimed)
-		memo_hold_claim(&stop->trap->memo, &stop->trap->fence->cursor, assign->claim);
-	if (assign->engine != ENGINE_AUTO || assign->system)
+	if (assign->claim)
+		memo_hold_claim(&stop->trap->memo, assign->claim, stop->cookie, stop->caller.thread,
+				stop->id);
+	if (assign_serves(assign))
 		tell(stop, assign);
 	return GO_ON;
 }
@@ -516,13 +532,12 @@ static int serve_send(struct stop *stop)
 	return refuse_send(stop, flags);
 }
 
-/* sctp_bindx(): made by us, as bind() is. */
+/* sctp_bindx() */
 static int serve_bindx(struct stop *stop)
 {
 	static char addrs[SCTP_ADDRS_MAX];
 	struct assign assign = { .call = ASSIGN_BIND, .fd = stop->fd, .sctp = true };
 	int size = (int)stop->argument[4], rc;
-	bool raised;
 
 	if (size <= 0 || size > (int)sizeof(addrs))
 		return -EINVAL;
@@ -533,22 +548,7 @@ static int serve_bindx(struct stop *stop)
 	assign.addrs_size = (socklen_t)size;
 	assign.len = (socklen_t)size < sizeof(assign.addr) ? (socklen_t)size : sizeof(assign.addr);
 	memcpy(&assign.addr, addrs, assign.len);
-	rc = begin(stop, &assign);
-	if (rc < 0)
-		return rc;
-	do {
-		raised = rc != ASSIGN_MADE && mirror_rights(stop, addr_port(&assign.addr));
-		if (rc != ASSIGN_MADE)
-			rc = setsockopt(stop->fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs,
-					(socklen_t)size)
-				     ? -errno
-				     : 0;
-		else
-			rc = 0;
-		if (raised)
-			set_bind_right(false);
-	} while ((rc = end(stop, &assign, -rc)) == GO_ON);
-	return rc;
+	return serve_made(stop, &assign, make_bindx);
 }
 
 static int serve_connectx(struct stop *stop)
@@ -666,7 +666,7 @@ static int relay_mapped(struct stop *stop)
 		return GO_ON;
 	getsockopt(stop->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
 	/* over TCP there is a destination only for who connects by a send, which a server may refuse, too */
-	if (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP)
+	if (policy_proto(protocol) == PROTO_TCP)
 		return flags & MSG_FASTOPEN && is_mapped(stop) ? -EOPNOTSUPP : GO_ON;
 	if (stop->call == FILTER_SENDMMSG)
 		return relay_mapped_batch(stop, flags);
@@ -705,6 +705,7 @@ static int serve_socket(struct stop *stop)
 	len = sizeof(stop->cookie);
 	if (getsockopt(stop->fd, SOL_SOCKET, SO_COOKIE, &stop->cookie, &len))
 		stop->cookie = 0;
+	memo_hear(&stop->trap->memo, stop->cookie, stop->caller.thread, stop->id);
 	rc = serve_call(stop);
 	return rc == GO_ON && rule && rule->map ? relay_mapped(stop) : rc;
 }
@@ -822,12 +823,7 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 		answer.error = rc;
 	if (!rc)
 		answer.val = stop.value;
-	if (!ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer)) {
-		if (stop.claimed)
-			memo_note_connect(&trap->memo, (pid_t)notif->pid);
-		return;
-	}
-	if (errno != ENOENT)
+	if (!ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) || errno != ENOENT)
 		return;
 	/* it was interrupted; the kernel makes it again */
 	if (stop.call == FILTER_BIND && !rc)
@@ -837,6 +833,7 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 void trap_serve(int listener, bool births, const struct fence *fence, struct log *log, int program)
 {
 	static struct trap trap;
+	static struct fence own;
 	struct pollfd poll_listener = { .fd = listener, .events = POLLIN };
 	struct seccomp_notif_sizes sizes = { 0 };
 	union {
@@ -845,8 +842,12 @@ void trap_serve(int listener, bool births, const struct fence *fence, struct log
 	} heard;
 
 	trap.listener = listener;
+	trap.memo.listener = listener;
+	trap.memo.cursor = &fence->cursor;
 	trap.program = program;
-	trap.fence = fence;
+	own = *fence;
+	own.cursor.held = &trap.memo.claims;
+	trap.fence = &own;
 	trap.log = log;
 	trap.births = births;
 	if (births)
@@ -858,15 +859,17 @@ void trap_serve(int listener, bool births, const struct fence *fence, struct log
 	    sizes.seccomp_notif > sizeof(heard))
 		return;
 	for (;;) {
-		int n = poll(&poll_listener, 1, trap.memo.count ? 1 : -1);
+		int n = poll(&poll_listener, 1, trap.memo.claims.count ? MEMO_TIDY_MS : -1);
 
-		memo_release_old_claims(&trap.memo, &fence->cursor);
+		memo_tidy(&trap.memo);
 		if (n < 0 && errno != EINTR)
 			return;
 		if (n <= 0)
 			continue;
-		if (!(poll_listener.revents & POLLIN))
+		if (!(poll_listener.revents & POLLIN)) {
+			memo_end(&trap.memo);
 			return;
+		}
 		/* the kernel wants it zeroed */
 		memset(&heard, 0, sizeof(heard));
 		if (!ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &heard))

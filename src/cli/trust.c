@@ -55,35 +55,27 @@ static bool is_private(gid_t gid)
 	return true;
 }
 
-static void name_user(uid_t uid, char ret_who[WHO])
+/* @name: NULL if it has none */
+static void say_who(const char *kind, const char *name, unsigned id, char ret_who[WHO])
 {
-	const struct passwd *user = getpwuid(uid);
-
-	if (user)
-		snprintf(ret_who, WHO, "user '%s'", user->pw_name);
+	if (name)
+		snprintf(ret_who, WHO, "%s '%s'", kind, name);
 	else
-		snprintf(ret_who, WHO, "user %u", uid);
-}
-
-static void name_group(gid_t gid, char ret_who[WHO])
-{
-	const struct group *group = getgrgid(gid);
-
-	if (group)
-		snprintf(ret_who, WHO, "group '%s'", group->gr_name);
-	else
-		snprintf(ret_who, WHO, "group %u", gid);
+		snprintf(ret_who, WHO, "%s %u", kind, id);
 }
 
 /* Return: false if nobody else has a right there */
 static bool is_open(const char *path, char ret_who[WHO])
 {
+	const struct passwd *user;
+	const struct group *group;
 	struct stat st;
 
 	if (stat(path, &st))
 		return false;
 	if (!is_trusted(st.st_uid)) {
-		name_user(st.st_uid, ret_who);
+		user = getpwuid(st.st_uid);
+		say_who("user", user ? user->pw_name : NULL, st.st_uid, ret_who);
 		return true;
 	}
 	if (S_ISDIR(st.st_mode) && st.st_mode & S_ISVTX)
@@ -93,7 +85,8 @@ static bool is_open(const char *path, char ret_who[WHO])
 		return true;
 	}
 	if (st.st_mode & S_IWGRP && st.st_gid != 0 && !is_private(st.st_gid)) {
-		name_group(st.st_gid, ret_who);
+		group = getgrgid(st.st_gid);
+		say_who("group", group ? group->gr_name : NULL, st.st_gid, ret_who);
 		return true;
 	}
 	return false;

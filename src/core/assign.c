@@ -10,13 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
-#ifndef IPPROTO_UDPLITE
-#define IPPROTO_UDPLITE 136
-#endif
-
 /*
  * Theory of operation
  *
@@ -50,25 +43,18 @@ enum kind { KIND_OURS, KIND_OTHER };
 static int classify(const struct fence *fence, int fd, enum proto *ret_proto)
 {
 	int type = get_int(fence, fd, SOL_SOCKET, SO_TYPE), protocol;
+	enum proto proto;
 
 	if (type < 0 || type == SOCK_RAW)
 		return type < 0 ? type : KIND_OTHER;
 	protocol = get_int(fence, fd, SOL_SOCKET, SO_PROTOCOL);
-	switch (protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_MPTCP:
-		*ret_proto = PROTO_TCP;
-		return KIND_OURS;
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-		*ret_proto = PROTO_UDP;
-		return KIND_OURS;
-	case IPPROTO_SCTP:
-		*ret_proto = PROTO_SCTP;
-		return KIND_OURS;
-	default:
-		return protocol < 0 ? protocol : KIND_OTHER;
-	}
+	if (protocol < 0)
+		return protocol;
+	proto = policy_proto(protocol);
+	if (proto == PROTO_COUNT)
+		return KIND_OTHER;
+	*ret_proto = proto;
+	return KIND_OURS;
 }
 
 bool assign_fences(const struct fence *fence, int fd)
@@ -390,7 +376,8 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 
 	if (!is_whole(&assign->addr, assign->len))
 		return ASSIGN_GO_ON;
-	if (port && (!rule || rule->bind == BIND_ALLOW))
+	assign->asked = rule ? map_asked(rule->map, port) : 0;
+	if (port && (!rule || (rule->bind == BIND_ALLOW && !assign->asked)))
 		return ASSIGN_GO_ON;
 	rc = assign->fresh ? KIND_OURS : find_kind(fence, assign);
 	if (rc)
@@ -402,7 +389,7 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 	if (port) {
 		/* what the map put in the place of another is meant to be bound */
 		assign->refused =
-			!map_asked(rule->map, port) &&
+			!assign->asked &&
 			(rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port));
 		return assign->refused ? -EACCES : ASSIGN_GO_ON;
 	}
@@ -501,6 +488,14 @@ static int begin(const struct fence *fence, struct assign *assign)
 	if (shows_port && assign->call != ASSIGN_LISTEN)
 		len = addr_wildcard(&local, local.sa.sa_family);
 	rc = serve(fence, assign, &local, len);
+	/* where every candidate was known to be in use, none was tried, and no bind() could tell */
+	if ((assign->exhausted || assign->unasked) && shows_port &&
+	    is_named(fence, assign->fd, &local, len)) {
+		assign->exhausted = false;
+		assign->system = false;
+		assign->unasked = false;
+		return ASSIGN_GO_ON;
+	}
 	if (rc != -EINVAL || assign->fresh)
 		return rc;
 	/* bound already, connected or listening: the real call has nothing to choose */
@@ -530,6 +525,11 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 	assign->forbidden = false;
 	assign->unasked = false;
 	return begin(fence, assign);
+}
+
+bool assign_serves(const struct assign *assign)
+{
+	return assign->engine != ENGINE_AUTO || assign->system || (assign->asked && assign->port);
 }
 
 bool assign_speaks(const struct assign *assign)
@@ -586,6 +586,8 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 
 	if (assign->claim)
 		cursor_release(&fence->cursor, assign->claim);
+	if (assign->asked && !*error)
+		assign->port = addr_port(&assign->addr);
 	if (assign->engine != ENGINE_KERNEL && !assign->system)
 		return ASSIGN_DONE;
 	if (may_retry(fence, assign, *error)) {

@@ -37,6 +37,7 @@ struct assign {
 	enum engine engine; /* the one that served, ENGINE_AUTO if no port was assigned */
 	uint32_t tried;     /* candidates looked at */
 	uint16_t port;      /* host byte order; 0 where none was assigned, or not yet */
+	uint16_t asked;     /* bind: what the program named, where @addr has another by its map */
 	bool exhausted;     /* the range has no port left for this call */
 	bool system;        /* so the system's range is used (`exhausted = system`) */
 	bool refused;       /* an explicit bind that `bind =` does not allow */
@@ -94,6 +95,9 @@ int assign_begin(const struct fence *fence, struct assign *assign);
  * Return: ASSIGN_DONE, or ASSIGN_AGAIN: make the real call once more
  */
 int assign_end(const struct fence *fence, struct assign *assign, int *error);
+
+/* assign_serves() - Was a port given by us, or left to the kernel on our behalf? Of a map's, after assign_end(). */
+bool assign_serves(const struct assign *assign);
 
 /* assign_speaks() - Has a call failed, in assign_begin(), for a reason that is ours to tell? */
 bool assign_speaks(const struct assign *assign);

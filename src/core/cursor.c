@@ -395,6 +395,16 @@ static void nap(void)
 	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &rest, NULL);
 }
 
+static bool is_held(const struct cursor *cursor, uint64_t tag)
+{
+	unsigned i;
+
+	for (i = 0; cursor->held && i < cursor->held->count; i++)
+		if (same_tag(claim_value(cursor->held->tag[i]), tag))
+			return true;
+	return false;
+}
+
 int cursor_claim(const struct cursor *cursor, uint64_t tag)
 {
 	_Atomic uint64_t *slot = &cursor->file->claim[tag % CURSOR_CLAIMS];
@@ -402,6 +412,8 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag)
 	unsigned turns = 0, naps = 0;
 
 	tag = claim_value(tag) & ~CLAIM_TIME_MASK;
+	if (is_held(cursor, tag))
+		return -EBUSY;
 	for (;;) {
 		uint64_t now = now_ms();
 		bool same, live;
@@ -415,7 +427,11 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag)
 				return -EBUSY;
 			nap();
 			old = atomic_load_explicit(slot, memory_order_acquire);
-		} else if (live && turns++ < CLAIM_TURNS_MOST) {
+			continue;
+		}
+		/* one that is held is not lost with its slot, and none of those whom we keep waiting gives it back */
+		live = live && !is_held(cursor, old);
+		if (live && turns++ < CLAIM_TURNS_MOST) {
 			/*
 			 * Another tuple's, in the same slot by chance. To pass on instead
 			 * would call a free port used. It is needed for some microseconds
@@ -436,6 +452,17 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag)
 			return 0;
 		}
 	}
+}
+
+void cursor_renew(const struct cursor *cursor, uint64_t tag)
+{
+	_Atomic uint64_t *slot = &cursor->file->claim[tag % CURSOR_CLAIMS];
+	uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
+
+	if (same_tag(old, claim_value(tag)))
+		atomic_compare_exchange_strong_explicit(
+			slot, &old, (claim_value(tag) & ~CLAIM_TIME_MASK) | now_ms(),
+			memory_order_acq_rel, memory_order_relaxed);
 }
 
 void cursor_release(const struct cursor *cursor, uint64_t tag)

@@ -15,6 +15,7 @@
 #define CURSOR_VERSION 2
 #define CURSOR_CLAIMS 4096
 #define CURSOR_PEERS 16
+#define CURSOR_HELD_MOST 1024
 
 /*
  * What the orders continue from. Every value is good: a cursor is reduced into
@@ -67,13 +68,20 @@ _Static_assert(offsetof(struct cursor_file, block) == 16 &&
 	       "nor between them: programs of 32 and of 64 bits share the file");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics need no lock");
 
+/* Claims that one process has taken for others, by their tags, and gives back for them. */
+struct cursor_held {
+	unsigned count;
+	uint64_t tag[CURSOR_HELD_MOST];
+};
+
 /* Two pointers into shared mappings, set at start and then immutable. */
 struct cursor {
 	struct cursor_file *file;
-	struct cursor_block *block; /* file->block, or one of this process's own if seeded */
-	bool repeats;               /* the file is one that cursor_make() has made of this seed */
-	const char *trouble;        /* why the state is private to this process, or NULL */
-	bool squatted; /* something stands in the place of the user's folder in /dev/shm */
+	struct cursor_block *block;     /* file->block, or one of this process's own if seeded */
+	const struct cursor_held *held; /* claims that do not run out for this process, or NULL */
+	bool repeats;        /* the file is one that cursor_make() has made of this seed */
+	const char *trouble; /* why the state is private to this process, or NULL */
+	bool squatted;       /* something stands in the place of the user's folder in /dev/shm */
 };
 
 /**
@@ -119,12 +127,16 @@ int cursor_make(int folder, const struct rule *rule);
  *
  * Between the check that a tuple is free and the kernel's registering it,
  * nobody else under the fence may pass the same check. A claim runs out by
- * itself, so a crash leaves nothing to clean up.
+ * itself, so a crash leaves nothing to clean up. Those in @cursor->held do not,
+ * as long as they stand there.
  *
  * Return: 0, or -EBUSY if another caller holds it. Where @cursor->repeats, it waits for
  * that one, so that the kernel is asked whatever came of it
  */
 int cursor_claim(const struct cursor *cursor, uint64_t tag);
+
+/* cursor_renew() - Let a claim run out later, unless another has taken its place */
+void cursor_renew(const struct cursor *cursor, uint64_t tag);
 
 /* cursor_release() - Give a claim back */
 void cursor_release(const struct cursor *cursor, uint64_t tag);

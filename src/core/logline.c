@@ -315,7 +315,10 @@ static void put_assign_json(struct out *out, const struct logline *line, const c
 		put(out, "\",\"peer_port\":");
 		put_port_json(out, line, addr_port(&assign->addr));
 	}
-	if (!line->record) {
+	if (assign->asked) {
+		put(out, ",\"asked\":");
+		put_number(out, assign->asked, 1);
+	} else if (!line->record) {
 		put(out, ",\"engine\":\"");
 		put(out, engine_name(assign->engine));
 		put(out, "\",\"tried\":");
@@ -345,10 +348,15 @@ static void put_assign_text(struct out *out, const char *call, const struct assi
 		put(out, " -> ");
 		put_endpoint(out, &assign->addr);
 	}
-	put(out, " engine=");
-	put(out, engine_name(assign->engine));
-	put(out, " tried=");
-	put_number(out, assign->tried, 1);
+	if (assign->asked) {
+		put(out, " asked=");
+		put_number(out, assign->asked, 1);
+	} else {
+		put(out, " engine=");
+		put(out, engine_name(assign->engine));
+		put(out, " tried=");
+		put_number(out, assign->tried, 1);
+	}
 	if (!local) {
 		put(out, ": ");
 		put(out, problem(assign));

@@ -1,8 +1,16 @@
 #include "policy.h"
 
 #include <fnmatch.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+#ifndef IPPROTO_UDPLITE
+#define IPPROTO_UDPLITE 136
+#endif
 
 #define GLOB_MAX 200 /* no line of the configuration is longer */
 
@@ -120,6 +128,22 @@ const char *policy_via_name(enum via via)
 	static const char *const names[] = { "auto", "preload", "supervise", "both" };
 
 	return names[via];
+}
+
+enum proto policy_proto(int protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_MPTCP:
+		return PROTO_TCP;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+		return PROTO_UDP;
+	case IPPROTO_SCTP:
+		return PROTO_SCTP;
+	default:
+		return PROTO_COUNT;
+	}
 }
 
 const char *policy_proto_name(enum proto proto)

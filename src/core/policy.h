@@ -96,6 +96,9 @@ const char *policy_base_name(const char *path);
 /* policy_via_name() - As the configuration has it */
 const char *policy_via_name(enum via via);
 
+/* policy_proto() - Which of them a socket's protocol (SO_PROTOCOL) is; PROTO_COUNT if it is not fenced */
+enum proto policy_proto(int protocol);
+
 /* policy_proto_name() - "tcp", "udp" or "sctp" */
 const char *policy_proto_name(enum proto proto);
 

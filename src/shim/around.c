@@ -27,16 +27,11 @@ int around_begin(struct shim *now, struct assign *assign, const char *name)
 	return rc;
 }
 
-bool around_serves(const struct assign *assign)
-{
-	return assign->engine != ENGINE_AUTO || assign->system;
-}
-
 bool around_end(struct shim *now, struct assign *assign, const char *name, int *error)
 {
 	if (assign_end(&now->fence, assign, error) == ASSIGN_AGAIN)
 		return true;
-	if (around_serves(assign) || assign->escaped)
+	if (assign_serves(assign) || assign->escaped)
 		log_assign(&now->log, name, assign);
 	return false;
 }

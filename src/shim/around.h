@@ -14,9 +14,6 @@ int around_begin(struct shim *now, struct assign *assign, const char *name);
 /* around_end() - assign_end(). Return: true if the real call has to be made again. errno may have changed. */
 bool around_end(struct shim *now, struct assign *assign, const char *name, int *error);
 
-/* around_serves() - Was a port assigned, or left to the kernel on our behalf? */
-bool around_serves(const struct assign *assign);
-
 /**
  * AROUND() - Make a real call, the expression @call of type @type, between the two
  *

@@ -389,7 +389,7 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	if (addr)
 		assign.addr.in4.sin_addr = addr->sin_addr;
 	rc = AROUND(int, now, &assign, "bindresvport",
-		    around_serves(&assign)
+		    assign_serves(&assign)
 			    ? pass_bind(fd, &assign.addr.sa, assign.len, &assign.addr)
 			    : real(fd, addr));
 	if (!rc && addr && assign.port)

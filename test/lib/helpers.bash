@@ -197,3 +197,22 @@ setup() {
 teardown() {
 	ns_close
 }
+
+# python_code CODE: writes code.py, with what every test of a rule needs
+python_code() {
+	cat >code.py <<-END
+		import errno, os, socket, sys
+		def tcp(*options):
+		    s = socket.socket()
+		    for option in options: s.setsockopt(socket.SOL_SOCKET, option, 1)
+		    return s
+		def udp(): return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		def port(s): return s.getsockname()[1]
+		def error(call, *arguments):
+		    try: call(*arguments)
+		    except OSError as e: return errno.errorcode[e.errno]
+		    return "ok"
+		$1
+	END
+	sed -i 's/^\t*//' code.py
+}

@@ -466,11 +466,17 @@ static void wait_for(pid_t pid)
 	}
 }
 
-static void run_thread(void *(*body)(void *))
+static void *call_body(void *body)
+{
+	(*(void (**)(void))body)();
+	return NULL;
+}
+
+static void run_thread(void (*body)(void))
 {
 	pthread_t thread;
 
-	if (pthread_create(&thread, NULL, body, NULL) || pthread_join(thread, NULL))
+	if (pthread_create(&thread, NULL, call_body, &body) || pthread_join(thread, NULL))
 		die("thread");
 }
 
@@ -487,16 +493,9 @@ static void way_fork(void)
 }
 
 /* The child of a thread: its numbers and its memory are not of one moment. */
-static void *fork_in_thread(void *unused)
-{
-	(void)unused;
-	way_fork();
-	return NULL;
-}
-
 static void way_fork_thread(void)
 {
-	run_thread(fork_in_thread);
+	run_thread(way_fork);
 }
 
 /* A child that shares memory gives its number another socket; ours stays. */
@@ -550,12 +549,10 @@ static void misguide(void)
 		die("send");
 }
 
-static void *unshare_files(void *unused)
+static void unshare_files(void)
 {
-	(void)unused;
 	check(unshare(CLONE_FILES), "unshare");
 	misguide();
-	return NULL;
 }
 
 static void way_unshare_files(void)
@@ -565,14 +562,12 @@ static void way_unshare_files(void)
 }
 
 /* A new TCP socket there, under the number that means a UDP socket to the others. */
-static void *unshare_files_tcp(void *unused)
+static void unshare_files_tcp(void)
 {
-	(void)unused;
 	check(unshare(CLONE_FILES), "unshare");
 	vanish(unbound);
 	if (new_socket(SOCK_STREAM) != unbound)
 		die("socket");
-	return NULL;
 }
 
 static void way_unshare_files_tcp(void)
@@ -584,12 +579,10 @@ static void way_unshare_files_tcp(void)
 	say_number(local_port(unbound));
 }
 
-static void *close_range_unshare(void *unused)
+static void close_range_unshare(void)
 {
-	(void)unused;
 	check(close_range(1000, 1000, CLOSE_RANGE_UNSHARE), "close_range");
 	misguide();
-	return NULL;
 }
 
 static void way_close_range_unshare(void)
@@ -687,16 +680,9 @@ static void way_unshare_net(void)
 	note_from_the_wire();
 }
 
-static void *unshare_net(void *unused)
-{
-	(void)unused;
-	way_unshare_net();
-	return NULL;
-}
-
 static void way_unshare_net_thread(void)
 {
-	run_thread(unshare_net);
+	run_thread(way_unshare_net);
 	note(udp());
 }
 
@@ -781,16 +767,9 @@ static void way_unspec_child(void)
 	wait_for(pid);
 }
 
-static void *unspec_in_thread(void *unused)
-{
-	(void)unused;
-	way_unspec();
-	return NULL;
-}
-
 static void way_unspec_thread(void)
 {
-	run_thread(unspec_in_thread);
+	run_thread(way_unspec);
 }
 
 /* In a thread that goes on with it, while we send. With the option in place. */

@@ -2,7 +2,6 @@
 #include "transparent.h"
 
 #include <net/if.h>
-#include <netinet/tcp.h>
 #include <string.h>
 
 /* ---- socket ---- */
