@@ -284,10 +284,6 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	if (!say(to, rc) || rc)
 		_exit(EXIT_FAILURE);
 	close(to);
-	if (supervisor->filter.idle) {
-		stay(number);
-		_exit(EXIT_SUCCESS);
-	}
 	state = supervisor->fence.cursor.file;
 	if (state)
 		signal(SIGBUS, lose_state);
