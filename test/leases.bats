@@ -242,6 +242,8 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 20000-20029; use a larger '--pool', or '--wait SECONDS'" ]
 	[[ ${lines[1]} =~ ^"  20000-20009 by '$PROBES/tenant wait' (pid ${ids[0]}, user root, since "20..-..-..\ ..:..:.. ]]
 	[[ ${lines[3]} = "  20020-20029 by '$PROBES/tenant wait' (pid ${ids[2]}, "* ]]
+	run leased --wait 0 -- touch ran
+	[ "$status" = 125 ]
 	run leased --wait 0.1 -- touch ran
 	[ "$status" = 125 ]
 	[[ ${lines[0]} = *"in the pool 20000-20029, after 0.1 seconds; use"* ]]
@@ -339,6 +341,22 @@ os.execvp("sleep", ["sleep", "infinity"])'
 		END
 		[ "$output" = "all are free" ]
 	done
+}
+
+@test "a process whose first thread has ended long ago keeps no lease from its end" {
+	ns_background python3 -c '
+import ctypes, platform, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+print("ready", flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60}.get(platform.machine(), 93), 0)' >ready
+	wait_until grep -q '^State:.Z' "/proc/$pid/status"
+	tenants 1
+	end "$pid"
+	SECONDS=0
+	wait_until are_leased
+	# it would be two
+	((SECONDS < 2))
+	end "${PIDS[0]}"
 }
 
 @test "a lease that was taken, and not yet signed, is listed, and is free when its holder is killed" {

@@ -15,28 +15,55 @@
 #define REST_NS 500000
 #define RESTS 4000
 
-/*
- * Is it ending, and not done with its files? A zombie is, but for other threads of
- * it, which may end after the first one.
- */
-static bool is_dying(const char *pid)
+enum state { ALIVE, ENDING, ENDED };
+
+static enum state look(const char *path, long *ret_threads)
 {
-	char path[280], text[1024], state;
+	char text[1024], letter;
 	const char *rest;
 	unsigned flags;
-	long threads;
 
-	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	*ret_threads = 0;
 	if (fd_read_file(path, text, sizeof(text)) <= 0)
-		return false;
+		return ENDED;
 	/* the name before it may hold blanks and brackets */
 	rest = strrchr(text, ')');
 	if (!rest ||
 	    sscanf(rest + 1,
-		   " %c %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld", &state,
-		   &flags, &threads) != 3)
-		return false;
-	return flags & PF_EXITING && ((state != 'Z' && state != 'X') || threads > 1);
+		   " %c %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld",
+		   &letter, &flags, ret_threads) != 3)
+		return ENDED;
+	if (!(flags & PF_EXITING))
+		return ALIVE;
+	return letter == 'Z' || letter == 'X' ? ENDED : ENDING;
+}
+
+/*
+ * Is a process ending, and not done with its files? Its first thread may have ended
+ * long before the others, and be a zombie for as long as they live.
+ */
+static bool is_dying(const char *pid)
+{
+	char path[300];
+	const struct dirent *entry;
+	enum state state;
+	long threads;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	state = look(path, &threads);
+	if (state != ENDED || threads < 2)
+		return state == ENDING;
+	snprintf(path, sizeof(path), "/proc/%s/task", pid);
+	folder = opendir(path);
+	while (folder && state != ENDING && (entry = readdir(folder))) {
+		snprintf(path, sizeof(path), "/proc/%s/task/%s/stat", pid, entry->d_name);
+		if (isdigit((unsigned char)*entry->d_name))
+			state = look(path, &threads);
+	}
+	if (folder)
+		closedir(folder);
+	return state == ENDING;
 }
 
 /* Return: for the caller to free */
