@@ -41,13 +41,13 @@ CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover
 SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_map hooks_option \
 	hooks_thread mapped memory pass real shim
 CLI := array audit birth block busy caller check choice complete dying env fenced filter \
-	findings globs lease leases library logfile look main memo option origin parts pin ports \
-	presets processes relay run say sections sockets status strip suggest supervise target \
+	findings fresh globs lease leases library logfile look main memo option origin parts pin \
+	ports presets processes relay run say sections sockets status strip suggest supervise target \
 	trap trust usage verdict watch which
 UNIT := conf handover logline map order origin policy range sctp siphash strip tally
 UNIT_CLI := array origin sockets strip
 FAULTS := faults scenes
-PROBES := children counted disturbed early fresh late leaves load mapped matrix odd race raw \
+PROBES := children counted disturbed early fresh late leaves load mapped matrix odd race raw repeats \
 	rewrite sctp settled spawn stacks storm tenant without
 SOAK := operations soak worker
 FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \

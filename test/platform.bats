@@ -184,12 +184,24 @@ holds() {
 	holds diag-tells-how-long-time-wait-lasts
 }
 
+@test "sock_diag shows the sockets that are only bound" {
+	holds diag-shows-what-is-only-bound
+}
+
 @test "tcp_info tells which end of a connection sent the first SYN" {
 	holds tcp-info-tells-who-connected
 }
 
 @test "a connect from a port bound by hand takes over a TIME_WAIT at once" {
 	holds time-wait-yields-to-a-bound-port
+}
+
+@test "between a machine's own addresses it does so whenever the connection had timestamps" {
+	holds time-wait-yields-between-local-addresses
+}
+
+@test "a bind with SO_REUSEADDR takes a port with nothing but TIME_WAIT on it, and can listen there" {
+	holds time-wait-yields-to-a-sharing-bind
 }
 
 @test "the kernel's own choice takes over a TIME_WAIT only after a delay" {

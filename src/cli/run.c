@@ -1,5 +1,6 @@
 #include "../core/log.h"
 #include "block.h"
+#include "fresh.h"
 #include "library.h"
 #include "logfile.h"
 #include "pin.h"
@@ -26,6 +27,7 @@ enum {
 	OPTION_POOL,
 	OPTION_WAIT,
 	OPTION_SUBSTITUTE,
+	OPTION_FRESH,
 	OPTION_VERBOSE
 };
 
@@ -51,6 +53,9 @@ static const struct option_entry options[] = {
 	[OPTION_SUBSTITUTE] = { .name = "substitute",
 				.help = "in COMMAND's arguments, replace {first}, {last}, {first+N}, "
 					"{last-N} and {range} with what the lease has" },
+	[OPTION_FRESH] = { .name = "fresh",
+			   .help = "give out the same ports in each run: from the begin of a sequence "
+				   "that is this run's own" },
 	[OPTION_VERBOSE] = { .name = "verbose",
 			     .letter = 'v',
 			     .help = "say on standard error how COMMAND is fenced" },
@@ -184,8 +189,14 @@ static void tell_way(const struct settings *settings, const char *command, bool 
 }
 
 /* What is held for the tree has to last as long as it does, or it must not run. */
-static int cannot_hold(const char *command, int error, const char *why)
+static int cannot_hold(bool fresh, const char *command, int error, const char *why)
 {
+	if (fresh)
+		return say_failure(EXIT_OWN,
+				   "the state of '%s' would not last as long as it runs: %s; %s",
+				   command, why,
+				   error == EBUSY ? "use '--fresh' with the outer 'portfence run'"
+						  : "run it without '--fresh'");
 	return say_failure(
 		EXIT_OWN, "the lease of '%s' would not last as long as it runs: %s; %s", command,
 		why,
@@ -204,7 +215,8 @@ static int cannot_hold(const char *command, int error, const char *why)
  * @unreached:	why no preload reaches the command, or NULL
  */
 static int fence(enum via via, const struct target *target, const char *unreached,
-		 const char *library, const char *command, bool verbose, struct settings *settings)
+		 const char *library, const char *command, bool verbose, bool fresh,
+		 struct settings *settings)
 {
 	char why[256], unkept[256], way[3 * PATH_MAX];
 	bool preload = !unreached && via != VIA_SUPERVISE;
@@ -224,7 +236,7 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	if (rc)
 		settings->gate = 0;
 	if (rc == -EBUSY && supervise_holds())
-		return cannot_hold(command, EBUSY, why);
+		return cannot_hold(fresh, command, EBUSY, why);
 	if (rc && unreached)
 		return say_failure(EXIT_OWN, "%s, and it cannot be supervised: %s; %s", unreached,
 				   why, target->remedy);
@@ -233,7 +245,7 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	if (rc && supervise_holds()) {
 		kept = supervise_keep(unkept, sizeof(unkept));
 		if (kept)
-			return cannot_hold(command, -kept, unkept);
+			return cannot_hold(fresh, command, -kept, unkept);
 	}
 	if (via == VIA_PRELOAD)
 		snprintf(way, sizeof(way), "preload, as asked for");
@@ -302,6 +314,8 @@ static int run(int argc, char *argv[])
 	rc = find_rule(&given, &target, &arena, &settings);
 	if (!rc)
 		rc = pin_via(given.value[OPTION_VIA], settings.rule, EXIT_OWN, &via);
+	if (!rc && given.value[OPTION_FRESH])
+		rc = fresh_start(&settings, &arena, EXIT_OWN);
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);
@@ -315,7 +329,7 @@ static int run(int argc, char *argv[])
 	if (!logfile_writable(settings.log, why, sizeof(why)))
 		say_warning(NULL, why);
 	rc = fence(via, &target, reached ? why : NULL, library, command[0],
-		   given.value[OPTION_VERBOSE], &settings);
+		   given.value[OPTION_VERBOSE], given.value[OPTION_FRESH], &settings);
 	if (rc)
 		return rc;
 	execvp(command[0], command);

@@ -294,7 +294,12 @@ static bool has_range(const struct stop *stop)
 static int choose(struct stop *stop, struct assign *assign)
 {
 	const struct assign asked = *assign;
-	int rc = assign_begin(stop->trap->fence, assign);
+	int rc;
+
+	/* where ports are to be the same each time, how long a claim is held must not matter */
+	if (stop->trap->fence->cursor.repeats)
+		memo_wait(&stop->trap->memo);
+	rc = assign_begin(stop->trap->fence, assign);
 
 	/* perhaps by ports that others have only just been given, and could share with this one by now */
 	if (assign->exhausted && memo_wait(&stop->trap->memo)) {

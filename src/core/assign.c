@@ -243,6 +243,7 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 		.len = len < sizeof(*local) ? len : sizeof(*local),
 		.range = range,
 		.fresh = assign->fresh,
+		.again = fence->cursor.repeats && assign->proto == PROTO_TCP,
 		.addrs = assign->addrs,
 		.addrs_size = assign->addrs_size,
 	};
@@ -278,8 +279,10 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 		rc = assign->proto == PROTO_SCTP ? engine_bind_sctp(&search)
 						 : engine_bind_exclusive(&search);
 	}
+	/* a call that turned out to need no port leaves no gap in the sequence */
+	if (rc == -EINVAL)
+		atomic_fetch_sub_explicit(&block->draws, 1, memory_order_relaxed);
 	if (cursor) {
-		/* a call that turned out to need no port leaves no gap in the sequence */
 		uint32_t advance = rc == -EINVAL ? 0 : order_advance(&walk);
 
 		atomic_fetch_add_explicit(cursor, advance - 1, memory_order_relaxed);

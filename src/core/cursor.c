@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,11 +28,21 @@
  * With a seed, the numbers have to be the same in every run, so the block that
  * they come from belongs to the process and its forked children. `sequential`
  * draws no numbers and goes on across runs. Claims are always shared.
+ *
+ * A file that `run --fresh` has made serves one run alone, and says so: there all
+ * processes go on in the file's own sequence, which begins as in every other run.
  */
+
+/* where time was 64 bits wide from the start, as with musl on 32-bit machines */
+#ifndef SYS_clock_nanosleep
+#define SYS_clock_nanosleep SYS_clock_nanosleep_time64
+#endif
 
 #define CLAIM_MS 250
 #define CLAIM_FOREIGN_MS 10    /* at least one tick of the coarse clock */
 #define CLAIM_TURNS_MOST 10000 /* see cursor_claim() */
+#define CLAIM_NAPS_MOST 1000   /* likewise */
+#define CLAIM_NAP_NS 500000
 #define CLAIM_TIME_BITS 24
 #define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
 
@@ -52,12 +63,27 @@ static void fill_key(struct siphash_key *key)
 	key->k[1] = (uint64_t)(uintptr_t)&now ^ (uint64_t)getpid() << 40;
 }
 
-static void fill_file(struct cursor_file *file)
+static void seed_key(struct siphash_key *key, uint64_t seed)
+{
+	static const struct siphash_key fixed = { { 0x706f727466656e63ULL, 0x73656564ULL } };
+	const uint64_t first[] = { seed, 0 }, second[] = { seed, 1 };
+
+	key->k[0] = siphash(&fixed, first, sizeof(first));
+	key->k[1] = siphash(&fixed, second, sizeof(second));
+}
+
+/* @repeated:	the rule whose runs are to repeat, or NULL */
+static void fill_file(struct cursor_file *file, const struct rule *repeated)
 {
 	file->magic = CURSOR_MAGIC;
 	file->version = CURSOR_VERSION;
 	file->size = sizeof(*file);
-	fill_key(&file->block.key);
+	if (repeated) {
+		seed_key(&file->block.key, repeated->seed);
+		file->block.repeats = true;
+	} else {
+		fill_key(&file->block.key);
+	}
 }
 
 static void *map_anonymous(size_t size)
@@ -178,7 +204,7 @@ static int write_whole(int fd, const void *data, size_t size)
 }
 
 /* Makes the file under a name of its own, then links it to its real one. */
-static int create_file(int folder, const char *name)
+static int create_file(int folder, const char *name, const struct rule *repeated)
 {
 	struct cursor_file *file = map_anonymous(sizeof(*file));
 	struct timespec now;
@@ -187,7 +213,7 @@ static int create_file(int folder, const char *name)
 
 	if (file == MAP_FAILED)
 		return -errno;
-	fill_file(file);
+	fill_file(file, repeated);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(draft, sizeof(draft), ".%u.%lx%09lx", (unsigned)getpid(), (long)now.tv_sec,
 		 now.tv_nsec);
@@ -204,6 +230,14 @@ static int create_file(int folder, const char *name)
 unmap:
 	munmap(file, sizeof(*file));
 	return rc;
+}
+
+int cursor_make(int folder, const struct rule *rule)
+{
+	char name[NAME_MAX + 1];
+
+	file_name(rule->name, name);
+	return create_file(folder, name, rule);
 }
 
 static int open_file(int folder, const char *name)
@@ -257,7 +291,7 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	}
 	cursor->trouble = "it cannot be opened";
 	fd = open_file(directory, name);
-	if (fd == -ENOENT && !create_file(directory, name))
+	if (fd == -ENOENT && !create_file(directory, name, NULL))
 		fd = open_file(directory, name);
 	fd_close(directory);
 	if (fd < 0 || is_ours(fd))
@@ -290,13 +324,15 @@ static struct cursor_file *map_file(const char *folder, const char *runtime,
 	return file;
 }
 
-static void seed_key(struct siphash_key *key, uint64_t seed)
+/* Is it of this seed, too? A run inside the run may have another. */
+static bool repeats(const struct cursor_block *block, const struct rule *rule)
 {
-	static const struct siphash_key fixed = { { 0x706f727466656e63ULL, 0x73656564ULL } };
-	const uint64_t first[] = { seed, 0 }, second[] = { seed, 1 };
+	struct siphash_key key;
 
-	key->k[0] = siphash(&fixed, first, sizeof(first));
-	key->k[1] = siphash(&fixed, second, sizeof(second));
+	if (!block->repeats || !rule->seeded)
+		return false;
+	seed_key(&key, rule->seed);
+	return !memcmp(&key, &block->key, sizeof(key));
 }
 
 int cursor_open(const char *folder, const char *runtime, const struct rule *rule,
@@ -309,10 +345,11 @@ int cursor_open(const char *folder, const char *runtime, const struct rule *rule
 		cursor.file = map_anonymous(sizeof(*cursor.file));
 		if (cursor.file == MAP_FAILED)
 			return -ENOMEM;
-		fill_file(cursor.file);
+		fill_file(cursor.file, NULL);
 	}
 	cursor.block = &cursor.file->block;
-	if (rule->seeded && rule->order != ORDER_SEQUENTIAL) {
+	cursor.repeats = repeats(cursor.block, rule);
+	if (rule->seeded && rule->order != ORDER_SEQUENTIAL && !cursor.repeats) {
 		cursor.block = map_anonymous(sizeof(*cursor.block));
 		if (cursor.block == MAP_FAILED) {
 			munmap(cursor.file, sizeof(*cursor.file));
@@ -350,6 +387,14 @@ static bool same_tag(uint64_t a, uint64_t b)
 	return a >> CLAIM_TIME_BITS == b >> CLAIM_TIME_BITS;
 }
 
+/* A system call of its own: nanosleep() is a cancellation point. */
+static void nap(void)
+{
+	const struct timespec rest = { 0, CLAIM_NAP_NS };
+
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &rest, NULL);
+}
+
 static bool is_held(const struct cursor *cursor, uint64_t tag)
 {
 	unsigned i;
@@ -364,7 +409,7 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag)
 {
 	_Atomic uint64_t *slot = &cursor->file->claim[tag % CURSOR_CLAIMS];
 	uint64_t mine, old = atomic_load_explicit(slot, memory_order_acquire);
-	unsigned turns = 0;
+	unsigned turns = 0, naps = 0;
 
 	tag = claim_value(tag) & ~CLAIM_TIME_MASK;
 	if (is_held(cursor, tag))
@@ -376,8 +421,14 @@ int cursor_claim(const struct cursor *cursor, uint64_t tag)
 		mine = tag | now;
 		same = same_tag(old, mine);
 		live = is_live(old, now, same ? CLAIM_MS : CLAIM_FOREIGN_MS);
-		if (live && same)
-			return -EBUSY;
+		if (live && same) {
+			/* for ever: the clock stands still, see below */
+			if (!cursor->repeats || naps++ == CLAIM_NAPS_MOST)
+				return -EBUSY;
+			nap();
+			old = atomic_load_explicit(slot, memory_order_acquire);
+			continue;
+		}
 		/* one that is held is not lost with its slot, and none of those whom we keep waiting gives it back */
 		live = live && !is_held(cursor, old);
 		if (live && turns++ < CLAIM_TURNS_MOST) {

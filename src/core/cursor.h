@@ -26,7 +26,7 @@ struct cursor_block {
 	struct siphash_key key; /* written before the file gets its name, then never */
 	_Atomic uint64_t draws; /* walks begun */
 	_Atomic uint32_t next[PROTO_COUNT];
-	uint32_t unused;
+	uint32_t repeats; /* see cursor_make(); written as the key is */
 	_Atomic uint32_t table[PROTO_COUNT][ORDER_TABLE_LENGTH];
 };
 
@@ -79,15 +79,17 @@ struct cursor {
 	struct cursor_file *file;
 	struct cursor_block *block;     /* file->block, or one of this process's own if seeded */
 	const struct cursor_held *held; /* claims that do not run out for this process, or NULL */
-	const char *trouble;            /* why the state is private to this process, or NULL */
-	bool squatted; /* something stands in the place of the user's folder in /dev/shm */
+	bool repeats;        /* the file is one that cursor_make() has made of this seed */
+	const char *trouble; /* why the state is private to this process, or NULL */
+	bool squatted;       /* something stands in the place of the user's folder in /dev/shm */
 };
 
 /**
  * cursor_open() - Map an application's state
  * @folder:	`state` of the configuration, or NULL for the user's own folder
  * @runtime:	XDG_RUNTIME_DIR, or NULL
- * @rule:	its name names the file; its seed makes cursors private
+ * @rule:	its name names the file; its seed makes cursors private, but for a file of
+ *		cursor_make()
  * @ret_cursor:	always usable: where no file can be had, the mapping is shared with forked
  *		children only, and @ret_cursor->trouble says why
  *
@@ -108,6 +110,18 @@ int cursor_open(const char *folder, const char *runtime, const struct rule *rule
 int cursor_folder(const char *folder, const char *runtime, bool *ret_squatted);
 
 /**
+ * cursor_make() - Make the state file of one run, whose ports are to be those of every other
+ * @folder:	its own folder, where there is no such file yet
+ * @rule:	its name names the file, and its seed makes the key
+ *
+ * Whoever maps the file goes on in the one sequence that is in it, from its begin. What
+ * comes of it must not depend on the time: neither hints nor claims shift it.
+ *
+ * Return: 0 or -errno
+ */
+int cursor_make(int folder, const struct rule *rule);
+
+/**
  * cursor_claim() - Claim a tuple for a moment
  * @tag:	hash of what is claimed
  *
@@ -116,7 +130,8 @@ int cursor_folder(const char *folder, const char *runtime, bool *ret_squatted);
  * itself, so a crash leaves nothing to clean up. Those in @cursor->held do not,
  * as long as they stand there.
  *
- * Return: 0, or -EBUSY if another caller holds it
+ * Return: 0, or -EBUSY if another caller holds it. Where @cursor->repeats, it waits for
+ * that one, so that the kernel is asked whatever came of it
  */
 int cursor_claim(const struct cursor *cursor, uint64_t tag);
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* include/net/tcp_states.h; <netinet/tcp.h> has them, too, but clashes with the kernel's headers */
-enum { STATE_TIME_WAIT = 6, STATE_LISTEN = 10, STATE_BOUND_INACTIVE = 13 };
+enum { STATE_TIME_WAIT = 6, STATE_CLOSE = 7, STATE_LISTEN = 10, STATE_BOUND_INACTIVE = 13 };
 
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX 62 /* include/uapi/asm-generic/socket.h, since Linux 5.0 */
@@ -32,6 +32,7 @@ void diag_start(struct diag *diag, const struct sys *sys, int fd)
 	diag->sys = sys;
 	diag->tcp = -1;
 	diag->known = false;
+	diag->at_once = false;
 	if (sys->getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
 	diag->netns = sys_netns_cookie(sys, fd);
@@ -89,25 +90,39 @@ static long read_sysctl(const char *path, long otherwise)
 	return fd_read_file(path, text, sizeof(text)) > 0 ? strtol(text, NULL, 10) : otherwise;
 }
 
+static bool is_local(const union addr *local, const union addr *peer)
+{
+	uint8_t here[16], there[16];
+
+	addr_bytes(local, here);
+	addr_bytes(peer, there);
+	return !memcmp(here, there, sizeof(here));
+}
+
 /*
  * To a socket bound by hand the kernel gives a TIME_WAIT socket's tuple at
  * once, as long as timestamps protect it (test/platform). But when it chooses a
  * port itself, it takes such a tuple only after tcp_tw_reuse_delay milliseconds
  * (a second where there is no such sysctl), and on loopback alone if
- * tcp_tw_reuse is 2. A fenced program gets what it would get without the fence.
+ * tcp_tw_reuse is 2. A fenced program gets what it would get without the fence;
+ * but for one whose ports are to be the same each time, at once. Whether there
+ * were timestamps is known only where both ends are ours.
  */
 static bool is_handed_over(struct diag *diag, const struct inet_diag_msg *found,
 			   const union addr *local, const union addr *peer)
 {
+	bool loopback;
+
 	if (!diag->known) {
 		diag->reuse = read_sysctl("/proc/sys/net/ipv4/tcp_tw_reuse", 2);
 		diag->delay_ms = read_sysctl("/proc/sys/net/ipv4/tcp_tw_reuse_delay", 1000);
 		diag->timestamps = read_sysctl("/proc/sys/net/ipv4/tcp_timestamps", 1);
 		diag->known = true;
 	}
-	if (!diag->timestamps || diag->reuse == 0)
-		return false;
-	if (diag->reuse == 2 && !addr_is_loopback(local) && !addr_is_loopback(peer))
+	loopback = addr_is_loopback(local) || addr_is_loopback(peer);
+	if (diag->timestamps && diag->at_once && (loopback || is_local(local, peer)))
+		return true;
+	if (!diag->timestamps || diag->reuse == 0 || (diag->reuse == 2 && !loopback))
 		return false;
 	return TIMEWAIT_MS - (long)found->idiag_expires >= diag->delay_ms;
 }
@@ -256,46 +271,48 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 	return found->idiag_state == STATE_TIME_WAIT && is_handed_over(diag, found, local, peer);
 }
 
+/* One pass over the kernel's sockets, and what is looked for. */
+struct dump {
+	struct diag *diag;
+	struct question question;
+	void (*see)(struct dump *dump, const struct inet_diag_msg *found);
+	const union addr *local;
+	const union addr *peer;
+	void (*tell)(void *context, uint16_t port);
+	void *context;
+	unsigned bound; /* no more than that */
+	bool held;
+};
+
 /* One message of a dump. Return: 1 after the last, 0, or -errno */
-static int read_used(struct diag *diag, const struct nlmsghdr *head,
-		     const struct question *question, const union addr *local,
-		     const union addr *peer, void (*tell)(void *context, uint16_t port),
-		     void *context)
+static int read_message(struct dump *dump, const struct nlmsghdr *head)
 {
 	const struct inet_diag_msg *found = NLMSG_DATA(head);
-	size_t size = question->body.sdiag_family == AF_INET ? 4 : 16;
 
 	if (head->nlmsg_type == NLMSG_DONE)
 		return done_error(head) < 0 ? done_error(head) : 1;
 	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
 		return -EBADMSG;
-	/* the kernel compares ports alone, and two interfaces may have one tuple each */
-	if (found->id.idiag_if && found->id.idiag_if != question->body.id.idiag_if)
-		return 0;
-	if (memcmp(found->id.idiag_src, question->body.id.idiag_src, size) != 0 ||
-	    memcmp(found->id.idiag_dst, question->body.id.idiag_dst, size) != 0)
-		return 0;
-	if (found->idiag_state != STATE_TIME_WAIT || !is_handed_over(diag, found, local, peer))
-		tell(context, ntohs(found->id.idiag_sport));
+	dump->see(dump, found);
 	return 0;
 }
 
-/* One dump: the sockets of one family. Return: 0, or -errno */
-static int dump_used(struct diag *diag, struct question *question, struct nlmsghdr *answer,
-		     const union addr *local, const union addr *peer,
-		     void (*tell)(void *context, uint16_t port), void *context)
+/* The sockets of one family. Return: 0, or -errno */
+static int dump_family(struct dump *dump, struct nlmsghdr *answer)
 {
+	struct diag *diag = dump->diag;
 	struct nlmsghdr *head;
 	long n;
 	int rc = 0;
 
-	n = open_tcp(diag) < 0 ? diag->tcp : ask(diag->tcp, &question->head, answer, DUMP_SIZE);
+	n = open_tcp(diag) < 0 ? diag->tcp
+			       : ask(diag->tcp, &dump->question.head, answer, DUMP_SIZE);
 	while (!rc && n >= 0) {
 		int left = (int)n;
 
 		for (head = answer; !rc && NLMSG_OK(head, left); head = NLMSG_NEXT(head, left))
-			rc = read_used(diag, head, question, local, peer, tell, context);
+			rc = read_message(dump, head);
 		if (!rc)
 			n = hear(diag->tcp, answer, DUMP_SIZE);
 	}
@@ -306,32 +323,106 @@ static int dump_used(struct diag *diag, struct question *question, struct nlmsgh
 	return rc < 0 ? rc : (int)n;
 }
 
-int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
-	      void (*tell)(void *context, uint16_t port), void *context)
+/* Those of both families, where the question is about IPv4. Return: 0, or -errno */
+static int dump_all(struct dump *dump)
 {
-	struct question question = ask_about(diag, local, peer);
 	struct arena arena = { .used = 0 };
-	struct nlmsghdr *answer;
+	/* not for a signal handler's stack */
+	struct nlmsghdr *answer = arena_alloc(&arena, DUMP_SIZE);
+	struct question *question = &dump->question;
 	int rc;
 
-	question.head.nlmsg_flags |= NLM_F_DUMP;
-	/* neither has a peer, and the kernel goes through a table of its own for each */
-	question.body.idiag_states = ~(1U << STATE_LISTEN | 1U << STATE_BOUND_INACTIVE);
-	question.body.id.idiag_sport = 0;
-	/* not for a signal handler's stack */
-	answer = arena_alloc(&arena, DUMP_SIZE);
 	if (!answer)
 		return -ENOMEM;
-	rc = dump_used(diag, &question, answer, local, peer, tell, context);
+	question->head.nlmsg_flags |= NLM_F_DUMP;
+	rc = dump_family(dump, answer);
 	/* an IPv6 socket's connection to an IPv4 peer has the same tuples, but is dumped as IPv6 */
-	if (!rc && question.body.sdiag_family == AF_INET) {
-		question.body.sdiag_family = AF_INET6;
-		addr_bytes(local, (uint8_t *)question.body.id.idiag_src);
-		addr_bytes(peer, (uint8_t *)question.body.id.idiag_dst);
-		rc = dump_used(diag, &question, answer, local, peer, tell, context);
+	if (!rc && question->body.sdiag_family == AF_INET) {
+		question->body.sdiag_family = AF_INET6;
+		addr_bytes(dump->local, (uint8_t *)question->body.id.idiag_src);
+		addr_bytes(dump->peer, (uint8_t *)question->body.id.idiag_dst);
+		rc = dump_family(dump, answer);
 	}
 	arena_free(&arena);
 	return rc;
+}
+
+static void see_used(struct dump *dump, const struct inet_diag_msg *found)
+{
+	const struct inet_diag_req_v2 *asked = &dump->question.body;
+	size_t size = asked->sdiag_family == AF_INET ? 4 : 16;
+
+	/* the kernel compares ports alone, and two interfaces may have one tuple each */
+	if (found->id.idiag_if && found->id.idiag_if != asked->id.idiag_if)
+		return;
+	if (memcmp(found->id.idiag_src, asked->id.idiag_src, size) != 0 ||
+	    memcmp(found->id.idiag_dst, asked->id.idiag_dst, size) != 0)
+		return;
+	if (found->idiag_state != STATE_TIME_WAIT ||
+	    !is_handed_over(dump->diag, found, dump->local, dump->peer))
+		dump->tell(dump->context, ntohs(found->id.idiag_sport));
+}
+
+int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
+	      void (*tell)(void *context, uint16_t port), void *context)
+{
+	struct dump dump = {
+		.diag = diag,
+		.question = ask_about(diag, local, peer),
+		.see = see_used,
+		.local = local,
+		.peer = peer,
+		.tell = tell,
+		.context = context,
+	};
+
+	/* neither has a peer, and the kernel goes through a table of its own for each */
+	dump.question.body.idiag_states = ~(1U << STATE_LISTEN | 1U << STATE_BOUND_INACTIVE);
+	dump.question.body.id.idiag_sport = 0;
+	return dump_all(&dump);
+}
+
+static void see_held(struct dump *dump, const struct inet_diag_msg *found)
+{
+	union addr source;
+	uint8_t here[16], there[16];
+
+	addr_wildcard(&source, found->idiag_family);
+	if (found->idiag_family == AF_INET)
+		memcpy(&source.in4.sin_addr, found->id.idiag_src, 4);
+	else
+		memcpy(&source.in6.sin6_addr, found->id.idiag_src, 16);
+	addr_bytes(dump->local, here);
+	addr_bytes(&source, there);
+	/* of those that are no more than bound, the kernel shows other ports', too */
+	if (ntohs(found->id.idiag_sport) != addr_port(dump->local) ||
+	    found->idiag_state == STATE_TIME_WAIT ||
+	    (!addr_is_any(dump->local) && !addr_is_any(&source) &&
+	     memcmp(here, there, sizeof(here)) != 0))
+		return;
+	/* BOUND_INACTIVE is a state to ask for, and not one to be in */
+	if (found->idiag_state == STATE_CLOSE)
+		dump->bound++;
+	else
+		dump->held = true;
+}
+
+int diag_is_left(struct diag *diag, const union addr *local)
+{
+	union addr nobody;
+	struct dump dump = {
+		.diag = diag,
+		.see = see_held,
+		.local = local,
+		.peer = &nobody,
+	};
+	int rc;
+
+	/* the kernel compares no address in a dump; IPv4's sockets come first, and then IPv6's */
+	addr_wildcard(&nobody, AF_INET);
+	dump.question = ask_about(diag, local, &nobody);
+	rc = dump_all(&dump);
+	return rc ? rc : dump.bound == 1 && !dump.held;
 }
 
 /* What the routing table says. */

@@ -17,9 +17,10 @@ struct diag {
 	long reuse;       /* sysctl tcp_tw_reuse */
 	long delay_ms;    /* sysctl tcp_tw_reuse_delay */
 	bool timestamps;  /* sysctl tcp_timestamps */
+	bool at_once;     /* set by the caller: see diag_is_free() */
 };
 
-/* diag_start() - No question asked yet; @fd is the socket that is to connect */
+/* diag_start() - No question asked yet; @fd is the socket that is to have a port */
 void diag_start(struct diag *diag, const struct sys *sys, int fd);
 
 /* diag_end() - Close what was opened */
@@ -32,7 +33,8 @@ void diag_end(struct diag *diag);
  *
  * True where no socket has the tuple, or one in TIME_WAIT that the kernel will
  * hand over to a new connection (net/ipv4/tcp_ipv4.c, tcp_twsk_unique; sysctl
- * tcp_tw_reuse).
+ * tcp_tw_reuse). With @diag->at_once, that need not be one that it would choose
+ * itself, where both ends are on this machine.
  *
  * Return: 1, 0, or -errno if the kernel does not say. Source: sock_diag(7).
  */
@@ -47,6 +49,15 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
  */
 int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
 	      void (*tell)(void *context, uint16_t port), void *context);
+
+/**
+ * diag_is_left() - Do only connections in TIME_WAIT stand on a port, and one bound socket?
+ * @local:	address and port that the one is bound to
+ *
+ * Sockets on other addresses do not count. Return: 1, 0 also where the kernel does not show
+ * sockets that are no more than bound, or -errno. Source: sock_diag(7), TCP_BOUND_INACTIVE.
+ */
+int diag_is_left(struct diag *diag, const union addr *local);
 
 /**
  * diag_source() - The source address that the kernel would choose towards a peer

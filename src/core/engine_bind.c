@@ -192,11 +192,47 @@ static int walk(struct engine_bind *search, const struct calls *calls)
 	return rc;
 }
 
+/*
+ * A socket of our own, the guard, takes the port as the program's would. Then
+ * nobody but it may stand there besides what is in TIME_WAIT: to share the port
+ * with who is about to listen there would be the end of one of the two, at
+ * listen(). Another fenced search sees the guard, and then our socket. Where the
+ * kernel does not show the guard, it would not show others that are only bound.
+ *
+ * Return: 0; -EADDRINUSE, also where nobody can say
+ */
+static int try_left(const struct engine_bind *search)
+{
+	struct engine_bind guard = *search;
+	struct signals signals;
+	socklen_t len = sizeof(int);
+	int family = AF_INET, rc = -EADDRINUSE;
+	struct diag diag;
+
+	search->sys->getsockopt(search->fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	signals_hold(&signals);
+	diag_start(&diag, search->sys, search->fd);
+	guard.fd = fd_socket(family, SOCK_STREAM, 0);
+	if (guard.fd >= 0 && !set_flag(&guard, SO_REUSEADDR, 1) && !try_bind(&guard) &&
+	    diag_is_left(&diag, &search->local) == 1 && !set_flag(search, SO_REUSEADDR, 1)) {
+		if (!try_bind(search))
+			rc = 0;
+		set_flag(search, SO_REUSEADDR, 0);
+	}
+	diag_end(&diag);
+	if (guard.fd >= 0)
+		fd_close(guard.fd);
+	signals_release(&signals);
+	return rc;
+}
+
 static int try_exclusive(struct engine_bind *search, void *context)
 {
+	const struct flags *flags = context;
 	int rc = try_bind(search);
 
-	(void)context;
+	if (rc == -EADDRINUSE && search->again && flags->reuse_addr)
+		rc = try_left(search);
 	if (rc == -EADDRINUSE && search->hints)
 		cursor_set_hint(search->hints, addr_port(&search->local));
 	return rc;
@@ -204,8 +240,8 @@ static int try_exclusive(struct engine_bind *search, void *context)
 
 int engine_bind_exclusive(struct engine_bind *search)
 {
-	static const struct calls calls = { .try = try_exclusive };
 	struct flags flags;
+	const struct calls calls = { .try = try_exclusive, .context = &flags };
 	int rc = take_flags(search, &flags);
 
 	if (rc)
@@ -312,6 +348,7 @@ static bool find_source(const struct engine_bind *search, struct sharing *sharin
 	signals_hold(&sharing->signals);
 	/* of a fresh one, too: a cgroup's program may tie it at its birth (`ip vrf exec`) */
 	diag_start(&sharing->diag, search->sys, search->fd);
+	sharing->diag.at_once = sharing->cursor->repeats;
 	if (!addr_is_any(local))
 		sharing->source = *local;
 	else if (source_find(sharing->sources, &sharing->cursor->file->block.key, &sharing->diag,

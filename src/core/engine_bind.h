@@ -23,6 +23,7 @@ struct engine_bind {
 	bool fresh;                 /* SO_REUSEADDR and SO_REUSEPORT are known to be off */
 	uint32_t blind;             /* candidates that are tried whatever the hints say */
 	struct cursor_hints *hints; /* NULL: none are to be had, or they are not wanted */
+	bool again;                 /* exclusive: TCP, and see there */
 	bool shared;                /* set where the port is others', too */
 	bool unsure;          /* set where a port may be free for the peer, but nobody says so */
 	uint32_t tried;       /* candidates tried */
@@ -34,7 +35,9 @@ struct engine_bind {
  * engine_bind_exclusive() - Bind to the first candidate that no socket holds
  *
  * SO_REUSEADDR and SO_REUSEPORT are off while it chooses and as the program
- * had them afterwards.
+ * had them afterwards. With @search->again, a port on which nothing but connections
+ * in TIME_WAIT stand counts as held by none, if the program has set SO_REUSEADDR
+ * and its own bind() could take it.
  *
  * Return: 0 and the port in @search->local; -EADDRINUSE when every candidate was
  * tried; -EACCES when all of them were refused for want of privilege; any other

@@ -60,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fill_address(&fuzz, what & 1, &local);
 	fill_address(&fuzz, what & 1, &peer);
+	diag.at_once = what & 16;
 	diag.ifindex = what & 2 ? fuzz_byte(&fuzz) : 0;
 	kernel_answers = &fuzz;
 	switch (what >> 2 & 3) {
@@ -70,6 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 1:
 		rc = diag_used(&diag, &local, &peer, count_port, &told);
 		CLAIM(rc <= 0 && told <= size);
+		break;
+	case 2:
+		rc = diag_is_left(&diag, &local);
+		CLAIM(rc <= 1);
 		break;
 	default:
 		look_for_source(&diag, &peer);
