@@ -123,7 +123,8 @@ for i in range(5):
 	ns ip link add one type veth peer name two
 	unshare -n sleep infinity 3>&- &
 	other=$!
-	wait_until test "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)"
+	is_apart() { [ "$(readlink "/proc/$other/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+	wait_until is_apart
 	PIDS+=("$other")
 	ns ip link set two netns "$other"
 	ns ip address add 198.51.100.1/24 dev one
