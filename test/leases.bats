@@ -671,6 +671,21 @@ denied" ns "${AS_NOBODY[@]}" "$PORTFENCE" run --lease 10 -- touch ran
 	[ ! -e ran ]
 }
 
+@test "a limit on the size of files is told, and is no end by a signal" {
+	says 125 "portfence: nobody could tell who has the lease: File too large" \
+		bash -c 'ulimit -f 1; exec "$@"' bash "$PORTFENCE" run --lease 10 -- touch ran
+	[ ! -e ran ]
+}
+
+@test "where standard descriptors are closed, nothing that is said gets into the file" {
+	install -m 666 /dev/null shared
+	printf '[portfence]\nlease-file = %s/shared\n' "$PWD" >some.ini
+	leased --config some.ini --verbose -- true 2>&-
+	leased --verbose -- true >&- 2>&-
+	leased --verbose --fresh -- true <&- >&- 2>&-
+	run -1 grep -aE '(lease|fenced) ' shared "$PORTFENCE_STATE/.leases.0" "$PORTFENCE_STATE/fresh-0-0/lock"
+}
+
 @test "network namespaces share the leases of a user, and each looks at its own sockets" {
 	tenants 1
 	run unshare -n "$PORTFENCE" run --lease 10 --pool 20000-20029 -- sh -c 'echo $PORTFENCE_RANGE'

@@ -1,6 +1,7 @@
 #include "fresh.h"
 
 #include "../core/cursor.h"
+#include "../core/fd.h"
 #include "say.h"
 #include "supervise.h"
 
@@ -56,10 +57,10 @@ static int empty(const char *slot)
 static int lock(int slot)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd = openat(slot, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), rc;
+	int fd = fd_openat(slot, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600), rc;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (!fcntl(fd, F_OFD_SETLK, &whole))
 		return fd;
 	rc = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;

@@ -1,6 +1,7 @@
 #include "lease.h"
 
 #include "../core/cursor.h"
+#include "../core/fd.h"
 #include "array.h"
 #include "processes.h"
 #include "sockets.h"
@@ -63,11 +64,10 @@ static off_t record_offset(uint16_t first)
 static int open_shared(const char *path, bool write, char *ret_why, size_t size)
 {
 	/* not blocking, in case somebody put a FIFO there */
-	int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = fd_open(path, (write ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_NOCTTY, 0);
 	struct stat st;
-	int rc = -errno;
 
-	if (fd < 0 && rc == -ENOENT) {
+	if (fd == -ENOENT) {
 		snprintf(ret_why, size,
 			 "the lease file '%s' is not there; make it with 'install -m 666 /dev/null "
 			 "%s', or take 'lease-file' out",
@@ -76,8 +76,8 @@ static int open_shared(const char *path, bool write, char *ret_why, size_t size)
 	}
 	if (fd < 0) {
 		snprintf(ret_why, size, "the lease file '%s' cannot be opened: %s", path,
-			 strerror(-rc));
-		return rc;
+			 strerror(-fd));
+		return fd;
 	}
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
 		return fd;
@@ -108,11 +108,10 @@ static bool is_ours(int fd)
 
 static int open_own(const struct settings *settings, bool write, char *ret_why, size_t size)
 {
-	const int flags =
-		(write ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+	const int flags = (write ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
 	char name[32] = "leases", where[PATH_MAX];
 	bool squatted = false;
-	int folder, fd, rc;
+	int folder, fd;
 
 	folder = cursor_folder(settings->state, settings->runtime, &squatted);
 	if (folder < 0) {
@@ -129,13 +128,12 @@ static int open_own(const struct settings *settings, bool write, char *ret_why, 
 	if (settings->state)
 		snprintf(name, sizeof(name), ".leases.%u", geteuid());
 	name_folder(folder, where);
-	fd = openat(folder, name, flags, 0600);
-	rc = -errno;
+	fd = fd_openat(folder, name, flags, 0600);
 	close(folder);
 	if (fd < 0) {
 		snprintf(ret_why, size, "the lease file '%s/%s' cannot be opened: %s", where, name,
-			 strerror(-rc));
-		return rc;
+			 strerror(-fd));
+		return fd;
 	}
 	if (is_ours(fd))
 		return fd;
@@ -313,16 +311,19 @@ int lease_sign(int fd, const struct lease *lease)
 		.last = lease->last,
 	};
 	struct timespec now;
-	ssize_t n;
+	long n;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	record.since = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	snprintf(record.application, sizeof(record.application), "%s", lease->application);
 	snprintf(record.command, sizeof(record.command), "%s", lease->command);
 	snprintf(record.map, sizeof(record.map), "%s", lease->map);
-	n = pwrite(fd, &record, sizeof(record), record_offset(lease->first));
-	if (n < 0)
+	if (lseek(fd, record_offset(lease->first), SEEK_SET) < 0)
 		return -errno;
+	/* a RLIMIT_FSIZE would kill us, and the record of a high port is some megabytes further on */
+	n = fd_write(fd, &record, sizeof(record));
+	if (n < 0)
+		return (int)n;
 	return n == sizeof(record) ? 0 : -ENOSPC;
 }
 

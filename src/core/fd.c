@@ -28,10 +28,15 @@ static int raise_above_standard(int fd)
 	return fd;
 }
 
-int fd_open(const char *path, int flags, mode_t mode)
+int fd_openat(int folder, const char *path, int flags, mode_t mode)
 {
 	return raise_above_standard(
-		(int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC | O_LARGEFILE, mode));
+		(int)syscall(SYS_openat, folder, path, flags | O_CLOEXEC | O_LARGEFILE, mode));
+}
+
+int fd_open(const char *path, int flags, mode_t mode)
+{
+	return fd_openat(AT_FDCWD, path, flags, mode);
 }
 
 int fd_socket(int family, int type, int protocol)

@@ -15,6 +15,9 @@
 /* fd_open() - Open a file; @flags without O_CLOEXEC. Return: descriptor or -errno */
 int fd_open(const char *path, int flags, mode_t mode);
 
+/* fd_openat() - The same, of a path that begins at @folder */
+int fd_openat(int folder, const char *path, int flags, mode_t mode);
+
 /* fd_socket() - Make a socket; @type without SOCK_CLOEXEC. Return: descriptor or -errno */
 int fd_socket(int family, int type, int protocol);
 
