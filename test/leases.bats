@@ -582,6 +582,21 @@ nobody_sees() {
 	[ "${lines[3]}" = "600 65534" ]
 }
 
+@test "a run with a state of its own has its lease where all others have theirs" {
+	run leased --fresh -- "$PORTFENCE" leases
+	[[ ${lines[1]} = "20000-20009 "* ]]
+	wait_until are_leased
+	install_for_all
+	run ns unshare -m sh -c 'mount -t tmpfs -o mode=1777 none /dev/shm && "$@"' - "${AS_NOBODY[@]}" \
+		env -u PORTFENCE_STATE "$PORTFENCE" run --lease 10 --pool 20000-20029 --fresh -- \
+		"$PORTFENCE" leases
+	[[ ${lines[1]} = "20000-20009 "* ]]
+	# what is only called so is a state folder like any other
+	mkdir -m 700 fresh-1
+	run env PORTFENCE_STATE="$PWD/fresh-1" "$PORTFENCE" run --lease 10 -- true
+	[ -e fresh-1/.leases.0 ]
+}
+
 @test "damaged and forged records are shown as far as they can be, and are no danger" {
 	tenants 1
 	file=$PORTFENCE_STATE/.leases.0

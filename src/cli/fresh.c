@@ -188,6 +188,26 @@ static int choose_rule(struct settings *settings, struct arena *arena, int failu
 	return rc ? say_failure(failure, "%s", strerror(ENOMEM)) : 0;
 }
 
+bool fresh_outside(const char *state, char ret_folder[PATH_MAX], bool *ret_shared)
+{
+	const char *name = strrchr(state, '/');
+	char path[PATH_MAX];
+	unsigned slot, user;
+	int own = 0, shared = 0;
+
+	if (!name)
+		return false;
+	sscanf(name, "/fresh-%u%n-%u%n", &slot, &own, &user, &shared);
+	if (!own || name[shared ? shared : own] ||
+	    snprintf(path, sizeof(path), "%s/" LOCK, state) >= (int)sizeof(path) ||
+	    access(path, F_OK))
+		return false;
+	/* the folder above it may be the root */
+	snprintf(ret_folder, PATH_MAX, "%.*s/", (int)(name - state), state);
+	*ret_shared = shared;
+	return true;
+}
+
 int fresh_start(struct settings *settings, struct arena *arena, int failure)
 {
 	int rc = choose_rule(settings, arena, failure);

@@ -4,6 +4,9 @@
 
 #include "../core/settings.h"
 
+#include <limits.h>
+#include <stdbool.h>
+
 /**
  * fresh_start() - Take a state folder that no other run has, and point the tree to it
  * @settings:	its rule is replaced by one that has a seed and an order of its own, and its
@@ -16,5 +19,16 @@
  * Return: 0, or @failure and it has been said why
  */
 int fresh_start(struct settings *settings, struct arena *arena, int failure);
+
+/**
+ * fresh_outside() - Where a run's own state folder stands
+ * @state:	of the settings
+ * @ret_shared:	it may be other users' place, too
+ *
+ * What all runs of a user have in common, such as leases, is there.
+ *
+ * Return: false if @state is no such folder
+ */
+bool fresh_outside(const char *state, char ret_folder[PATH_MAX], bool *ret_shared);
 
 #endif

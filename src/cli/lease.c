@@ -3,6 +3,7 @@
 #include "../core/cursor.h"
 #include "../core/fd.h"
 #include "array.h"
+#include "fresh.h"
 #include "processes.h"
 #include "sockets.h"
 
@@ -109,23 +110,26 @@ static bool is_ours(int fd)
 static int open_own(const struct settings *settings, bool write, char *ret_why, size_t size)
 {
 	const int flags = (write ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
-	char name[32] = "leases", where[PATH_MAX];
-	bool squatted = false;
+	char name[32] = "leases", where[PATH_MAX], outside[PATH_MAX];
+	const char *state = settings->state;
+	bool shared = state, squatted = false;
 	int folder, fd;
 
-	folder = cursor_folder(settings->state, settings->runtime, &squatted);
+	if (state && fresh_outside(state, outside, &shared))
+		state = outside;
+	folder = cursor_folder(state, settings->runtime, &squatted);
 	if (folder < 0) {
 		snprintf(
 			ret_why, size,
 			"the folder for leases, %s%u, cannot be used: %s; set 'state' or 'lease-file'",
 			"/dev/shm/portfence-", geteuid(), strerror(-folder));
-		if (settings->state)
+		if (state)
 			snprintf(ret_why, size, "the folder for leases, '%s', cannot be used: %s",
-				 settings->state, strerror(-folder));
+				 state, strerror(-folder));
 		return folder == -ENOENT ? -ENOTDIR : folder;
 	}
 	/* a folder that is named may be other users', too; state files do not begin so */
-	if (settings->state)
+	if (shared)
 		snprintf(name, sizeof(name), ".leases.%u", geteuid());
 	name_folder(folder, where);
 	fd = fd_openat(folder, name, flags, 0600);
