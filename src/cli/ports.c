@@ -284,11 +284,12 @@ static void judge_services(struct judge *judge, const struct part *part)
 	if (named)
 		findings_add(judge->findings, SAY_WARNING, part->line, "services", part->rule->name,
 			     "'%s' of [%s] holds %u port%s named in /etc/services: %s%s; leave %s "
-			     "out with 'exclude = services'",
+			     "out %s",
 			     part->key, part->rule->name, named->count,
 			     named->count == 1 ? "" : "s", list,
 			     named->count > SERVICES_SHOWN ? ", ..." : "",
-			     named->count == 1 ? "it" : "them");
+			     named->count == 1 ? "it" : "them",
+			     part->rule->lease ? "of the 'pool'" : "with 'exclude = services'");
 }
 
 static void judge_privileged(struct judge *judge, const struct part *part)
