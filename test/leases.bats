@@ -509,6 +509,15 @@ who is not started by it gets none"* ]]
 	[ "$status" = 0 ]
 }
 
+@test "check gives a remedy that a lease allows" {
+	printf 'one 20001/tcp\n' >services
+	printf '[sh]\nrange = lease 5\n' >some.ini
+	run ns unshare -m sh -c 'mount --bind services /etc/services && exec "$@"' - \
+		"$PORTFENCE" check some.ini
+	[ "$status" = 0 ]
+	[[ $output = *"named in /etc/services: 20001 (one); leave it out of the 'pool'"* ]]
+}
+
 # ---- who shares them ----
 
 @test "the list is sorted by port, and says how much of the pool is left" {
@@ -546,8 +555,8 @@ nobody_sees() {
 	cp "$PROBES/tenant" "$install"
 	PROBES=$install
 	printf '[portfence]\nlease-file = %s/shared\npool = 20000-20029\n' "$install" >"$install/some.ini"
-	says 125 "portfence: the lease file '$install/shared' is not there; make it with 'install -m 666 \
-/dev/null $install/shared', or take 'lease-file' out" \
+	says 125 "portfence: the lease file '$install/shared' is not there; make it with 'touch \
+$install/shared && chmod 666 $install/shared', or take 'lease-file' out" \
 		ns "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- true
 	run ns "$PORTFENCE" check "$install/some.ini"
 	[ "$status" = 1 ]
@@ -571,6 +580,21 @@ nobody_sees() {
 	chmod 600 "$install/shared"
 	says 125 "portfence: the lease file '$install/shared' cannot be opened: Permission denied" \
 		as_nobody "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- true
+}
+
+@test "what is said to make the shared file can be done again, and takes nobody's lease away" {
+	printf '[portfence]\nlease-file = %s/shared\n' "$PWD" >some.ini
+	run leased --config some.ini -- true
+	remedy=${output#*make it with \'}
+	remedy=${remedy%%\', or *}
+	bash -c "$remedy"
+	[ "$(stat -c %a shared)" = 666 ]
+	# without a socket of its own, which would be seen in any case
+	ns_background "$PORTFENCE" run --config some.ini --lease 10 --pool 20000-20029 -- sleep infinity
+	wait_until eval 'ns "$PORTFENCE" leases --config some.ini | grep -q ^20000-20009'
+	bash -c "$remedy"
+	run leased --config some.ini -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20010-20019 ]
 }
 
 @test "without a state folder, the leases are in the user's own" {

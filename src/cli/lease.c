@@ -70,9 +70,9 @@ static int open_shared(const char *path, bool write, char *ret_why, size_t size)
 
 	if (fd == -ENOENT) {
 		snprintf(ret_why, size,
-			 "the lease file '%s' is not there; make it with 'install -m 666 /dev/null "
+			 "the lease file '%s' is not there; make it with 'touch %s && chmod 666 "
 			 "%s', or take 'lease-file' out",
-			 path, path);
+			 path, path, path);
 		return -ENOTDIR;
 	}
 	if (fd < 0) {
