@@ -33,8 +33,8 @@ const struct verb verb_which = {
 		"Tells which section COMMAND falls under and why, its range, order and engine, "
 		"whether the library can be preloaded into it, what to do if not, and in which way "
 		"it would be fenced. Nothing is "
-		"run. It takes the options of 'portfence run' and goes by the same variables, so "
-		"it answers for that run.",
+		"run. It takes those options of 'portfence run' that say what the rule is, and goes "
+		"by the same variables, so it answers for that run.",
 	.options = options,
 	.operands = OPERANDS_ANY,
 	.operands_end_options = true,
