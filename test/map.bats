@@ -27,6 +27,10 @@ listening() {
 	ns ss -Hltn | awk '{ sub(/.*:/, "", $4); print $4 }' | sort -nu
 }
 
+is_apart() {
+	[ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+
 # serve RUN...: a server on port 8080 of a run in the background
 serve() {
 	ns_background "$@" "$PROBES/mapped" serve 8080 127.0.0.1 >served
@@ -123,7 +127,7 @@ for i in range(5):
 	ns ip link add one type veth peer name two
 	unshare -n sleep infinity 3>&- &
 	other=$!
-	wait_until test "$(readlink /proc/$other/ns/net)" != "$(readlink /proc/self/ns/net)"
+	wait_until is_apart $other
 	PIDS+=("$other")
 	ns ip link set two netns "$other"
 	ns ip address add 198.51.100.1/24 dev one
@@ -285,6 +289,110 @@ ping.connect(("127.0.0.1", 8080)); print(ping.getpeername())'
 	ns "$PORTFENCE" run --range 20000-20099 --map 8080 -- ./bad >mapped
 	diff plain mapped
 	[ "$(grep -c EFAULT plain)" -ge 8 ]
+}
+
+@test "odd forms of an address that the kernel takes are translated, too" {
+	cat >odd.c <<-'END'
+		#define _GNU_SOURCE
+		#include <arpa/inet.h>
+		#include <errno.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/socket.h>
+		#define T(x) printf("%s %s\n", #x, (x) < 0 ? strerrorname_np(errno) : "0")
+		static int s;
+		static int got(void) { char c; return recv(s, &c, 1, MSG_DONTWAIT); }
+		int main(void)
+		{
+			struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(8080),
+						  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+			int c = socket(AF_INET, SOCK_DGRAM, 0), six = socket(AF_INET6, SOCK_DGRAM, 0);
+			struct iovec part = { "x", 1 };
+			char room[5000] = "";
+			struct msghdr m = { .msg_name = room, .msg_iov = &part, .msg_iovlen = 1 };
+			struct mmsghdr two[2];
+			s = socket(AF_INET, SOCK_DGRAM, 0);
+			T(bind(s, (void *)&at, sizeof(at)));
+			memcpy(room, &at, sizeof(at));
+			T(sendto(c, "x", 1, 0, (void *)room, 128)); T(got());
+			T(sendto(c, "x", 1, 0, (void *)room, 129)); T(got());
+			T(sendto(c, "x", 1, 0, (void *)room, 4)); T(got());
+			m.msg_namelen = 4000; T(sendmsg(c, &m, 0)); T(got());
+			two[0].msg_hdr = two[1].msg_hdr = m;
+			T(sendmmsg(c, two, 1, 0)); T(got());
+			m.msg_namelen = -1; T(sendmsg(c, &m, 0)); T(got());
+			T(sendto(six, "x", 1, 0, (void *)&at, sizeof(at))); T(got());
+			at.sin_family = AF_UNSPEC; memcpy(room, &at, sizeof(at));
+			T(sendto(c, "x", 1, 0, (void *)&at, sizeof(at))); T(got());
+			m.msg_namelen = sizeof(at); T(sendmsg(c, &m, 0)); T(got());
+			at.sin_family = AF_INET; at.sin_port = htons(9);
+			T(connect(c, (void *)&at, sizeof(at)));
+			memcpy(room, &at, sizeof(at)); ((struct sockaddr_in *)room)->sin_port = htons(8080);
+			T(sendmsg(c, &m, 0)); T(got());
+			at.sin_family = AF_UNSPEC; T(connect(c, (void *)&at, sizeof(at)));
+			T(sendmsg(c, &m, 0)); T(got());
+			m.msg_name = NULL; T(sendmsg(c, &m, 0));
+			return 0;
+		}
+	END
+	cc -w -o odd odd.c
+	cc -w -static -o odd-static odd.c
+	ns ./odd >plain
+	for way in 'preload ./odd' 'both ./odd' 'supervise ./odd-static'; do
+		# shellcheck disable=SC2086 # two words
+		ns "$PORTFENCE" run --range 20000-20099 --map 8080 --via $way >mapped
+		diff plain mapped
+	done
+	[ "$(grep -c 'got() 0' plain)" = 8 ]
+}
+
+@test "one call receives more messages than there are rooms noted at once, and each has its sender" {
+	cat >many.c <<-'END'
+		#define _GNU_SOURCE
+		#include <arpa/inet.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/socket.h>
+		#include <time.h>
+		static struct mmsghdr m[3000];
+		static struct sockaddr_storage name[3000];
+		static char data[3000];
+		static struct iovec part[3000];
+		int main(void)
+		{
+			struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(8080),
+						  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, to = at;
+			int s = socket(AF_INET, SOCK_DGRAM, 0), c = socket(AF_INET, SOCK_DGRAM, 0);
+			int size = 16 << 20, i, round, n, bad;
+			setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+			bind(s, (void *)&at, sizeof(at));
+			at.sin_port = htons(8081);
+			bind(c, (void *)&at, sizeof(at));
+			for (round = 0; round < 4; round++) {
+				/* a second and a minute are not waited for */
+				struct timespec minute = { 60, 0 };
+				for (i = 0; i < 3000; i++) {
+					part[i] = (struct iovec){ &data[i], 1 };
+					m[i].msg_hdr = (struct msghdr){ .msg_name = &name[i], .msg_iov = &part[i], .msg_iovlen = 1,
+						.msg_namelen = i % 2 ? sizeof(to) : sizeof(name[i]) };
+				}
+				for (i = 0; i < (round ? 2048 : 2500); i++)
+					sendto(c, "x", 1, 0, (void *)&to, sizeof(to));
+				memset(name, 0, sizeof(name));
+				n = recvmmsg(s, m, round == 3 ? 2048 : 3000, round == 0 ? MSG_DONTWAIT : round < 3 ? MSG_WAITFORONE : 0,
+					     round == 3 ? &minute : NULL);
+				for (i = bad = 0; i < n; i++)
+					bad += ((struct sockaddr_in *)&name[i])->sin_port != htons(8081) || m[i].msg_len != 1;
+				printf("%d, wrong %d; none is left: %zd\n", n, bad, recv(s, data, 1, MSG_DONTWAIT));
+			}
+			return 0;
+		}
+	END
+	cc -w -o many many.c
+	ns ./many >plain
+	ns "$PORTFENCE" run --via preload --range 20000-20099 --map 8080,8081 -- timeout 20 ./many >mapped
+	diff plain mapped
+	[ "$(head -n 1 plain)" = '2500, wrong 0; none is left: -1' ]
 }
 
 @test "the variables tell each port, and an inner run's are its own" {

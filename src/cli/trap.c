@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -468,7 +469,8 @@ static int read_destination(struct stop *stop)
 			return rc;
 		name = stop->narrow ? head.narrow.name : head.wide.name;
 		len = stop->narrow ? head.narrow.len : head.wide.len;
-		if (len > sizeof(stop->address))
+		/* a negative one is refused, too long a one cut (net/socket.c, __copy_msghdr) */
+		if (len > sizeof(stop->address) && len <= INT_MAX)
 			len = sizeof(stop->address);
 	}
 	rc = read_address(stop, name, (int)len);

@@ -55,7 +55,8 @@ bool translate_bind(const struct fence *fence, int fd, union addr *addr)
 
 bool translate_to(const struct fence *fence, int fd, union addr *addr)
 {
-	uint16_t real = is_inet(addr) ? map_real(map_of(fence), addr_port(addr)) : 0;
+	/* a send over IPv4 takes AF_UNSPEC for AF_INET, too (net/ipv4/udp.c, udp_sendmsg) */
+	uint16_t real = map_real(map_of(fence), addr_port(addr));
 
 	if (!real || !assign_fences(fence, fd) || !is_local(fence, fd, addr))
 		return false;

@@ -4,6 +4,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 typedef bool translate_fn(const struct fence *fence, int fd, union addr *addr);
@@ -54,6 +55,10 @@ bool mapped_message(struct shim *now, int fd, const struct msghdr *message, stru
 	memcpy(ret_copy, message, sizeof(*message));
 	if (!ret_copy->msg_name)
 		return false;
+	/* of a message, the kernel cuts what sendto() refuses (net/socket.c, __copy_msghdr) */
+	if (ret_copy->msg_namelen > sizeof(struct sockaddr_storage) &&
+	    ret_copy->msg_namelen <= INT_MAX)
+		ret_copy->msg_namelen = sizeof(struct sockaddr_storage);
 	mapped_to(now, fd, ret_copy->msg_name, ret_copy->msg_namelen, ret_mapped);
 	if (ret_mapped->addr != &ret_mapped->copy.sa)
 		return false;
