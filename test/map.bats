@@ -395,6 +395,50 @@ ping.connect(("127.0.0.1", 8080)); print(ping.getpeername())'
 	[ "$(head -n 1 plain)" = '2500, wrong 0; none is left: -1' ]
 }
 
+@test "a group and a broadcast reach those of the same run on this machine" {
+	ns ip route add 224.0.0.0/4 dev lo
+	cat >group.py <<-'END'
+		import socket, struct
+		UDP = (socket.AF_INET, socket.SOCK_DGRAM)
+		s = socket.socket(*UDP); s.bind(("", 8080)); s.settimeout(5)
+		s.setsockopt(0, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.2.3") + socket.inet_aton("127.0.0.1"))
+		for to in "239.1.2.3", "192.0.2.255":
+		    c = socket.socket(*UDP); c.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+		    c.sendto(to.encode(), (to, 8080)); print(s.recv(20))
+		c = socket.socket(*UDP); c.connect(("239.1.2.3", 8080)); print(c.getpeername())
+	END
+	run -0 ns python3 group.py
+	plain=$output
+	for via in preload both; do
+		run -0 ns "$PORTFENCE" run --via $via --range 20000-20099 --map 8080,8081 -- python3 group.py
+		[ "$output" = "$plain" ]
+	done
+}
+
+@test "where nobody can tell whose an address is, a call fails, and reaches no stranger" {
+	ns_background python3 -c '
+import socket
+s = socket.create_server(("192.0.2.1", 8080))
+while True: s.accept(); print("a stranger", flush=True)' >stranger
+	wait_tcp 8080
+	cat >blind.py <<-'END'
+		import resource, socket, struct
+		udp = lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		t, u = socket.socket(), udp()
+		resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+		for call in (t.connect, u.connect, lambda to: u.sendto(b"x", to), lambda to: u.sendmsg([b"x"], [], 0, to)):
+		    try: call(("192.0.2.1", 8080)); print("went well")
+		    except OSError as e: print(e.strerror)
+	END
+	for via in preload both; do
+		run -0 --separate-stderr ns "$PORTFENCE" run --via $via --range 20000-20099 --map 8080 -- python3 blind.py
+		[ "$(sort -u <<<"$output")" = 'Too many open files' ]
+		# shellcheck disable=SC2154 # bats sets it
+		[[ "$stderr" = *'could not be asked whether an address is this machine'* ]]
+	done
+	[ ! -s stranger ]
+}
+
 @test "the variables tell each port, and an inner run's are its own" {
 	run -0 ns "$PORTFENCE" run --range 20000-20099 --map '8080, 5432=20050' -- env
 	[[ "$output" = *PORTFENCE_MAP=8080=20099,5432=20050* ]]

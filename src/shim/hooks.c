@@ -402,6 +402,12 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 /* So many messages are copied at once: the stack may be a signal handler's. */
 #define MAPPED_AT_ONCE 8
 
+static int fail(int error)
+{
+	errno = -error;
+	return -1;
+}
+
 static int bind_mapped(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct mapped mapped;
@@ -413,8 +419,10 @@ static int bind_mapped(int fd, const struct sockaddr *addr, socklen_t len)
 static int connect_mapped(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct mapped mapped;
+	int rc = mapped_to(shim(), fd, addr, len, &mapped);
 
-	mapped_to(shim(), fd, addr, len, &mapped);
+	if (rc)
+		return fail(rc);
 	return hook_connect(fd, mapped.addr, mapped.len);
 }
 
@@ -422,8 +430,10 @@ static ssize_t sendto_mapped(int fd, const void *data, size_t size, int flags,
 			     const struct sockaddr *addr, socklen_t len)
 {
 	struct mapped mapped;
+	int rc = mapped_to(shim(), fd, addr, len, &mapped);
 
-	mapped_to(shim(), fd, addr, len, &mapped);
+	if (rc)
+		return fail(rc);
 	return hook_sendto(fd, data, size, flags, mapped.addr, mapped.len);
 }
 
@@ -431,10 +441,11 @@ static ssize_t sendmsg_mapped(sendmsg_fn *real, int fd, const struct msghdr *mes
 {
 	struct mapped mapped;
 	struct msghdr copy;
+	int rc = mapped_message(shim(), fd, message, &copy, &mapped);
 
-	if (mapped_message(shim(), fd, message, &copy, &mapped))
-		message = &copy;
-	return hook_sendmsg(real, fd, message, flags);
+	if (rc < 0)
+		return fail(rc);
+	return hook_sendmsg(real, fd, rc ? &copy : message, flags);
 }
 
 /* Some messages, of which those that need it have another destination. Return: as sendmmsg() */
@@ -444,17 +455,22 @@ static int send_some(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsign
 	struct mapped mapped[MAPPED_AT_ONCE];
 	struct shim *now = shim();
 	bool any = false;
+	int sent, rc = 0;
 	unsigned i;
-	int sent;
 
 	for (i = 0; i < count; i++) {
-		if (mapped_message(now, fd, &messages[i].msg_hdr, &copies[i].msg_hdr, &mapped[i]))
+		rc = mapped_message(now, fd, &messages[i].msg_hdr, &copies[i].msg_hdr, &mapped[i]);
+		if (rc > 0)
 			any = true;
-		else if (memory_readable(&messages[i], sizeof(messages[i])))
+		else if (!rc && memory_readable(&messages[i], sizeof(messages[i])))
 			copies[i] = messages[i];
 		else
 			break;
 	}
+	if (rc < 0 && !i)
+		return fail(rc);
+	if (rc < 0)
+		count = i;
 	if (!any)
 		return hook_sendmmsg(real, fd, messages, count, flags);
 	sent = hook_sendmmsg(real, fd, copies, i, flags);

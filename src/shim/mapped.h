@@ -23,18 +23,22 @@ struct mapped {
 void mapped_bind(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
 		 struct mapped *ret_mapped);
 
-/* mapped_to() - A destination */
-void mapped_to(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
-	       struct mapped *ret_mapped);
+/**
+ * mapped_to() - A destination
+ *
+ * Return: 0; -errno if nobody can tell whether it is this machine's, and the call has to fail
+ */
+int mapped_to(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+	      struct mapped *ret_mapped);
 
 /**
  * mapped_message() - A message whose destination was translated
  * @ret_copy:	the message, with its name in @ret_mapped
  *
- * Return: false if it needs no other, or cannot be read
+ * Return: 1; 0 if it needs no other, or cannot be read; -errno as mapped_to()
  */
-bool mapped_message(struct shim *now, int fd, const struct msghdr *message, struct msghdr *ret_copy,
-		    struct mapped *ret_mapped);
+int mapped_message(struct shim *now, int fd, const struct msghdr *message, struct msghdr *ret_copy,
+		   struct mapped *ret_mapped);
 
 /* mapped_room() - What *@len says before a call, 0 if it cannot be read */
 socklen_t mapped_room(const socklen_t *len);
