@@ -89,6 +89,13 @@ static int64_t find_limit(int fd)
 	return (int64_t)limit.tv_sec * 1000000 + limit.tv_usec;
 }
 
+/* Its lock is waited for, and that is interrupted as well (kernel/seccomp.c, seccomp_notify_id_valid). */
+static bool waits_still(const struct errand *errand)
+{
+	return !ioctl(errand->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &errand->id) ||
+	       errno == EINTR;
+}
+
 static int wait_for_connect(const struct errand *errand)
 {
 	int64_t limit = find_limit(errand->fd), start = now_us();
@@ -103,7 +110,7 @@ static int wait_for_connect(const struct errand *errand)
 			return -EINPROGRESS;
 		if (caller_is_signalled(errand->thread))
 			return limit ? -EINTR : -ERESTARTSYS;
-	} while (!ioctl(errand->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &errand->id));
+	} while (waits_still(errand));
 	return rc;
 }
 
@@ -118,7 +125,8 @@ static void *run_errand(void *given)
 	if (looks)
 		timer_delete(timer);
 	/* who was killed meanwhile needs no answer */
-	ioctl(errand->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	while (ioctl(errand->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) && errno == EINTR)
+		;
 	close(errand->fd);
 	free(errand);
 	return NULL;
