@@ -57,6 +57,16 @@ jumps() {
 	cut -d ' ' -f 2 "$1" | awk 'NR > 1 && $1 != last + 1 { n++ } { last = $1 } END { print n + 0 }'
 }
 
+# No run holds a slot any more: they are let go of some milliseconds after a run's end.
+slots_are_free() {
+	local lock
+	for lock in "$PORTFENCE_STATE"/fresh-*/lock; do
+		if grep -q ":$(stat -c %i "$lock") " /proc/locks; then
+			return 1
+		fi
+	done
+}
+
 anew() {
 	ns_close
 	ns_open
@@ -374,16 +384,16 @@ anew() {
 		fresh --via "$way" -- sh -c 'setsid sh -c "exec cat gate" </dev/null >/dev/null 2>&1 3>&- 8>&- &'
 		[ "$(fresh -- printenv PORTFENCE_STATE)" = "$PORTFENCE_STATE/fresh-1-0" ]
 		echo >gate
-		is_free() {
-			[ "$(fresh -- printenv PORTFENCE_STATE)" = "$PORTFENCE_STATE/fresh-0-0" ]
-		}
-		wait_until is_free
+		wait_until slots_are_free
+		[ "$(fresh -- printenv PORTFENCE_STATE)" = "$PORTFENCE_STATE/fresh-0-0" ]
+		wait_until slots_are_free
 	done
 }
 
 @test "what is killed leaves nothing that is in the way" {
 	same 1 fresh --order sequential -- "$repeats" 127.0.0.1 5 5 5
 	for way in preload supervise both; do
+		wait_until slots_are_free
 		mkfifo "gate.$way"
 		ns_background "$PORTFENCE" run --fresh --via "$way" --range "$RANGE" --order sequential -- \
 			sh -c '"$1" 127.0.0.1 5 5 5; touch "$PORTFENCE_STATE/junk"; mkdir -p "$PORTFENCE_STATE/deep/er"
@@ -394,10 +404,7 @@ anew() {
 		wait_until is_stuck
 		kill -KILL "$pid"
 		wait "$pid" || true
-		is_free() {
-			[ "$(fresh -- printenv PORTFENCE_STATE)" = "$PORTFENCE_STATE/fresh-0-0" ]
-		}
-		wait_until is_free
+		wait_until slots_are_free
 		fresh --order sequential -- "$repeats" 127.0.0.1 5 5 5 >again
 		diff first again
 		[ "$(ls "$PORTFENCE_STATE/fresh-0-0")" = "lock
