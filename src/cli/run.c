@@ -54,7 +54,7 @@ static const struct option_entry options[] = {
 				.help = "in COMMAND's arguments, replace {first}, {last}, {first+N}, "
 					"{last-N} and {range} with what the lease has" },
 	[OPTION_FRESH] = { .name = "fresh",
-			   .help = "give out the same ports in each run: from the begin of a sequence "
+			   .help = "give out the same ports in each run: from the beginning of a sequence "
 				   "that is this run's own" },
 	[OPTION_VERBOSE] = { .name = "verbose",
 			     .letter = 'v',

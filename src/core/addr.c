@@ -75,3 +75,12 @@ bool addr_is_group(const union addr *addr)
 	addr_bytes(addr, b);
 	return b[12] >> 4 == 0xe || (b[12] & b[13] & b[14] & b[15]) == 0xff;
 }
+
+bool addr_same(const union addr *a, const union addr *b)
+{
+	uint8_t one[16], other[16];
+
+	addr_bytes(a, one);
+	addr_bytes(b, other);
+	return !memcmp(one, other, sizeof(one));
+}

@@ -54,6 +54,9 @@ bool addr_is_group(const union addr *addr);
  */
 void addr_bytes(const union addr *addr, uint8_t ret_bytes[16]);
 
+/* addr_same() - Are they one address, in the form of addr_bytes()? Ports do not count. */
+bool addr_same(const union addr *a, const union addr *b);
+
 /* addr_is_v4() - Is it AF_INET, or AF_INET6 with a v4-mapped address? */
 bool addr_is_v4(const union addr *addr);
 

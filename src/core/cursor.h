@@ -114,7 +114,7 @@ int cursor_folder(const char *folder, const char *runtime, bool *ret_squatted);
  * @folder:	its own folder, where there is no such file yet
  * @rule:	its name names the file, and its seed makes the key
  *
- * Whoever maps the file goes on in the one sequence that is in it, from its begin. What
+ * Whoever maps the file goes on in the one sequence that is in it, from its beginning. What
  * comes of it must not depend on the time: neither hints nor claims shift it.
  *
  * Return: 0 or -errno

@@ -90,15 +90,6 @@ static long read_sysctl(const char *path, long otherwise)
 	return fd_read_file(path, text, sizeof(text)) > 0 ? strtol(text, NULL, 10) : otherwise;
 }
 
-static bool is_local(const union addr *local, const union addr *peer)
-{
-	uint8_t here[16], there[16];
-
-	addr_bytes(local, here);
-	addr_bytes(peer, there);
-	return !memcmp(here, there, sizeof(here));
-}
-
 /*
  * To a socket bound by hand the kernel gives a TIME_WAIT socket's tuple at
  * once, as long as timestamps protect it (test/platform). But when it chooses a
@@ -120,7 +111,7 @@ static bool is_handed_over(struct diag *diag, const struct inet_diag_msg *found,
 		diag->known = true;
 	}
 	loopback = addr_is_loopback(local) || addr_is_loopback(peer);
-	if (diag->timestamps && diag->at_once && (loopback || is_local(local, peer)))
+	if (diag->timestamps && diag->at_once && (loopback || addr_same(local, peer)))
 		return true;
 	if (!diag->timestamps || diag->reuse == 0 || (diag->reuse == 2 && !loopback))
 		return false;
@@ -385,20 +376,17 @@ int diag_used(struct diag *diag, const union addr *local, const union addr *peer
 static void see_held(struct dump *dump, const struct inet_diag_msg *found)
 {
 	union addr source;
-	uint8_t here[16], there[16];
 
 	addr_wildcard(&source, found->idiag_family);
 	if (found->idiag_family == AF_INET)
 		memcpy(&source.in4.sin_addr, found->id.idiag_src, 4);
 	else
 		memcpy(&source.in6.sin6_addr, found->id.idiag_src, 16);
-	addr_bytes(dump->local, here);
-	addr_bytes(&source, there);
 	/* of those that are no more than bound, the kernel shows other ports', too */
 	if (ntohs(found->id.idiag_sport) != addr_port(dump->local) ||
 	    found->idiag_state == STATE_TIME_WAIT ||
 	    (!addr_is_any(dump->local) && !addr_is_any(&source) &&
-	     memcmp(here, there, sizeof(here)) != 0))
+	     !addr_same(dump->local, &source)))
 		return;
 	/* BOUND_INACTIVE is a state to ask for, and not one to be in */
 	if (found->idiag_state == STATE_CLOSE)

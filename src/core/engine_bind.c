@@ -360,17 +360,11 @@ static bool find_source(const struct engine_bind *search, struct sharing *sharin
 /* From its own address and port, a socket connects to itself. */
 static bool is_self(const struct engine_bind *search, struct sharing *sharing)
 {
-	uint8_t source[16], peer[16];
-
 	if (addr_port(&search->local) != addr_port(&sharing->peer))
 		return false;
 	if (addr_is_loopback(&sharing->peer))
 		return true;
-	if (!find_source(search, sharing))
-		return false;
-	addr_bytes(&sharing->source, source);
-	addr_bytes(&sharing->peer, peer);
-	return !memcmp(source, peer, sizeof(peer));
+	return find_source(search, sharing) && addr_same(&sharing->source, &sharing->peer);
 }
 
 /* Never 0 */
