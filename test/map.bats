@@ -227,6 +227,92 @@ s.recv(1)'
 	[ "$output" = '3 more' ]
 }
 
+@test "a connect that the supervisor makes ends for a signal, and its socket with the program" {
+	cat >signals.c <<-'END'
+		#include <arpa/inet.h>
+		#include <errno.h>
+		#include <signal.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/socket.h>
+		#include <sys/time.h>
+		#include <sys/uio.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		#define T(x) printf("%s %s\n", #x, (x) < 0 ? strerrorname_np(errno) : "0")
+		static struct sockaddr_in at;
+		static int server;
+		static void handler(int number)
+		{
+			if (number == SIGUSR1)
+				accept(server, NULL, NULL);
+		}
+		static int go(int fd) { return connect(fd, (void *)&at, sizeof(at)); }
+		static int fresh(int flags) { return socket(AF_INET, SOCK_STREAM | flags, 0); }
+		/* sockets that wait for an answer, by what the kernel says */
+		static int waiting(void)
+		{
+			FILE *file = fopen("/proc/net/tcp", "r");
+			int count = 0;
+			char line[256];
+			while (fgets(line, sizeof(line), file))
+				count += strstr(line, " 02 ") != NULL;
+			fclose(file);
+			return count;
+		}
+		int main(void)
+		{
+			struct sigaction action = { .sa_handler = handler };
+			struct itimerval soon = { .it_value.tv_usec = 100000 };
+			struct iovec part = { "", -1 };
+			struct msghdr message = { .msg_name = &at, .msg_namelen = sizeof(at), .msg_iov = &part, .msg_iovlen = 1 };
+			int before, status;
+			pid_t child;
+			setbuf(stdout, NULL);
+			at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(8080),
+						   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+			server = fresh(SOCK_NONBLOCK);
+			T(bind(server, (void *)&at, sizeof(at))); T(listen(server, 0));
+			while (!waiting())
+				go(fresh(SOCK_NONBLOCK));
+			sigaction(SIGALRM, &action, NULL);
+			setitimer(ITIMER_REAL, &soon, NULL);
+			T(go(fresh(0)));
+			before = waiting();
+			if (!(child = fork()))
+				_exit(go(fresh(0)) ? 1 : 0);
+			while (waiting() <= before)
+				;
+			kill(child, SIGKILL);
+			waitpid(child, &status, 0);
+			signal(SIGALRM, SIG_DFL);
+			alarm(10);
+			while (waiting() > before)
+				;
+			alarm(0);
+			/* the handler makes room, and the call goes on */
+			action.sa_flags = SA_RESTART;
+			sigaction(SIGUSR1, &action, NULL);
+			if (!(child = fork()))
+				for (;;) {
+					usleep(100000);
+					if (kill(getppid(), SIGUSR1))
+						_exit(0);
+				}
+			T(go(fresh(0)));
+			kill(child, SIGKILL);
+			T(sendmsg(socket(AF_INET, SOCK_DGRAM, 0), &message, 0));
+			return 0;
+		}
+	END
+	cc -w -static -D_GNU_SOURCE -o signals signals.c
+	ns timeout 30 ./signals >plain
+	ns timeout 30 "$PORTFENCE" run --via supervise --range 20000-20099 --map 8080 ./signals >mapped
+	diff plain mapped
+	grep -qx 'go(fresh(0)) EINTR' plain
+	grep -qx 'go(fresh(0)) 0' plain
+}
+
 @test "a mapped port is bound whatever 'bind' says of others, and without the right to its number" {
 	for policy in own deny; do
 		printf '[mapped]\nrange = 20000-20099\nbind = %s\nmap = 8080\n' $policy >bind.ini

@@ -609,7 +609,8 @@ static int relay_mapped_connect(struct stop *stop)
 		rc = find_mapped(stop);
 	if (rc <= 0)
 		return rc ? rc : GO_ON;
-	rc = relay_connect(stop->trap->listener, stop->id, stop->fd, &stop->address.inet,
+	rc = relay_connect(&stop->caller, stop->trap->listener, stop->id, stop->fd,
+			   &stop->address.inet,
 			   stop->len < sizeof(union addr) ? stop->len : sizeof(union addr));
 	return rc == RELAY_LATER ? ANSWERED : rc;
 }
