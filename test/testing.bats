@@ -3,6 +3,7 @@
 # conf/examples/testing: what is there for testers is run as it stands, copied from where it is
 # installed, in a root of the test's own; and judged from outside.
 
+# shellcheck disable=SC2016 # what an inner shell expands
 bats_require_minimum_version 1.5.0
 load lib/helpers
 load lib/root
@@ -65,18 +66,18 @@ for lease in json.load(sys.stdin)["leases"]: print(lease["first"], lease["last"]
 
 all_are_up() {
 	listening >up
-	blocks >blocks
-	[ "$(grep -c " $1\$" up)" = 8 ] && [ "$(wc -l <blocks)" = 8 ]
+	blocks >leased
+	[ "$(grep -c " $1\$" up)" = 8 ] && [ "$(wc -l <leased)" = 8 ]
 }
 
 # copies SERVER PROGRAM PORT CONNECTIONS: eight of them at once, each asked as often by its clients
 copies() {
 	capture_start 'tcp'
 	run_beside make -j8 "$1" >make.log 2>&1
-	all_are_up "$2" || wait_until all_are_up "$2"
+	wait_until all_are_up "$2"
 	# eight ports, and none of them the one that each thinks it has
 	run -1 grep -vE "^2[0-9]{4} $2\$" up
-	cut -d' ' -f1 up | diff - <(cut -d' ' -f2 blocks | sort)
+	cut -d' ' -f1 up | diff - <(cut -d' ' -f2 leased | sort)
 	run -1 grep "^$3 " up
 	wait "$pid" || { cat make.log; return 1; }
 	capture_stop
@@ -90,7 +91,7 @@ copies() {
 				for (i in server)
 					if (clients[i] < wanted) { print i " has " clients[i] + 0 " clients"; bad = 1 }
 				exit bad
-			}' blocks -
+			}' leased -
 	wait_until no_leases
 }
 
@@ -136,7 +137,6 @@ copies() {
 	wait_until no_leases
 	without_portfence
 	run -1 run_it bats -f 'redis counts' leases.bats
-	[ "$(grep -c '^not ok' <<<"$output")" = 1 ]
 }
 
 @test "two runs of the Bats suite at once pass" {

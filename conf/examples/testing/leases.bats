@@ -7,7 +7,7 @@
 # curl, python3, redis-server and redis-tools.
 
 setup() {
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 }
 
 # in_lease FUNCTION [OPTION...]: runs a function in a lease, with more options of portfence run. What
