@@ -66,15 +66,18 @@ for lease in json.load(sys.stdin)["leases"]: print(lease["first"], lease["last"]
 
 all_are_up() {
 	listening >up
+	[ "$(grep -c " $1\$" up)" = 8 ] || return 1
 	blocks >leased
-	[ "$(grep -c " $1\$" up)" = 8 ] && [ "$(wc -l <leased)" = 8 ]
+	[ "$(wc -l <leased)" = 8 ]
 }
 
 # copies SERVER PROGRAM PORT CONNECTIONS: eight of them at once, each asked as often by its clients
 copies() {
 	capture_start 'tcp'
 	run_beside make -j8 "$1" >make.log 2>&1
-	wait_until all_are_up "$2"
+	until all_are_up "$2"; do
+		kill -0 "$pid" || { cat make.log; return 1; }
+	done
 	# eight ports, and none of them the one that each thinks it has
 	run -1 grep -vE "^2[0-9]{4} $2\$" up
 	cut -d' ' -f1 up | diff - <(cut -d' ' -f2 leased | sort)

@@ -52,7 +52,7 @@ until_ok() {
 	replica() {
 		first=$PORTFENCE_FIRST second=$((PORTFENCE_FIRST + 1))
 		mkdir 1 2
-		redis-server --port "$first" --dir 1 >1/log &
+		redis-server --port "$first" --dir 1 --repl-diskless-sync-delay 0 >1/log &
 		redis-server --port "$second" --dir 2 --replicaof 127.0.0.1 "$first" >2/log &
 		until_ok redis-cli -p "$first" set token "$first"
 		until_ok redis-cli -p "$first" wait 1 0
