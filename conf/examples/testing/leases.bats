@@ -54,8 +54,8 @@ until_ok() {
 		mkdir 1 2
 		redis-server --port "$first" --dir 1 --repl-diskless-sync-delay 0 >1/log &
 		redis-server --port "$second" --dir 2 --replicaof 127.0.0.1 "$first" >2/log &
-		until_ok redis-cli -p "$first" set token "$first"
-		until_ok redis-cli -p "$first" wait 1 0
+		until_ok grep 'sync: Finished' 2/log
+		printf '%s\n' "set token $first" 'wait 1 0' | redis-cli -p "$first"
 		[ "$(redis-cli -p "$second" get token)" = "$first" ]
 	}
 	in_lease replica
