@@ -175,6 +175,8 @@ count() {
 	sed -E 's/^[0-9]+ +//' trace | awk '
 		/^write\(-1, "end"/ { print line; line = ""; next }
 		/^write\(-1, "/ { split($0, part, "\""); line = part[2]; next }
+		# where another process came in between, the rest of a call is a line of its own
+		/^<\.\.\. .* resumed>/ { next }
 		line { sub(/\(.*/, ""); line = line " " $0 }' >counts
 	cat counts
 }

@@ -27,6 +27,10 @@ listening() {
 	ns ss -Hltn | awk '{ sub(/.*:/, "", $4); print $4 }' | sort -nu
 }
 
+is_apart() {
+	[ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+
 # serve RUN...: a server on port 8080 of a run in the background
 serve() {
 	ns_background "$@" "$PROBES/mapped" serve 8080 127.0.0.1 >served
@@ -123,8 +127,7 @@ for i in range(5):
 	ns ip link add one type veth peer name two
 	unshare -n sleep infinity 3>&- &
 	other=$!
-	is_apart() { [ "$(readlink "/proc/$other/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
-	wait_until is_apart
+	wait_until is_apart $other
 	PIDS+=("$other")
 	ns ip link set two netns "$other"
 	ns ip address add 198.51.100.1/24 dev one
@@ -161,7 +164,7 @@ s.recv(1)'
 	serve "$PORTFENCE" run --via both --range 20000-20099 --map 8080 -- sh -c 'exec "$@"' sh
 	for way in both preload; do
 		run -0 ns "$PORTFENCE" run --via $way --range 20000-20099 --map 8080 -- \
-			env -i "$PROBES/mapped" connect 8080 127.0.0.1
+			env -i ASAN_OPTIONS="${ASAN_OPTIONS:-}" "$PROBES/mapped" connect 8080 127.0.0.1
 		[[ "$output" = *'getpeername 127.0.0.1 8080'*connected* ]]
 		run -0 ns "$PORTFENCE" run --via $way --range 20000-20099 --map 8080 -- \
 			env PORTFENCE_ORDER=random "$PROBES/mapped" connect 8080 127.0.0.1
@@ -222,6 +225,92 @@ s.recv(1)'
 	END
 	run -0 ns timeout 30 "$PORTFENCE" run --range 21000-21099 --map 8080 -- ./waits
 	[ "$output" = '3 more' ]
+}
+
+@test "a connect that the supervisor makes ends for a signal, and its socket with the program" {
+	cat >signals.c <<-'END'
+		#include <arpa/inet.h>
+		#include <errno.h>
+		#include <signal.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/socket.h>
+		#include <sys/time.h>
+		#include <sys/uio.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		#define T(x) printf("%s %s\n", #x, (x) < 0 ? strerrorname_np(errno) : "0")
+		static struct sockaddr_in at;
+		static int server;
+		static void handler(int number)
+		{
+			if (number == SIGUSR1)
+				accept(server, NULL, NULL);
+		}
+		static int go(int fd) { return connect(fd, (void *)&at, sizeof(at)); }
+		static int fresh(int flags) { return socket(AF_INET, SOCK_STREAM | flags, 0); }
+		/* sockets that wait for an answer, by what the kernel says */
+		static int waiting(void)
+		{
+			FILE *file = fopen("/proc/net/tcp", "r");
+			int count = 0;
+			char line[256];
+			while (fgets(line, sizeof(line), file))
+				count += strstr(line, " 02 ") != NULL;
+			fclose(file);
+			return count;
+		}
+		int main(void)
+		{
+			struct sigaction action = { .sa_handler = handler };
+			struct itimerval soon = { .it_value.tv_usec = 100000 };
+			struct iovec part = { "", -1 };
+			struct msghdr message = { .msg_name = &at, .msg_namelen = sizeof(at), .msg_iov = &part, .msg_iovlen = 1 };
+			int before, status;
+			pid_t child;
+			setbuf(stdout, NULL);
+			at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(8080),
+						   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+			server = fresh(SOCK_NONBLOCK);
+			T(bind(server, (void *)&at, sizeof(at))); T(listen(server, 0));
+			while (!waiting())
+				go(fresh(SOCK_NONBLOCK));
+			sigaction(SIGALRM, &action, NULL);
+			setitimer(ITIMER_REAL, &soon, NULL);
+			T(go(fresh(0)));
+			before = waiting();
+			if (!(child = fork()))
+				_exit(go(fresh(0)) ? 1 : 0);
+			while (waiting() <= before)
+				;
+			kill(child, SIGKILL);
+			waitpid(child, &status, 0);
+			signal(SIGALRM, SIG_DFL);
+			alarm(10);
+			while (waiting() > before)
+				;
+			alarm(0);
+			/* the handler makes room, and the call goes on */
+			action.sa_flags = SA_RESTART;
+			sigaction(SIGUSR1, &action, NULL);
+			if (!(child = fork()))
+				for (;;) {
+					usleep(100000);
+					if (kill(getppid(), SIGUSR1))
+						_exit(0);
+				}
+			T(go(fresh(0)));
+			kill(child, SIGKILL);
+			T(sendmsg(socket(AF_INET, SOCK_DGRAM, 0), &message, 0));
+			return 0;
+		}
+	END
+	cc -w -static -D_GNU_SOURCE -o signals signals.c
+	ns timeout 30 ./signals >plain
+	ns timeout 30 "$PORTFENCE" run --via supervise --range 20000-20099 --map 8080 ./signals >mapped
+	diff plain mapped
+	grep -qx 'go(fresh(0)) EINTR' plain
+	grep -qx 'go(fresh(0)) 0' plain
 }
 
 @test "a mapped port is bound whatever 'bind' says of others, and without the right to its number" {
@@ -286,6 +375,154 @@ ping.connect(("127.0.0.1", 8080)); print(ping.getpeername())'
 	ns "$PORTFENCE" run --range 20000-20099 --map 8080 -- ./bad >mapped
 	diff plain mapped
 	[ "$(grep -c EFAULT plain)" -ge 8 ]
+}
+
+@test "odd forms of an address that the kernel takes are translated, too" {
+	cat >odd.c <<-'END'
+		#define _GNU_SOURCE
+		#include <arpa/inet.h>
+		#include <errno.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/socket.h>
+		#define T(x) printf("%s %s\n", #x, (x) < 0 ? strerrorname_np(errno) : "0")
+		static int s;
+		static int got(void) { char c; return recv(s, &c, 1, MSG_DONTWAIT); }
+		int main(void)
+		{
+			struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(8080),
+						  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+			int c = socket(AF_INET, SOCK_DGRAM, 0), six = socket(AF_INET6, SOCK_DGRAM, 0);
+			struct iovec part = { "x", 1 };
+			char room[5000] = "";
+			struct msghdr m = { .msg_name = room, .msg_iov = &part, .msg_iovlen = 1 };
+			struct mmsghdr two[2];
+			s = socket(AF_INET, SOCK_DGRAM, 0);
+			T(bind(s, (void *)&at, sizeof(at)));
+			memcpy(room, &at, sizeof(at));
+			T(sendto(c, "x", 1, 0, (void *)room, 128)); T(got());
+			T(sendto(c, "x", 1, 0, (void *)room, 129)); T(got());
+			T(sendto(c, "x", 1, 0, (void *)room, 4)); T(got());
+			m.msg_namelen = 4000; T(sendmsg(c, &m, 0)); T(got());
+			two[0].msg_hdr = two[1].msg_hdr = m;
+			T(sendmmsg(c, two, 1, 0)); T(got());
+			m.msg_namelen = -1; T(sendmsg(c, &m, 0)); T(got());
+			T(sendto(six, "x", 1, 0, (void *)&at, sizeof(at))); T(got());
+			at.sin_family = AF_UNSPEC; memcpy(room, &at, sizeof(at));
+			T(sendto(c, "x", 1, 0, (void *)&at, sizeof(at))); T(got());
+			m.msg_namelen = sizeof(at); T(sendmsg(c, &m, 0)); T(got());
+			at.sin_family = AF_INET; at.sin_port = htons(9);
+			T(connect(c, (void *)&at, sizeof(at)));
+			memcpy(room, &at, sizeof(at)); ((struct sockaddr_in *)room)->sin_port = htons(8080);
+			T(sendmsg(c, &m, 0)); T(got());
+			at.sin_family = AF_UNSPEC; T(connect(c, (void *)&at, sizeof(at)));
+			T(sendmsg(c, &m, 0)); T(got());
+			m.msg_name = NULL; T(sendmsg(c, &m, 0));
+			return 0;
+		}
+	END
+	cc -w -o odd odd.c
+	cc -w -static -o odd-static odd.c
+	ns ./odd >plain
+	for way in 'preload ./odd' 'both ./odd' 'supervise ./odd-static'; do
+		# shellcheck disable=SC2086 # two words
+		ns "$PORTFENCE" run --range 20000-20099 --map 8080 --via $way >mapped
+		diff plain mapped
+	done
+	[ "$(grep -c 'got() 0' plain)" = 8 ]
+}
+
+@test "one call receives more messages than there are rooms noted at once, and each has its sender" {
+	cat >many.c <<-'END'
+		#define _GNU_SOURCE
+		#include <arpa/inet.h>
+		#include <stdio.h>
+		#include <string.h>
+		#include <sys/socket.h>
+		#include <time.h>
+		static struct mmsghdr m[3000];
+		static struct sockaddr_storage name[3000];
+		static char data[3000];
+		static struct iovec part[3000];
+		int main(void)
+		{
+			struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(8080),
+						  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, to = at;
+			int s = socket(AF_INET, SOCK_DGRAM, 0), c = socket(AF_INET, SOCK_DGRAM, 0);
+			int size = 16 << 20, i, round, n, bad;
+			setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+			bind(s, (void *)&at, sizeof(at));
+			at.sin_port = htons(8081);
+			bind(c, (void *)&at, sizeof(at));
+			for (round = 0; round < 4; round++) {
+				/* a second and a minute are not waited for */
+				struct timespec minute = { 60, 0 };
+				for (i = 0; i < 3000; i++) {
+					part[i] = (struct iovec){ &data[i], 1 };
+					m[i].msg_hdr = (struct msghdr){ .msg_name = &name[i], .msg_iov = &part[i], .msg_iovlen = 1,
+						.msg_namelen = i % 2 ? sizeof(to) : sizeof(name[i]) };
+				}
+				for (i = 0; i < (round ? 2048 : 2500); i++)
+					sendto(c, "x", 1, 0, (void *)&to, sizeof(to));
+				memset(name, 0, sizeof(name));
+				n = recvmmsg(s, m, round == 3 ? 2048 : 3000, round == 0 ? MSG_DONTWAIT : round < 3 ? MSG_WAITFORONE : 0,
+					     round == 3 ? &minute : NULL);
+				for (i = bad = 0; i < n; i++)
+					bad += ((struct sockaddr_in *)&name[i])->sin_port != htons(8081) || m[i].msg_len != 1;
+				printf("%d, wrong %d; none is left: %zd\n", n, bad, recv(s, data, 1, MSG_DONTWAIT));
+			}
+			return 0;
+		}
+	END
+	cc -w -o many many.c
+	ns ./many >plain
+	ns "$PORTFENCE" run --via preload --range 20000-20099 --map 8080,8081 -- timeout 20 ./many >mapped
+	diff plain mapped
+	[ "$(head -n 1 plain)" = '2500, wrong 0; none is left: -1' ]
+}
+
+@test "a group and a broadcast reach those of the same run on this machine" {
+	ns ip route add 224.0.0.0/4 dev lo
+	cat >group.py <<-'END'
+		import socket, struct
+		UDP = (socket.AF_INET, socket.SOCK_DGRAM)
+		s = socket.socket(*UDP); s.bind(("", 8080)); s.settimeout(5)
+		s.setsockopt(0, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.2.3") + socket.inet_aton("127.0.0.1"))
+		for to in "239.1.2.3", "192.0.2.255":
+		    c = socket.socket(*UDP); c.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+		    c.sendto(to.encode(), (to, 8080)); print(s.recv(20))
+		c = socket.socket(*UDP); c.connect(("239.1.2.3", 8080)); print(c.getpeername())
+	END
+	run -0 ns python3 group.py
+	plain=$output
+	for via in preload both; do
+		run -0 ns "$PORTFENCE" run --via $via --range 20000-20099 --map 8080,8081 -- python3 group.py
+		[ "$output" = "$plain" ]
+	done
+}
+
+@test "where nobody can tell whose an address is, a call fails, and reaches no stranger" {
+	ns_background python3 -c '
+import socket
+s = socket.create_server(("192.0.2.1", 8080))
+while True: s.accept(); print("a stranger", flush=True)' >stranger
+	wait_tcp 8080
+	cat >blind.py <<-'END'
+		import resource, socket, struct
+		udp = lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		t, u = socket.socket(), udp()
+		resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+		for call in (t.connect, u.connect, lambda to: u.sendto(b"x", to), lambda to: u.sendmsg([b"x"], [], 0, to)):
+		    try: call(("192.0.2.1", 8080)); print("went well")
+		    except OSError as e: print(e.strerror)
+	END
+	for via in preload both; do
+		run -0 --separate-stderr ns "$PORTFENCE" run --via $via --range 20000-20099 --map 8080 -- python3 blind.py
+		[ "$(sort -u <<<"$output")" = 'Too many open files' ]
+		# shellcheck disable=SC2154 # bats sets it
+		[[ "$stderr" = *'could not be asked whether an address is this machine'* ]]
+	done
+	[ ! -s stranger ]
 }
 
 @test "the variables tell each port, and an inner run's are its own" {

@@ -161,6 +161,19 @@ bool caller_runs(pid_t thread)
 	return !state || !state[1] || strchr("RD", state[2]);
 }
 
+bool caller_is_signalled(pid_t thread)
+{
+	unsigned long long own, shared, blocked, threads;
+
+	if (!is_proc_ours() || !read_status(thread, "\nSigPnd:", 16, &own) ||
+	    !read_status(thread, "\nShdPnd:", 16, &shared) ||
+	    !read_status(thread, "\nSigBlk:", 16, &blocked) ||
+	    !read_status(thread, "\nThreads:", 10, &threads))
+		return false;
+	/* of several threads, another may take what is meant for all */
+	return ((threads == 1 ? shared : 0) | own) & ~blocked;
+}
+
 bool caller_binds_low(const struct caller *caller)
 {
 	unsigned long long capabilities;

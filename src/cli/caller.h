@@ -53,6 +53,9 @@ pid_t caller_process(const struct caller *caller);
  */
 bool caller_runs(pid_t thread);
 
+/* caller_is_signalled() - Would a call that waits end for a signal of this thread's? Sure only of a "yes" */
+bool caller_is_signalled(pid_t thread);
+
 /* caller_binds_low() - May it bind to privileged ports? (capabilities(7), CAP_NET_BIND_SERVICE) */
 bool caller_binds_low(const struct caller *caller);
 

@@ -4,18 +4,40 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DATAGRAM_MOST 65535
 #define CONTROL_MOST 4096
 #define PARTS_MOST 1024 /* UIO_MAXIOV */
 
+/* include/linux/errno.h: a call that begins anew, or fails with EINTR, as the signal's handler has it */
+#define ERESTARTSYS 512
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+#define LOOK_NS 20000000
+
+/*
+ * Theory of operation
+ *
+ * The caller's connect() waits for our answer, and nothing but a fatal signal
+ * ends that (see filter.c). So that neither its signals have to wait nor its
+ * socket outlives it, our own connect() is interrupted from time to time, to look
+ * at the caller. To be made again does it no harm: it goes on waiting.
+ */
+
 /* A connect() that waits. */
 struct errand {
+	pid_t thread;
 	int listener;
 	uint64_t id;
 	int fd;
@@ -28,14 +50,83 @@ static int make_connect(int fd, const union addr *to, socklen_t len)
 	return syscall(SYS_connect, fd, to, len) ? -errno : 0;
 }
 
+static void look_up(int number)
+{
+	(void)number;
+}
+
+/* From now on, this thread is interrupted all LOOK_NS. Return: false if that cannot be */
+static bool start_looking(timer_t *ret_timer)
+{
+	const struct sigaction action = { .sa_handler = look_up };
+	const struct itimerspec often = { { 0, LOOK_NS }, { 0, LOOK_NS } };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN };
+	sigset_t own;
+
+	event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+	sigemptyset(&own);
+	sigaddset(&own, SIGRTMIN);
+	return !sigaction(SIGRTMIN, &action, NULL) && !pthread_sigmask(SIG_UNBLOCK, &own, NULL) &&
+	       !timer_create(CLOCK_MONOTONIC, &event, ret_timer) &&
+	       !timer_settime(*ret_timer, 0, &often, NULL);
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* How long the socket lets a connect() wait, in microseconds; 0: for ever */
+static int64_t find_limit(int fd)
+{
+	struct timeval limit = { 0 };
+	socklen_t len = sizeof(limit);
+
+	getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, &len);
+	return (int64_t)limit.tv_sec * 1000000 + limit.tv_usec;
+}
+
+/* Its lock is waited for, and that is interrupted as well (kernel/seccomp.c, seccomp_notify_id_valid). */
+static bool waits_still(const struct errand *errand)
+{
+	return !ioctl(errand->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &errand->id) ||
+	       errno == EINTR;
+}
+
+static int wait_for_connect(const struct errand *errand)
+{
+	int64_t limit = find_limit(errand->fd), start = now_us();
+	int rc;
+
+	do {
+		rc = make_connect(errand->fd, &errand->to, errand->len);
+		if (rc != -EINTR)
+			return rc;
+		/* as the kernel has it (net/ipv4/af_inet.c, __inet_stream_connect; include/net/sock.h, sock_intr_errno) */
+		if (limit && now_us() - start >= limit)
+			return -EINPROGRESS;
+		if (caller_is_signalled(errand->thread))
+			return limit ? -EINTR : -ERESTARTSYS;
+	} while (waits_still(errand));
+	return rc;
+}
+
 static void *run_errand(void *given)
 {
 	struct errand *errand = given;
 	struct seccomp_notif_resp answer = { .id = errand->id };
+	timer_t timer;
+	bool looks = start_looking(&timer);
 
-	answer.error = make_connect(errand->fd, &errand->to, errand->len);
+	answer.error = wait_for_connect(errand);
+	if (looks)
+		timer_delete(timer);
 	/* who was killed meanwhile needs no answer */
-	ioctl(errand->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	while (ioctl(errand->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) && errno == EINTR)
+		;
 	close(errand->fd);
 	free(errand);
 	return NULL;
@@ -49,7 +140,8 @@ static bool is_datagram(int fd)
 	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
 }
 
-int relay_connect(int listener, uint64_t id, int fd, const union addr *to, socklen_t len)
+int relay_connect(const struct caller *caller, int listener, uint64_t id, int fd,
+		  const union addr *to, socklen_t len)
 {
 	int flags = fcntl(fd, F_GETFL), rc;
 	struct errand *errand;
@@ -61,7 +153,9 @@ int relay_connect(int listener, uint64_t id, int fd, const union addr *to, sockl
 	errand = malloc(sizeof(*errand));
 	if (!errand)
 		return -ENOBUFS;
-	*errand = (struct errand){ .listener = listener, .id = id, .to = *to, .len = len };
+	*errand = (struct errand){
+		.thread = caller->thread, .listener = listener, .id = id, .to = *to, .len = len
+	};
 	errand->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	rc = errand->fd < 0 ? errno : pthread_attr_init(&attributes);
 	if (!rc) {
@@ -90,8 +184,8 @@ static int read_header(const struct caller *caller, uint64_t address, bool narro
 {
 	struct {
 		uint32_t name, name_size, parts, count, control, control_size, flags;
-	} narrow_head;
-	struct msghdr head;
+	} narrow_head = { 0 };
+	struct msghdr head = { 0 };
 	int rc;
 
 	if (narrow) {
@@ -131,6 +225,9 @@ static long gather(const struct caller *caller, const struct header *header, boo
 			wide[0] = thin[0];
 			wide[1] = thin[1];
 		}
+		/* negative, as the kernel has it (lib/iov_iter.c, import_iovec) */
+		if (wide[1] > (narrow ? INT32_MAX : INT64_MAX))
+			return -EINVAL;
 		if (wide[1] > DATAGRAM_MOST - used)
 			return -EMSGSIZE;
 		if (wide[1])

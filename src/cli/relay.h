@@ -17,11 +17,13 @@
  * @listener:	where the notification came from
  * @id:		of the notification
  *
- * One that has to wait does so in a thread of its own, which then answers.
+ * One that has to wait does so in a thread of its own, which then answers. It
+ * ends early for a signal of the caller's, and for its death.
  *
  * Return: the call's result, 0 or -errno; or RELAY_LATER
  */
-int relay_connect(int listener, uint64_t id, int fd, const union addr *to, socklen_t len);
+int relay_connect(const struct caller *caller, int listener, uint64_t id, int fd,
+		  const union addr *to, socklen_t len);
 
 /* One message in a thread's memory. */
 struct relay_message {

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -363,6 +364,7 @@ static int serve_made(struct stop *stop, struct assign *assign, bind_fn *make)
 static int serve_bind(struct stop *stop)
 {
 	struct assign assign;
+	uint16_t asked;
 	int rc;
 
 	if (is_known(stop) &&
@@ -371,8 +373,9 @@ static int serve_bind(struct stop *stop)
 	rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
 	if (rc)
 		return rc;
-	translate_bind(stop->trap->fence, stop->fd, &stop->address.inet);
+	asked = translate_bind(stop->trap->fence, stop->fd, &stop->address.inet);
 	assign = start(stop, ASSIGN_BIND);
+	assign.asked = asked;
 	return serve_made(stop, &assign, make_bind);
 }
 
@@ -409,6 +412,19 @@ static bool is_settled(struct stop *stop)
 	return state != ASSIGN_NEEDY;
 }
 
+/* Puts the port in the destination that the map has in its place. Return: as translate_to() */
+static int find_mapped(struct stop *stop)
+{
+	int rc = translate_to(stop->trap->fence, stop->fd, &stop->address.inet), fd;
+
+	if (rc < 0) {
+		fd = lend_stderr(stop);
+		log_strange(stop->trap->log);
+		take_back(fd);
+	}
+	return rc;
+}
+
 /* Gives the socket a port, if the call could make the kernel choose one. */
 static int serve_port(struct stop *stop, struct assign *assign)
 {
@@ -434,7 +450,9 @@ static int serve_connect(struct stop *stop)
 		return rc;
 	if (stop->len < sizeof(sa_family_t) || stop->address.inet.sa.sa_family == AF_UNSPEC)
 		return syscall(SYS_connect, stop->fd, &stop->address, stop->len) ? -errno : 0;
-	translate_to(stop->trap->fence, stop->fd, &stop->address.inet);
+	rc = find_mapped(stop);
+	if (rc < 0)
+		return rc;
 	if ((is_udp(stop) && is_settled(stop)) || has_range(stop))
 		return GO_ON;
 	assign = start(stop, ASSIGN_CONNECT);
@@ -469,15 +487,17 @@ static int read_destination(struct stop *stop)
 			return rc;
 		name = stop->narrow ? head.narrow.name : head.wide.name;
 		len = stop->narrow ? head.narrow.len : head.wide.len;
-		if (len > sizeof(stop->address))
+		/* a negative one is refused, too long a one cut (net/socket.c, __copy_msghdr) */
+		if (len > sizeof(stop->address) && len <= INT_MAX)
 			len = sizeof(stop->address);
 	}
-	rc = read_address(stop, name, (int)len);
-	if (rc)
+	/* no address is one of no length, whatever is said of it */
+	rc = read_address(stop, name, name ? (int)len : 0);
+	if (!rc)
+		rc = find_mapped(stop);
+	if (rc < 0)
 		memset(&stop->address, 0, sizeof(stop->address));
-	else
-		translate_to(stop->trap->fence, stop->fd, &stop->address.inet);
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 /* Over TCP, one that connects, and that the kernel refuses for its address */
@@ -588,20 +608,30 @@ static int relay_mapped_connect(struct stop *stop)
 {
 	int rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
 
-	if (rc || !translate_to(stop->trap->fence, stop->fd, &stop->address.inet))
+	if (!rc)
+		rc = find_mapped(stop);
+	if (rc <= 0)
 		return rc ? rc : GO_ON;
-	rc = relay_connect(stop->trap->listener, stop->id, stop->fd, &stop->address.inet,
+	rc = relay_connect(&stop->caller, stop->trap->listener, stop->id, stop->fd,
+			   &stop->address.inet,
 			   stop->len < sizeof(union addr) ? stop->len : sizeof(union addr));
 	return rc == RELAY_LATER ? ANSWERED : rc;
 }
 
-/* Where a message goes to, as read_destination(). Return: true if the map has another port for it */
-static bool is_mapped(struct stop *stop)
+/*
+ * Where a message goes to, as read_destination(). What cannot be read, the
+ * kernel refuses, or does not look at.
+ *
+ * Return: 1 if the map has another port for it, 0; -errno as translate_to()
+ */
+static int is_mapped(struct stop *stop)
 {
 	const struct rule *rule = stop->trap->fence->rule;
+	int rc = read_destination(stop);
 
-	return !read_destination(stop) && map_asked(rule->map, addr_port(&stop->address.inet)) &&
-	       stop->len;
+	if (rc)
+		return rc == -EFAULT || rc == -EINVAL ? 0 : rc;
+	return map_asked(rule->map, addr_port(&stop->address.inet)) && stop->len;
 }
 
 /* Sends the message that the arguments show, to the address as read. Return: 0, or -errno */
@@ -632,15 +662,14 @@ static int relay_mapped_batch(struct stop *stop, int flags)
 	const uint64_t first = stop->argument[1], size = stop->narrow ? 32 : 64;
 	uint64_t count = stop->argument[2] < 1024 ? stop->argument[2] : 1024, i;
 	uint32_t sent;
-	int rc;
+	int rc = 0;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; !rc && i < count; i++) {
 		stop->argument[1] = first + i * size;
-		if (is_mapped(stop))
-			break;
+		rc = is_mapped(stop);
 	}
 	stop->argument[1] = first;
-	if (i == count)
+	if (!rc)
 		return GO_ON;
 	rc = read_destination(stop);
 	if (!rc)
@@ -656,7 +685,7 @@ static int relay_mapped_batch(struct stop *stop, int flags)
 /* Makes a call that would go on, if its destination is another one. */
 static int relay_mapped(struct stop *stop)
 {
-	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], protocol = 0;
+	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], protocol = 0, rc;
 	socklen_t len = sizeof(protocol);
 
 	if (stop->call == FILTER_CONNECT)
@@ -670,7 +699,10 @@ static int relay_mapped(struct stop *stop)
 		return flags & MSG_FASTOPEN && is_mapped(stop) ? -EOPNOTSUPP : GO_ON;
 	if (stop->call == FILTER_SENDMMSG)
 		return relay_mapped_batch(stop, flags);
-	return is_mapped(stop) ? relay_mapped_send(stop, flags) : GO_ON;
+	rc = is_mapped(stop);
+	if (rc)
+		return rc < 0 ? rc : relay_mapped_send(stop, flags);
+	return GO_ON;
 }
 
 static int serve_call(struct stop *stop)

@@ -65,3 +65,13 @@ bool addr_is_loopback(const union addr *addr)
 	addr_bytes(addr, b);
 	return b[12] == 127;
 }
+
+bool addr_is_group(const union addr *addr)
+{
+	uint8_t b[16];
+
+	if (!addr_is_v4(addr))
+		return IN6_IS_ADDR_MULTICAST(&addr->in6.sin6_addr);
+	addr_bytes(addr, b);
+	return b[12] >> 4 == 0xe || (b[12] & b[13] & b[14] & b[15]) == 0xff;
+}

@@ -44,6 +44,9 @@ bool addr_is_any(const union addr *addr);
 /* addr_is_loopback() - Is it 127/8, ::1, or a v4-mapped 127/8? */
 bool addr_is_loopback(const union addr *addr);
 
+/* addr_is_group() - Is it a multicast group, or all hosts of the link (255.255.255.255)? */
+bool addr_is_group(const union addr *addr);
+
 /**
  * addr_bytes() - The address alone, without port or scope, in one form for both families
  * @ret_bytes:	16 bytes, network byte order; IPv4 as v4-mapped, so that a connection

@@ -376,7 +376,6 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 
 	if (!is_whole(&assign->addr, assign->len))
 		return ASSIGN_GO_ON;
-	assign->asked = rule ? map_asked(rule->map, port) : 0;
 	if (port && (!rule || (rule->bind == BIND_ALLOW && !assign->asked)))
 		return ASSIGN_GO_ON;
 	rc = assign->fresh ? KIND_OURS : find_kind(fence, assign);
@@ -388,8 +387,9 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 		return ASSIGN_GO_ON;
 	if (port) {
 		/* what the map put in the place of another is meant to be bound */
-		assign->refused = !assign->asked && (rule->bind == BIND_DENY ||
-						     !range_has(rule->range[assign->proto], port));
+		assign->refused =
+			!map_asked(rule->map, port) &&
+			(rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port));
 		return assign->refused ? -EACCES : ASSIGN_GO_ON;
 	}
 	/* then the port comes with connect() or listen(), and the address stays; over SCTP it comes at once */

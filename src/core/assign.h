@@ -25,7 +25,8 @@ struct assign {
 	bool fast_open;  /* send: MSG_FASTOPEN, so over TCP it connects */
 	bool now;        /* bind: also where IP_BIND_ADDRESS_NO_PORT would put it off */
 	int backlog;     /* listen */
-	bool sctp;       /* the call is libsctp's own: a socket of another protocol refuses it */
+	uint16_t asked; /* bind: the port that the program named, if its map has that of @addr for it */
+	bool sctp;      /* the call is libsctp's own: a socket of another protocol refuses it */
 	/* sctp_bindx(): its packed addresses, of which @addr is the first, and their bytes; or NULL */
 	const void *addrs;
 	socklen_t addrs_size;
@@ -37,7 +38,6 @@ struct assign {
 	enum engine engine; /* the one that served, ENGINE_AUTO if no port was assigned */
 	uint32_t tried;     /* candidates looked at */
 	uint16_t port;      /* host byte order; 0 where none was assigned, or not yet */
-	uint16_t asked;     /* bind: what the program named, where @addr has another by its map */
 	bool exhausted;     /* the range has no port left for this call */
 	bool system;        /* so the system's range is used (`exhausted = system`) */
 	bool refused;       /* an explicit bind that `bind =` does not allow */

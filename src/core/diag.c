@@ -432,6 +432,7 @@ struct route {
 		char room[512];
 	} answer;
 	const struct rtmsg *body;
+	bool asked;
 };
 
 /* Return: 0, or -errno */
@@ -467,6 +468,7 @@ static int ask_route(const struct diag *diag, const union addr *peer, uint32_t i
 		question.head.nlmsg_len += RTA_SPACE(sizeof(ifindex));
 	}
 	fd = open_netlink(diag, NETLINK_ROUTE);
+	ret_route->asked = fd >= 0;
 	if (fd < 0)
 		return fd;
 	n = ask(fd, &question.head, &ret_route->answer, sizeof(ret_route->answer));
@@ -509,5 +511,8 @@ int diag_is_local(const struct diag *diag, const union addr *addr)
 	struct route route;
 	int rc = ask_route(diag, addr, scoped ? interface(diag, addr) : 0, &route);
 
-	return rc ? rc : route.body->rtm_type == RTN_LOCAL;
+	/* that no way leads there is an answer, too */
+	if (rc)
+		return route.asked ? 0 : rc;
+	return route.body->rtm_type == RTN_LOCAL || route.body->rtm_type == RTN_BROADCAST;
 }

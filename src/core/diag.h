@@ -71,9 +71,9 @@ int diag_is_left(struct diag *diag, const union addr *local);
 int diag_source(const struct diag *diag, const union addr *peer, union addr *ret_source);
 
 /**
- * diag_is_local() - Is this an address of this machine?
+ * diag_is_local() - Is this an address of this machine, or a broadcast one of its networks?
  *
- * Return: 1, 0, or -errno if the kernel does not say. Source: as above.
+ * Return: 1, 0, or -errno if the kernel cannot be asked. Source: as above.
  */
 int diag_is_local(const struct diag *diag, const union addr *addr);
 

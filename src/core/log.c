@@ -218,6 +218,14 @@ void log_kept(struct log *log)
 		     "be taken back");
 }
 
+void log_strange(struct log *log)
+{
+	if (first_time(log, LOG_STRANGE))
+		tell(log, "error",
+		     "the kernel could not be asked whether an address is this machine's, so calls to it on "
+		     "a port of the map fail; a program needs AF_NETLINK and a descriptor to spare");
+}
+
 static void look_at_folder(struct log *log, const char *path)
 {
 	size_t len = (size_t)(strrchr(path, '/') - path);

@@ -22,6 +22,7 @@ enum log_topic {
 	LOG_UNASKED,
 	LOG_FORBIDDEN,
 	LOG_KEPT,
+	LOG_STRANGE,
 	LOG_CLOSED_FILE, /* not told but seen: its file cannot be opened, or is another user's */
 	LOG_CLOSED_FILE_TOLD,
 	LOG_LOST_RECORD
@@ -65,5 +66,8 @@ void log_say(struct log *log, const char *level, const char *message);
 
 /* log_kept() - Once: a send has failed, and the port that the kernel gave it could not be taken back */
 void log_kept(struct log *log);
+
+/* log_strange() - Once: nobody could tell whether an address is this machine's, so a call has failed */
+void log_strange(struct log *log);
 
 #endif

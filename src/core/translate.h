@@ -12,16 +12,19 @@
 /**
  * translate_bind() - The address of a bind() as the kernel is to see it
  *
- * Return: true if the port was changed
+ * Return: the port that the program named, if another is there now; else 0
  */
-bool translate_bind(const struct fence *fence, int fd, union addr *addr);
+uint16_t translate_bind(const struct fence *fence, int fd, union addr *addr);
 
 /**
  * translate_to() - Likewise a destination, if it is an address of this machine
  *
- * The wildcard is one, too: connect() takes it for this host.
+ * The wildcard is one, too: connect() takes it for this host. So are multicast
+ * groups and broadcast addresses.
+ *
+ * Return: 1 if the port was changed, 0; -errno if the kernel cannot be asked whose the address is
  */
-bool translate_to(const struct fence *fence, int fd, union addr *addr);
+int translate_to(const struct fence *fence, int fd, union addr *addr);
 
 /* translate_local() - A socket's own address as the program is to see it; true if it was changed */
 bool translate_local(const struct fence *fence, union addr *addr);

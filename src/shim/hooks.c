@@ -28,9 +28,10 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len)
+/* @asked: the port that the program named, if that of @addr is another; else 0 */
+static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len, uint16_t asked)
 {
-	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .len = len };
+	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .len = len, .asked = asked };
 	struct shim *now = shim();
 	int saved = errno, result;
 	bool copied = now->fenced && memory_address(addr, len, &assign.addr);
@@ -402,19 +403,27 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 /* So many messages are copied at once: the stack may be a signal handler's. */
 #define MAPPED_AT_ONCE 8
 
+static int fail(int error)
+{
+	errno = -error;
+	return -1;
+}
+
 static int bind_mapped(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct mapped mapped;
 
 	mapped_bind(shim(), fd, addr, len, &mapped);
-	return hook_bind(fd, mapped.addr, mapped.len);
+	return hook_bind(fd, mapped.addr, mapped.len, mapped.asked);
 }
 
 static int connect_mapped(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct mapped mapped;
+	int rc = mapped_to(shim(), fd, addr, len, &mapped);
 
-	mapped_to(shim(), fd, addr, len, &mapped);
+	if (rc)
+		return fail(rc);
 	return hook_connect(fd, mapped.addr, mapped.len);
 }
 
@@ -422,8 +431,10 @@ static ssize_t sendto_mapped(int fd, const void *data, size_t size, int flags,
 			     const struct sockaddr *addr, socklen_t len)
 {
 	struct mapped mapped;
+	int rc = mapped_to(shim(), fd, addr, len, &mapped);
 
-	mapped_to(shim(), fd, addr, len, &mapped);
+	if (rc)
+		return fail(rc);
 	return hook_sendto(fd, data, size, flags, mapped.addr, mapped.len);
 }
 
@@ -431,10 +442,11 @@ static ssize_t sendmsg_mapped(sendmsg_fn *real, int fd, const struct msghdr *mes
 {
 	struct mapped mapped;
 	struct msghdr copy;
+	int rc = mapped_message(shim(), fd, message, &copy, &mapped);
 
-	if (mapped_message(shim(), fd, message, &copy, &mapped))
-		message = &copy;
-	return hook_sendmsg(real, fd, message, flags);
+	if (rc < 0)
+		return fail(rc);
+	return hook_sendmsg(real, fd, rc ? &copy : message, flags);
 }
 
 /* Some messages, of which those that need it have another destination. Return: as sendmmsg() */
@@ -444,17 +456,22 @@ static int send_some(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsign
 	struct mapped mapped[MAPPED_AT_ONCE];
 	struct shim *now = shim();
 	bool any = false;
+	int sent, rc = 0;
 	unsigned i;
-	int sent;
 
 	for (i = 0; i < count; i++) {
-		if (mapped_message(now, fd, &messages[i].msg_hdr, &copies[i].msg_hdr, &mapped[i]))
+		rc = mapped_message(now, fd, &messages[i].msg_hdr, &copies[i].msg_hdr, &mapped[i]);
+		if (rc > 0)
 			any = true;
-		else if (memory_readable(&messages[i], sizeof(messages[i])))
+		else if (!rc && memory_readable(&messages[i], sizeof(messages[i])))
 			copies[i] = messages[i];
 		else
 			break;
 	}
+	if (rc < 0 && !i)
+		return fail(rc);
+	if (rc < 0)
+		count = i;
 	if (!any)
 		return hook_sendmmsg(real, fd, messages, count, flags);
 	sent = hook_sendmmsg(real, fd, copies, i, flags);
@@ -491,7 +508,7 @@ static int sendmmsg_mapped(sendmmsg_fn *real, int fd, struct mmsghdr *messages, 
 
 EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return shim()->maps ? bind_mapped(fd, addr, len) : hook_bind(fd, addr, len);
+	return shim()->maps ? bind_mapped(fd, addr, len) : hook_bind(fd, addr, len, 0);
 }
 
 EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)

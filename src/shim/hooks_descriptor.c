@@ -67,7 +67,7 @@ static ssize_t recvmsg_mapped(ssize_t (*real)(int, struct msghdr *, int), int fd
 			      struct msghdr *message, int flags)
 {
 	/* what is there before the call is what there is room for */
-	socklen_t room = mapped_room(&message->msg_namelen);
+	socklen_t room = mapped_message_room(message);
 	ssize_t result = real(fd, message, flags);
 
 	if (result >= 0 && message->msg_name)
@@ -96,18 +96,19 @@ static int forget_all_received(const struct mmsghdr *messages, int count)
 }
 
 /* Under a map: the room for each message's name, before recvmmsg() puts its length there. */
-static void note_rooms(const struct mmsghdr *messages, unsigned count, uint16_t rooms[UIO_MAXIOV])
+static void note_rooms(const struct mmsghdr *messages, unsigned count, uint8_t rooms[UIO_MAXIOV])
 {
 	unsigned i;
 
-	for (i = 0; i < count && i < UIO_MAXIOV; i++) {
-		socklen_t room = mapped_room(&messages[i].msg_hdr.msg_namelen);
+	for (i = 0; i < count; i++) {
+		socklen_t room = mapped_message_room(
+			(const void *)((uintptr_t)messages + i * sizeof(*messages)));
 
-		rooms[i] = room < UINT16_MAX ? (uint16_t)room : UINT16_MAX;
+		rooms[i] = room < UINT8_MAX ? (uint8_t)room : UINT8_MAX;
 	}
 }
 
-static void translate_received(int fd, struct mmsghdr *messages, int count, const uint16_t *rooms)
+static void translate_received(int fd, struct mmsghdr *messages, int count, const uint8_t *rooms)
 {
 	int i;
 
@@ -117,28 +118,58 @@ static void translate_received(int fd, struct mmsghdr *messages, int count, cons
 				    messages[i].msg_hdr.msg_namelen);
 }
 
-#define RECVMMSG_MAPPED(real)                                                                      \
+/* Flags for the messages that follow, of which MSG_WAITFORONE would wait for one once more. */
+static libc_flags flags_later(libc_flags flags)
+{
+	return flags & MSG_WAITFORONE ? flags | MSG_DONTWAIT : flags;
+}
+
+/* Is time up? The kernel writes what is left of it. */
+static bool is_up(const void *timeout, size_t size)
+{
+	static const char zeros[16];
+
+	return timeout && memcmp(timeout, zeros, size) == 0;
+}
+
+/*
+ * Of what recvmmsg() takes at once there is no limit (net/socket.c,
+ * do_recvmmsg), but of the rooms. An error that comes later is lost: the kernel
+ * would tell it with the next call.
+ */
+#define RECVMMSG_MAPPED(real, timeout_size)                                                        \
 	({                                                                                         \
-		uint16_t mmsg_rooms[UIO_MAXIOV];                                                   \
-		int mmsg_count;                                                                    \
+		uint8_t mmsg_rooms[UIO_MAXIOV] = { 0 };                                            \
+		unsigned mmsg_done = 0, mmsg_most;                                                 \
+		int mmsg_saved = errno, mmsg_some;                                                 \
                                                                                                    \
-		note_rooms(messages, count, mmsg_rooms);                                           \
-		mmsg_count = (real)(fd, messages, count, flags, timeout);                          \
-		translate_received(fd, messages, mmsg_count, mmsg_rooms);                          \
-		mmsg_count;                                                                        \
+		do {                                                                               \
+			mmsg_most =                                                                \
+				count - mmsg_done < UIO_MAXIOV ? count - mmsg_done : UIO_MAXIOV;   \
+			note_rooms(messages + mmsg_done, mmsg_most, mmsg_rooms);                   \
+			mmsg_some = (real)(fd, messages + mmsg_done, mmsg_most,                    \
+					   mmsg_done ? flags_later(flags) : flags, timeout);       \
+			translate_received(fd, messages + mmsg_done, mmsg_some, mmsg_rooms);       \
+			if (mmsg_some > 0)                                                         \
+				mmsg_done += (unsigned)mmsg_some;                                  \
+		} while (mmsg_some == UIO_MAXIOV && mmsg_done < count &&                           \
+			 !is_up(timeout, timeout_size));                                           \
+		if (mmsg_done)                                                                     \
+			errno = mmsg_saved;                                                        \
+		mmsg_done ? (int)mmsg_done : mmsg_some;                                            \
 	})
 
 static int recvmmsg_mapped(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,
 			   struct timespec *timeout)
 {
-	return RECVMMSG_MAPPED(REAL(recvmmsg));
+	return RECVMMSG_MAPPED(REAL(recvmmsg), sizeof(*timeout));
 }
 
 #if LIBC_TIME64
 static int recvmmsg64_mapped(int fd, struct mmsghdr *messages, unsigned count, int flags,
 			     void *timeout)
 {
-	return RECVMMSG_MAPPED(REAL(__recvmmsg64));
+	return RECVMMSG_MAPPED(REAL(__recvmmsg64), 2 * sizeof(int64_t));
 }
 #endif
 

@@ -4,36 +4,51 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
-typedef bool translate_fn(const struct fence *fence, int fd, union addr *addr);
-
-static void outward(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
-		    translate_fn *translate, struct mapped *ret_mapped)
+/* Return: can it be read? Then it is in @ret_mapped's copy */
+static bool take(const struct sockaddr *addr, socklen_t len, struct mapped *ret_mapped)
 {
-	int saved = errno;
-
 	ret_mapped->addr = addr;
 	ret_mapped->len = len;
-	if (addr && memory_address(addr, len, &ret_mapped->copy) &&
-	    translate(&now->fence, fd, &ret_mapped->copy)) {
-		ret_mapped->addr = &ret_mapped->copy.sa;
-		if (len > sizeof(ret_mapped->copy))
-			ret_mapped->len = sizeof(ret_mapped->copy);
-	}
-	errno = saved;
+	return addr && memory_address(addr, len, &ret_mapped->copy);
+}
+
+/* The copy is what the kernel is to see. */
+static void put(struct mapped *mapped)
+{
+	mapped->addr = &mapped->copy.sa;
+	if (mapped->len > sizeof(mapped->copy))
+		mapped->len = sizeof(mapped->copy);
 }
 
 void mapped_bind(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
 		 struct mapped *ret_mapped)
 {
-	outward(now, fd, addr, len, translate_bind, ret_mapped);
+	int saved = errno;
+
+	ret_mapped->asked = take(addr, len, ret_mapped)
+				    ? translate_bind(&now->fence, fd, &ret_mapped->copy)
+				    : 0;
+	if (ret_mapped->asked)
+		put(ret_mapped);
+	errno = saved;
 }
 
-void mapped_to(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
-	       struct mapped *ret_mapped)
+int mapped_to(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+	      struct mapped *ret_mapped)
 {
-	outward(now, fd, addr, len, translate_to, ret_mapped);
+	int saved = errno, rc = 0;
+
+	if (take(addr, len, ret_mapped))
+		rc = translate_to(&now->fence, fd, &ret_mapped->copy);
+	if (rc > 0)
+		put(ret_mapped);
+	if (rc < 0)
+		log_strange(&now->log);
+	errno = saved;
+	return rc < 0 ? rc : 0;
 }
 
 static bool is_readable(const void *at, size_t size)
@@ -45,26 +60,40 @@ static bool is_readable(const void *at, size_t size)
 	return readable;
 }
 
-bool mapped_message(struct shim *now, int fd, const struct msghdr *message, struct msghdr *ret_copy,
-		    struct mapped *ret_mapped)
+int mapped_message(struct shim *now, int fd, const struct msghdr *message, struct msghdr *ret_copy,
+		   struct mapped *ret_mapped)
 {
+	int rc;
+
 	if (!is_readable(message, sizeof(*message)))
-		return false;
+		return 0;
 	/* it need not be aligned for the kernel */
 	memcpy(ret_copy, message, sizeof(*message));
 	if (!ret_copy->msg_name)
-		return false;
-	mapped_to(now, fd, ret_copy->msg_name, ret_copy->msg_namelen, ret_mapped);
-	if (ret_mapped->addr != &ret_mapped->copy.sa)
-		return false;
+		return 0;
+	/* of a message, the kernel cuts what sendto() refuses (net/socket.c, __copy_msghdr) */
+	if (ret_copy->msg_namelen > sizeof(struct sockaddr_storage) &&
+	    ret_copy->msg_namelen <= INT_MAX)
+		ret_copy->msg_namelen = sizeof(struct sockaddr_storage);
+	rc = mapped_to(now, fd, ret_copy->msg_name, ret_copy->msg_namelen, ret_mapped);
+	if (rc || ret_mapped->addr != &ret_mapped->copy.sa)
+		return rc;
 	ret_copy->msg_name = &ret_mapped->copy;
 	ret_copy->msg_namelen = ret_mapped->len;
-	return true;
+	return 1;
 }
 
 socklen_t mapped_room(const socklen_t *len)
 {
 	return is_readable(len, sizeof(*len)) ? *len : 0;
+}
+
+socklen_t mapped_message_room(const struct msghdr *message)
+{
+	/* it may be no address at all, of which the language knows no members */
+	uintptr_t at = (uintptr_t)message + offsetof(struct msghdr, msg_namelen);
+
+	return mapped_room((const socklen_t *)at);
 }
 
 /* What was written of an address, the rest is zeros. Return: its bytes; 0 if it has no port */

@@ -14,6 +14,7 @@
 struct mapped {
 	const struct sockaddr *addr;
 	socklen_t len;
+	uint16_t asked; /* of mapped_bind(): as translate_bind() */
 	union addr copy;
 };
 
@@ -23,21 +24,28 @@ struct mapped {
 void mapped_bind(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
 		 struct mapped *ret_mapped);
 
-/* mapped_to() - A destination */
-void mapped_to(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
-	       struct mapped *ret_mapped);
+/**
+ * mapped_to() - A destination
+ *
+ * Return: 0; -errno if nobody can tell whether it is this machine's, and the call has to fail
+ */
+int mapped_to(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+	      struct mapped *ret_mapped);
 
 /**
  * mapped_message() - A message whose destination was translated
  * @ret_copy:	the message, with its name in @ret_mapped
  *
- * Return: false if it needs no other, or cannot be read
+ * Return: 1; 0 if it needs no other, or cannot be read; -errno as mapped_to()
  */
-bool mapped_message(struct shim *now, int fd, const struct msghdr *message, struct msghdr *ret_copy,
-		    struct mapped *ret_mapped);
+int mapped_message(struct shim *now, int fd, const struct msghdr *message, struct msghdr *ret_copy,
+		   struct mapped *ret_mapped);
 
 /* mapped_room() - What *@len says before a call, 0 if it cannot be read */
 socklen_t mapped_room(const socklen_t *len);
+
+/* mapped_message_room() - Likewise of a message's name; the message need not be readable either */
+socklen_t mapped_message_room(const struct msghdr *message);
 
 /**
  * mapped_local() - Translate in place what the kernel has written of a socket's own address
