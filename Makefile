@@ -56,7 +56,8 @@ FUZZ_CLI := array fenced globs library sockets strip target
 FUZZ_SHIM := environ memory
 TRANSPARENT := address calls descriptors look messages options programs scene transparent waits
 PAGES := libportfence.8 portfence.1 portfence.ini.5
-EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf
+EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf \
+	$(addprefix testing/,Makefile leases.bats meet.sh nginx.sh postgresql.sh redis.sh test_leases.py)
 
 CORE_OBJECTS := $(CORE:%=$(BUILD)/core/%.o)
 SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)
@@ -127,9 +128,10 @@ PACKAGES_DEMO := curl iproute2 python3
 PACKAGES_TEST := bash-completion bats binutils busybox-static curl dnsmasq-base dpkg-dev fish \
 	g++ gcc-12-multilib gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 iproute2 \
 	libc6-dev-arm64-cross libcap2-bin libeatmydata1 libfaketime libjemalloc2 libsctp-dev \
-	libsocket-wrapper libtcmalloc-minimal4 lintian lksctp-tools mandoc musl-tools netbase netcat-openbsd nodejs perl procps \
-	proxychains4 python3 python3-pyftpdlib python3-yaml qemu-user rpcbind socat strace systemd \
-	tcpdump tftp-hpa tftpd-hpa torsocks util-linux wget zsh
+	libsocket-wrapper libtcmalloc-minimal4 lintian lksctp-tools mandoc musl-tools netbase netcat-openbsd \
+	nginx-light nodejs parallel perl postgresql procps proxychains4 python3 python3-pyftpdlib \
+	python3-yaml qemu-user redis-server redis-tools rpcbind socat strace systemd tcpdump tftp-hpa \
+	tftpd-hpa torsocks util-linux wget zsh
 
 # each test makes a network namespace
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -339,6 +341,7 @@ lint:
 	shellcheck -s sh -e SC1091 $(sort $(wildcard test/vm/guest/*.sh)) test/vm/guest/init
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 test/lib/root.bash $(sort $(wildcard test/*.bats))
+	cd conf/examples/testing && shellcheck -x -s sh *.sh && shellcheck leases.bats
 	mandoc -T lint -W warning $(PAGES:%=src/man/%)
 	! groff -ww -t -man -Tutf8 -z $(PAGES:%=src/man/%) 2>&1 | grep .
 
@@ -374,7 +377,8 @@ install-library: $(BUILD)/libportfence.so
 # Folders of our own go too, once they are empty.
 uninstall:
 	$(Q)$(each_installed) echo "  REMOVE   $$to"; rm -f "$$to"; done
-	$(Q)for folder in '$(DESTDIR)$(DOCDIR)/examples' '$(DESTDIR)$(DOCDIR)'; do \
+	$(Q)for folder in '$(DESTDIR)$(DOCDIR)/examples/testing' '$(DESTDIR)$(DOCDIR)/examples' \
+		'$(DESTDIR)$(DOCDIR)'; do \
 		[ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
 PACKAGES_DEB := binutils dpkg-dev

@@ -2,7 +2,7 @@
 #
 # conf/examples: each is carried out as far as a machine without systemd as its first process,
 # without Docker, Kubernetes or GitHub can do it: in a root of the test's own, with the package
-# installed, and with a real client whose ports are seen from outside.
+# installed, and with a real client whose ports are seen from outside. (testing/ is testing.bats'.)
 
 bats_require_minimum_version 1.5.0
 load lib/helpers
@@ -71,8 +71,10 @@ write_section() {
 
 @test "every example is used by a test here, and says first what it is for" {
 	local file
-	for file in "$EXAMPLES"/*; do
-		grep -q "^	.*EXAMPLES/$(basename "$file")" "$BATS_TEST_FILENAME" || {
+	for file in "$EXAMPLES"/* "$EXAMPLES"/testing/*; do
+		[ "$file" != "$EXAMPLES/testing" ] || continue
+		[[ "$file" = "$EXAMPLES"/testing/* ]] ||
+			grep -q "^	.*EXAMPLES/$(basename "$file")" "$BATS_TEST_FILENAME" || {
 			echo "nobody uses $file"
 			return 1
 		}
@@ -84,7 +86,7 @@ write_section() {
 @test "no example has a variable that portfence does not read" {
 	local known
 	known=$(grep -rhoE '"PORTFENCE_[A-Z]+"' "$ROOT/src" | tr -d '"' | sort -u)
-	grep -hoE 'PORTFENCE_[A-Z]+' "$EXAMPLES"/* | sort -u >named
+	grep -rhoE 'PORTFENCE_[A-Z]+' "$EXAMPLES" | sort -u >named
 	[ -s named ]
 	run -1 grep -vxFf <(echo "$known") named
 }

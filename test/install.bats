@@ -49,7 +49,7 @@ files() {
 	folders=(PREFIX=/p BINDIR=/b LIBDIR=/l DOCDIR=/d BASHDIR=/bash ZSHDIR=/z FISHDIR=/f MANDIR=/m)
 	do_make install DESTDIR="$PWD/to" "${folders[@]}"
 	{
-		find "$ROOT/conf/examples" -type f -printf './d/examples/%f\n'
+		find "$ROOT/conf/examples" -type f -printf './d/examples/%P\n'
 		cat <<-END
 			./b/portfence
 			./bash/portfence

@@ -70,9 +70,9 @@ build_narrow() {
 		esac
 	done
 	do_make narrow CC="$compiler" INIH="$BUILD/inih/i386/usr/lib/i386-linux-gnu/libinih.a" \
-		"$folder"/test/probes/{matrix,settled} "${platform[@]}"
+		"$folder"/test/probes/{mapped,matrix,settled} "${platform[@]}"
 	mkdir "$folder/time64"
-	for probe in matrix settled; do
+	for probe in mapped matrix settled; do
 		# shellcheck disable=SC2086
 		$compiler -D_GNU_SOURCE -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64 -pthread \
 			-o "$folder/time64/$probe" "$ROOT/test/probes/$probe.c"
@@ -157,7 +157,7 @@ build_musl() {
 		INIH="$(gcc -print-file-name=libinih.a)" CLI_LIBS="$(gcc -print-file-name=libjansson.a) \
 		$folder/hardened.o $folder/libmnl.so.0 -Wl,-rpath,$folder" \
 		"$folder/portfence"
-	do_make musl CC=musl-gcc CFLAGS="-O2 -include $headers/probes.h" "$folder"/test/probes/{matrix,settled}
+	do_make musl CC=musl-gcc CFLAGS="-O2 -include $headers/probes.h" "$folder"/test/probes/{mapped,matrix,settled}
 }
 
 build_arm64() {
@@ -265,6 +265,31 @@ settled_ways() {
 	nm -D "$VARIANTS/narrow/time64/settled" | grep -q ' U __recvmsg64@'
 	nm -D "$VARIANTS/narrow/time64/settled" | grep -q ' U __fcntl_time64@'
 	settled_ways 4 "$VARIANTS/narrow/time64/settled"
+}
+
+# maps FENCE... MAPPED: says what it says without a map
+maps() {
+	local proto way
+	for proto in tcp udp; do
+		for way in 127.0.0.1 ::1 ::ffff:127.0.0.1 '0.0.0.0 127.0.0.1'; do
+			# shellcheck disable=SC2086 # two words
+			ns "${@: -1}" "$proto" 8080 $way >plain
+			# shellcheck disable=SC2086
+			ns "$@" "$proto" 8080 $way >translated
+			diff plain translated
+			grep -q 8080 translated
+		done
+	done
+}
+
+@test "32-bit x86: maps, with 64-bit times, too" {
+	mixed
+	nm -D "$VARIANTS/narrow/time64/mapped" | grep -q ' U __recvmmsg64@'
+	for probe in test/probes/mapped time64/mapped; do
+		for via in preload both; do
+			maps "$PORTFENCE" run --via $via --range 20000-20099 --map 8080,8081 -- "$VARIANTS/narrow/$probe"
+		done
+	done
 }
 
 @test "32-bit x86: the library exports the names of its map, and asks for no other library" {
@@ -408,6 +433,12 @@ install portfence for it" ]]
 	musl
 	# what musl has no function for, the probe does by a system call of its own
 	settled_ways 4 "$VARIANTS/musl/test/probes/settled" '^close-range|^pidfd$'
+}
+
+@test "musl: maps" {
+	musl
+	maps "${fence[0]}" run --via preload --range 20000-20099 --map 8080,8081 -- \
+		"$VARIANTS/musl/test/probes/mapped"
 }
 
 @test "musl: a command that is built with it fences its programs, and preloads nothing into glibc's" {

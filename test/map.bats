@@ -11,7 +11,7 @@ WAYS=('127.0.0.1' '::1' '::ffff:127.0.0.1' '0.0.0.0 127.0.0.1' ':: ::1' ':: 127.
 	'192.0.2.1' '2001:db8::1' '0.0.0.0 0.0.0.0' ':: ::')
 
 setup() {
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 	export PORTFENCE_STATE=$BATS_TEST_TMPDIR/state
 	ns_open
 	ns ip address add 192.0.2.1/24 dev lo

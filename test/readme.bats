@@ -23,6 +23,7 @@ setup() {
 	ns sysctl -qw net.ipv4.ip_local_port_range='32768 60999'
 	home=$(root_files)/home/ann
 	mkdir -p "$home/.config"
+	chown 4711:4711 "$home"
 	echo 'ann:x:4711:4711::/home/ann:/bin/sh' >>"$(root_files)/etc/passwd"
 	: >"$(root_files)/etc/services"
 	in_root make --no-print-directory -C "$ROOT" BUILD="$BUILD" install >install.log
@@ -118,6 +119,13 @@ has_connections() {
 	replay env
 	rm "$home/.config/portfence.ini"
 	replay 'ten seconds'
+}
+
+@test "what the README shows testers: a lease, a map, the same ports each time" {
+	serve 8000
+	replay lease
+	replay map
+	replay record
 }
 
 @test "what the README shows of check, which and presets" {

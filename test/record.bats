@@ -299,6 +299,25 @@ except PermissionError: pass' 2>/dev/null
 
 # --- who writes
 
+@test "in a folder that others write to, neither their file nor a link is taken for the record" {
+	mkdir -m 1777 shared
+	echo theirs >shared/theirs
+	chown 65534 shared/theirs
+	chmod 666 shared/theirs
+	echo mine >mine
+	ln mine shared/link
+	for file in theirs link; do
+		run -125 ns "$PORTFENCE" run --range "$RANGE" --record "shared/$file" -- true
+		[[ "$output" = *"/shared/$file' is another user's, or has a second name, in a folder that others may write to; name another file for the record" ]]
+	done
+	[ "$(cat shared/theirs mine)" = "$(printf 'theirs\nmine')" ]
+	run -0 ns "$PORTFENCE" run --range "$RANGE" --record shared/new -- true
+	# in a folder of one's own, whoever's it is
+	chown 65534 mine
+	run -0 ns "$PORTFENCE" run --range "$RANGE" --record mine -- true
+	grep -q summary mine
+}
+
 @test "of 32 threads in 4 processes no line is lost or torn, and the record is true at every moment" {
 	cat >watch.py <<-'END'
 		import fcntl, os, sys

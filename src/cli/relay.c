@@ -185,7 +185,7 @@ static int read_header(const struct caller *caller, uint64_t address, bool narro
 	struct {
 		uint32_t name, name_size, parts, count, control, control_size, flags;
 	} narrow_head = { 0 };
-	struct msghdr head;
+	struct msghdr head = { 0 };
 	int rc;
 
 	if (narrow) {

@@ -157,6 +157,11 @@ static int begin_record(const struct record *record)
 	if (rc == -EINVAL || rc == -ELOOP || rc == -EISDIR)
 		return say_failure(EXIT_OWN, "'%s' is no regular file, which a record has to be",
 				   record->path);
+	if (rc == -EPERM)
+		return say_failure(EXIT_OWN,
+				   "'%s' is another user's, or has a second name, in a folder that "
+				   "others may write to; name another file for the record",
+				   record->path);
 	if (rc == -EBUSY)
 		return say_failure(
 			EXIT_OWN, "the record '%s' stays locked by another process, see lslocks(8)",

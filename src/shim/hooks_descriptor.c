@@ -139,7 +139,7 @@ static bool is_up(const void *timeout, size_t size)
  */
 #define RECVMMSG_MAPPED(real, timeout_size)                                                        \
 	({                                                                                         \
-		uint8_t mmsg_rooms[UIO_MAXIOV];                                                    \
+		uint8_t mmsg_rooms[UIO_MAXIOV] = { 0 };                                            \
 		unsigned mmsg_done = 0, mmsg_most;                                                 \
 		int mmsg_saved = errno, mmsg_some;                                                 \
                                                                                                    \
