@@ -170,7 +170,7 @@ static int understand(const struct block_request *request, const struct settings
 	int rc;
 
 	ret_wish->count = settings->rule ? settings->rule->lease : 0;
-	if (request->lease && conf_lease(request->lease, &ret_wish->count, why, sizeof(why)))
+	if (request->lease && key_lease(request->lease, &ret_wish->count, why, sizeof(why)))
 		return say_failure(failure, "--lease: %s", why);
 	if (!ret_wish->count && idle)
 		return say_failure(
@@ -184,16 +184,16 @@ static int understand(const struct block_request *request, const struct settings
 		return say_failure(failure,
 				   "--wait: '%s' is no number of seconds, 0 to %d are allowed",
 				   request->wait, WAIT_MOST);
-	if (request->pool && conf_range(request->pool, arena, &ret_wish->pool, why, sizeof(why)))
+	if (request->pool && key_range(request->pool, arena, &ret_wish->pool, why, sizeof(why)))
 		return say_failure(failure, "--pool: %s", why);
-	rc = request->pool ? 0 : conf_pool(&settings->policy, arena, &ret_wish->pool);
+	rc = request->pool ? 0 : key_pool(&settings->policy, arena, &ret_wish->pool);
 	if (rc == -EINVAL)
 		return say_failure(failure,
 				   "the sections leave no port of %d-%d for leases, use '--pool'",
-				   CONF_POOL_FIRST, CONF_POOL_LAST);
+				   KEY_POOL_FIRST, KEY_POOL_LAST);
 	if (rc)
 		return say_failure(failure, "%s", strerror(-rc));
-	if (conf_lease_fits(ret_wish->count, ret_wish->pool, why, sizeof(why)))
+	if (key_lease_fits(ret_wish->count, ret_wish->pool, why, sizeof(why)))
 		return say_failure(failure, "%s", why);
 	return 0;
 }

@@ -174,13 +174,13 @@ static int read_settings(const char *config, struct arena *arena, struct found *
 		return say_failure(EXIT_FAILURE, "%s", strerror(errno));
 	if (settings_load(&nobody, arena, say_conf_error, NULL, &found->settings))
 		return EXIT_FAILURE;
-	rc = conf_pool(&found->settings.policy, arena, &found->pool);
+	rc = key_pool(&found->settings.policy, arena, &found->pool);
 	if (rc == -EINVAL)
 		return say_failure(
 			EXIT_FAILURE,
 			"the sections leave no port of %d-%d for leases, give [portfence] a "
 			"'pool'",
-			CONF_POOL_FIRST, CONF_POOL_LAST);
+			KEY_POOL_FIRST, KEY_POOL_LAST);
 	return rc ? say_failure(EXIT_FAILURE, "%s", strerror(-rc)) : 0;
 }
 

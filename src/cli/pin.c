@@ -123,7 +123,7 @@ int pin_via(const char *text, const struct rule *rule, int failure, enum via *re
 	char why[256];
 	struct rule copy = { .via = rule ? rule->via : VIA_AUTO };
 
-	if (text && conf_override(&copy, CONF_VIA, text, NULL, why, sizeof(why)))
+	if (text && key_override(&copy, KEY_VIA, text, NULL, why, sizeof(why)))
 		return say_failure(failure, "--via: %s", why);
 	*ret_via = copy.via;
 	return 0;

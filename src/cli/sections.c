@@ -95,7 +95,7 @@ int sections_of_range(const char *range, int failure, struct sections *ret_secti
 	if (!rule || !ret_sections->rule)
 		return say_failure(failure, "%s", strerror(ENOMEM));
 	rule->name = "";
-	if (conf_override(rule, CONF_RANGE, range, &ret_sections->arena, why, sizeof(why)))
+	if (key_override(rule, KEY_RANGE, range, &ret_sections->arena, why, sizeof(why)))
 		return say_failure(failure, "'--range': %s", why);
 	*ret_sections->rule = rule;
 	ret_sections->count = 1;

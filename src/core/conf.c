@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,34 +45,28 @@ enum settings_key {
 	SETTINGS_KEYS
 };
 
-static const char *const key_names[CONF_KEYS] = {
-	[CONF_MATCH] = "match",
-	[CONF_ARGS] = "args",
-	[CONF_RANGE] = "range",
-	[CONF_TCP_RANGE] = "tcp.range",
-	[CONF_UDP_RANGE] = "udp.range",
-	[CONF_SCTP_RANGE] = "sctp.range",
-	[CONF_EXCLUDE] = "exclude",
-	[CONF_ORDER] = "order",
-	[CONF_SEED] = "seed",
-	[CONF_BIND] = "bind",
-	[CONF_EXHAUSTED] = "exhausted",
-	[CONF_ENGINE] = "engine",
-	[CONF_VIA] = "via",
-	[CONF_IO_URING] = "io-uring",
-	[CONF_MAP] = "map",
+static const char *const key_names[KEY_COUNT] = {
+	[KEY_MATCH] = "match",
+	[KEY_ARGS] = "args",
+	[KEY_RANGE] = "range",
+	[KEY_TCP_RANGE] = "tcp.range",
+	[KEY_UDP_RANGE] = "udp.range",
+	[KEY_SCTP_RANGE] = "sctp.range",
+	[KEY_EXCLUDE] = "exclude",
+	[KEY_ORDER] = "order",
+	[KEY_SEED] = "seed",
+	[KEY_BIND] = "bind",
+	[KEY_EXHAUSTED] = "exhausted",
+	[KEY_ENGINE] = "engine",
+	[KEY_VIA] = "via",
+	[KEY_IO_URING] = "io-uring",
+	[KEY_MAP] = "map",
 };
 
 static const char *const settings_names[SETTINGS_KEYS] = {
 	[SETTINGS_LOG] = "log",   [SETTINGS_STATE] = "state", [SETTINGS_LEASE_FILE] = "lease-file",
 	[SETTINGS_POOL] = "pool", [SETTINGS_LEASE] = "lease",
 };
-
-static const char *const bind_names[] = { "allow", "own", "deny", NULL };
-static const char *const exhausted_names[] = { "fail", "system", NULL };
-static const char *const engine_names[] = { "auto", "kernel", "bind", NULL };
-static const char *const via_names[] = { "auto", "preload", "supervise", "both", NULL };
-static const char *const io_uring_names[] = { "deny", "allow", NULL };
 
 enum where { AT_START, IN_SETTINGS, IN_RULE, IN_REFUSED };
 
@@ -129,326 +122,9 @@ static int find_name(const char *const *names, const char *name, int count)
 	return -1;
 }
 
-static int parse_choice(const char *const *names, const char *key, const char *text, char *ret_why,
-			size_t size)
-{
-	int choice = find_name(names, text, INT_MAX), i;
-	size_t len;
-
-	if (choice >= 0)
-		return choice;
-	len = (size_t)snprintf(ret_why, size, "'%s' is no value of '%s', use", text, key);
-	for (i = 0; names[i] && len < size; i++)
-		len += (size_t)snprintf(ret_why + len, size - len, "%s %s",
-					!i             ? ""
-					: names[i + 1] ? ","
-						       : " or",
-					names[i]);
-	return choice;
-}
-
-static int parse_seed(const char *text, uint64_t *ret_seed, char *ret_why, size_t size)
-{
-	unsigned long long seed;
-	char *end;
-
-	errno = 0;
-	seed = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno) {
-		snprintf(ret_why, size, "'%s' is no seed, write a whole number from 0 to %llu",
-			 text, ~0ULL);
-		return -EINVAL;
-	}
-	*ret_seed = seed;
-	return 0;
-}
-
-int conf_log_valid(const char *text, char *ret_why, size_t size)
-{
-	const char *where = strncmp(text, "json:", 5) ? text : text + 5;
-
-	if (*where == '/' || !strcmp(where, "stderr") || !strcmp(where, "syslog") ||
-	    !strcmp(where, "none"))
-		return 0;
-	snprintf(
-		ret_why, size,
-		"'%s' is no log, write stderr, syslog, none or an absolute path, with 'json:' before it "
-		"for JSON lines",
-		text);
-	return -EINVAL;
-}
-
-static int parse_globs(const char *text, struct arena *arena, const char **ret_globs, char *ret_why,
-		       size_t size)
-{
-	const char *item = text;
-
-	/* a list with an empty item is a slip of the hand: "a,,b" or "a," */
-	for (;;) {
-		item += strspn(item, " \t");
-		if (*item == ',' || !*item) {
-			snprintf(ret_why, size,
-				 "'%s' has an empty item, write globs separated by commas", text);
-			return -EINVAL;
-		}
-		item = strchrnul(item, ',');
-		if (!*item)
-			break;
-		item++;
-	}
-	*ret_globs = arena_copy(arena, text, strlen(text));
-	return *ret_globs ? 0 : -ENOMEM;
-}
-
-static int parse_map(const char *text, struct arena *arena, const struct map **ret_map,
-		     char *ret_why, size_t size)
-{
-	struct map *map = arena_alloc(arena, sizeof(*map));
-	int rc = map ? map_parse(text, map, ret_why, size) : -ENOMEM;
-
-	if (!rc)
-		*ret_map = map;
-	return rc;
-}
-
-/* A key of a rule whose value stands for itself; ranges need the whole section first. */
-static int set_plain(struct rule *rule, enum conf_key key, const char *text, struct arena *arena,
-		     char *ret_why, size_t size)
-{
-	int choice = 0;
-
-	switch (key) {
-	case CONF_MATCH:
-		return parse_globs(text, arena, &rule->match, ret_why, size);
-	case CONF_ARGS:
-		return parse_globs(text, arena, &rule->args, ret_why, size);
-	case CONF_ORDER:
-		choice = order_parse(text);
-		if (choice < 0)
-			snprintf(ret_why, size, "'%s' is no order, use one of: %s", text,
-				 order_names());
-		else
-			rule->order = (enum order)choice;
-		break;
-	case CONF_SEED:
-		rule->seeded = true;
-		return parse_seed(text, &rule->seed, ret_why, size);
-	case CONF_BIND:
-		choice = parse_choice(bind_names, "bind", text, ret_why, size);
-		rule->bind = (enum bind_policy)choice;
-		break;
-	case CONF_EXHAUSTED:
-		choice = parse_choice(exhausted_names, "exhausted", text, ret_why, size);
-		rule->exhausted = (enum exhausted)choice;
-		break;
-	case CONF_ENGINE:
-		choice = parse_choice(engine_names, "engine", text, ret_why, size);
-		rule->engine = (enum engine)choice;
-		break;
-	case CONF_VIA:
-		choice = parse_choice(via_names, "via", text, ret_why, size);
-		rule->via = (enum via)choice;
-		break;
-	case CONF_MAP:
-		return parse_map(text, arena, &rule->map, ret_why, size);
-	case CONF_IO_URING:
-		choice = parse_choice(io_uring_names, "io-uring", text, ret_why, size);
-		rule->io_uring = choice == 1;
-		break;
-	default:
-		break;
-	}
-	return choice < 0 ? -EINVAL : 0;
-}
-
-int conf_range(const char *text, struct arena *arena, const struct range **ret_range, char *ret_why,
-	       size_t size)
-{
-	struct range_set *set = arena_alloc(arena, sizeof(*set));
-	int rc;
-
-	if (!set) {
-		snprintf(ret_why, size, "%s", strerror(ENOMEM));
-		return -ENOMEM;
-	}
-	rc = range_parse(text, preset_add, set, ret_why, size);
-	if (rc)
-		return rc;
-	rc = range_build(set, arena, ret_range);
-	if (rc)
-		snprintf(ret_why, size, "%s", strerror(-rc));
-	return rc;
-}
-
-/* ---- leases ---- */
-
-/* Return: what follows the word, or NULL if it is another */
-static const char *skip_lease(const char *text)
-{
-	const size_t len = strlen("lease");
-
-	if (strncmp(text, "lease", len) || (text[len] && !strchr(" \t,", text[len])))
-		return NULL;
-	return text + len + strspn(text + len, " \t");
-}
-
-int conf_lease(const char *text, uint32_t *ret_count, char *ret_why, size_t size)
-{
-	unsigned long count;
-	char *end;
-
-	errno = 0;
-	count = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || !count || count > 65535) {
-		snprintf(
-			ret_why, size,
-			"'%s' is no number of ports for a lease, write a whole number from 1 to 65535",
-			text);
-		return -EINVAL;
-	}
-	*ret_count = (uint32_t)count;
-	return 0;
-}
-
-int conf_lease_fits(uint32_t count, const struct range *pool, char *ret_why, size_t size)
-{
-	uint32_t i, most = 0;
-	char text[64];
-
-	for (i = 0; i < pool->spans; i++)
-		if (most < pool->span[i].last - pool->span[i].first + 1U)
-			most = pool->span[i].last - pool->span[i].first + 1U;
-	if (count <= most)
-		return 0;
-	range_format(pool, text, sizeof(text));
-	snprintf(
-		ret_why, size,
-		"a lease of %u ports does not fit into the pool %s, which has %u in one piece; ask for "
-		"fewer, or for a larger 'pool'",
-		count, text, most);
-	return -EINVAL;
-}
-
-int conf_pool(const struct policy *policy, struct arena *arena, const struct range **ret_pool)
-{
-	struct range_set *set, *own;
-	size_t i;
-	int proto;
-
-	if (policy->pool) {
-		*ret_pool = policy->pool;
-		return 0;
-	}
-	set = arena_alloc(arena, sizeof(*set));
-	own = arena_alloc(arena, sizeof(*own));
-	if (!set || !own)
-		return -ENOMEM;
-	for (i = 0; i < policy->count; i++) {
-		const struct rule *rule = policy->rules[i];
-
-		/* every program's range is nobody's own */
-		for (proto = 0; !rule->lease && strcmp(rule->name, "*") && proto < PROTO_COUNT;
-		     proto++) {
-			const struct range *range = rule->range[proto];
-			uint32_t k;
-
-			/* of one with a mistake, there may be none */
-			for (k = 0; range && k < range->spans; k++)
-				range_set_add(own, range->span[k].first, range->span[k].last);
-		}
-	}
-	range_set_add(set, CONF_POOL_FIRST, CONF_POOL_LAST);
-	range_set_remove(set, own);
-	return range_build(set, arena, ret_pool);
-}
-
-int conf_override(struct rule *rule, enum conf_key key, const char *text, struct arena *arena,
-		  char *ret_why, size_t size)
-{
-	const struct range *range = NULL;
-	int rc;
-
-	if (key != CONF_RANGE)
-		return set_plain(rule, key, text, arena, ret_why, size);
-	if (skip_lease(text)) {
-		snprintf(ret_why, size,
-			 "'%s' is no range by itself, it is for 'range' in the configuration; use "
-			 "'portfence run --lease N'",
-			 text);
-		return -EINVAL;
-	}
-	rc = conf_range(text, arena, &range, ret_why, size);
-	if (rc)
-		return rc;
-	rule->range[PROTO_TCP] = range;
-	rule->range[PROTO_UDP] = range;
-	rule->range[PROTO_SCTP] = range;
-	rule->lease = 0;
-	return 0;
-}
-
-int conf_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t size)
-{
-	const struct range *left[PROTO_COUNT];
-	struct map *map;
-	int rc, proto;
-
-	if (!rule->map)
-		return 0;
-	map = arena_alloc(arena, sizeof(*map));
-	if (!map)
-		return -ENOMEM;
-	*map = *rule->map;
-	rc = map_place(map, rule->range, PROTO_COUNT, ret_why, size);
-	for (proto = 0; !rc && proto < PROTO_COUNT; proto++) {
-		if (proto && rule->range[proto] == rule->range[0]) {
-			left[proto] = left[0];
-			continue;
-		}
-		rc = map_take_out(map, rule->range[proto], arena, &left[proto]);
-		if (rc == -EINVAL)
-			snprintf(ret_why, size,
-				 "'map' leaves no port of the range for %s, give it more",
-				 policy_proto_name((enum proto)proto));
-	}
-	if (rc)
-		return rc;
-	memcpy(rule->range, left, sizeof(left));
-	rule->map = map;
-	return 0;
-}
-
-int conf_check(const struct rule *rule, char *ret_why, size_t size)
-{
-	int proto;
-
-	if (rule->engine != ENGINE_KERNEL)
-		return 0;
-	if (rule->order != ORDER_AUTO) {
-		snprintf(
-			ret_why, size,
-			"order '%s' cannot go with 'engine = kernel', which keeps to the kernel's own order; "
-			"use 'engine = auto'",
-			order_name(rule->order));
-		return -EINVAL;
-	}
-	for (proto = 0; proto < PROTO_COUNT; proto++) {
-		/* a lease is one block, whatever the pool is */
-		if (rule->lease || rule->range[proto]->spans == 1)
-			continue;
-		snprintf(
-			ret_why, size,
-			"'engine = kernel' takes one unbroken range, and that for %s has gaps; use "
-			"'engine = auto'",
-			policy_proto_name((enum proto)proto));
-		return -EINVAL;
-	}
-	return 0;
-}
-
 /* ---- sections ---- */
 
-static bool is_seen(const struct conf *conf, enum conf_key key)
+static bool is_seen(const struct conf *conf, enum key key)
 {
 	return conf->seen & 1U << key;
 }
@@ -458,7 +134,7 @@ static int build_range(struct conf *conf, struct range_set *set, const char *key
 {
 	int rc;
 
-	if (is_seen(conf, CONF_EXCLUDE))
+	if (is_seen(conf, KEY_EXCLUDE))
 		range_set_remove(set, &conf->exclude);
 	rc = range_build(set, conf->arena, ret_range);
 	if (rc == -EINVAL)
@@ -472,8 +148,8 @@ static int build_range(struct conf *conf, struct range_set *set, const char *key
 /* Of a section with `range = lease`: its block is all that it has. */
 static void end_leased(struct conf *conf)
 {
-	static const enum conf_key others[] = { CONF_TCP_RANGE, CONF_UDP_RANGE, CONF_SCTP_RANGE,
-						CONF_EXCLUDE };
+	static const enum key others[] = { KEY_TCP_RANGE, KEY_UDP_RANGE, KEY_SCTP_RANGE,
+					   KEY_EXCLUDE };
 	char why[256];
 	size_t i;
 
@@ -483,7 +159,7 @@ static void end_leased(struct conf *conf)
 			     "[%s] has 'range = lease', which is one block for all protocols; take "
 			     "'%s' out",
 			     conf->rule->name, key_names[others[i]]);
-	if (conf_check(conf->rule, why, sizeof(why)))
+	if (key_check(conf->rule, why, sizeof(why)))
 		fail(conf, "%s", why);
 }
 
@@ -503,12 +179,12 @@ static void end_leases(struct conf *conf)
 		if (!rule->lease)
 			continue;
 		conf->line = rule->range_line[PROTO_COUNT];
-		rc = pool ? 0 : conf_pool(policy, conf->arena, &pool);
+		rc = pool ? 0 : key_pool(policy, conf->arena, &pool);
 		if (rc == -EINVAL) {
 			fail(conf,
 			     "the sections leave no port of %d-%d for leases, give [portfence] a "
 			     "'pool'",
-			     CONF_POOL_FIRST, CONF_POOL_LAST);
+			     KEY_POOL_FIRST, KEY_POOL_LAST);
 			return;
 		}
 		if (rc) {
@@ -516,8 +192,8 @@ static void end_leases(struct conf *conf)
 			return;
 		}
 		if (rule->lease == LEASE_UNSAID)
-			rule->lease = policy->lease ? policy->lease : CONF_LEASE;
-		if (conf_lease_fits(rule->lease, pool, why, sizeof(why)))
+			rule->lease = policy->lease ? policy->lease : KEY_LEASE;
+		if (key_lease_fits(rule->lease, pool, why, sizeof(why)))
 			fail(conf, "%s", why);
 		rule->range[PROTO_TCP] = pool;
 		rule->range[PROTO_UDP] = pool;
@@ -529,8 +205,8 @@ static void end_leases(struct conf *conf)
 /* Makes the ranges of the section that ends here. Errors are told at its header. */
 static void end_section(struct conf *conf)
 {
-	unsigned ranges = 1U << CONF_RANGE | 1U << CONF_TCP_RANGE | 1U << CONF_UDP_RANGE |
-			  1U << CONF_SCTP_RANGE;
+	unsigned ranges =
+		1U << KEY_RANGE | 1U << KEY_TCP_RANGE | 1U << KEY_UDP_RANGE | 1U << KEY_SCTP_RANGE;
 	unsigned line = conf->line;
 	struct rule *rule = conf->rule;
 	const struct range *all;
@@ -541,13 +217,13 @@ static void end_section(struct conf *conf)
 	if (conf->where != IN_RULE)
 		return;
 	conf->line = rule->line;
-	if (!is_seen(conf, CONF_MATCH) && !is_seen(conf, CONF_ARGS) &&
-	    strpbrk(rule->name, "/*?[") && strcmp(rule->name, "*"))
+	if (!is_seen(conf, KEY_MATCH) && !is_seen(conf, KEY_ARGS) && strpbrk(rule->name, "/*?[") &&
+	    strcmp(rule->name, "*"))
 		fail(conf,
 		     "[%s] would have to be a program's name, which it can not be; write another name "
 		     "and 'match = %s'",
 		     rule->name, rule->name);
-	if (!is_seen(conf, CONF_RANGE)) {
+	if (!is_seen(conf, KEY_RANGE)) {
 		fail(conf, "[%s] has no 'range', give it one%s", rule->name,
 		     conf->seen & ranges
 			     ? " for the other protocols ('range = system' leaves them as they are)"
@@ -565,16 +241,16 @@ static void end_section(struct conf *conf)
 		goto out;
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
 		rule->range[proto] = all;
-		if (is_seen(conf, CONF_TCP_RANGE + proto) && conf->set[proto].count &&
-		    build_range(conf, &conf->set[proto], key_names[CONF_TCP_RANGE + proto],
+		if (is_seen(conf, KEY_TCP_RANGE + proto) && conf->set[proto].count &&
+		    build_range(conf, &conf->set[proto], key_names[KEY_TCP_RANGE + proto],
 				&rule->range[proto]))
 			goto out;
 	}
 	copy = *rule;
-	rc = conf_place_map(&copy, conf->arena, why, sizeof(why));
+	rc = key_place_map(&copy, conf->arena, why, sizeof(why));
 	if (rc == -ENOMEM)
 		conf->rc = rc;
-	else if (rc || conf_check(&copy, why, sizeof(why)))
+	else if (rc || key_check(&copy, why, sizeof(why)))
 		fail(conf, "%s", why);
 out:
 	conf->line = line;
@@ -722,7 +398,7 @@ static void settings_key(struct conf *conf, const char *name, const char *value)
 	}
 	if (has_hash(conf, value))
 		return;
-	if (key == SETTINGS_LOG && conf_log_valid(value, why, sizeof(why))) {
+	if (key == SETTINGS_LOG && key_log_valid(value, why, sizeof(why))) {
 		fail(conf, "%s", why);
 		return;
 	}
@@ -733,9 +409,8 @@ static void settings_key(struct conf *conf, const char *name, const char *value)
 	}
 	if (key == SETTINGS_POOL || key == SETTINGS_LEASE) {
 		rc = key == SETTINGS_LEASE
-			     ? conf_lease(value, &conf->policy->lease, why, sizeof(why))
-			     : conf_range(value, conf->arena, &conf->policy->pool, why,
-					  sizeof(why));
+			     ? key_lease(value, &conf->policy->lease, why, sizeof(why))
+			     : key_range(value, conf->arena, &conf->policy->pool, why, sizeof(why));
 		if (rc == -EINVAL)
 			fail(conf, "%s", why);
 		else if (rc)
@@ -759,7 +434,7 @@ __attribute__((noinline)) static void unknown_key(struct conf *conf, const char 
 	char list[LIST_MAX] = "";
 	int i;
 
-	for (i = 0; i < CONF_KEYS; i++) {
+	for (i = 0; i < KEY_COUNT; i++) {
 		strcat(list, i ? ", " : "");
 		strcat(list, key_names[i]);
 	}
@@ -770,12 +445,12 @@ __attribute__((noinline)) static void unknown_key(struct conf *conf, const char 
 static int set_lease(struct rule *rule, const char *size_text, char *ret_why, size_t size)
 {
 	rule->lease = LEASE_UNSAID;
-	return *size_text ? conf_lease(size_text, &rule->lease, ret_why, size) : 0;
+	return *size_text ? key_lease(size_text, &rule->lease, ret_why, size) : 0;
 }
 
 static void rule_key(struct conf *conf, const char *name, const char *value)
 {
-	int key = find_name(key_names, name, CONF_KEYS);
+	int key = find_name(key_names, name, KEY_COUNT);
 	char why[384];
 	int rc;
 
@@ -791,23 +466,23 @@ static void rule_key(struct conf *conf, const char *name, const char *value)
 	}
 	if (has_hash(conf, value))
 		return;
-	if (key == CONF_RANGE && skip_lease(value) && !strchr(value, ',')) {
+	if (key == KEY_RANGE && key_skip_lease(value) && !strchr(value, ',')) {
 		conf->rule->range_line[PROTO_COUNT] = conf->line;
-		rc = set_lease(conf->rule, skip_lease(value), why, sizeof(why));
-	} else if (key >= CONF_RANGE && key <= CONF_EXCLUDE && skip_lease(value)) {
+		rc = set_lease(conf->rule, key_skip_lease(value), why, sizeof(why));
+	} else if (key >= KEY_RANGE && key <= KEY_EXCLUDE && key_skip_lease(value)) {
 		rc = -EINVAL;
 		snprintf(
 			why, sizeof(why),
 			"'%s' cannot be '%s': a lease is one block for all protocols; write 'range "
 			"= lease' or 'range = lease 100'",
 			name, value);
-	} else if (key == CONF_EXCLUDE) {
+	} else if (key == KEY_EXCLUDE) {
 		range_set_clear(&conf->exclude);
 		rc = range_parse(value, preset_add_exclusion, &conf->exclude, why, sizeof(why));
 		if (rc)
 			range_set_clear(&conf->exclude);
-	} else if (key >= CONF_RANGE && key <= CONF_SCTP_RANGE) {
-		int proto = key == CONF_RANGE ? PROTO_COUNT : key - CONF_TCP_RANGE;
+	} else if (key >= KEY_RANGE && key <= KEY_SCTP_RANGE) {
+		int proto = key == KEY_RANGE ? PROTO_COUNT : key - KEY_TCP_RANGE;
 		struct range_set *set = &conf->set[proto];
 
 		conf->rule->range_line[proto] = conf->line;
@@ -816,10 +491,9 @@ static void rule_key(struct conf *conf, const char *name, const char *value)
 		if (rc)
 			range_set_clear(set);
 	} else {
-		if (key == CONF_MATCH)
+		if (key == KEY_MATCH)
 			conf->rule->match_line = conf->line;
-		rc = set_plain(conf->rule, (enum conf_key)key, value, conf->arena, why,
-			       sizeof(why));
+		rc = key_set(conf->rule, (enum key)key, value, conf->arena, why, sizeof(why));
 	}
 	if (rc == -EINVAL)
 		fail(conf, "%s", why);

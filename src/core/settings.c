@@ -168,12 +168,12 @@ static int override_rule(const struct policy_process *process, struct arena *are
 {
 	static const struct {
 		const char *variable;
-		enum conf_key key;
+		enum key key;
 	} table[] = {
-		{ "PORTFENCE_RANGE", CONF_RANGE },
-		{ "PORTFENCE_ORDER", CONF_ORDER },
-		{ "PORTFENCE_SEED", CONF_SEED },
-		{ "PORTFENCE_MAP", CONF_MAP },
+		{ "PORTFENCE_RANGE", KEY_RANGE },
+		{ "PORTFENCE_ORDER", KEY_ORDER },
+		{ "PORTFENCE_SEED", KEY_SEED },
+		{ "PORTFENCE_MAP", KEY_MAP },
 	};
 	const char *name = variable("PORTFENCE_APP");
 	const char *last = "PORTFENCE_RANGE";
@@ -203,7 +203,7 @@ static int override_rule(const struct policy_process *process, struct arena *are
 
 		if (text)
 			last = table[i].variable;
-		if (!text || !conf_override(copy, table[i].key, text, arena, why, sizeof(why)))
+		if (!text || !key_override(copy, table[i].key, text, arena, why, sizeof(why)))
 			continue;
 		error(context, table[i].variable, 0, why);
 		rc = -EINVAL;
@@ -211,9 +211,9 @@ static int override_rule(const struct policy_process *process, struct arena *are
 	*rule = copy;
 	if (rc)
 		return rc;
-	rc = conf_place_map(copy, arena, why, sizeof(why));
+	rc = key_place_map(copy, arena, why, sizeof(why));
 	if (!rc)
-		rc = conf_check(copy, why, sizeof(why));
+		rc = key_check(copy, why, sizeof(why));
 	if (rc == -EINVAL)
 		error(context, last, 0, why);
 	return rc;
@@ -228,7 +228,7 @@ static int select_log(const struct policy *policy, struct arena *arena, conf_err
 	*ret_log = policy->log;
 	if (!log)
 		return 0;
-	if (conf_log_valid(log, why, sizeof(why))) {
+	if (key_log_valid(log, why, sizeof(why))) {
 		error(context, "PORTFENCE_LOG", 0, why);
 		return -EINVAL;
 	}

@@ -47,7 +47,7 @@ static void check_rule(const struct rule *rule, const struct told *told)
 	CLAIM(!rule->args || *rule->args);
 	for (proto = 0; proto < PROTO_COUNT; proto++)
 		fuzz_check_range(rule->range[proto]);
-	CLAIM(conf_check(rule, why, sizeof(why)) == 0);
+	CLAIM(key_check(rule, why, sizeof(why)) == 0);
 }
 
 static void check_policy(const struct policy *policy, const struct told *told)
@@ -92,16 +92,16 @@ static void load(const uint8_t *data, size_t size)
 	arena_free(&arena);
 }
 
-static void override(enum conf_key key, const uint8_t *data, size_t size)
+static void override(enum key key, const uint8_t *data, size_t size)
 {
 	struct fuzz fuzz = { data, data + size };
 	char *text = fuzz_text(&fuzz, '\0'), why[64] = "";
 	struct arena arena = { 0 };
 	struct rule rule = { .name = "fuzz" };
-	int rc = conf_override(&rule, key, text, &arena, why, sizeof(why));
+	int rc = key_override(&rule, key, text, &arena, why, sizeof(why));
 
 	CLAIM(rc == 0 || (rc == -EINVAL && *why));
-	if (!rc && key == CONF_RANGE)
+	if (!rc && key == KEY_RANGE)
 		fuzz_check_range(rule.range[PROTO_UDP]);
 	CLAIM(rule.order < ORDER_COUNT);
 	free(text);
@@ -110,8 +110,8 @@ static void override(enum conf_key key, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (size && data[0] < CONF_KEYS)
-		override((enum conf_key)data[0], data + 1, size - 1);
+	if (size && data[0] < KEY_COUNT)
+		override((enum key)data[0], data + 1, size - 1);
 	else
 		load(data, size);
 	return 0;

@@ -555,23 +555,23 @@ static void overrides(void)
 	if (!good("[a]\nrange = 20000-20999\nudp.range = 7\nexclude = 20005\norder = hash\nseed = 3\n"))
 		return;
 	copy = *rule("a");
-	rc = conf_override(&copy, CONF_RANGE, "20000-20009, 30000", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_RANGE, "20000-20009, 30000", &arena, why, sizeof(why));
 	CHECK(rc == 0, "range: %d", rc);
 	CHECK_TEXT(range_text(&copy, PROTO_TCP), "20000-20009, 30000", "range, nothing excluded");
 	CHECK(copy.range[PROTO_UDP] == copy.range[PROTO_TCP] &&
 		      copy.range[PROTO_SCTP] == copy.range[PROTO_TCP],
 	      "for all protocols");
-	rc = conf_override(&copy, CONF_ORDER, "random", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_ORDER, "random", &arena, why, sizeof(why));
 	CHECK(rc == 0 && copy.order == ORDER_RANDOM, "order: %d", rc);
-	rc = conf_override(&copy, CONF_SEED, "99", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_SEED, "99", &arena, why, sizeof(why));
 	CHECK(rc == 0 && copy.seeded && copy.seed == 99, "seed: %d", rc);
 	/* a refused value leaves the rule as it was, or the process closed: never half of each */
-	rc = conf_override(&copy, CONF_RANGE, "30000-29999", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_RANGE, "30000-29999", &arena, why, sizeof(why));
 	CHECK(rc == -EINVAL && copy.range[PROTO_TCP]->count == 11, "range: %d", rc);
 	CHECK_TEXT(why, "'30000-29999' is reversed, write the lower port first", "range");
-	rc = conf_override(&copy, CONF_ORDER, "best", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_ORDER, "best", &arena, why, sizeof(why));
 	CHECK(rc == -EINVAL && copy.order == ORDER_RANDOM, "order: %d", rc);
-	rc = conf_override(&copy, CONF_SEED, "-1", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_SEED, "-1", &arena, why, sizeof(why));
 	CHECK(rc == -EINVAL && copy.seed == 99, "seed: %d", rc);
 	/* the file's rule is not the copy */
 	CHECK_TEXT(range_text(rule("a"), PROTO_UDP), "7", "the file's own");
@@ -586,9 +586,9 @@ static void contradictions(void)
 	if (!good("[a]\nrange = 20000-20999\nengine = kernel\n"))
 		return;
 	copy = *rule("a");
-	CHECK(conf_check(&copy, why, sizeof(why)) == 0, "%s", why);
+	CHECK(key_check(&copy, why, sizeof(why)) == 0, "%s", why);
 	copy.order = ORDER_HASH;
-	rc = conf_check(&copy, why, sizeof(why));
+	rc = key_check(&copy, why, sizeof(why));
 	CHECK(rc == -EINVAL, "%d", rc);
 	CHECK_TEXT(
 		why,
@@ -596,10 +596,10 @@ static void contradictions(void)
 		"use 'engine = auto'",
 		"an order");
 	copy.engine = ENGINE_BIND;
-	CHECK(conf_check(&copy, why, sizeof(why)) == 0, "with the bind engine");
+	CHECK(key_check(&copy, why, sizeof(why)) == 0, "with the bind engine");
 	copy = *rule("a");
-	conf_override(&copy, CONF_RANGE, "20000, 20002", &arena, why, sizeof(why));
-	rc = conf_check(&copy, why, sizeof(why));
+	key_override(&copy, KEY_RANGE, "20000, 20002", &arena, why, sizeof(why));
+	rc = key_check(&copy, why, sizeof(why));
 	CHECK(rc == -EINVAL, "%d", rc);
 	CHECK_TEXT(why,
 		   "'engine = kernel' takes one unbroken range, and that for tcp has gaps; use "
