@@ -42,7 +42,7 @@ SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_m
 	hooks_thread mapped memory pass real shim
 CLI := array audit birth block busy caller check choice complete dying env fenced filter \
 	findings fresh globs lease leases library logfile look main memo option origin parts pin \
-	ports presets processes relay run say sections sockets status strip suggest supervise target \
+	ports presets processes relay run say sections sockets status stop strip suggest supervise target \
 	trap trust usage verdict watch which
 UNIT := conf handover logline map order origin policy range sctp siphash strip tally
 UNIT_CLI := array origin sockets strip

@@ -1,5 +1,8 @@
 #include "relay.h"
 
+#include "../core/map.h"
+#include "../core/policy.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -132,31 +135,31 @@ static void *run_errand(void *given)
 	return NULL;
 }
 
-static bool is_datagram(int fd)
+/*
+ * One that has to wait does so in a thread of its own, which then answers.
+ *
+ * Return: the call's result, 0 or -errno; or STOP_ANSWERED
+ */
+static int connect_elsewhere(struct stop *stop)
 {
-	socklen_t len = sizeof(int);
-	int type = -1;
-
-	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
-}
-
-int relay_connect(const struct caller *caller, int listener, uint64_t id, int fd,
-		  const union addr *to, socklen_t len)
-{
-	int flags = fcntl(fd, F_GETFL), rc;
+	const union addr *to = &stop->address.inet;
+	socklen_t len = stop->len < sizeof(*to) ? stop->len : sizeof(*to);
+	int flags = fcntl(stop->fd, F_GETFL), rc;
 	struct errand *errand;
 	pthread_attr_t attributes;
 	pthread_t thread;
 
-	if (is_datagram(fd) || (flags >= 0 && flags & O_NONBLOCK))
-		return make_connect(fd, to, len);
+	if (stop_is_udp(stop) || (flags >= 0 && flags & O_NONBLOCK))
+		return make_connect(stop->fd, to, len);
 	errand = malloc(sizeof(*errand));
 	if (!errand)
 		return -ENOBUFS;
-	*errand = (struct errand){
-		.thread = caller->thread, .listener = listener, .id = id, .to = *to, .len = len
-	};
-	errand->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	errand->thread = stop->caller.thread;
+	errand->listener = stop->trap->listener;
+	errand->id = stop->id;
+	errand->to = *to;
+	errand->len = len;
+	errand->fd = fcntl(stop->fd, F_DUPFD_CLOEXEC, 3);
 	rc = errand->fd < 0 ? errno : pthread_attr_init(&attributes);
 	if (!rc) {
 		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -164,12 +167,21 @@ int relay_connect(const struct caller *caller, int listener, uint64_t id, int fd
 		pthread_attr_destroy(&attributes);
 	}
 	if (!rc)
-		return RELAY_LATER;
+		return STOP_ANSWERED;
 	if (errand->fd >= 0)
 		close(errand->fd);
 	free(errand);
 	return -ENOBUFS;
 }
+
+/* One message in a thread's memory. */
+struct message_at {
+	uint64_t data; /* of sendto(2), with its size; if @header is 0 */
+	uint64_t size;
+	uint64_t header; /* of a struct msghdr */
+	bool narrow;     /* 32-bit pointers */
+	int flags;
+};
 
 /* A struct msghdr, without what it says of its name. */
 struct header {
@@ -237,8 +249,13 @@ static long gather(const struct caller *caller, const struct header *header, boo
 	return rc ? rc : (long)used;
 }
 
-long relay_send(const struct caller *caller, int fd, const struct relay_message *message,
-		const union addr *to, socklen_t len)
+/*
+ * It never waits: a datagram to this machine has room, or there is none.
+ *
+ * Return: bytes sent, or -errno; -EMSGSIZE of one that is too large for a datagram
+ */
+static long send_elsewhere(const struct caller *caller, int fd, const struct message_at *message,
+			   const union addr *to, socklen_t len)
 {
 	static char data[DATAGRAM_MOST];
 	static union {
@@ -283,4 +300,103 @@ long relay_send(const struct caller *caller, int fd, const struct relay_message 
 		return n;
 	/* who waits for room would have it at once on this machine */
 	return errno == EAGAIN && !(message->flags & MSG_DONTWAIT) ? -ENOBUFS : -errno;
+}
+
+/* ---- the calls ---- */
+
+static int relay_connect(struct stop *stop)
+{
+	int rc = stop_read_address(stop, stop->argument[1], (int)stop->argument[2]);
+
+	if (!rc)
+		rc = stop_translate(stop);
+	if (rc <= 0)
+		return rc ? rc : STOP_GO_ON;
+	return connect_elsewhere(stop);
+}
+
+/*
+ * Where a message goes to, as stop_read_destination(). What cannot be read, the
+ * kernel refuses, or does not look at.
+ *
+ * Return: 1 if the map has another port for it, 0; -errno as translate_to()
+ */
+static int is_mapped(struct stop *stop)
+{
+	const struct rule *rule = stop->trap->fence->rule;
+	int rc = stop_read_destination(stop);
+
+	if (rc)
+		return rc == -EFAULT || rc == -EINVAL ? 0 : rc;
+	return map_asked(rule->map, addr_port(&stop->address.inet)) && stop->len;
+}
+
+/* Sends the message that the arguments show, to the address as read. Return: 0, or -errno */
+static int relay_send(struct stop *stop, int flags)
+{
+	bool plain = stop->call == FILTER_SENDTO;
+	const struct message_at message = {
+		.data = stop->argument[1],
+		.size = stop->argument[2],
+		.header = plain ? 0 : stop->argument[1],
+		.narrow = stop->narrow,
+		.flags = flags,
+	};
+	const union addr *to = stop->len ? &stop->address.inet : NULL;
+	long n = send_elsewhere(&stop->caller, stop->fd, &message, to,
+				stop->len < sizeof(*to) ? stop->len : sizeof(*to));
+
+	stop->value = n;
+	return n < 0 ? (int)n : 0;
+}
+
+/*
+ * Of several messages, if any of them is mapped, the first is sent: the program
+ * comes again for the others, as the kernel may have sent no more either.
+ */
+static int relay_batch(struct stop *stop, int flags)
+{
+	const uint64_t first = stop->argument[1], size = stop->narrow ? 32 : 64;
+	uint64_t count = stop->argument[2] < 1024 ? stop->argument[2] : 1024, i;
+	uint32_t sent;
+	int rc = 0;
+
+	for (i = 0; !rc && i < count; i++) {
+		stop->argument[1] = first + i * size;
+		rc = is_mapped(stop);
+	}
+	stop->argument[1] = first;
+	if (!rc)
+		return STOP_GO_ON;
+	rc = stop_read_destination(stop);
+	if (!rc)
+		rc = relay_send(stop, flags);
+	if (rc)
+		return rc;
+	sent = (uint32_t)stop->value;
+	stop->value = 1;
+	/* behind the header (sendmmsg(2)) */
+	return caller_write(&stop->caller, first + (stop->narrow ? 28 : 56), &sent, sizeof(sent));
+}
+
+int relay_call(struct stop *stop)
+{
+	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], protocol = 0, rc;
+	socklen_t len = sizeof(protocol);
+
+	if (stop->call == FILTER_CONNECT)
+		return relay_connect(stop);
+	if (stop->call != FILTER_SENDTO && stop->call != FILTER_SENDMSG &&
+	    stop->call != FILTER_SENDMMSG)
+		return STOP_GO_ON;
+	getsockopt(stop->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+	/* over TCP there is a destination only for who connects by a send, which a server may refuse, too */
+	if (policy_proto(protocol) == PROTO_TCP)
+		return flags & MSG_FASTOPEN && is_mapped(stop) ? -EOPNOTSUPP : STOP_GO_ON;
+	if (stop->call == FILTER_SENDMMSG)
+		return relay_batch(stop, flags);
+	rc = is_mapped(stop);
+	if (rc)
+		return rc < 0 ? rc : relay_send(stop, flags);
+	return STOP_GO_ON;
 }

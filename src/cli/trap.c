@@ -4,15 +4,11 @@
 #include "../core/sctp.h"
 #include "../core/settings.h"
 #include "../core/translate.h"
-#include "birth.h"
-#include "caller.h"
-#include "filter.h"
-#include "memo.h"
 #include "relay.h"
+#include "stop.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -61,111 +57,6 @@
 #ifndef SO_COOKIE
 #define SO_COOKIE 57 /* include/uapi/asm-generic/socket.h */
 #endif
-
-/* What becomes of a call, besides a result of 0 or -errno */
-enum { GO_ON = 1, ANSWERED };
-
-struct trap {
-	int listener;
-	int program;
-	const struct fence *fence;
-	struct log *log;
-	bool births;         /* socket() alone stops */
-	bool mirrors;        /* we may bind to any port, but the program perhaps not */
-	unsigned port_start; /* lowest port that needs no privilege */
-	bool unreachable;    /* said already */
-	bool warned;         /* of what was doubtful at the start */
-	const char *refusal; /* said last */
-	struct birth_place here;
-	struct memo memo;
-};
-
-/* One trapped call. */
-struct stop {
-	struct trap *trap;
-	struct caller caller;
-	enum filter_call call;
-	bool narrow; /* 32-bit pointers */
-	uint64_t id; /* of the notification */
-	uint64_t argument[6];
-	long value; /* what the call returns if it is answered with 0 */
-	int fd;     /* the socket, here */
-	uint64_t cookie;
-	union {
-		union addr inet;
-		struct sockaddr_storage storage;
-	} address; /* as read, the rest is zeros */
-	socklen_t len;
-};
-
-static const char *call_name(const struct stop *stop)
-{
-	static const char *const names[] = {
-		[FILTER_BIND] = "bind",
-		[FILTER_CONNECT] = "connect",
-		[FILTER_LISTEN] = "listen",
-		[FILTER_SENDTO] = "sendto",
-		[FILTER_SENDMSG] = "sendmsg",
-		[FILTER_SENDMMSG] = "sendmmsg",
-		[FILTER_SETSOCKOPT] = "sctp_connectx",
-		[FILTER_GETSOCKOPT] = "sctp_connectx",
-	};
-
-	return stop->argument[2] == SCTP_OPTION_BINDX_ADD && stop->call == FILTER_SETSOCKOPT
-		       ? "sctp_bindx"
-		       : names[stop->call];
-}
-
-/* ---- words ---- */
-
-/* Lends the log the program's standard error. Return: descriptor to close, or -1 */
-static int lend_stderr(struct stop *stop)
-{
-	const struct caller program = { .pidfd = stop->trap->program };
-	struct log *log = stop->trap->log;
-
-	log->pid = (int)caller_process(&stop->caller);
-	log->stderr_fd = caller_descriptor(&stop->caller, STDERR_FILENO);
-	if (log->stderr_fd < 0)
-		log->stderr_fd = caller_descriptor(&program, STDERR_FILENO);
-	return log->stderr_fd;
-}
-
-static void take_back(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
-
-static void tell(struct stop *stop, const struct assign *assign)
-{
-	const struct log *log = stop->trap->log;
-	int fd;
-
-	if (!(log->destination && strcmp(log->destination, "none")) && !log->record.path &&
-	    (!log->warnings || stop->trap->warned) && !assign_speaks(assign) && !assign->system)
-		return;
-	stop->trap->warned = true;
-	fd = lend_stderr(stop);
-	log_assign(stop->trap->log, call_name(stop), assign);
-	take_back(fd);
-}
-
-/* The program cannot be looked into. Return: what its call fails with */
-static int unreachable(struct stop *stop)
-{
-	int fd;
-
-	if (!stop->trap->unreachable) {
-		stop->trap->unreachable = true;
-		fd = lend_stderr(stop);
-		log_say(stop->trap->log, "error",
-			"the supervisor may not look into this process (see ptrace(2) on access), so its "
-			"calls that need a port fail");
-		take_back(fd);
-	}
-	return -EACCES;
-}
 
 /* ---- rights ---- */
 
@@ -231,42 +122,12 @@ static void remember(struct stop *stop)
 
 /* ---- the calls ---- */
 
-/* Return: 0; -EFAULT, or -EACCES if we may not read there */
-static int read_memory(struct stop *stop, uint64_t address, void *ret_data, size_t size)
-{
-	int rc = caller_read(&stop->caller, address, ret_data, size);
-
-	return rc == -EPERM ? unreachable(stop) : rc;
-}
-
-/* As the kernel does it (net/socket.c, move_addr_to_kernel). Return: 0 or -errno */
-static int read_address(struct stop *stop, uint64_t address, int len)
-{
-	int rc = 0;
-
-	if (len < 0 || len > (int)sizeof(stop->address))
-		return -EINVAL;
-	memset(&stop->address, 0, sizeof(stop->address));
-	if (len)
-		rc = read_memory(stop, address, &stop->address, (size_t)len);
-	stop->len = (socklen_t)len;
-	return rc;
-}
-
 static struct assign start(struct stop *stop, enum assign_call call)
 {
 	struct assign assign = { .call = call, .fd = stop->fd, .len = stop->len };
 
 	assign.addr = stop->address.inet;
 	return assign;
-}
-
-static bool is_udp(const struct stop *stop)
-{
-	socklen_t len = sizeof(int);
-	int type = -1;
-
-	return !getsockopt(stop->fd, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM;
 }
 
 /*
@@ -318,7 +179,7 @@ static int begin(struct stop *stop, struct assign *assign)
 		return ASSIGN_GO_ON;
 	rc = with_right(stop, 0, choose, assign);
 	if (rc < 0 && assign_speaks(assign))
-		tell(stop, assign);
+		stop_tell(stop, assign);
 	if (rc >= 0 && assign->engine == ENGINE_BIND)
 		remember(stop);
 	return rc;
@@ -329,7 +190,7 @@ static int end(struct stop *stop, struct assign *assign, int error)
 	/* it asks for a second call only after one that the kernel engine has served */
 	assign_end(stop->trap->fence, assign, &error);
 	if (assign_serves(assign) || assign->escaped)
-		tell(stop, assign);
+		stop_tell(stop, assign);
 	return -error;
 }
 
@@ -370,7 +231,7 @@ static int serve_bind(struct stop *stop)
 	if (is_known(stop) &&
 	    memo_take_untold(&stop->trap->memo, stop->cookie, stop->caller.thread))
 		return 0;
-	rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
+	rc = stop_read_address(stop, stop->argument[1], (int)stop->argument[2]);
 	if (rc)
 		return rc;
 	asked = translate_bind(stop->trap->fence, stop->fd, &stop->address.inet);
@@ -412,19 +273,6 @@ static bool is_settled(struct stop *stop)
 	return state != ASSIGN_NEEDY;
 }
 
-/* Puts the port in the destination that the map has in its place. Return: as translate_to() */
-static int find_mapped(struct stop *stop)
-{
-	int rc = translate_to(stop->trap->fence, stop->fd, &stop->address.inet), fd;
-
-	if (rc < 0) {
-		fd = lend_stderr(stop);
-		log_strange(stop->trap->log);
-		take_back(fd);
-	}
-	return rc;
-}
-
 /* Gives the socket a port, if the call could make the kernel choose one. */
 static int serve_port(struct stop *stop, struct assign *assign)
 {
@@ -436,8 +284,8 @@ static int serve_port(struct stop *stop, struct assign *assign)
 		memo_hold_claim(&stop->trap->memo, assign->claim, stop->cookie, stop->caller.thread,
 				stop->id);
 	if (assign_serves(assign))
-		tell(stop, assign);
-	return GO_ON;
+		stop_tell(stop, assign);
+	return STOP_GO_ON;
 }
 
 static int serve_connect(struct stop *stop)
@@ -445,59 +293,22 @@ static int serve_connect(struct stop *stop)
 	struct assign assign;
 	int rc;
 
-	rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
+	rc = stop_read_address(stop, stop->argument[1], (int)stop->argument[2]);
 	if (rc)
 		return rc;
 	if (stop->len < sizeof(sa_family_t) || stop->address.inet.sa.sa_family == AF_UNSPEC)
 		return syscall(SYS_connect, stop->fd, &stop->address, stop->len) ? -errno : 0;
-	rc = find_mapped(stop);
+	rc = stop_translate(stop);
 	if (rc < 0)
 		return rc;
-	if ((is_udp(stop) && is_settled(stop)) || has_range(stop))
-		return GO_ON;
+	if ((stop_is_udp(stop) && is_settled(stop)) || has_range(stop))
+		return STOP_GO_ON;
 	assign = start(stop, ASSIGN_CONNECT);
 	rc = serve_port(stop, &assign);
-	if (rc != GO_ON || assign.system || assign_settled(stop->trap->fence, stop->fd))
+	if (rc != STOP_GO_ON || assign.system || assign_settled(stop->trap->fence, stop->fd))
 		return rc;
 	/* it fails, before a port is chosen */
 	return syscall(SYS_connect, stop->fd, &stop->address, stop->len) ? -errno : 0;
-}
-
-/* Where a message goes to. Return: 0; -errno if that cannot be read, and it is zeros */
-static int read_destination(struct stop *stop)
-{
-	union {
-		struct {
-			uint32_t name;
-			uint32_t len;
-		} narrow;
-		struct {
-			uint64_t name;
-			uint32_t len;
-		} wide;
-	} head;
-	uint64_t name = stop->argument[4], header = stop->argument[1];
-	uint32_t len = (uint32_t)stop->argument[5];
-	int rc;
-
-	memset(&stop->address, 0, sizeof(stop->address));
-	if (stop->call != FILTER_SENDTO) {
-		rc = read_memory(stop, header, &head, stop->narrow ? 8 : 12);
-		if (rc)
-			return rc;
-		name = stop->narrow ? head.narrow.name : head.wide.name;
-		len = stop->narrow ? head.narrow.len : head.wide.len;
-		/* a negative one is refused, too long a one cut (net/socket.c, __copy_msghdr) */
-		if (len > sizeof(stop->address) && len <= INT_MAX)
-			len = sizeof(stop->address);
-	}
-	/* no address is one of no length, whatever is said of it */
-	rc = read_address(stop, name, name ? (int)len : 0);
-	if (!rc)
-		rc = find_mapped(stop);
-	if (rc < 0)
-		memset(&stop->address, 0, sizeof(stop->address));
-	return rc < 0 ? rc : 0;
 }
 
 /* Over TCP, one that connects, and that the kernel refuses for its address */
@@ -534,20 +345,21 @@ static int serve_send(struct stop *stop)
 	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], rc;
 	struct assign assign;
 
-	if (is_udp(stop) ? is_settled(stop)
-			 : !(flags & MSG_FASTOPEN) && assign_settled(stop->trap->fence, stop->fd))
-		return GO_ON;
+	if (stop_is_udp(stop)
+		    ? is_settled(stop)
+		    : !(flags & MSG_FASTOPEN) && assign_settled(stop->trap->fence, stop->fd))
+		return STOP_GO_ON;
 	if (has_range(stop))
-		return GO_ON;
-	rc = read_destination(stop);
+		return STOP_GO_ON;
+	rc = stop_read_destination(stop);
 	assign = start(stop, ASSIGN_SEND);
 	assign.fast_open = flags & MSG_FASTOPEN;
 	if (!assign.fast_open)
-		return is_udp(stop) ? serve_port(stop, &assign) : serve_anyway(stop, &assign);
+		return stop_is_udp(stop) ? serve_port(stop, &assign) : serve_anyway(stop, &assign);
 	if (!rc)
 		rc = serve_port(stop, &assign);
 	/* whatever the memory says by then, the socket has its port, or nothing gives it one */
-	if (rc != GO_ON || assign.system || assign_settled(stop->trap->fence, stop->fd))
+	if (rc != STOP_GO_ON || assign.system || assign_settled(stop->trap->fence, stop->fd))
 		return rc;
 	return refuse_send(stop, flags);
 }
@@ -561,7 +373,7 @@ static int serve_bindx(struct stop *stop)
 
 	if (size <= 0 || size > (int)sizeof(addrs))
 		return -EINVAL;
-	rc = read_memory(stop, stop->argument[3], addrs, (size_t)size);
+	rc = stop_read_memory(stop, stop->argument[3], addrs, (size_t)size);
 	if (rc)
 		return rc;
 	assign.addrs = addrs;
@@ -576,7 +388,7 @@ static int serve_connectx(struct stop *stop)
 	struct assign assign;
 
 	if (assign_settled(stop->trap->fence, stop->fd))
-		return GO_ON;
+		return STOP_GO_ON;
 	memset(&stop->address, 0, sizeof(stop->address));
 	assign = start(stop, ASSIGN_CONNECT);
 	assign.sctp = true;
@@ -591,118 +403,15 @@ static int serve_option(struct stop *stop)
 
 	if (stop->trap->births)
 		return set && level == IPPROTO_IP && option == IP_LOCAL_PORT_RANGE ? -ENOPROTOOPT
-										   : GO_ON;
+										   : STOP_GO_ON;
 	if (level != IPPROTO_SCTP)
-		return GO_ON;
+		return STOP_GO_ON;
 	if (set && option == SCTP_OPTION_BINDX_ADD)
 		return serve_bindx(stop);
 	if (set ? option == SCTP_OPTION_CONNECTX || option == SCTP_OPTION_CONNECTX_OLD
 		: option == SCTP_OPTION_CONNECTX3)
 		return serve_connectx(stop);
-	return GO_ON;
-}
-
-/* ---- under a map ---- */
-
-static int relay_mapped_connect(struct stop *stop)
-{
-	int rc = read_address(stop, stop->argument[1], (int)stop->argument[2]);
-
-	if (!rc)
-		rc = find_mapped(stop);
-	if (rc <= 0)
-		return rc ? rc : GO_ON;
-	rc = relay_connect(&stop->caller, stop->trap->listener, stop->id, stop->fd,
-			   &stop->address.inet,
-			   stop->len < sizeof(union addr) ? stop->len : sizeof(union addr));
-	return rc == RELAY_LATER ? ANSWERED : rc;
-}
-
-/*
- * Where a message goes to, as read_destination(). What cannot be read, the
- * kernel refuses, or does not look at.
- *
- * Return: 1 if the map has another port for it, 0; -errno as translate_to()
- */
-static int is_mapped(struct stop *stop)
-{
-	const struct rule *rule = stop->trap->fence->rule;
-	int rc = read_destination(stop);
-
-	if (rc)
-		return rc == -EFAULT || rc == -EINVAL ? 0 : rc;
-	return map_asked(rule->map, addr_port(&stop->address.inet)) && stop->len;
-}
-
-/* Sends the message that the arguments show, to the address as read. Return: 0, or -errno */
-static int relay_mapped_send(struct stop *stop, int flags)
-{
-	bool plain = stop->call == FILTER_SENDTO;
-	const struct relay_message message = {
-		.data = stop->argument[1],
-		.size = stop->argument[2],
-		.header = plain ? 0 : stop->argument[1],
-		.narrow = stop->narrow,
-		.flags = flags,
-	};
-	const union addr *to = stop->len ? &stop->address.inet : NULL;
-	long n = relay_send(&stop->caller, stop->fd, &message, to,
-			    stop->len < sizeof(*to) ? stop->len : sizeof(*to));
-
-	stop->value = n;
-	return n < 0 ? (int)n : 0;
-}
-
-/*
- * Of several messages, if any of them is mapped, the first is sent: the program
- * comes again for the others, as the kernel may have sent no more either.
- */
-static int relay_mapped_batch(struct stop *stop, int flags)
-{
-	const uint64_t first = stop->argument[1], size = stop->narrow ? 32 : 64;
-	uint64_t count = stop->argument[2] < 1024 ? stop->argument[2] : 1024, i;
-	uint32_t sent;
-	int rc = 0;
-
-	for (i = 0; !rc && i < count; i++) {
-		stop->argument[1] = first + i * size;
-		rc = is_mapped(stop);
-	}
-	stop->argument[1] = first;
-	if (!rc)
-		return GO_ON;
-	rc = read_destination(stop);
-	if (!rc)
-		rc = relay_mapped_send(stop, flags);
-	if (rc)
-		return rc;
-	sent = (uint32_t)stop->value;
-	stop->value = 1;
-	/* behind the header (sendmmsg(2)) */
-	return caller_write(&stop->caller, first + (stop->narrow ? 28 : 56), &sent, sizeof(sent));
-}
-
-/* Makes a call that would go on, if its destination is another one. */
-static int relay_mapped(struct stop *stop)
-{
-	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], protocol = 0, rc;
-	socklen_t len = sizeof(protocol);
-
-	if (stop->call == FILTER_CONNECT)
-		return relay_mapped_connect(stop);
-	if (stop->call != FILTER_SENDTO && stop->call != FILTER_SENDMSG &&
-	    stop->call != FILTER_SENDMMSG)
-		return GO_ON;
-	getsockopt(stop->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
-	/* over TCP there is a destination only for who connects by a send, which a server may refuse, too */
-	if (policy_proto(protocol) == PROTO_TCP)
-		return flags & MSG_FASTOPEN && is_mapped(stop) ? -EOPNOTSUPP : GO_ON;
-	if (stop->call == FILTER_SENDMMSG)
-		return relay_mapped_batch(stop, flags);
-	rc = is_mapped(stop);
-	if (rc)
-		return rc < 0 ? rc : relay_mapped_send(stop, flags);
-	return GO_ON;
+	return STOP_GO_ON;
 }
 
 static int serve_call(struct stop *stop)
@@ -710,7 +419,7 @@ static int serve_call(struct stop *stop)
 	if (stop->call == FILTER_BIND)
 		return serve_bind(stop);
 	if (is_known(stop))
-		return GO_ON;
+		return STOP_GO_ON;
 	switch (stop->call) {
 	case FILTER_CONNECT:
 		return serve_connect(stop);
@@ -733,13 +442,13 @@ static int serve_socket(struct stop *stop)
 	if (getsockopt(stop->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
 		return -errno;
 	if (domain != AF_INET && domain != AF_INET6)
-		return GO_ON;
+		return STOP_GO_ON;
 	len = sizeof(stop->cookie);
 	if (getsockopt(stop->fd, SOL_SOCKET, SO_COOKIE, &stop->cookie, &len))
 		stop->cookie = 0;
 	memo_hear(&stop->trap->memo, stop->cookie, stop->caller.thread, stop->id);
 	rc = serve_call(stop);
-	return rc == GO_ON && rule && rule->map ? relay_mapped(stop) : rc;
+	return rc == STOP_GO_ON && rule && rule->map ? relay_call(stop) : rc;
 }
 
 /* Says once why no socket is made. Return: what the call fails with */
@@ -751,9 +460,9 @@ static int refuse_birth(struct stop *stop, const char *why)
 	if (stop->trap->refusal != why) {
 		stop->trap->refusal = why;
 		snprintf(text, sizeof(text), "no socket is made: %s; use '--via both'", why);
-		fd = lend_stderr(stop);
+		fd = stop_lend_stderr(stop);
 		log_say(stop->trap->log, "error", text);
-		take_back(fd);
+		stop_take_back(fd);
 	}
 	return -EACCES;
 }
@@ -778,7 +487,7 @@ static int serve_birth(struct stop *stop)
 	fd = birth_make(stop->trap->fence->rule, &stop->trap->here, stop->caller.thread,
 			(int)stop->argument[0], type, (int)stop->argument[2], &why);
 	if (fd == -EPROTOTYPE)
-		return GO_ON;
+		return STOP_GO_ON;
 	/* of one that was killed, nothing is true any more */
 	if (fd == -EACCES)
 		return is_valid(stop->trap, stop->id) ? refuse_birth(stop, why) : -ESRCH;
@@ -786,7 +495,8 @@ static int serve_birth(struct stop *stop)
 		return fd;
 	add.srcfd = (uint32_t)fd;
 	/* the program's table may be full */
-	rc = ioctl(stop->trap->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : ANSWERED;
+	rc = ioctl(stop->trap->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno
+									      : STOP_ANSWERED;
 	close(fd);
 	return rc;
 }
@@ -799,15 +509,15 @@ static int unfold(struct stop *stop)
 
 	stop->call = filter_socketcall(stop->argument[0]);
 	/* the longest of them ends where the kernel would stop reading, or the page after it */
-	rc = read_memory(stop, stop->argument[1], argument, sizeof(argument));
+	rc = stop_read_memory(stop, stop->argument[1], argument, sizeof(argument));
 	if (rc)
-		rc = read_memory(stop, stop->argument[1], argument, 3 * sizeof(argument[0]));
+		rc = stop_read_memory(stop, stop->argument[1], argument, 3 * sizeof(argument[0]));
 	for (i = 0; i < 6; i++)
 		stop->argument[i] = argument[i];
 	return rc;
 }
 
-/* Return: GO_ON, or what the call returns */
+/* Return: STOP_GO_ON, or what the call returns */
 static int decide(struct stop *stop)
 {
 	int rc = 0;
@@ -820,7 +530,7 @@ static int decide(struct stop *stop)
 		return is_valid(stop->trap, stop->id) ? serve_birth(stop) : -ESRCH;
 	stop->fd = caller_descriptor(&stop->caller, (int)stop->argument[0]);
 	if (stop->fd == -EPERM)
-		return unreachable(stop);
+		return stop_unreachable(stop);
 	if (stop->fd < 0)
 		return stop->fd;
 	/* else the number was another's by then */
@@ -847,9 +557,9 @@ static void answer(struct trap *trap, const struct seccomp_notif *notif)
 		rc = decide(&stop);
 		caller_close(&stop.caller);
 	}
-	if (rc == ANSWERED)
+	if (rc == STOP_ANSWERED)
 		return;
-	if (rc == GO_ON)
+	if (rc == STOP_GO_ON)
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	else
 		answer.error = rc;
