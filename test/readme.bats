@@ -137,7 +137,11 @@ has_connections() {
 
 @test "what the README shows of status and audit" {
 	serve 8000 8001
-	as_ann portfence run -- curl -so /dev/null 'http://127.0.0.1:8000/?[1-20]'
+	# whoever closes first has its port in TIME_WAIT
+	as_ann portfence run --app curl -- python3 -c '
+import socket
+for i in range(20):
+    socket.create_connection(("127.0.0.1", 8000)).close()'
 	transfer 8000 40
 	transfer 8001 20
 	replay status
