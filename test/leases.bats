@@ -292,6 +292,30 @@ further from the end of the block" leased --substitute --map 8080 -- true {last}
 	[ "${lines[2]}" = '             map  30001 is 20009, 30002 is 20008, 30003 is 20007, 30004 is 20006, 30005 is 20005, 30006 is 20004, 30007 is 20003, 30008 is 20002, 30009 is 20001' ]
 }
 
+@test "status shows each lease as it shows a section, and what stands for what in it" {
+	tenant --map 8080
+	run -0 ns "$PORTFENCE" status
+	[[ "${lines[0]}" = "lease 20000-20009 by '"*" wait' (pid $pid, "* ]]
+	[[ "${lines[1]}" = '  tcp   20000-20009  '*' of 10 ports in use '* ]]
+	grep -qx '  map   8080 is 20009' <<<"$output"
+	ns "$PORTFENCE" status --json >status
+	[ "$(python3 -c '
+import json
+s = json.load(open("status")); l = s["leases"][0]
+print(s["file"], s["sections"], l["first"], l["last"], l["pid"], l["map"], l["tcp"]["ports"])')" = \
+		"None [] 20000 20009 $pid {'8080': 20009} 10" ]
+	# of a section, those that run as it
+	printf '[a]\nrange = lease 10\nmatch = sleep\n[b]\nrange = 21000-21009\n' >status.ini
+	run -0 ns "$PORTFENCE" status --config status.ini b
+	[[ "$output" != *lease* ]]
+	ns_background "$PORTFENCE" run --config status.ini --app a -- sleep infinity
+	one=$pid
+	is_shown() { ns "$PORTFENCE" status --config status.ini a | grep -qE "^lease [0-9-]+ by 'sleep infinity' \(pid $one,"; }
+	wait_until is_shown
+	[ "$(ns "$PORTFENCE" status --config status.ini a | grep -c ^lease)" = 1 ]
+	[ "$(ns "$PORTFENCE" status --config status.ini | grep -c ^lease)" = 2 ]
+}
+
 @test "inside a supervised run no lease can be had, and it is said why" {
 	says 125 "portfence: the lease of 'true' would not last as long as it runs: this runs under a \
 supervisor already, and there can be only one; take it with the outer 'portfence run', and a part of \

@@ -161,9 +161,9 @@ static void print_json(const struct found *found)
 static int read_settings(const char *config, struct arena *arena, struct found *found)
 {
 	/* of a program, not of the machine */
-	static const char *const not_ours[] = { "PORTFENCE_APP", "PORTFENCE_RANGE",
+	static const char *const not_ours[] = { "PORTFENCE_APP",   "PORTFENCE_RANGE",
 						"PORTFENCE_ORDER", "PORTFENCE_SEED",
-						"PORTFENCE_LOG" };
+						"PORTFENCE_MAP",   "PORTFENCE_LOG" };
 	const struct policy_process nobody = { .exe = NULL };
 	size_t i;
 	int rc;

@@ -46,9 +46,9 @@ int sections_read(const char *config, conf_error_fn *error, void *context,
 		  struct sections *ret_sections)
 {
 	static const char *const not_ours[] = {
-		"PORTFENCE_APP",    "PORTFENCE_RANGE", "PORTFENCE_ORDER",
-		"PORTFENCE_SEED",   "PORTFENCE_LOG",   "PORTFENCE_STATE",
-		"PORTFENCE_RECORD", "PORTFENCE_FIRST", "PORTFENCE_LAST",
+		"PORTFENCE_APP",   "PORTFENCE_RANGE", "PORTFENCE_ORDER", "PORTFENCE_SEED",
+		"PORTFENCE_MAP",   "PORTFENCE_LOG",   "PORTFENCE_STATE", "PORTFENCE_RECORD",
+		"PORTFENCE_FIRST", "PORTFENCE_LAST",
 	};
 	const struct policy_process nobody = { .exe = NULL };
 	struct settings settings = { .rule = NULL };

@@ -1,4 +1,5 @@
 #include "../core/settings.h"
+#include "lease.h"
 #include "look.h"
 #include "parts.h"
 #include "say.h"
@@ -50,7 +51,9 @@ const struct verb verb_status = {
 		"without the gaps, where a full block is in use to the last port and a dot is free; who "
 		"holds the ports; and what is wrong. A port in TIME_WAIT is in use, but a new "
 		"connection may take it over. A TCP port serves one connection to each destination, so "
-		"the destination with the most ports is told as well. All sockets of this network "
+		"the destination with the most ports is told as well. Then the blocks that runs have "
+		"leased, in the same way, those of section [APP] or all, and what stands for the ports of "
+		"a map. All sockets of this network "
 		"namespace count, whoever holds them. Who is not root sees no other user's processes; "
 		"their ports are counted all the same, by user. A TCP socket that is only bound is not "
 		"seen before Linux 6.8.",
@@ -360,27 +363,10 @@ struct call {
 	const char *config;
 	const char *range;
 	const char *app;
+	const char *state; /* that this process was started with */
 	bool json;
 	bool watch;
 };
-
-static int look(const struct call *call, struct look *ret_look)
-{
-	int rc;
-
-	if (call->range)
-		rc = sections_of_range(call->range, EXIT_FAILURE, &ret_look->sections);
-	else
-		rc = sections_load(call->config, call->app, EXIT_FAILURE, &ret_look->sections);
-	if (rc)
-		return rc;
-	if (!call->range && !ret_look->sections.policy.file)
-		return say_failure(EXIT_FAILURE,
-				   "there is no configuration file; write %s, or use --config or "
-				   "--range",
-				   SETTINGS_SYSTEM_FILE);
-	return look_around(0, EXIT_FAILURE, ret_look);
-}
 
 static unsigned find_width(void)
 {
@@ -394,33 +380,153 @@ static unsigned find_width(void)
 	return 80;
 }
 
+/* Draws what is in use of one range, or adds it to a list. Return: 0, -ENOMEM, -EILSEQ */
+static int draw_rule(const struct rule *rule, struct look *seen, const struct canvas *canvas,
+		     json_t *list)
+{
+	struct usage usage;
+	int rc = usage_read(rule, &seen->sockets, &seen->processes, &seen->looks, &usage);
+
+	if (!rc && list && json_array_append_new(list, describe_section(&usage)))
+		rc = -EILSEQ; /* jansson takes only UTF-8 */
+	else if (!rc && !list)
+		print_section(&usage, canvas);
+	usage_free(&usage);
+	return rc;
+}
+
 static int draw_sections(struct look *seen, const struct canvas *canvas, json_t *list)
 {
 	size_t i;
 	int rc = 0;
 
 	for (i = 0; !rc && i < seen->sections.count; i++) {
-		struct usage usage;
-
-		rc = usage_read(seen->sections.rule[i], &seen->sockets, &seen->processes,
-				&seen->looks, &usage);
-		if (!rc && list && json_array_append_new(list, describe_section(&usage)))
-			rc = -EILSEQ; /* jansson takes only UTF-8 */
-		else if (!rc && !list)
-			print_section(&usage, canvas);
+		rc = draw_rule(seen->sections.rule[i], seen, canvas, list);
 		if (!list && i + 1 < seen->sections.count)
 			fputc('\n', canvas->to);
-		usage_free(&usage);
 	}
-	if (rc == -EILSEQ)
-		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
-	return rc ? say_failure(EXIT_FAILURE, "%s", strerror(-rc)) : 0;
+	return rc;
 }
 
-static int print_json(const struct call *call, const struct look *seen, json_t *list, FILE *to)
+/* ---- leases ---- */
+
+struct leased {
+	struct lease *lease; /* those that are to be shown */
+	size_t count;
+};
+
+/* Those of one application, or all. What keeps us from them is only said. */
+static int find_leases(const struct call *call, const struct policy *policy,
+		       struct leased *ret_leased)
 {
-	json_t *object =
-		json_pack("{s:s?, s:O}", "file", seen->sections.policy.file, "sections", list);
+	const struct settings settings = {
+		.policy = *policy,
+		.state = call->state ? call->state : policy->state,
+		.runtime = getenv("XDG_RUNTIME_DIR"),
+	};
+	char why[2 * PATH_MAX];
+	size_t i, count = 0;
+	int fd, rc;
+
+	if (call->range)
+		return 0;
+	fd = lease_open(&settings, false, why, sizeof(why));
+	if (fd < 0) {
+		if (fd != -ENOENT)
+			say_warning(NULL, why);
+		return 0;
+	}
+	rc = lease_list(fd, &ret_leased->lease, &ret_leased->count);
+	close(fd);
+	for (i = 0; !rc && i < ret_leased->count; i++)
+		if (!call->app || !strcmp(ret_leased->lease[i].application, call->app))
+			ret_leased->lease[count++] = ret_leased->lease[i];
+	ret_leased->count = rc ? 0 : count;
+	return rc;
+}
+
+/* A lease as a section that has its ports. Return: 0, -ENOMEM */
+static int make_rule(const struct lease *lease, struct arena *arena, struct map *map,
+		     struct rule *ret_rule)
+{
+	struct rule rule = { .name = "", .map = lease_map(lease, map) ? map : NULL };
+	char text[sizeof("65535-65535")], why[256];
+	int rc;
+
+	snprintf(text, sizeof(text), "%d-%d", lease->first, lease->last);
+	rc = key_override(&rule, KEY_RANGE, text, arena, why, sizeof(why));
+	if (!rc)
+		*ret_rule = rule;
+	return rc;
+}
+
+static void name_lease(json_t *object, const struct lease *lease)
+{
+	json_object_del(object, "name");
+	json_object_set_new(object, "first", json_integer(lease->first));
+	json_object_set_new(object, "last", json_integer(lease->last));
+	json_object_set_new(object, "pid", lease->known ? json_integer(lease->pid) : json_null());
+	json_object_set_new(object, "command",
+			    lease->known ? json_string(lease->command) : json_null());
+}
+
+static int draw_leases(const struct leased *leased, struct look *seen, const struct canvas *canvas,
+		       json_t *list)
+{
+	struct arena arena = { 0 };
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < leased->count; i++) {
+		const struct lease *lease = &leased->lease[i];
+		char text[LEASE_TEXT];
+		struct rule rule;
+		struct map map;
+
+		rc = make_rule(lease, &arena, &map, &rule);
+		if (rc)
+			break;
+		lease_format(lease, text);
+		if (!list)
+			fprintf(canvas->to, "%s%slease%s %s\n",
+				i || seen->sections.count ? "\n" : "", on(canvas, SAY_BOLD),
+				off(canvas), text);
+		rc = draw_rule(&rule, seen, canvas, list);
+		if (!rc && list)
+			name_lease(json_array_get(list, i), lease);
+	}
+	arena_free(&arena);
+	return rc;
+}
+
+/* ---- the whole ---- */
+
+static int look(const struct call *call, struct leased *ret_leased, struct look *ret_look)
+{
+	int rc;
+
+	if (call->range)
+		rc = sections_of_range(call->range, EXIT_FAILURE, &ret_look->sections);
+	else
+		rc = sections_load(call->config, call->app, EXIT_FAILURE, &ret_look->sections);
+	if (rc)
+		return rc;
+	rc = find_leases(call, &ret_look->sections.policy, ret_leased);
+	if (rc)
+		return say_failure(EXIT_FAILURE, "the leases cannot be read: %s", strerror(-rc));
+	if (!call->range && !ret_look->sections.policy.file && !ret_leased->count)
+		return say_failure(EXIT_FAILURE,
+				   "there is no configuration file; write %s, or use --config or "
+				   "--range",
+				   SETTINGS_SYSTEM_FILE);
+	return look_around(0, EXIT_FAILURE, ret_look);
+}
+
+static int print_json(const struct call *call, const struct look *seen, json_t *list,
+		      json_t *leases, FILE *to)
+{
+	json_t *object = json_pack("{s:s?, s:O, s:O}", "file", seen->sections.policy.file,
+				   "sections", list, "leases", leases);
 
 	if (!object)
 		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
@@ -440,18 +546,25 @@ static int draw(FILE *to, void *context)
 		.colour = say_in_colour(stdout),
 	};
 	struct look seen = { .looks = { .known = NULL } };
-	json_t *list = call->json ? json_array() : NULL;
-	int rc;
+	json_t *list = call->json ? json_array() : NULL, *leases = call->json ? json_array() : NULL;
+	struct leased leased = { .count = 0 };
+	int rc, failed;
 
-	rc = look(call, &seen);
-	if (!rc)
-		rc = draw_sections(&seen, &canvas, list);
+	rc = look(call, &leased, &seen);
+	failed = rc ? 0 : draw_sections(&seen, &canvas, list);
+	if (!rc && !failed)
+		failed = draw_leases(&leased, &seen, &canvas, leases);
+	if (failed)
+		rc = failed == -EILSEQ ? say_failure(EXIT_FAILURE, SAY_NO_UTF8)
+				       : say_failure(EXIT_FAILURE, "%s", strerror(-failed));
 	if (!rc && list)
-		rc = print_json(call, &seen, list, to);
-	else if (!rc && !seen.sections.count)
+		rc = print_json(call, &seen, list, leases, to);
+	else if (!rc && !seen.sections.count && !leased.count)
 		fprintf(to, "%s has no section yet, so there is no range to look at\n",
 			seen.sections.policy.file);
 	json_decref(list);
+	json_decref(leases);
+	free(leased.lease);
 	look_end(&seen);
 	return rc;
 }
@@ -470,6 +583,9 @@ static int status(int argc, char *argv[])
 	call.config = given.value[OPTION_CONFIG];
 	call.range = given.value[OPTION_RANGE];
 	call.app = given.operand[0];
+	/* not the machine's, so it is taken away when the sections are read; but the leases are there */
+	call.state = getenv("PORTFENCE_STATE");
+	call.state = call.state && *call.state == '/' ? strdup(call.state) : NULL;
 	call.json = given.value[OPTION_JSON];
 	call.watch = given.value[OPTION_WATCH];
 	if (call.range && (call.app || call.config))
