@@ -294,14 +294,16 @@ further from the end of the block" leased --substitute --map 8080 -- true {last}
 
 @test "status shows each lease as it shows a section, and what stands for what in it" {
 	tenant --map 8080
+	is_told() { ns "$PORTFENCE" status 2>/dev/null | grep -qx '  map   8080 is 20009'; }
+	wait_until is_told
 	run -0 ns "$PORTFENCE" status
 	[[ "${lines[0]}" = "lease 20000-20009 by '"*" wait' (pid $pid, "* ]]
 	[[ "${lines[1]}" = '  tcp   20000-20009  '*' of 10 ports in use '* ]]
 	grep -qx '  map   8080 is 20009' <<<"$output"
-	ns "$PORTFENCE" status --json >status
+	ns "$PORTFENCE" status --json >seen
 	[ "$(python3 -c '
 import json
-s = json.load(open("status")); l = s["leases"][0]
+s = json.load(open("seen")); l = s["leases"][0]
 print(s["file"], s["sections"], l["first"], l["last"], l["pid"], l["map"], l["tcp"]["ports"])')" = \
 		"None [] 20000 20009 $pid {'8080': 20009} 10" ]
 	# of a section, those that run as it

@@ -2,6 +2,8 @@
 #
 # `map`: ports that a program insists on. What it sees is what it sees without one; what the kernel
 # has, ss shows.
+#
+# shellcheck disable=SC2030,SC2031 # each test is a process of its own, and what it sets is its own
 
 bats_require_minimum_version 1.5.0
 load lib/helpers
@@ -100,6 +102,7 @@ for i in range(5):
 @test "two runs have the same port at once, and none reaches the other's" {
 	for i in 1 2; do
 		mkfifo "go$i"
+		# shellcheck disable=SC2016 # the inner shell expands it
 		ns_background "$PORTFENCE" run --range "2${i}000-2${i}099" --map 8080 -- sh -c '
 			"$1" serve 8080 127.0.0.1 & sleep=$!
 			read -r line <"$2"
