@@ -530,7 +530,9 @@ who is not started by it gets none"* ]]
 	run ns "$PORTFENCE" status --config some.ini sh
 	[[ $output = *"tcp   20000-20029  5 of 30 ports in use (16 %)"* ]]
 	[[ $output = *"    5  tenant (pid $pid, user root)"* ]]
-	[[ $output != *warning* ]]
+	# neither in the pool nor in the lease, all of whose ports it has
+	[[ $output != *"not fenced"* ]]
+	[ "$(grep -c warning <<<"$output")" = "$(grep -c 'warning: no tcp port is left' <<<"$output")" ]
 	run ns "$PORTFENCE" audit --config some.ini
 	[ "$status" = 0 ]
 }
