@@ -46,14 +46,6 @@ struct part *parts_of_all(const struct rule *const *rule, size_t count, size_t *
 	return part;
 }
 
-void parts_add(const struct range *range, struct range_set *set)
-{
-	uint32_t i;
-
-	for (i = 0; i < range->spans; i++)
-		range_set_add(set, range->span[i].first, range->span[i].last);
-}
-
 /* Walks what both hold. Return: number of spans; they are written to @ret_span unless it is NULL */
 static uint32_t common_spans(const struct range *range, const struct range_set *set,
 			     struct range_span *ret_span)

@@ -34,9 +34,6 @@ size_t parts_of(const struct rule *rule, struct part ret_part[PROTO_COUNT]);
  */
 struct part *parts_of_all(const struct rule *const *rule, size_t count, size_t *ret_count);
 
-/* parts_add() - Add to a set the ports of a range */
-void parts_add(const struct range *range, struct range_set *set);
-
 /* parts_common() - What a range has of a set: NULL if nothing, or if there is no memory */
 const struct range *parts_common(const struct range *range, const struct range_set *set,
 				 struct arena *arena);

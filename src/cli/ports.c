@@ -81,7 +81,7 @@ static void say_overlap(struct judge *judge, const struct part *part, const stru
 	char ports[PARTS_TEXT];
 
 	range_set_clear(&judge->other);
-	parts_add(other->range, &judge->other);
+	range_set_add_range(&judge->other, other->range);
 	common = parts_common(part->range, &judge->other, &judge->arena);
 	if (!common)
 		return;
@@ -162,7 +162,7 @@ static void judge_ephemeral(struct judge *judge, const struct part *part)
 			"ephemeral range is %d-%d; reserve them as told at the end, or choose a "
 			"range outside of it",
 			ports, key, name, machine->first, machine->last);
-		parts_add(part->range, &judge->wanted);
+		range_set_add_range(&judge->wanted, part->range);
 	}
 }
 

@@ -231,12 +231,9 @@ int key_pool(const struct policy *policy, struct arena *arena, const struct rang
 		/* every program's range is nobody's own */
 		for (proto = 0; !rule->lease && strcmp(rule->name, "*") && proto < PROTO_COUNT;
 		     proto++) {
-			const struct range *range = rule->range[proto];
-			uint32_t k;
-
 			/* of one with a mistake, there may be none */
-			for (k = 0; range && k < range->spans; k++)
-				range_set_add(own, range->span[k].first, range->span[k].last);
+			if (rule->range[proto])
+				range_set_add_range(own, rule->range[proto]);
 		}
 	}
 	range_set_add(set, KEY_POOL_FIRST, KEY_POOL_LAST);

@@ -153,8 +153,7 @@ int map_take_out(const struct map *map, const struct range *range, struct arena 
 
 	if (!set || !out)
 		return -ENOMEM;
-	for (i = 0; i < range->spans; i++)
-		range_set_add(set, range->span[i].first, range->span[i].last);
+	range_set_add_range(set, range);
 	for (i = 0; i < map->count; i++) {
 		range_set_add(out, map->entry[i].asked, map->entry[i].asked);
 		range_set_add(out, map->entry[i].real, map->entry[i].real);

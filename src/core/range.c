@@ -54,6 +54,14 @@ void range_set_add(struct range_set *set, uint16_t first, uint16_t last)
 	replace_runs(set, from, to, &run, 1);
 }
 
+void range_set_add_range(struct range_set *set, const struct range *range)
+{
+	uint32_t i;
+
+	for (i = 0; i < range->spans; i++)
+		range_set_add(set, range->span[i].first, range->span[i].last);
+}
+
 void range_set_join(struct range_set *set, const struct range_set *other)
 {
 	uint32_t i;

@@ -68,6 +68,9 @@ void range_set_clear(struct range_set *set);
 /* range_set_add() - Add ports first to last to a set */
 void range_set_add(struct range_set *set, uint16_t first, uint16_t last);
 
+/* range_set_add_range() - Add to a set the ports of a range */
+void range_set_add_range(struct range_set *set, const struct range *range);
+
 /* range_set_join() - Add to a set the ports of another */
 void range_set_join(struct range_set *set, const struct range_set *other);
 
