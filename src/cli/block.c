@@ -95,7 +95,7 @@ static int check_arguments(char *const argv[], uint32_t count, int failure)
 /* Writes one argument as it is to be. Return: its length; @ret_text may be NULL */
 static size_t replace(const char *text, struct block *block, char *ret_text)
 {
-	const uint32_t count = block->last - block->first + 1U;
+	const uint32_t count = block->lease.last - block->lease.first + 1U;
 	char number[sizeof("65535-65535")];
 	struct place place = { .range = false };
 	size_t len = 0;
@@ -109,12 +109,13 @@ static size_t replace(const char *text, struct block *block, char *ret_text)
 			continue;
 		}
 		if (place.range) {
-			sprintf(number, "%d-%d", block->first, block->last);
+			sprintf(number, "%d-%d", block->lease.first, block->lease.last);
 		} else {
-			uint16_t port = (uint16_t)(block->first + place.index);
+			uint16_t port = (uint16_t)(block->lease.first + place.index);
 
 			sprintf(number, "%d", port);
 			block->named[port / 8] |= (uint8_t)(1U << port % 8);
+			block->names = true;
 		}
 		if (ret_text)
 			memcpy(ret_text + len, number, strlen(number));
@@ -251,7 +252,7 @@ static int take(const struct wish *wish, int fd, int failure, struct block *bloc
 	const double end = now() + wish->seconds;
 	int rc;
 
-	while ((rc = lease_take(fd, wish->pool, wish->count, &block->first)) == -EADDRINUSE &&
+	while ((rc = lease_take(fd, wish->pool, wish->count, &block->lease.first)) == -EADDRINUSE &&
 	       now() < end)
 		nanosleep(&rest, NULL);
 	if (rc == -EADDRINUSE)
@@ -265,7 +266,7 @@ static int take(const struct wish *wish, int fd, int failure, struct block *bloc
 			"are free");
 	if (rc)
 		return say_failure(failure, "no lease can be taken: %s", strerror(-rc));
-	block->last = (uint16_t)(block->first + wish->count - 1);
+	block->lease.last = (uint16_t)(block->lease.first + wish->count - 1);
 	return 0;
 }
 
@@ -281,8 +282,6 @@ static void describe(struct block *block, const struct settings *settings, char 
 {
 	struct lease *lease = &block->lease;
 
-	lease->first = block->first;
-	lease->last = block->last;
 	lease->pid = getpid();
 	if (settings->rule && settings->rule->line)
 		snprintf(lease->application, sizeof(lease->application), "%s",
@@ -294,9 +293,9 @@ static int export_block(const struct block *block, const struct settings *settin
 {
 	char range[sizeof("65535-65535")], first[sizeof("65535")], last[sizeof("65535")];
 
-	sprintf(range, "%d-%d", block->first, block->last);
-	sprintf(first, "%d", block->first);
-	sprintf(last, "%d", block->last);
+	sprintf(range, "%d-%d", block->lease.first, block->lease.last);
+	sprintf(first, "%d", block->lease.first);
+	sprintf(last, "%d", block->lease.last);
 	if (setenv("PORTFENCE_RANGE", range, 1) || setenv("PORTFENCE_FIRST", first, 1) ||
 	    setenv("PORTFENCE_LAST", last, 1))
 		return say_failure(failure, "%s", strerror(errno));
@@ -342,38 +341,35 @@ int block_take(const struct block_request *request, const struct settings *setti
 	return 0;
 }
 
-/* A range without the ports that the arguments name. Return: as range_build() */
-static int take_out_named(const struct block *block, const struct range *range, struct arena *arena,
-			  const struct range **ret_range)
+static bool is_named(const struct block *block, uint16_t port)
 {
-	struct range_set *set = arena_alloc(arena, sizeof(*set));
-	uint32_t i;
-
-	if (!set)
-		return -ENOMEM;
-	for (i = 0; i < range->count; i++) {
-		uint16_t port = range_port(range, i);
-
-		if (!(block->named[port / 8] >> port % 8 & 1))
-			range_set_add(set, port, port);
-	}
-	return range_build(set, arena, ret_range);
+	return block->named[port / 8] >> port % 8 & 1;
 }
 
 static int narrow(const struct block *block, struct arena *arena, int failure,
 		  struct settings *settings)
 {
 	const struct rule *whole = settings->rule;
-	struct rule *rule = arena_alloc(arena, sizeof(*rule));
+	struct range_set *set, *named;
+	struct rule *rule;
+	uint32_t port;
 	int rc;
 
-	if (whole->bind == BIND_OWN)
+	if (!block->names || whole->bind == BIND_OWN)
 		return 0;
-	if (!rule)
+	rule = arena_alloc(arena, sizeof(*rule));
+	set = arena_alloc(arena, sizeof(*set));
+	named = arena_alloc(arena, sizeof(*named));
+	if (!rule || !set || !named)
 		return say_failure(failure, "%s", strerror(ENOMEM));
 	*rule = *whole;
+	for (port = block->lease.first; port <= block->lease.last; port++)
+		if (is_named(block, (uint16_t)port))
+			range_set_add(named, (uint16_t)port, (uint16_t)port);
 	/* of a lease, all protocols have one range */
-	rc = take_out_named(block, whole->range[PROTO_TCP], arena, &rule->range[PROTO_TCP]);
+	range_set_add_range(set, whole->range[PROTO_TCP]);
+	range_set_remove(set, named);
+	rc = range_build(set, arena, &rule->range[PROTO_TCP]);
 	if (rc == -EINVAL)
 		return 0;
 	if (rc)
@@ -394,7 +390,7 @@ int block_finish(struct block *block, struct arena *arena, int failure, struct s
 	for (i = 0; map && i < map->count; i++) {
 		const struct map_entry *entry = &map->entry[i];
 
-		if (block->named[entry->real / 8] >> entry->real % 8 & 1)
+		if (is_named(block, entry->real))
 			return say_failure(failure,
 					   "an argument names port %d, which stands for %d of the "
 					   "map; name one further from the end of the block",

@@ -20,10 +20,9 @@ struct block_request {
 /* The ports that were taken, and which of them the command's arguments name. */
 struct block {
 	bool taken;
-	uint16_t first; /* both included */
-	uint16_t last;
+	bool names; /* there are such */
 	uint8_t named[65536 / 8];
-	struct lease lease; /* as others are told of it */
+	struct lease lease; /* the ports, and what others are told of it */
 	int fd;             /* of the file */
 };
 

@@ -98,20 +98,6 @@ static int read_rule(const struct target *target, char *argv[], struct arena *ar
 	return pin_read(&process, arena, EXIT_OWN, ret_settings);
 }
 
-/* What tells of a lease tells of the range; of one that is another, it would be wrong. */
-static void forget_lease(const struct option_values *given)
-{
-	const char *range = getenv("PORTFENCE_RANGE");
-
-	if (range && *range && !given->value[PIN_RANGE])
-		return;
-	/* emptied, as a fence around this process would put back what is missing */
-	if (getenv("PORTFENCE_FIRST"))
-		setenv("PORTFENCE_FIRST", "", 1);
-	if (getenv("PORTFENCE_LAST"))
-		setenv("PORTFENCE_LAST", "", 1);
-}
-
 static int find_rule(const struct option_values *given, const struct target *target,
 		     struct arena *arena, struct settings *ret_settings)
 {
@@ -131,8 +117,6 @@ static int find_rule(const struct option_values *given, const struct target *tar
 		return rc;
 	if (block.taken)
 		rc = read_rule(target, argv, arena, ret_settings);
-	else
-		forget_lease(given);
 	if (!rc)
 		rc = pin_judge(ret_settings, EXIT_OWN);
 	if (rc)
@@ -145,7 +129,7 @@ static int find_rule(const struct option_values *given, const struct target *tar
 			ret_settings->policy.file, argv[0]);
 	if (block.taken && given->value[OPTION_VERBOSE])
 		fprintf(stderr, "portfence: '%s' has a lease of the ports %d-%d\n", argv[0],
-			block.first, block.last);
+			block.lease.first, block.lease.last);
 	return block_finish(&block, arena, EXIT_OWN, ret_settings);
 }
 
