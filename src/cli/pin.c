@@ -62,9 +62,6 @@ int pin_options(const char *const value[PIN_OPTIONS], const char *app, int failu
 		{ "PORTFENCE_ORDER", value[PIN_ORDER] },
 		{ "PORTFENCE_SEED", value[PIN_SEED] },
 		{ "PORTFENCE_MAP", value[PIN_MAP] },
-		/* what they tell of is the range of a run around this one */
-		{ "PORTFENCE_FIRST", NULL },
-		{ "PORTFENCE_LAST", NULL },
 	};
 	bool anew = app || value[PIN_CONFIG] || value[PIN_RANGE];
 	size_t i;

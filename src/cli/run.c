@@ -98,6 +98,20 @@ static int read_rule(const struct target *target, char *argv[], struct arena *ar
 	return pin_read(&process, arena, EXIT_OWN, ret_settings);
 }
 
+/* What tells of a lease tells of the range; of one that is another, it would be wrong. */
+static void forget_lease(const struct option_values *given)
+{
+	const char *range = getenv("PORTFENCE_RANGE");
+
+	if (range && *range && !given->value[PIN_RANGE])
+		return;
+	/* emptied, as a fence around this process would put back what is missing */
+	if (getenv("PORTFENCE_FIRST"))
+		setenv("PORTFENCE_FIRST", "", 1);
+	if (getenv("PORTFENCE_LAST"))
+		setenv("PORTFENCE_LAST", "", 1);
+}
+
 static int find_rule(const struct option_values *given, const struct target *target,
 		     struct arena *arena, struct settings *ret_settings)
 {
@@ -117,6 +131,8 @@ static int find_rule(const struct option_values *given, const struct target *tar
 		return rc;
 	if (block.taken)
 		rc = read_rule(target, argv, arena, ret_settings);
+	else
+		forget_lease(given);
 	if (!rc)
 		rc = pin_judge(ret_settings, EXIT_OWN);
 	if (rc)
