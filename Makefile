@@ -36,8 +36,8 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DPORTFENCE_VERSION='"$(VERS
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
-CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd handover key log logline map \
-	order policy preset range record sctp settings signals siphash source tally translate
+CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd file handover key log logline \
+	map order policy preset range record sctp settings signals siphash source tally translate
 SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_map hooks_option \
 	hooks_thread mapped memory pass real shim
 CLI := array audit birth block busy caller check choice complete dying env fenced filter \

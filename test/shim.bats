@@ -572,7 +572,7 @@ time64() {
 # --- the source
 
 # Lowest first: an include points upwards only
-ROOMS="sys addr sctp siphash arena fd signals range map preset order policy key conf cursor diag source engine_kernel
+ROOMS="sys addr sctp siphash arena fd file signals range map preset order policy key conf cursor diag source engine_kernel
 	engine_bind fence assign translate tally logline record log handover settings"
 
 @test "every file of core has its place in the table" {

@@ -2,6 +2,7 @@
 
 #include "../core/cursor.h"
 #include "../core/fd.h"
+#include "../core/file.h"
 #include "say.h"
 #include "supervise.h"
 
@@ -111,20 +112,6 @@ static int take_first(int folder, bool shared, char *ret_name, size_t size, int 
 	return fd;
 }
 
-/* Wherever the folder that we have is, and by whatever links it was come to. Return: 0 or -errno */
-static int find_path(int folder, char ret_path[PATH_MAX])
-{
-	char link[32];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", folder);
-	n = readlink(link, ret_path, PATH_MAX - 1);
-	if (n < 0)
-		return -errno;
-	ret_path[n] = '\0';
-	return 0;
-}
-
 /* Return: 0, or @failure and it has been said why */
 static int take_state(struct settings *settings, struct arena *arena, int failure)
 {
@@ -136,7 +123,8 @@ static int take_state(struct settings *settings, struct arena *arena, int failur
 	if (folder < 0)
 		return cannot(failure, settings->state ? settings->state : "/dev/shm",
 			      "no folder can be had", -folder);
-	rc = find_path(folder, path);
+	/* wherever that is, and by whatever links it was come to */
+	rc = file_path(folder, path);
 	if (rc)
 		return cannot(failure, "/proc/self/fd", "no folder can be found", -rc);
 	fd = take_first(folder, settings->state != NULL, name, sizeof(name), &slot);

@@ -2,6 +2,7 @@
 
 #include "../core/cursor.h"
 #include "../core/fd.h"
+#include "../core/file.h"
 #include "array.h"
 #include "fresh.h"
 #include "processes.h"
@@ -87,26 +88,6 @@ static int open_shared(const char *path, bool write, char *ret_why, size_t size)
 	return -EINVAL;
 }
 
-/* "/dev/shm/portfence-1000", which only the kernel can tell */
-static void name_folder(int folder, char ret_path[PATH_MAX])
-{
-	char link[64];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", folder);
-	n = readlink(link, ret_path, PATH_MAX - 1);
-	ret_path[n > 0 ? n : 0] = '\0';
-}
-
-/* As a state file is judged (cursor.c). */
-static bool is_ours(int fd)
-{
-	struct stat st;
-
-	return !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-	       !(st.st_mode & (S_IRWXG | S_IRWXO));
-}
-
 static int open_own(const struct settings *settings, bool write, char *ret_why, size_t size)
 {
 	const int flags = (write ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
@@ -114,16 +95,19 @@ static int open_own(const struct settings *settings, bool write, char *ret_why, 
 	const char *state = settings->state;
 	bool shared = state, squatted = false;
 	int folder, fd;
+	off_t bytes;
 
 	if (state && fresh_outside(state, outside, &shared))
 		state = outside;
 	folder = cursor_folder(state, settings->runtime, &squatted);
 	if (folder < 0) {
-		snprintf(
-			ret_why, size,
-			"the folder for leases, %s%u, cannot be used: %s; set 'state' or 'lease-file'",
-			"/dev/shm/portfence-", geteuid(), strerror(-folder));
-		if (state)
+		if (!state)
+			snprintf(
+				ret_why, size,
+				"the folder for leases, /dev/shm/portfence-%u, cannot be used: %s; set "
+				"'state' or 'lease-file'",
+				geteuid(), strerror(-folder));
+		else
 			snprintf(ret_why, size, "the folder for leases, '%s', cannot be used: %s",
 				 state, strerror(-folder));
 		return folder == -ENOENT ? -ENOTDIR : folder;
@@ -131,7 +115,9 @@ static int open_own(const struct settings *settings, bool write, char *ret_why, 
 	/* a folder that is named may be other users', too; state files do not begin so */
 	if (shared)
 		snprintf(name, sizeof(name), ".leases.%u", geteuid());
-	name_folder(folder, where);
+	/* only the kernel can tell */
+	if (file_path(folder, where))
+		*where = '\0';
 	fd = fd_openat(folder, name, flags, 0600);
 	close(folder);
 	if (fd < 0) {
@@ -139,7 +125,7 @@ static int open_own(const struct settings *settings, bool write, char *ret_why, 
 			 strerror(-fd));
 		return fd;
 	}
-	if (is_ours(fd))
+	if (file_is_private(fd, &bytes))
 		return fd;
 	close(fd);
 	snprintf(ret_why, size,

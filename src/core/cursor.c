@@ -1,6 +1,7 @@
 #include "cursor.h"
 
 #include "fd.h"
+#include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -250,11 +251,9 @@ static int open_file(int folder, const char *name)
 
 static bool is_ours(int fd)
 {
-	struct stat st;
+	off_t size;
 
-	return !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-	       !(st.st_mode & (S_IRWXG | S_IRWXO)) &&
-	       st.st_size == (off_t)sizeof(struct cursor_file);
+	return file_is_private(fd, &size) && size == (off_t)sizeof(struct cursor_file);
 }
 
 /*

@@ -61,19 +61,11 @@ static bool is_mistake(int error)
  * is followed, and what is opened has to be ours or the folder's owner's: as the
  * kernel has it, where it is told to (proc(5), protected_symlinks and others).
  */
-static bool is_planted(const struct log *log, int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) || (st.st_uid != geteuid() && st.st_uid != log->folder_owner) ||
-	       st.st_nlink != 1;
-}
-
 static void write_file(struct log *log, const char *path, const char *text, size_t len)
 {
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
-	int fd = fd_open(path, flags | (log->in_shared ? O_NOFOLLOW : 0), 0644);
-	bool planted = fd >= 0 && log->in_shared && is_planted(log, fd);
+	int fd = fd_open(path, flags | (log->folder.shared ? O_NOFOLLOW : 0), 0644);
+	bool planted = fd >= 0 && file_is_planted(fd, &log->folder);
 
 	if (planted || (fd < 0 && is_mistake(fd)))
 		atomic_fetch_or_explicit(&log->told, 1U << LOG_CLOSED_FILE, memory_order_relaxed);
@@ -226,29 +218,13 @@ void log_strange(struct log *log)
 		     "a port of the map fail; a program needs AF_NETLINK and a descriptor to spare");
 }
 
-static void look_at_folder(struct log *log, const char *path)
-{
-	size_t len = (size_t)(strrchr(path, '/') - path);
-	char folder[PATH_MAX];
-	struct stat st;
-
-	if (len + 2 > sizeof(folder))
-		return;
-	/* with the slash, or "/log" would have none */
-	*(char *)mempcpy(folder, path, len + 1) = '\0';
-	if (stat(folder, &st))
-		return;
-	log->in_shared = st.st_mode & S_ISVTX && st.st_mode & (S_IWGRP | S_IWOTH);
-	log->folder_owner = st.st_uid;
-}
-
 void log_start(struct log *log)
 {
 	struct stat st;
 
 	log->stderr_fd = STDERR_FILENO;
 	if (*where(log) == '/')
-		look_at_folder(log, where(log));
+		file_folder(where(log), &log->folder);
 	if (fstat(STDERR_FILENO, &st))
 		return;
 	log->stderr_dev = st.st_dev;

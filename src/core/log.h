@@ -3,6 +3,7 @@
 #define PORTFENCE_CORE_LOG_H
 
 #include "assign.h"
+#include "file.h"
 #include "record.h"
 
 #include <stdatomic.h>
@@ -37,8 +38,7 @@ struct log {
 	int stderr_fd;        /* its standard error; -1 if it cannot be reached */
 	uint64_t stderr_dev;  /* what standard error was at the start, as a program */
 	uint64_t stderr_ino;  /* may close it and get the number for another file */
-	bool in_shared;       /* the log file's folder is one like /tmp */
-	uid_t folder_owner;
+	struct file_folder folder;             /* of the log file */
 	const char *error;                     /* the configuration's first mistake, or NULL */
 	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, told with the first port */
 	unsigned warnings;

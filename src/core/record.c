@@ -1,11 +1,11 @@
 #include "record.h"
 
 #include "fd.h"
+#include "file.h"
 #include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/file.h>
@@ -238,26 +238,10 @@ int record_add(const struct record *record, const char *text, size_t len, uint16
 	return rc;
 }
 
-/* In a folder like /tmp, another user may have put the file there, or a link to one of ours. */
-static bool is_planted(const struct record *record, int fd)
-{
-	char folder[PATH_MAX];
-	struct stat st, above;
-	size_t len = (size_t)(strrchr(record->path, '/') - record->path);
-
-	if (len + 2 > sizeof(folder) || fstat(fd, &st))
-		return true;
-	/* with the slash, or "/record" would have none */
-	*(char *)mempcpy(folder, record->path, len + 1) = '\0';
-	if (stat(folder, &above))
-		return true;
-	return above.st_mode & S_ISVTX && above.st_mode & (S_IWGRP | S_IWOTH) &&
-	       (st.st_nlink != 1 || (st.st_uid != geteuid() && st.st_uid != above.st_uid));
-}
-
 int record_begin(const struct record *record)
 {
 	char text[TALLY_MAX];
+	struct file_folder folder;
 	struct sheet sheet;
 	int rc;
 
@@ -266,7 +250,8 @@ int record_begin(const struct record *record)
 		return rc;
 	sheet.at = 0;
 	sheet.tally = (struct tally){ .low = 0 };
-	rc = is_planted(record, sheet.fd) ? -EPERM : 0;
+	/* in a folder like /tmp, another user may have put the file there, or a link to one of ours */
+	rc = file_folder(record->path, &folder) && !file_is_planted(sheet.fd, &folder) ? 0 : -EPERM;
 	if (!rc && ftruncate(sheet.fd, 0))
 		rc = -errno;
 	sheet.size = 0;
