@@ -61,16 +61,6 @@ static const char *user_name(uid_t uid, char text[PROCESSES_USER])
 	return blank ? blank + 1 : text;
 }
 
-static void print_map(const struct map *map)
-{
-	uint32_t i;
-
-	printf("%11s  map  ", "");
-	for (i = 0; i < map->count; i++)
-		printf("%s%d is %d", i ? ", " : "", map->entry[i].asked, map->entry[i].real);
-	putchar('\n');
-}
-
 static void print_row(const struct lease *lease)
 {
 	char ports[sizeof("65535-65535")], user[PROCESSES_USER], since[LEASE_SINCE];
@@ -88,8 +78,10 @@ static void print_row(const struct lease *lease)
 		printf("[%s] ", lease->application);
 	puts(lease->command);
 	/* others may have written it */
-	if (lease_map(lease, &map))
-		print_map(&map);
+	if (lease_map(lease, &map)) {
+		printf("%11s  map  ", "");
+		parts_print_map(&map, stdout);
+	}
 }
 
 static void print_text(const struct found *found)

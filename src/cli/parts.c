@@ -128,6 +128,15 @@ bool parts_map(const struct rule *rule, struct map *ret_map)
 	return true;
 }
 
+void parts_print_map(const struct map *map, FILE *to)
+{
+	uint32_t i;
+
+	for (i = 0; i < map->count; i++)
+		fprintf(to, "%s%d is %d", i ? ", " : "", map->entry[i].asked, map->entry[i].real);
+	fputc('\n', to);
+}
+
 json_t *parts_json_map(const struct rule *rule)
 {
 	json_t *object;

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* What one key of a section says. */
 struct part {
@@ -52,6 +53,9 @@ char *parts_list(const struct range *range);
 
 /* parts_map() - A rule's map with each port placed, as it is at work; false if there is none */
 bool parts_map(const struct rule *rule, struct map *ret_map);
+
+/* parts_print_map() - "8080 is 20099, 5432 is 20098" and a newline */
+void parts_print_map(const struct map *map, FILE *to);
 
 /* parts_json_map() - The same as an object, {"8080": 20099}; null if there is none */
 json_t *parts_json_map(const struct rule *rule);

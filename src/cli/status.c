@@ -175,15 +175,11 @@ static void print_holder(const struct usage_holder *holder, const struct canvas 
 static void print_map(const struct usage *usage, const struct canvas *canvas)
 {
 	struct map map;
-	uint32_t i;
 
 	if (!parts_map(usage->rule, &map))
 		return;
 	fprintf(canvas->to, "%*smap   ", INDENT, "");
-	for (i = 0; i < map.count; i++)
-		fprintf(canvas->to, "%s%d is %d", i ? ", " : "", map.entry[i].asked,
-			map.entry[i].real);
-	fputc('\n', canvas->to);
+	parts_print_map(&map, canvas->to);
 }
 
 static void print_holders(const struct usage *usage, const struct canvas *canvas)

@@ -270,14 +270,11 @@ static void print_ranges(const struct rule *rule)
 static void print_map(const struct rule *rule)
 {
 	struct map map;
-	uint32_t i;
 
 	if (!parts_map(rule, &map))
 		return;
 	print_head("map");
-	for (i = 0; i < map.count; i++)
-		printf("%s%d is %d", i ? ", " : "", map.entry[i].asked, map.entry[i].real);
-	putchar('\n');
+	parts_print_map(&map, stdout);
 }
 
 /* In which order a call's ports are tried: `auto` is another for each (assign.c). */
