@@ -97,21 +97,26 @@ int caller_write(const struct caller *caller, uint64_t address, const void *data
 	return (size_t)n == size ? 0 : -EFAULT;
 }
 
+/* Do two links of /proc name the same thing, such as "socket:[INODE]"? False if it cannot be told */
+static bool same_link(const char *one, const char *other)
+{
+	char a[64], b[64];
+	ssize_t n = readlink(one, a, sizeof(a)), m = readlink(other, b, sizeof(b));
+
+	return n > 0 && n == m && !memcmp(a, b, (size_t)n);
+}
+
 /*
  * Threads share one table of descriptors, but for those that have left it
  * (unshare(2)): has the number the same meaning in the thread's as in the process's?
  */
 static bool is_threads(const struct caller *caller, int number, int fd)
 {
-	char path[64], ours[64], theirs[64];
-	ssize_t a, b;
+	char ours[64], theirs[64];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	a = readlink(path, ours, sizeof(ours));
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)caller->thread, number);
-	b = readlink(path, theirs, sizeof(theirs));
-	/* "socket:[INODE]" */
-	return a > 0 && a == b && !memcmp(ours, theirs, (size_t)a);
+	snprintf(ours, sizeof(ours), "/proc/self/fd/%d", fd);
+	snprintf(theirs, sizeof(theirs), "/proc/%d/fd/%d", (int)caller->thread, number);
+	return same_link(ours, theirs);
 }
 
 int caller_descriptor(const struct caller *caller, int fd)
@@ -128,13 +133,10 @@ int caller_descriptor(const struct caller *caller, int fd)
 
 static bool same_user_namespace(pid_t id)
 {
-	char path[64], ours[64], theirs[64];
-	ssize_t a, b;
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)id);
-	a = readlink("/proc/self/ns/user", ours, sizeof(ours));
-	b = readlink(path, theirs, sizeof(theirs));
-	return a > 0 && a == b && !memcmp(ours, theirs, (size_t)a);
+	return same_link("/proc/self/ns/user", path);
 }
 
 /* Where /proc is another PID namespace's, what stands there under an id is of somebody else. */
