@@ -36,37 +36,25 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DPORTFENCE_VERSION='"$(VERS
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
-CORE := addr arena assign conf cursor diag engine_bind engine_kernel fd file handover key log logline \
-	map order policy preset range record sctp settings signals siphash source tally translate
-SHIM := around descriptor environ gate hooks hooks_descriptor hooks_exec hooks_map hooks_option \
-	hooks_thread mapped memory pass real shim
-CLI := array audit birth block busy caller check choice complete dying env fenced filter \
-	findings fresh globs lease leases library logfile look main memo option origin parts pin \
-	ports presets processes relay run say sections sockets status stop strip suggest supervise target \
-	trap trust usage verdict watch which
-UNIT := conf handover logline map order origin policy range sctp siphash strip tally
+# the names of the C files in a folder, without .c
+names = $(patsubst $(1)/%.c,%,$(sort $(wildcard $(1)/*.c)))
+
 UNIT_CLI := array origin sockets strip
-FAULTS := faults scenes
-PROBES := children counted disturbed early fresh late leaves load mapped matrix odd race raw repeats \
-	rewrite sctp settled spawn stacks storm tenant without
-SOAK := operations soak worker
-FUZZ := assign conf cursor diag environ fenced handover logline match order preset range sockets \
-	strip tally target
 FUZZ_CLI := array fenced globs library sockets strip target
 FUZZ_SHIM := environ memory
-TRANSPARENT := address calls descriptors look messages options programs scene transparent waits
+FUZZ := $(call names,test/fuzz)
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf \
 	$(addprefix testing/,Makefile leases.bats meet.sh nginx.sh postgresql.sh redis.sh test_leases.py)
 
-CORE_OBJECTS := $(CORE:%=$(BUILD)/core/%.o)
-SHIM_OBJECTS := $(SHIM:%=$(BUILD)/shim/%.o)
-CLI_OBJECTS := $(CLI:%=$(BUILD)/cli/%.o)
-PLATFORM := $(sort $(patsubst test/platform/%.c,$(BUILD)/test/platform/%,$(wildcard test/platform/*.c)))
-UNIT_PROGRAMS := $(UNIT:%=$(BUILD)/test/unit/%)
+CORE_OBJECTS := $(patsubst %,$(BUILD)/core/%.o,$(call names,src/core))
+SHIM_OBJECTS := $(patsubst %,$(BUILD)/shim/%.o,$(call names,src/shim))
+CLI_OBJECTS := $(patsubst %,$(BUILD)/cli/%.o,$(call names,src/cli))
+PLATFORM := $(patsubst %,$(BUILD)/test/platform/%,$(call names,test/platform))
+UNIT_PROGRAMS := $(patsubst %,$(BUILD)/test/unit/%,$(call names,test/unit))
 UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_CLI:%=$(BUILD)/cli/%.o)
-PROBE_PROGRAMS := $(PROBES:%=$(BUILD)/test/probes/%) $(BUILD)/test/probes/plug.so
-FUZZ_PROGRAMS := $(FUZZ:%=$(BUILD)/test/fuzz/%)
+PROBE_PROGRAMS := $(patsubst %,$(BUILD)/test/probes/%,$(filter-out plug,$(call names,test/probes))) \
+	$(BUILD)/test/probes/plug.so
 FUZZ_OBJECTS := $(CORE_OBJECTS) $(FUZZ_CLI:%=$(BUILD)/cli/%.o) $(FUZZ_SHIM:%=$(BUILD)/shim/%.o)
 PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 
@@ -160,7 +148,7 @@ $(BUILD)/test/probes/%: test/probes/%.c test/probes/calls.h Makefile
 
 $(BUILD)/test/probes/sctp: LDLIBS += -lsctp
 
-$(BUILD)/test/soak/soak: $(SOAK:%=test/soak/%.c) $(wildcard test/soak/*.h) Makefile
+$(BUILD)/test/soak/soak: $(wildcard test/soak/*.c) $(wildcard test/soak/*.h) Makefile
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
@@ -182,13 +170,13 @@ $(BUILD)/test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJECTS) Ma
 		$(FUZZ_WRAP_$*:%=-Wl,--wrap=%) $(INIH) $(CLI_LIBS) $(LDFLAGS)
 
 # never with a sanitizer, whose own functions would look at the bad pointers that it hands over
-$(BUILD)/test/transparent/transparent: $(TRANSPARENT:%=test/transparent/%.c) \
+$(BUILD)/test/transparent/transparent: $(wildcard test/transparent/*.c) \
 		test/transparent/transparent.h Makefile
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 $(WARNINGS) $(CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
 
-$(BUILD)/test/faults/faults: $(FAULTS:%=test/faults/%.c) test/faults/faults.h Makefile
+$(BUILD)/test/faults/faults: test/faults/faults.c test/faults/scenes.c test/faults/faults.h Makefile
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
