@@ -39,23 +39,26 @@ ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 # the names of the C files in a folder, without .c
 names = $(patsubst $(1)/%.c,%,$(sort $(wildcard $(1)/*.c)))
 
-UNIT_CLI := array origin sockets strip
-FUZZ_CLI := array fenced globs library sockets strip target
-FUZZ_SHIM := environ memory
+# what else unit tests and fuzzers call, beside all of core
+UNIT_ALSO := cli/status_bar machine/array machine/port_origin machine/sockets
+FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/library machine/programs machine/sockets \
+	machine/target shim/caller_memory shim/child_environ
 FUZZ := $(call names,test/fuzz)
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf \
 	$(addprefix testing/,Makefile leases.bats meet.sh nginx.sh postgresql.sh redis.sh test_leases.py)
 
-CORE_OBJECTS := $(patsubst %,$(BUILD)/core/%.o,$(call names,src/core))
-SHIM_OBJECTS := $(patsubst %,$(BUILD)/shim/%.o,$(call names,src/shim))
-CLI_OBJECTS := $(patsubst %,$(BUILD)/cli/%.o,$(call names,src/cli))
+objects = $(patsubst src/%.c,$(BUILD)/%.o,$(sort $(wildcard src/$(1)/*.c)))
+
+CORE_OBJECTS := $(call objects,core)
+SHIM_OBJECTS := $(call objects,shim)
+COMMAND_OBJECTS := $(call objects,machine) $(call objects,supervisor) $(call objects,cli)
 PLATFORM := $(patsubst %,$(BUILD)/test/platform/%,$(call names,test/platform))
 UNIT_PROGRAMS := $(patsubst %,$(BUILD)/test/unit/%,$(call names,test/unit))
-UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_CLI:%=$(BUILD)/cli/%.o)
+UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_ALSO:%=$(BUILD)/%.o)
 PROBE_PROGRAMS := $(patsubst %,$(BUILD)/test/probes/%,$(filter-out plug,$(call names,test/probes))) \
 	$(BUILD)/test/probes/plug.so
-FUZZ_OBJECTS := $(CORE_OBJECTS) $(FUZZ_CLI:%=$(BUILD)/cli/%.o) $(FUZZ_SHIM:%=$(BUILD)/shim/%.o)
+FUZZ_OBJECTS := $(CORE_OBJECTS) $(FUZZ_ALSO:%=$(BUILD)/%.o)
 PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 
 ifeq ($(V),1)
@@ -78,9 +81,9 @@ $(BUILD)/libportfence.so: $(CORE_OBJECTS) $(SHIM_OBJECTS) src/shim/libportfence.
 		-Wl,--version-script=src/shim/libportfence.map,--exclude-libs,ALL \
 		-Wl,-z,noseparate-code $(ALL_LDFLAGS)
 
-$(BUILD)/portfence: $(CORE_OBJECTS) $(CLI_OBJECTS)
+$(BUILD)/portfence: $(CORE_OBJECTS) $(COMMAND_OBJECTS)
 	$(say) LINK $@
-	$(Q)$(CC) -o $@ $(CORE_OBJECTS) $(CLI_OBJECTS) -pie -Wl,--as-needed $(INIH) $(CLI_LIBS) \
+	$(Q)$(CC) -o $@ $(CORE_OBJECTS) $(COMMAND_OBJECTS) -pie -Wl,--as-needed $(INIH) $(CLI_LIBS) \
 		$(ALL_LDFLAGS)
 
 $(BUILD)/%.o: src/%.c Makefile
@@ -93,13 +96,13 @@ $(BUILD)/libdir: FORCE
 	@mkdir -p $(@D)
 	@echo '$(LIBDIR)' | cmp -s - $@ || echo '$(LIBDIR)' >$@
 
-$(BUILD)/cli/library.o: $(BUILD)/libdir
+$(BUILD)/machine/library.o: $(BUILD)/libdir
 
 # A child of vfork leaves its execve hook by exec, and what AddressSanitizer has marked on the stack
 # that it shares with its parent would stay marked.
 $(BUILD)/shim/hooks_exec.o: ALL_CFLAGS += $(if $(SANITIZE),-fno-sanitize=address)
 
--include $(CORE_OBJECTS:.o=.d) $(SHIM_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d)
+-include $(CORE_OBJECTS:.o=.d) $(SHIM_OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d)
 
 # with the paths that it is installed under, and its version
 $(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
@@ -155,7 +158,7 @@ $(BUILD)/test/soak/soak: $(wildcard test/soak/*.c) $(wildcard test/soak/*.h) Mak
 
 # The calls of each target's subject that it answers itself.
 FUZZ_WRAP_assign := clock_gettime getpeername getsockname getsockopt syscall
-FUZZ_WRAP_cursor := clock_gettime openat64
+FUZZ_WRAP_state := clock_gettime openat64
 FUZZ_WRAP_diag := syscall
 FUZZ_WRAP_fenced := open64
 FUZZ_WRAP_preset := syscall

@@ -64,7 +64,7 @@ holds() {
 }
 
 @test "a state file of any bytes is refused, or does no harm" {
-	holds cursor
+	holds state
 }
 
 @test "with any state file, whatever the kernel answers, a port outside the range is never bound" {
@@ -84,7 +84,7 @@ holds() {
 }
 
 @test "any environment is passed on whole, and fenced" {
-	holds environ
+	holds child_environ
 }
 
 @test "any file can be fenced as a program, or there are words why not" {
@@ -96,9 +96,9 @@ holds() {
 }
 
 @test "a range of any size is drawn in the room that there is" {
-	holds strip
+	holds status_bar
 }
 
 @test "any end of a record is taken for what it says, or for none" {
-	holds tally
+	holds summary
 }

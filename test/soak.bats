@@ -113,7 +113,7 @@ state_is_sound() {
 	local file=$PORTFENCE_STATE/soak.0
 	[ "$(ls -A "$PORTFENCE_STATE")" = soak.0 ]
 	[ "$(head -c 8 "$file")" = portfenc ]
-	[ "$(number_at 8 "$file")" = "$(sed -n 's/^#define CURSOR_VERSION //p' "$ROOT/src/core/cursor.h")" ]
+	[ "$(number_at 8 "$file")" = "$(sed -n 's/^#define STATE_VERSION //p' "$ROOT/src/core/state.h")" ]
 	[ "$(number_at 12 "$file")" = "$(stat -c %s "$file")" ]
 	ns_close
 	ns_open

@@ -178,18 +178,18 @@ with socket.socket() as s:
 	holds range services
 }
 
-# --- map
+# --- portmap
 
 @test "a map takes the highest ports of its ranges, and these are nobody else's" {
-	holds map places
+	holds portmap places
 }
 
 @test "a map that is none, or finds no place, is refused" {
-	holds map refuses
+	holds portmap refuses
 }
 
 @test "a port is found by what was asked for, and the other way round" {
-	holds map looks-up
+	holds portmap looks-up
 }
 
 # --- handover
@@ -210,22 +210,22 @@ with socket.socket() as s:
 	holds handover damage
 }
 
-# --- tally
+# --- summary
 
 @test "a record's last line says which ports were used, and how many calls there were" {
-	holds tally words
+	holds summary words
 }
 
 @test "a record's last line is read back as it was" {
-	holds tally round-trips
+	holds summary round-trips
 }
 
 @test "a record's last line that is damaged is none" {
-	holds tally damage
+	holds summary damage
 }
 
 @test "a record's lines are counted, and nothing else is" {
-	holds tally counting
+	holds summary counting
 }
 
 # --- policy
@@ -386,44 +386,44 @@ with socket.socket() as s:
 	holds logline small-buffers
 }
 
-# --- strip
+# --- status_bar
 
 @test "a cell of the strip is empty or full only where all of it is, and thirds between" {
-	holds strip levels
+	holds status_bar levels
 }
 
 @test "one port of 65,535 is seen in the strip, in use or free" {
-	holds strip extremes
+	holds status_bar extremes
 }
 
 @test "a range of fewer ports than the strip has cells is stretched" {
-	holds strip stretched
+	holds status_bar stretched
 }
 
 @test "every port of every range is drawn, in a cell of every strip" {
-	holds strip every-port-is-drawn
+	holds status_bar every-port-is-drawn
 }
 
 @test "first and last port stand at the ends of the strip, or beside each other" {
-	holds strip labels
+	holds status_bar labels
 }
 
-# --- origin
+# --- port_origin
 
 @test "a port that nobody but the kernel can have chosen is an escape" {
-	holds origin escapes
+	holds port_origin escapes
 }
 
 @test "a port that the program named is no escape where it may" {
-	holds origin explicit-binds
+	holds port_origin explicit-binds
 }
 
 @test "an accepted connection is no escape, whether its listener is there or not" {
-	holds origin accepted-connections
+	holds port_origin accepted-connections
 }
 
 @test "a socket of somebody else's, or one that the section allows, is no escape" {
-	holds origin allowed-otherwise
+	holds port_origin allowed-otherwise
 }
 
 # --- JSON

@@ -1,7 +1,7 @@
-#include "look.h"
+#include "../machine/escapes.h"
+#include "../machine/snapshot.h"
 #include "say.h"
 #include "verbs.h"
-#include "verdict.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -77,15 +77,15 @@ static void format_socket(const struct sockets_entry *entry, char *ret_text, siz
 		 sockets_state_name(entry));
 }
 
-static void print_finding(const struct verdict_finding *finding, bool in_colour)
+static void print_finding(const struct escapes_finding *finding, bool in_colour)
 {
 	const struct rule *rule = finding->fenced->rule;
 	char socket[2 * SOCKETS_TEXT + 32], range[64];
 
 	format_socket(finding->entry, socket, sizeof(socket));
 	range_format(rule->range[sockets_proto(finding->entry)], range, sizeof(range));
-	print_kind(origin_name(finding->origin),
-		   finding->origin == ORIGIN_ESCAPE ? SAY_RED : SAY_BOLD, in_colour);
+	print_kind(port_origin_name(finding->origin),
+		   finding->origin == PORT_ORIGIN_ESCAPE ? SAY_RED : SAY_BOLD, in_colour);
 	printf("%s of %s (pid %d), outside %s of [%s]: ", socket, finding->process->name,
 	       (int)finding->process->pid, range, rule->name);
 	if (finding->other)
@@ -96,7 +96,7 @@ static void print_finding(const struct verdict_finding *finding, bool in_colour)
 }
 
 /* One line for a process and a section. Return: how many squatters it was */
-static size_t print_squatters(const struct look *look, const struct verdict_squatter *first,
+static size_t print_squatters(const struct snapshot *look, const struct escapes_squatter *first,
 			      size_t left, bool in_colour)
 {
 	size_t i, count = 0;
@@ -114,7 +114,7 @@ static size_t print_squatters(const struct look *look, const struct verdict_squa
 	return count;
 }
 
-static void print_doubt(const struct verdict_doubt *doubt, bool in_colour)
+static void print_doubt(const struct escapes_doubt *doubt, bool in_colour)
 {
 	const struct process *process = &doubt->process;
 
@@ -128,18 +128,18 @@ static void print_doubt(const struct verdict_doubt *doubt, bool in_colour)
 }
 
 /* A process keeps to the configuration that it was started with. */
-static void print_ages(const struct verdict *verdict, bool in_colour)
+static void print_ages(const struct escapes *verdict, bool in_colour)
 {
 	const struct process *before = NULL;
 	size_t i;
 
 	for (i = 0; i < verdict->findings; i++) {
-		const struct verdict_finding *finding = &verdict->finding[i];
+		const struct escapes_finding *finding = &verdict->finding[i];
 		const char *file = finding->fenced->file;
 		struct stat st;
 		time_t since;
 
-		if (finding->origin != ORIGIN_ESCAPE || finding->process == before)
+		if (finding->origin != PORT_ORIGIN_ESCAPE || finding->process == before)
 			continue;
 		before = finding->process;
 		since = fenced_since(before->pid);
@@ -152,9 +152,9 @@ static void print_ages(const struct verdict *verdict, bool in_colour)
 	}
 }
 
-static void print_head(const struct verdict *verdict, bool in_colour)
+static void print_head(const struct escapes *verdict, bool in_colour)
 {
-	size_t escapes = verdict->count[ORIGIN_ESCAPE];
+	size_t escapes = verdict->count[PORT_ORIGIN_ESCAPE];
 
 	if (escapes)
 		printf("%s%zu escape%s%s", in_colour ? SAY_RED : "", escapes, plural(escapes),
@@ -168,7 +168,7 @@ static void print_head(const struct verdict *verdict, bool in_colour)
 	putchar('\n');
 }
 
-static void print_text(const struct look *look, const struct verdict *verdict)
+static void print_text(const struct snapshot *look, const struct escapes *verdict)
 {
 	bool in_colour = say_in_colour(stdout);
 	size_t i;
@@ -198,7 +198,7 @@ static json_t *describe_process(const struct process *process)
 			 (json_int_t)process->uid);
 }
 
-static json_t *describe_finding(const struct verdict_finding *finding)
+static json_t *describe_finding(const struct escapes_finding *finding)
 {
 	const struct sockets_entry *entry = finding->entry;
 	char local[SOCKETS_TEXT], remote[SOCKETS_TEXT];
@@ -206,7 +206,7 @@ static json_t *describe_finding(const struct verdict_finding *finding)
 	sockets_format(entry, false, local);
 	sockets_format(entry, true, remote);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s, s:I, s:s, s:o, s:o?}", "kind",
-			 origin_name(finding->origin), "why", finding->why, "protocol",
+			 port_origin_name(finding->origin), "why", finding->why, "protocol",
 			 sockets_protocol_name(entry), "local", local, "remote",
 			 entry->remote_port ? remote : NULL, "state", sockets_state_name(entry),
 			 "inode", (json_int_t)entry->inode, "section", finding->fenced->rule->name,
@@ -214,14 +214,14 @@ static json_t *describe_finding(const struct verdict_finding *finding)
 			 finding->other ? describe_process(finding->other) : NULL);
 }
 
-static json_t *describe_doubt(const struct verdict_doubt *doubt)
+static json_t *describe_doubt(const struct escapes_doubt *doubt)
 {
 	return json_pack("{s:s, s:o}", "why",
 			 doubt->why ? doubt->why : "it lives in another network namespace",
 			 "process", describe_process(&doubt->process));
 }
 
-static int print_json(const struct look *look, const struct verdict *verdict)
+static int print_json(const struct snapshot *look, const struct escapes *verdict)
 {
 	json_t *findings = json_array(), *squatters = json_array(), *doubts = json_array(), *all;
 	size_t i;
@@ -230,7 +230,7 @@ static int print_json(const struct look *look, const struct verdict *verdict)
 	for (i = 0; i < verdict->findings; i++)
 		json_array_append_new(findings, describe_finding(&verdict->finding[i]));
 	for (i = 0; i < verdict->squatters; i++) {
-		const struct verdict_squatter *one = &verdict->squatter[i];
+		const struct escapes_squatter *one = &verdict->squatter[i];
 
 		json_array_append_new(
 			squatters, json_pack("{s:s, s:s, s:i, s:o}", "section",
@@ -241,9 +241,9 @@ static int print_json(const struct look *look, const struct verdict *verdict)
 	for (i = 0; i < verdict->doubts; i++)
 		json_array_append_new(doubts, describe_doubt(&verdict->doubt[i]));
 	all = json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "escapes",
-			(json_int_t)verdict->count[ORIGIN_ESCAPE], "processes",
+			(json_int_t)verdict->count[PORT_ORIGIN_ESCAPE], "processes",
 			(json_int_t)verdict->processes, "sockets", (json_int_t)verdict->sockets,
-			"accepted", (json_int_t)verdict->count[ORIGIN_ACCEPTED], "outside",
+			"accepted", (json_int_t)verdict->count[PORT_ORIGIN_ACCEPTED], "outside",
 			findings, "unfenced", squatters, "unknown", doubts, "unseen",
 			(json_int_t)verdict->unseen);
 	/* what jansson did not take is missing in its array */
@@ -262,7 +262,7 @@ static int print_json(const struct look *look, const struct verdict *verdict)
 /* ---- the verb ---- */
 
 /* A question about one process that is not fenced has no answer. */
-static int check_pid(struct look *look, pid_t pid)
+static int check_pid(struct snapshot *look, pid_t pid)
 {
 	struct process process = { .pid = pid };
 
@@ -283,10 +283,10 @@ static int check_pid(struct look *look, pid_t pid)
 	}
 }
 
-static int judge(const struct option_values *given, pid_t pid, struct look *look,
-		 struct verdict *ret_verdict)
+static int judge(const struct option_values *given, pid_t pid, struct snapshot *look,
+		 struct escapes *ret_verdict)
 {
-	const struct verdict_scope scope = {
+	const struct escapes_scope scope = {
 		.app = given->operand[0],
 		.pid = pid,
 		.sections = &look->sections,
@@ -298,23 +298,23 @@ static int judge(const struct option_values *given, pid_t pid, struct look *look
 
 	rc = sections_load(given->value[OPTION_CONFIG], scope.app, EXIT_FAILED, &look->sections);
 	if (!rc)
-		rc = look_around(SOCKETS_SIDES, EXIT_FAILED, look);
+		rc = snapshot_around(SOCKETS_SIDES, EXIT_FAILED, look);
 	if (!rc && pid)
 		rc = check_pid(look, pid);
 	if (rc)
 		return rc;
-	rc = verdict_read(&scope, ret_verdict);
+	rc = escapes_read(&scope, ret_verdict);
 	if (rc)
 		return say_failure(EXIT_FAILED, "%s", strerror(-rc));
-	if (ret_verdict->count[ORIGIN_ESCAPE])
+	if (ret_verdict->count[PORT_ORIGIN_ESCAPE])
 		return EXIT_ESCAPE;
 	return pid && ret_verdict->doubts ? EXIT_FAILED : EXIT_CLEAN;
 }
 
 static int audit(int argc, char *argv[])
 {
-	struct look look = { .looks = { .known = NULL } };
-	struct verdict verdict = { .findings = 0 };
+	struct snapshot look = { .looks = { .known = NULL } };
+	struct escapes verdict = { .findings = 0 };
 	struct option_values given;
 	unsigned long pid = 0;
 	char *rest;
@@ -339,7 +339,7 @@ static int audit(int argc, char *argv[])
 		else if (!given.value[OPTION_JSON])
 			print_text(&look, &verdict);
 	}
-	verdict_free(&verdict);
-	look_end(&look);
+	escapes_free(&verdict);
+	snapshot_end(&look);
 	return rc;
 }

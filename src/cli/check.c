@@ -1,16 +1,16 @@
 #include "../core/settings.h"
-#include "busy.h"
-#include "choice.h"
-#include "findings.h"
-#include "globs.h"
-#include "lease.h"
-#include "library.h"
-#include "logfile.h"
-#include "parts.h"
-#include "ports.h"
+#include "../machine/lease.h"
+#include "../machine/library.h"
+#include "../machine/logfile.h"
+#include "../machine/programs.h"
+#include "../machine/trust.h"
+#include "check_findings.h"
+#include "check_ranges.h"
+#include "check_sockets.h"
+#include "engine_choice.h"
 #include "say.h"
+#include "section_ranges.h"
 #include "sections.h"
-#include "trust.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -56,7 +56,7 @@ const struct verb verb_check = {
 struct report {
 	const char *file;
 	struct sections sections;
-	struct findings findings;
+	struct check_findings findings;
 	char *sysctl;
 };
 
@@ -65,29 +65,30 @@ static void note_error(void *context, const char *file, unsigned line, const cha
 	struct report *report = context;
 
 	report->file = file;
-	findings_add(&report->findings, SAY_ERROR, line, "syntax", NULL, "%s", problem);
+	check_findings_add(&report->findings, SAY_ERROR, line, "syntax", NULL, "%s", problem);
 }
 
 /* ---- engines ---- */
 
-static void judge_engine(const struct rule *rule, struct findings *findings)
+static void judge_engine(const struct rule *rule, struct check_findings *findings)
 {
 	struct part part[PROTO_COUNT];
-	size_t i, count = parts_of(rule, part), useless = 0;
-	char text[CHOICE_TEXT];
+	size_t i, count = section_ranges_of(rule, part), useless = 0;
+	char text[ENGINE_CHOICE_TEXT];
 	int call;
 
 	for (i = 0; i < count; i++) {
-		for (call = 0; call < CHOICE_CALLS; call++) {
-			struct choice choice;
+		for (call = 0; call < ENGINE_CHOICE_CALLS; call++) {
+			struct engine_choice choice;
 
-			if (!(part[i].protos & 1U << choice_proto((enum choice_call)call)))
+			if (!(part[i].protos &
+			      1U << engine_choice_proto((enum engine_choice_call)call)))
 				continue;
-			choice_make(rule, (enum choice_call)call, &choice);
+			engine_choice_make(rule, (enum engine_choice_call)call, &choice);
 			if (choice.engine != ENGINE_AUTO)
 				continue;
 			useless++;
-			findings_add(
+			check_findings_add(
 				findings, SAY_ERROR, part[i].line, "engine", rule->name,
 				"'engine = kernel' cannot serve '%s' of [%s]: %s; use 'engine = "
 				"auto'",
@@ -97,27 +98,28 @@ static void judge_engine(const struct rule *rule, struct findings *findings)
 	}
 	if (useless)
 		return;
-	choice_describe(rule, text);
-	findings_add(findings, SAY_NOTE, rule->line, "engine", rule->name, "[%s]: %s", rule->name,
-		     text);
+	engine_choice_describe(rule, text);
+	check_findings_add(findings, SAY_NOTE, rule->line, "engine", rule->name, "[%s]: %s",
+			   rule->name, text);
 }
 
 /* ---- leases ---- */
 
-static void judge_lease(const struct rule *rule, struct findings *findings)
+static void judge_lease(const struct rule *rule, struct check_findings *findings)
 {
-	char pool[PARTS_TEXT];
+	char pool[SECTION_RANGES_TEXT];
 
 	if (!rule->lease)
 		return;
 	range_format(rule->range[PROTO_TCP], pool, sizeof(pool));
-	findings_add(findings, SAY_NOTE, rule->range_line[PROTO_COUNT], "lease", rule->name,
-		     "[%s]: each 'portfence run' takes %u port%s out of %s for itself; who is not "
-		     "started by it gets none",
-		     rule->name, rule->lease, rule->lease == 1 ? "" : "s", pool);
+	check_findings_add(
+		findings, SAY_NOTE, rule->range_line[PROTO_COUNT], "lease", rule->name,
+		"[%s]: each 'portfence run' takes %u port%s out of %s for itself; who is not "
+		"started by it gets none",
+		rule->name, rule->lease, rule->lease == 1 ? "" : "s", pool);
 }
 
-static void judge_lease_file(const struct policy *policy, struct findings *findings)
+static void judge_lease_file(const struct policy *policy, struct check_findings *findings)
 {
 	const struct settings settings = { .policy = *policy };
 	char why[3 * PATH_MAX];
@@ -126,59 +128,62 @@ static void judge_lease_file(const struct policy *policy, struct findings *findi
 	if (fd >= 0)
 		close(fd);
 	else if (policy->lease_file)
-		findings_add(findings, SAY_ERROR, 0, "lease", NULL, "%s", why);
+		check_findings_add(findings, SAY_ERROR, 0, "lease", NULL, "%s", why);
 }
 
 /* ---- programs ---- */
 
-static void judge_match(const struct rule *rule, struct findings *findings)
+static void judge_match(const struct rule *rule, struct check_findings *findings)
 {
 	const char *list = rule->match ? rule->match : rule->name;
 	const enum say_level level = rule->match ? SAY_WARNING : SAY_NOTE;
 	const unsigned line = rule->match ? rule->match_line : rule->line;
-	struct globs_search search = { .error = 0 };
-	char glob[GLOBS_LONGEST], what[GLOBS_LONGEST + 32];
+	struct programs_search search = { .error = 0 };
+	char glob[PROGRAMS_LONGEST], what[PROGRAMS_LONGEST + 32];
 
 	/* [*] is for every program, and what `args` fits is no file */
 	if (!rule->match && (rule->args || !strcmp(rule->name, "*")))
 		return;
-	while (globs_next(&list, glob))
-		if (globs_find_program(glob, &search))
+	while (programs_next(&list, glob))
+		if (programs_find_program(glob, &search))
 			return;
 	snprintf(what, sizeof(what), rule->match ? "fits 'match = %s'" : "is called '%s'",
 		 rule->match ? rule->match : rule->name);
 	if (*search.unseen)
-		findings_add(findings, SAY_NOTE, line, "match", rule->name,
-			     "no program that can be seen %s, but '%s' cannot be looked at: %s",
-			     what, search.unseen, strerror(search.error));
+		check_findings_add(
+			findings, SAY_NOTE, line, "match", rule->name,
+			"no program that can be seen %s, but '%s' cannot be looked at: %s", what,
+			search.unseen, strerror(search.error));
 	else if (search.cut)
-		findings_add(findings, SAY_NOTE, line, "match", rule->name,
-			     "of the %zu files that were looked at, none %s", search.files, what);
+		check_findings_add(findings, SAY_NOTE, line, "match", rule->name,
+				   "of the %zu files that were looked at, none %s", search.files,
+				   what);
 	else
-		findings_add(findings, level, line, "match", rule->name,
-			     "no program on this machine %s, so [%s] is only for what --app or "
-			     "PORTFENCE_APP puts into it (names are looked up in PATH)",
-			     what, rule->name);
+		check_findings_add(
+			findings, level, line, "match", rule->name,
+			"no program on this machine %s, so [%s] is only for what --app or "
+			"PORTFENCE_APP puts into it (names are looked up in PATH)",
+			what, rule->name);
 }
 
 /* ---- the log ---- */
 
-static void judge_log(const char *log, struct findings *findings)
+static void judge_log(const char *log, struct check_findings *findings)
 {
 	char why[PATH_MAX + 128];
 
 	if (!logfile_writable(log, why, sizeof(why)))
-		findings_add(findings, SAY_WARNING, 0, "log", NULL, "%s", why);
+		check_findings_add(findings, SAY_WARNING, 0, "log", NULL, "%s", why);
 }
 
 /* ---- files ---- */
 
-static void judge_file_rights(const char *what, const char *path, struct findings *findings)
+static void judge_file_rights(const char *what, const char *path, struct check_findings *findings)
 {
 	char text[3 * PATH_MAX];
 
 	if (trust_doubt(what, path, text, sizeof(text)))
-		findings_add(findings, SAY_WARNING, 0, "rights", NULL, "%s", text);
+		check_findings_add(findings, SAY_WARNING, 0, "rights", NULL, "%s", text);
 }
 
 /* ---- the verb ---- */
@@ -190,7 +195,7 @@ static void judge(struct report *report)
 	struct part *part;
 	size_t i, count;
 
-	part = parts_of_all(sections->rule, sections->count, &count);
+	part = section_ranges_of_all(sections->rule, sections->count, &count);
 	if (!part) {
 		report->findings.no_memory = true;
 		return;
@@ -205,8 +210,8 @@ static void judge(struct report *report)
 	judge_file_rights("this file", report->file, &report->findings);
 	if (!library_find(library))
 		judge_file_rights("the library", library, &report->findings);
-	ports_judge(part, count, &report->findings, &report->sysctl);
-	busy_judge(part, count, &report->findings);
+	check_ranges_judge(part, count, &report->findings, &report->sysctl);
+	check_sockets_judge(part, count, &report->findings);
 	free(part);
 }
 
@@ -219,7 +224,7 @@ static int print_json(const struct report *report)
 			   (json_int_t)report->sections.count, "errors",
 			   (json_int_t)of_level[SAY_ERROR], "warnings",
 			   (json_int_t)of_level[SAY_WARNING], "findings",
-			   findings_describe(&report->findings), "sysctl", report->sysctl);
+			   check_findings_describe(&report->findings), "sysctl", report->sysctl);
 	if (!object)
 		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
 	json_dumpf(object, stdout, JSON_INDENT(2));
@@ -238,7 +243,7 @@ static void print_text(const struct report *report, bool whole)
 	const size_t *of_level = report->findings.of_level;
 	const size_t applications = report->sections.count;
 
-	findings_print(&report->findings, report->file, stdout);
+	check_findings_print(&report->findings, report->file, stdout);
 	if (whole)
 		printf("%zu application%s, %zu error%s, %zu warning%s\n", applications,
 		       plural(applications), of_level[SAY_ERROR], plural(of_level[SAY_ERROR]),
@@ -249,7 +254,7 @@ static void print_text(const struct report *report, bool whole)
 }
 
 /* Does what was found let the verb succeed? */
-static bool is_fine(const struct findings *findings, bool strict)
+static bool is_fine(const struct check_findings *findings, bool strict)
 {
 	return !findings->of_level[SAY_ERROR] && !(strict && findings->of_level[SAY_WARNING]);
 }
@@ -269,7 +274,7 @@ static int judge_file(const struct option_values *given, struct report *report)
 	}
 	if (rc == -ENOMEM || report->findings.no_memory)
 		return say_failure(EXIT_FAILURE, "%s", strerror(ENOMEM));
-	findings_sort(&report->findings);
+	check_findings_sort(&report->findings);
 	rc = 0;
 	if (given->value[OPTION_JSON])
 		rc = print_json(report);
@@ -290,7 +295,7 @@ static int check(int argc, char *argv[])
 	if (given.operand[0] && !*given.operand[0])
 		return option_wrong(&verb_check, "the file's name is empty");
 	rc = judge_file(&given, &report);
-	findings_free(&report.findings);
+	check_findings_free(&report.findings);
 	sections_free(&report.sections);
 	free(report.sysctl);
 	return rc;

@@ -1,7 +1,7 @@
 #include "dying.h"
 
 #include "../core/fd.h"
-#include "array.h"
+#include "../machine/array.h"
 
 #include <ctype.h>
 #include <dirent.h>

@@ -1,17 +1,17 @@
-#include "library.h"
-#include "pin.h"
+#include "../machine/library.h"
+#include "../machine/trust.h"
+#include "launch.h"
 #include "say.h"
-#include "trust.h"
 #include "verbs.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_UNSET = PIN_OPTIONS };
+enum { OPTION_UNSET = LAUNCH_OPTIONS };
 
 static const struct option_entry options[] = {
-	PIN_OPTION_ENTRIES,
+	LAUNCH_OPTION_ENTRIES,
 	[OPTION_UNSET] = { .name = "unset", .help = "lines that undo it" },
 	{ .name = NULL },
 };
@@ -97,9 +97,9 @@ static int set(const struct option_values *given, const char *library)
 	struct arena arena = { 0 };
 	int rc;
 
-	rc = pin_options(given->value, app, EXIT_FAILURE);
+	rc = launch_options(given->value, app, EXIT_FAILURE);
 	if (!rc)
-		rc = pin_read(&nobody, &arena, EXIT_FAILURE, &settings);
+		rc = launch_read(&nobody, &arena, EXIT_FAILURE, &settings);
 	app = getenv("PORTFENCE_APP");
 	if (!rc && app && *app && settings.rule && settings.rule->lease)
 		rc = say_failure(
@@ -108,7 +108,7 @@ static int set(const struct option_values *given, const char *library)
 			"that, or '--range'",
 			app);
 	if (!rc)
-		rc = pin_judge(&settings, EXIT_FAILURE);
+		rc = launch_judge(&settings, EXIT_FAILURE);
 	if (rc)
 		return rc;
 	if (!app || !*app)
@@ -119,7 +119,7 @@ static int set(const struct option_values *given, const char *library)
 	trust_warn("the library", library);
 	if (settings.policy.file)
 		trust_warn("the configuration", settings.policy.file);
-	rc = pin_environment(&settings, library, true, EXIT_FAILURE);
+	rc = launch_environment(&settings, library, true, EXIT_FAILURE);
 	arena_free(&arena);
 	return rc;
 }

@@ -1,8 +1,8 @@
 #include "../core/settings.h"
-#include "lease.h"
-#include "parts.h"
-#include "processes.h"
+#include "../machine/lease.h"
+#include "../machine/processes.h"
 #include "say.h"
+#include "section_ranges.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -64,7 +64,7 @@ static const char *user_name(uid_t uid, char text[PROCESSES_USER])
 static void print_row(const struct lease *lease)
 {
 	char ports[sizeof("65535-65535")], user[PROCESSES_USER], since[LEASE_SINCE];
-	struct map map;
+	struct portmap map;
 
 	snprintf(ports, sizeof(ports), "%d-%d", lease->first, lease->last);
 	printf("%-11s  %5d  ", ports, lease->last - lease->first + 1);
@@ -80,7 +80,7 @@ static void print_row(const struct lease *lease)
 	/* others may have written it */
 	if (lease_map(lease, &map)) {
 		printf("%11s  map  ", "");
-		parts_print_map(&map, stdout);
+		section_ranges_print_map(&map, stdout);
 	}
 }
 
@@ -104,10 +104,10 @@ static void print_text(const struct found *found)
 
 static json_t *describe_map(const struct lease *lease)
 {
-	struct map map;
+	struct portmap map;
 	struct rule rule = { .map = lease_map(lease, &map) ? &map : NULL };
 
-	return parts_json_map(&rule);
+	return section_ranges_json_map(&rule);
 }
 
 static json_t *describe(const struct lease *lease)

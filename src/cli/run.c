@@ -1,13 +1,13 @@
 #include "../core/log.h"
-#include "block.h"
-#include "fresh.h"
-#include "library.h"
-#include "logfile.h"
-#include "pin.h"
+#include "../machine/library.h"
+#include "../machine/logfile.h"
+#include "../machine/target.h"
+#include "../machine/trust.h"
+#include "../supervisor/supervise.h"
+#include "launch.h"
+#include "run_fresh.h"
+#include "run_lease.h"
 #include "say.h"
-#include "supervise.h"
-#include "target.h"
-#include "trust.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@
 #define UNKNOWN_YET "1-65535"
 
 enum {
-	OPTION_APP = PIN_OPTIONS,
+	OPTION_APP = LAUNCH_OPTIONS,
 	OPTION_VIA,
 	OPTION_RECORD,
 	OPTION_LEASE,
@@ -32,9 +32,9 @@ enum {
 };
 
 static const struct option_entry options[] = {
-	PIN_OPTION_ENTRIES,
-	[OPTION_APP] = PIN_OPTION_ENTRY_APP,
-	[OPTION_VIA] = PIN_OPTION_ENTRY_VIA,
+	LAUNCH_OPTION_ENTRIES,
+	[OPTION_APP] = LAUNCH_OPTION_ENTRY_APP,
+	[OPTION_VIA] = LAUNCH_OPTION_ENTRY_VIA,
 	[OPTION_RECORD] = { .name = "record",
 			    .argument = "FILE",
 			    .help = "write a JSON line for each assignment to this file, and a "
@@ -95,7 +95,7 @@ static int read_rule(const struct target *target, char *argv[], struct arena *ar
 
 	if (rc)
 		return say_failure(EXIT_OWN, "%s", strerror(-rc));
-	return pin_read(&process, arena, EXIT_OWN, ret_settings);
+	return launch_read(&process, arena, EXIT_OWN, ret_settings);
 }
 
 /* What tells of a lease tells of the range; of one that is another, it would be wrong. */
@@ -103,7 +103,7 @@ static void forget_lease(const struct option_values *given)
 {
 	const char *range = getenv("PORTFENCE_RANGE");
 
-	if (range && *range && !given->value[PIN_RANGE])
+	if (range && *range && !given->value[LAUNCH_RANGE])
 		return;
 	/* emptied, as a fence around this process would put back what is missing */
 	if (getenv("PORTFENCE_FIRST"))
@@ -115,18 +115,18 @@ static void forget_lease(const struct option_values *given)
 static int find_rule(const struct option_values *given, const struct target *target,
 		     struct arena *arena, struct settings *ret_settings)
 {
-	const struct block_request request = {
+	const struct run_lease_request request = {
 		.lease = given->value[OPTION_LEASE],
 		.pool = given->value[OPTION_POOL],
 		.wait = given->value[OPTION_WAIT],
 		.substitute = given->value[OPTION_SUBSTITUTE],
 	};
 	char **argv = given->operand;
-	struct block block;
+	struct run_lease block;
 	int rc = read_rule(target, argv, arena, ret_settings);
 
 	if (!rc)
-		rc = block_take(&request, ret_settings, argv, arena, EXIT_OWN, &block);
+		rc = run_lease_take(&request, ret_settings, argv, arena, EXIT_OWN, &block);
 	if (rc)
 		return rc;
 	if (block.taken)
@@ -134,7 +134,7 @@ static int find_rule(const struct option_values *given, const struct target *tar
 	else
 		forget_lease(given);
 	if (!rc)
-		rc = pin_judge(ret_settings, EXIT_OWN);
+		rc = launch_judge(ret_settings, EXIT_OWN);
 	if (rc)
 		return rc;
 	if (!ret_settings->rule)
@@ -146,7 +146,7 @@ static int find_rule(const struct option_values *given, const struct target *tar
 	if (block.taken && given->value[OPTION_VERBOSE])
 		fprintf(stderr, "portfence: '%s' has a lease of the ports %d-%d\n", argv[0],
 			block.lease.first, block.lease.last);
-	return block_finish(&block, arena, EXIT_OWN, ret_settings);
+	return run_lease_finish(&block, arena, EXIT_OWN, ret_settings);
 }
 
 /* Empties the record that was asked for; one of a run around this goes on. */
@@ -262,9 +262,9 @@ static int fence(enum via via, const struct target *target, const char *unreache
 		snprintf(way, sizeof(way), "a supervisor alone: %s", unreached);
 	else
 		snprintf(way, sizeof(way), "a supervisor, as asked for");
-	rc = pin_environment(settings, library, preload, EXIT_OWN);
+	rc = launch_environment(settings, library, preload, EXIT_OWN);
 	if (!rc)
-		rc = pin_rule(settings, EXIT_OWN);
+		rc = launch_rule(settings, EXIT_OWN);
 	if (!rc)
 		tell_way(settings, command, via == VIA_AUTO, verbose, way);
 	return rc;
@@ -272,12 +272,12 @@ static int fence(enum via via, const struct target *target, const char *unreache
 
 static int pin_own_options(const struct option_values *given)
 {
-	const char *value[PIN_OPTIONS];
+	const char *value[LAUNCH_OPTIONS];
 
 	memcpy(value, given->value, sizeof(value));
 	if (given->value[OPTION_LEASE])
-		value[PIN_RANGE] = UNKNOWN_YET;
-	return pin_options(value, given->value[OPTION_APP], EXIT_OWN);
+		value[LAUNCH_RANGE] = UNKNOWN_YET;
+	return launch_options(value, given->value[OPTION_APP], EXIT_OWN);
 }
 
 static int run(int argc, char *argv[])
@@ -297,12 +297,12 @@ static int run(int argc, char *argv[])
 	command = given.operand;
 	if (!command[0])
 		return option_wrong(&verb_run, "there is no command to run");
-	if (given.value[OPTION_LEASE] && given.value[PIN_RANGE])
+	if (given.value[OPTION_LEASE] && given.value[LAUNCH_RANGE])
 		return option_wrong(&verb_run,
 				    "'--lease' takes the place of '--range', give only one");
 	rc = pin_own_options(&given);
 	if (!rc && given.value[OPTION_RECORD])
-		rc = pin_record(given.value[OPTION_RECORD], EXIT_OWN);
+		rc = launch_record(given.value[OPTION_RECORD], EXIT_OWN);
 	if (rc)
 		return rc;
 	rc = library_find(library);
@@ -318,9 +318,9 @@ static int run(int argc, char *argv[])
 		return say_failure(EXIT_OWN, "%s", why);
 	rc = find_rule(&given, &target, &arena, &settings);
 	if (!rc)
-		rc = pin_via(given.value[OPTION_VIA], settings.rule, EXIT_OWN, &via);
+		rc = launch_via(given.value[OPTION_VIA], settings.rule, EXIT_OWN, &via);
 	if (!rc && given.value[OPTION_FRESH])
-		rc = fresh_start(&settings, &arena, EXIT_OWN);
+		rc = run_fresh_start(&settings, &arena, EXIT_OWN);
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);

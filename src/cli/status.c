@@ -1,12 +1,12 @@
 #include "../core/settings.h"
-#include "lease.h"
-#include "look.h"
-#include "parts.h"
+#include "../machine/lease.h"
+#include "../machine/occupancy.h"
+#include "../machine/snapshot.h"
 #include "say.h"
-#include "strip.h"
-#include "usage.h"
+#include "section_ranges.h"
+#include "status_bar.h"
+#include "status_watch.h"
 #include "verbs.h"
-#include "watch.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -96,9 +96,10 @@ static bool same_ranges(const struct rule *rule, enum proto a, enum proto b)
 	return rule->range[a]->count == rule->range[b]->count && !strcmp(one, other);
 }
 
-static void print_verdict(const struct usage *usage, enum proto proto, const struct canvas *canvas)
+static void print_verdict(const struct occupancy *usage, enum proto proto,
+			  const struct canvas *canvas)
 {
-	const struct usage_proto *one = &usage->proto[proto];
+	const struct occupancy_proto *one = &usage->proto[proto];
 	const uint32_t count = one->range->count;
 	/* rounded down, so that 100 % is all of it */
 	unsigned percent = (unsigned)((uint64_t)one->ports * 100 / count);
@@ -115,19 +116,19 @@ static void print_verdict(const struct usage *usage, enum proto proto, const str
 	fputc('\n', canvas->to);
 }
 
-static void print_strip(const struct usage_proto *one, const struct canvas *canvas)
+static void print_strip(const struct occupancy_proto *one, const struct canvas *canvas)
 {
 	unsigned width = canvas->width > 2 * INDENT + 12 ? canvas->width - 2 * INDENT : 12;
-	char strip[STRIP_SIZE(STRIP_WIDEST)];
+	char strip[STATUS_BAR_SIZE(STATUS_BAR_WIDEST)];
 
-	width = width > STRIP_WIDEST ? STRIP_WIDEST : width;
-	strip_draw(one->used, one->range->count, width, canvas->utf8, strip);
+	width = width > STATUS_BAR_WIDEST ? STATUS_BAR_WIDEST : width;
+	status_bar_draw(one->used, one->range->count, width, canvas->utf8, strip);
 	fprintf(canvas->to, "%*s%s\n", INDENT, "", strip);
-	strip_label(range_first(one->range), range_last(one->range), width, strip);
+	status_bar_label(range_first(one->range), range_last(one->range), width, strip);
 	fprintf(canvas->to, "%*s%s\n", INDENT, "", strip);
 }
 
-static void print_fullest(const struct usage_proto *one, const struct canvas *canvas)
+static void print_fullest(const struct occupancy_proto *one, const struct canvas *canvas)
 {
 	char peer[SOCKETS_TEXT];
 
@@ -139,13 +140,13 @@ static void print_fullest(const struct usage_proto *one, const struct canvas *ca
 		(unsigned)((uint64_t)one->fullest_ports * 100 / one->range->count));
 }
 
-static void print_holder(const struct usage_holder *holder, const struct canvas *canvas)
+static void print_holder(const struct occupancy_holder *holder, const struct canvas *canvas)
 {
 	char user[PROCESSES_USER];
 
 	fprintf(canvas->to, "%*s%5u  ", INDENT, "", holder->total);
 	switch (holder->kind) {
-	case USAGE_PROCESS:
+	case OCCUPANCY_PROCESS:
 		processes_format_user(holder->process->uid, user);
 		fprintf(canvas->to, "%s (pid %d, %s)", holder->process->name,
 			(int)holder->process->pid, user);
@@ -156,13 +157,13 @@ static void print_holder(const struct usage_holder *holder, const struct canvas 
 			fprintf(canvas->to, "%s, fenced as [%s]%s", on(canvas, SAY_YELLOW),
 				holder->fenced->rule->name, off(canvas));
 		break;
-	case USAGE_TIME_WAIT:
+	case OCCUPANCY_TIME_WAIT:
 		fputs("in TIME_WAIT, no process", canvas->to);
 		break;
-	case USAGE_NOBODY:
+	case OCCUPANCY_NOBODY:
 		fputs("being closed or not accepted yet, no process", canvas->to);
 		break;
-	case USAGE_UNSEEN:
+	case OCCUPANCY_UNSEEN:
 		processes_format_user(holder->uid, user);
 		fprintf(canvas->to, "opened by %s, by a process that %s", user,
 			geteuid() ? "only root can see" : "cannot be seen from here");
@@ -172,17 +173,17 @@ static void print_holder(const struct usage_holder *holder, const struct canvas 
 }
 
 /* Who looks from outside finds a server at another port than its own log says. */
-static void print_map(const struct usage *usage, const struct canvas *canvas)
+static void print_map(const struct occupancy *usage, const struct canvas *canvas)
 {
-	struct map map;
+	struct portmap map;
 
-	if (!parts_map(usage->rule, &map))
+	if (!section_ranges_map(usage->rule, &map))
 		return;
 	fprintf(canvas->to, "%*smap   ", INDENT, "");
-	parts_print_map(&map, canvas->to);
+	section_ranges_print_map(&map, canvas->to);
 }
 
-static void print_holders(const struct usage *usage, const struct canvas *canvas)
+static void print_holders(const struct occupancy *usage, const struct canvas *canvas)
 {
 	uint32_t processes = 0, ports = 0, shown = 0;
 	size_t i;
@@ -191,15 +192,15 @@ static void print_holders(const struct usage *usage, const struct canvas *canvas
 		return;
 	fprintf(canvas->to, "%*sports  held by\n", INDENT, "");
 	for (i = 0; i < usage->holders; i++) {
-		const struct usage_holder *holder = &usage->holder[i];
+		const struct occupancy_holder *holder = &usage->holder[i];
 
-		if (holder->kind != USAGE_PROCESS || shown++ < HOLDERS_SHOWN) {
+		if (holder->kind != OCCUPANCY_PROCESS || shown++ < HOLDERS_SHOWN) {
 			print_holder(holder, canvas);
 			continue;
 		}
 		processes++;
 		ports += holder->total;
-		if (i + 1 == usage->holders || holder[1].kind != USAGE_PROCESS)
+		if (i + 1 == usage->holders || holder[1].kind != OCCUPANCY_PROCESS)
 			fprintf(canvas->to, "%*s%5u  %u more processes, see --json\n", INDENT, "",
 				ports, processes);
 	}
@@ -217,12 +218,12 @@ __attribute__((format(printf, 2, 3))) static void warn(const struct canvas *canv
 	fputc('\n', canvas->to);
 }
 
-static void print_warnings(const struct usage *usage, const struct canvas *canvas)
+static void print_warnings(const struct occupancy *usage, const struct canvas *canvas)
 {
 	int i;
 
 	for (i = 0; i < PROTO_COUNT; i++) {
-		const struct usage_proto *one = &usage->proto[i];
+		const struct occupancy_proto *one = &usage->proto[i];
 		char peer[SOCKETS_TEXT];
 
 		if (one->ports < one->range->count)
@@ -246,13 +247,13 @@ static void print_warnings(const struct usage *usage, const struct canvas *canva
 }
 
 /* Few machines have SCTP: it is told of only where there is something to tell. */
-static bool is_told(const struct usage *usage, enum proto proto)
+static bool is_told(const struct occupancy *usage, enum proto proto)
 {
 	return proto != PROTO_SCTP || usage->proto[proto].ports ||
 	       !same_ranges(usage->rule, proto, PROTO_TCP);
 }
 
-static void print_section(const struct usage *usage, const struct canvas *canvas)
+static void print_section(const struct occupancy *usage, const struct canvas *canvas)
 {
 	int proto;
 
@@ -260,7 +261,7 @@ static void print_section(const struct usage *usage, const struct canvas *canvas
 		fprintf(canvas->to, "%s[%s]%s\n", on(canvas, SAY_BOLD), usage->rule->name,
 			off(canvas));
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
-		const struct usage_proto *one = &usage->proto[proto];
+		const struct occupancy_proto *one = &usage->proto[proto];
 
 		if (!is_told(usage, (enum proto)proto))
 			continue;
@@ -278,7 +279,7 @@ static void print_section(const struct usage *usage, const struct canvas *canvas
 
 /* ---- JSON ---- */
 
-static json_t *describe_fullest(const struct usage_proto *one)
+static json_t *describe_fullest(const struct occupancy_proto *one)
 {
 	char peer[SOCKETS_TEXT];
 
@@ -288,7 +289,7 @@ static json_t *describe_fullest(const struct usage_proto *one)
 	return json_pack("{s:s, s:i}", "destination", peer, "ports", (int)one->fullest_ports);
 }
 
-static json_t *describe_proto(const struct usage_proto *one)
+static json_t *describe_proto(const struct occupancy_proto *one)
 {
 	/* "65535-65535, " each */
 	size_t size = (size_t)one->range->spans * 13 + sizeof(", ...");
@@ -306,13 +307,13 @@ static json_t *describe_proto(const struct usage_proto *one)
 	return object;
 }
 
-static json_t *describe_holder(const struct usage_holder *holder)
+static json_t *describe_holder(const struct occupancy_holder *holder)
 {
 	static const char *const kinds[] = {
-		[USAGE_PROCESS] = "process",
-		[USAGE_TIME_WAIT] = "time_wait",
-		[USAGE_NOBODY] = "nobody",
-		[USAGE_UNSEEN] = "unseen",
+		[OCCUPANCY_PROCESS] = "process",
+		[OCCUPANCY_TIME_WAIT] = "time_wait",
+		[OCCUPANCY_NOBODY] = "nobody",
+		[OCCUPANCY_UNSEEN] = "unseen",
 	};
 	json_t *object =
 		json_pack("{s:s, s:{s:i, s:i, s:i}}", "kind", kinds[holder->kind], "ports", "tcp",
@@ -321,9 +322,9 @@ static json_t *describe_holder(const struct usage_holder *holder)
 	const struct fenced *fenced = holder->fenced;
 	const struct process *process = holder->process;
 
-	if (holder->kind == USAGE_UNSEEN)
+	if (holder->kind == OCCUPANCY_UNSEEN)
 		json_object_set_new(object, "uid", json_integer(holder->uid));
-	if (holder->kind != USAGE_PROCESS)
+	if (holder->kind != OCCUPANCY_PROCESS)
 		return object;
 	json_object_set_new(object, "pid", json_integer(process->pid));
 	json_object_set_new(object, "name", json_string(process->name));
@@ -334,7 +335,7 @@ static json_t *describe_holder(const struct usage_holder *holder)
 	return object;
 }
 
-static json_t *describe_section(const struct usage *usage)
+static json_t *describe_section(const struct occupancy *usage)
 {
 	json_t *holders = json_array(), *object;
 	size_t i;
@@ -342,7 +343,7 @@ static json_t *describe_section(const struct usage *usage)
 	for (i = 0; i < usage->holders; i++)
 		json_array_append_new(holders, describe_holder(&usage->holder[i]));
 	object = json_pack("{s:s, s:o}", "name", usage->rule->name, "map",
-			   parts_json_map(usage->rule));
+			   section_ranges_json_map(usage->rule));
 	/* where it is NULL, so is all that follows */
 	for (i = 0; i < PROTO_COUNT; i++)
 		json_object_set_new(object, policy_proto_name((enum proto)i),
@@ -377,21 +378,21 @@ static unsigned find_width(void)
 }
 
 /* Draws what is in use of one range, or adds it to a list. Return: 0, -ENOMEM, -EILSEQ */
-static int draw_rule(const struct rule *rule, struct look *seen, const struct canvas *canvas,
+static int draw_rule(const struct rule *rule, struct snapshot *seen, const struct canvas *canvas,
 		     json_t *list)
 {
-	struct usage usage;
-	int rc = usage_read(rule, &seen->sockets, &seen->processes, &seen->looks, &usage);
+	struct occupancy usage;
+	int rc = occupancy_read(rule, &seen->sockets, &seen->processes, &seen->looks, &usage);
 
 	if (!rc && list && json_array_append_new(list, describe_section(&usage)))
 		rc = -EILSEQ; /* jansson takes only UTF-8 */
 	else if (!rc && !list)
 		print_section(&usage, canvas);
-	usage_free(&usage);
+	occupancy_free(&usage);
 	return rc;
 }
 
-static int draw_sections(struct look *seen, const struct canvas *canvas, json_t *list)
+static int draw_sections(struct snapshot *seen, const struct canvas *canvas, json_t *list)
 {
 	size_t i;
 	int rc = 0;
@@ -442,7 +443,7 @@ static int find_leases(const struct call *call, const struct policy *policy,
 }
 
 /* A lease as a section that has its ports. Return: 0, -ENOMEM */
-static int make_rule(const struct lease *lease, struct arena *arena, struct map *map,
+static int make_rule(const struct lease *lease, struct arena *arena, struct portmap *map,
 		     struct rule *ret_rule)
 {
 	struct rule rule = { .name = "", .map = lease_map(lease, map) ? map : NULL };
@@ -466,8 +467,8 @@ static void name_lease(json_t *object, const struct lease *lease)
 			    lease->known ? json_string(lease->command) : json_null());
 }
 
-static int draw_leases(const struct leased *leased, struct look *seen, const struct canvas *canvas,
-		       json_t *list)
+static int draw_leases(const struct leased *leased, struct snapshot *seen,
+		       const struct canvas *canvas, json_t *list)
 {
 	struct arena arena = { 0 };
 	size_t i;
@@ -477,7 +478,7 @@ static int draw_leases(const struct leased *leased, struct look *seen, const str
 		const struct lease *lease = &leased->lease[i];
 		char text[LEASE_TEXT];
 		struct rule rule;
-		struct map map;
+		struct portmap map;
 
 		rc = make_rule(lease, &arena, &map, &rule);
 		if (rc)
@@ -497,7 +498,7 @@ static int draw_leases(const struct leased *leased, struct look *seen, const str
 
 /* ---- the whole ---- */
 
-static int look(const struct call *call, struct leased *ret_leased, struct look *ret_look)
+static int look(const struct call *call, struct leased *ret_leased, struct snapshot *ret_look)
 {
 	int rc;
 
@@ -515,10 +516,10 @@ static int look(const struct call *call, struct leased *ret_leased, struct look 
 				   "there is no configuration file; write %s, or use --config or "
 				   "--range",
 				   SETTINGS_SYSTEM_FILE);
-	return look_around(0, EXIT_FAILURE, ret_look);
+	return snapshot_around(0, EXIT_FAILURE, ret_look);
 }
 
-static int print_json(const struct call *call, const struct look *seen, json_t *list,
+static int print_json(const struct call *call, const struct snapshot *seen, json_t *list,
 		      json_t *leases, FILE *to)
 {
 	json_t *object = json_pack("{s:s?, s:O, s:O}", "file", seen->sections.policy.file,
@@ -541,7 +542,7 @@ static int draw(FILE *to, void *context)
 		.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
 		.colour = say_in_colour(stdout),
 	};
-	struct look seen = { .looks = { .known = NULL } };
+	struct snapshot seen = { .looks = { .known = NULL } };
 	json_t *list = call->json ? json_array() : NULL, *leases = call->json ? json_array() : NULL;
 	struct leased leased = { .count = 0 };
 	int rc, failed;
@@ -561,7 +562,7 @@ static int draw(FILE *to, void *context)
 	json_decref(list);
 	json_decref(leases);
 	free(leased.lease);
-	look_end(&seen);
+	snapshot_end(&seen);
 	return rc;
 }
 
@@ -596,5 +597,5 @@ static int status(int argc, char *argv[])
 				given.value[OPTION_WATCH]);
 	}
 	setlocale(LC_CTYPE, "");
-	return call.watch ? watch_run(seconds, draw, &call) : draw(stdout, &call);
+	return call.watch ? status_watch_run(seconds, draw, &call) : draw(stdout, &call);
 }

@@ -1,11 +1,11 @@
-#include "choice.h"
-#include "globs.h"
-#include "library.h"
-#include "parts.h"
-#include "pin.h"
+#include "../machine/library.h"
+#include "../machine/programs.h"
+#include "../machine/target.h"
+#include "../supervisor/supervise.h"
+#include "engine_choice.h"
+#include "launch.h"
 #include "say.h"
-#include "supervise.h"
-#include "target.h"
+#include "section_ranges.h"
 #include "verbs.h"
 
 #include <errno.h>
@@ -13,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_APP = PIN_OPTIONS, OPTION_VIA, OPTION_JSON };
+enum { OPTION_APP = LAUNCH_OPTIONS, OPTION_VIA, OPTION_JSON };
 
 static const struct option_entry options[] = {
-	PIN_OPTION_ENTRIES,
-	[OPTION_APP] = PIN_OPTION_ENTRY_APP,
-	[OPTION_VIA] = PIN_OPTION_ENTRY_VIA,
+	LAUNCH_OPTION_ENTRIES,
+	[OPTION_APP] = LAUNCH_OPTION_ENTRY_APP,
+	[OPTION_VIA] = LAUNCH_OPTION_ENTRY_VIA,
 	[OPTION_JSON] = OPTION_ENTRY_JSON,
 	{ .name = NULL },
 };
@@ -62,11 +62,11 @@ struct answer {
 
 /* The first glob of a list that fits. Return: false if none does */
 static bool find_glob(const char *match, const char *args, const struct policy_process *process,
-		      char ret_glob[GLOBS_LONGEST])
+		      char ret_glob[PROGRAMS_LONGEST])
 {
 	const char *list = match ? match : args;
 
-	while (globs_next(&list, ret_glob)) {
+	while (programs_next(&list, ret_glob)) {
 		const struct rule one = {
 			.name = "",
 			.match = match ? ret_glob : NULL,
@@ -83,7 +83,7 @@ static void explain_match(const struct rule *rule, const struct policy_process *
 			  char *ret_why, size_t size)
 {
 	const struct policy_process started = { .exe = process->started_as };
-	char glob[GLOBS_LONGEST], args[GLOBS_LONGEST + 64] = "";
+	char glob[PROGRAMS_LONGEST], args[PROGRAMS_LONGEST + 64] = "";
 	const struct rule one = { .name = "", .match = glob };
 	const char *fits;
 	bool is_path;
@@ -118,7 +118,7 @@ static void explain_section(const struct option_values *given, const struct poli
 			 settings->policy.file);
 	else if (!settings->rule->line)
 		snprintf(why, size, "%s gives its range",
-			 given->value[PIN_RANGE] ? "'--range'" : "PORTFENCE_RANGE");
+			 given->value[LAUNCH_RANGE] ? "'--range'" : "PORTFENCE_RANGE");
 	else if (app && *app)
 		snprintf(why, size, "%s names it",
 			 given->value[OPTION_APP] ? "'--app'" : "PORTFENCE_APP");
@@ -231,7 +231,7 @@ static void print_section(const struct answer *answer)
 
 static void print_lease(const struct rule *rule)
 {
-	char pool[PARTS_TEXT];
+	char pool[SECTION_RANGES_TEXT];
 
 	range_format(rule->range[PROTO_TCP], pool, sizeof(pool));
 	print_head("range");
@@ -242,7 +242,7 @@ static void print_lease(const struct rule *rule)
 static void print_ranges(const struct rule *rule)
 {
 	struct part part[PROTO_COUNT];
-	size_t i, count = parts_of(rule, part);
+	size_t i, count = section_ranges_of(rule, part);
 	int proto;
 
 	if (rule->lease) {
@@ -251,7 +251,7 @@ static void print_ranges(const struct rule *rule)
 	}
 
 	for (i = 0; i < count; i++) {
-		char range[PARTS_TEXT];
+		char range[SECTION_RANGES_TEXT];
 		const char *before = "";
 
 		print_head(i ? "" : "range");
@@ -269,36 +269,37 @@ static void print_ranges(const struct rule *rule)
 
 static void print_map(const struct rule *rule)
 {
-	struct map map;
+	struct portmap map;
 
-	if (!parts_map(rule, &map))
+	if (!section_ranges_map(rule, &map))
 		return;
 	print_head("map");
-	parts_print_map(&map, stdout);
+	section_ranges_print_map(&map, stdout);
 }
 
 /* In which order a call's ports are tried: `auto` is another for each (assign.c). */
-static const char *order_of(const struct rule *rule, enum choice_call call, enum engine engine)
+static const char *order_of(const struct rule *rule, enum engine_choice_call call,
+			    enum engine engine)
 {
 	if (engine != ENGINE_BIND)
 		return "the kernel's own";
 	if (rule->order != ORDER_AUTO)
 		return order_name(rule->order);
-	return order_name(call == CHOICE_CONNECT ? ORDER_DOUBLE_HASH : ORDER_RANDOM);
+	return order_name(call == ENGINE_CHOICE_CONNECT ? ORDER_DOUBLE_HASH : ORDER_RANDOM);
 }
 
 static void print_order(const struct answer *answer)
 {
 	const struct rule *rule = answer->settings.rule;
-	struct choice connect, other;
+	struct engine_choice connect, other;
 	const char *first, *second;
 
-	choice_make(rule, CHOICE_CONNECT, &connect);
-	choice_make(rule, CHOICE_TCP, &other);
+	engine_choice_make(rule, ENGINE_CHOICE_CONNECT, &connect);
+	engine_choice_make(rule, ENGINE_CHOICE_TCP, &other);
 	if (is_supervised(answer) && !is_preloaded(answer))
 		connect.engine = other.engine = stops_births(answer) ? ENGINE_KERNEL : ENGINE_BIND;
-	first = order_of(rule, CHOICE_CONNECT, connect.engine);
-	second = order_of(rule, CHOICE_TCP, other.engine);
+	first = order_of(rule, ENGINE_CHOICE_CONNECT, connect.engine);
+	second = order_of(rule, ENGINE_CHOICE_TCP, other.engine);
 	print_head("order");
 	if (strcmp(first, second))
 		printf("%s for tcp connects, %s for other calls", first, second);
@@ -312,7 +313,7 @@ static void print_order(const struct answer *answer)
 static void print_engine(const struct answer *answer)
 {
 	const struct rule *rule = answer->settings.rule;
-	char text[CHOICE_TEXT];
+	char text[ENGINE_CHOICE_TEXT];
 	int call;
 
 	print_head("engine");
@@ -323,18 +324,19 @@ static void print_engine(const struct answer *answer)
 		return;
 	}
 	if (!answer->useless) {
-		choice_describe(rule, text);
+		engine_choice_describe(rule, text);
 		puts(text);
 		return;
 	}
-	for (call = 0; call < CHOICE_CALLS; call++) {
-		struct choice choice;
+	for (call = 0; call < ENGINE_CHOICE_CALLS; call++) {
+		struct engine_choice choice;
 
-		choice_make(rule, (enum choice_call)call, &choice);
+		engine_choice_make(rule, (enum engine_choice_call)call, &choice);
 		if (choice.engine != ENGINE_AUTO)
 			continue;
 		printf("'engine = kernel' cannot serve %s: %s; use 'engine = auto'\n",
-		       policy_proto_name(choice_proto((enum choice_call)call)), choice.why);
+		       policy_proto_name(engine_choice_proto((enum engine_choice_call)call)),
+		       choice.why);
 		return;
 	}
 }
@@ -405,18 +407,19 @@ static json_t *describe_calls(const struct rule *rule)
 	json_t *object = json_object();
 	int call;
 
-	for (call = 0; call < CHOICE_CALLS; call++) {
-		const enum proto proto = choice_proto((enum choice_call)call);
-		char *range = parts_list(rule->range[proto]);
-		struct choice choice;
+	for (call = 0; call < ENGINE_CHOICE_CALLS; call++) {
+		const enum proto proto = engine_choice_proto((enum engine_choice_call)call);
+		char *range = section_ranges_list(rule->range[proto]);
+		struct engine_choice choice;
 
-		choice_make(rule, (enum choice_call)call, &choice);
+		engine_choice_make(rule, (enum engine_choice_call)call, &choice);
 		json_object_set_new(
-			object, choice_call_name((enum choice_call)call),
+			object, engine_choice_call_name((enum engine_choice_call)call),
 			json_pack("{s:s, s:i, s:s, s:s, s:s}", "range", range ? range : "", "ports",
 				  (int)rule->range[proto]->count, "order",
-				  order_of(rule, (enum choice_call)call, choice.engine), "engine",
-				  choice_engine_name(choice.engine), "why", choice.why));
+				  order_of(rule, (enum engine_choice_call)call, choice.engine),
+				  "engine", engine_choice_engine_name(choice.engine), "why",
+				  choice.why));
 		free(range);
 	}
 	return object;
@@ -436,7 +439,7 @@ static json_t *describe_section(const struct answer *answer)
 	return json_pack("{s:s, s:s?, s:o, s:s?, s:o, s:o, s:o}", "name", rule->name, "file",
 			 rule->line ? file : NULL, "line",
 			 rule->line ? json_integer(rule->line) : json_null(), "seed",
-			 *seed ? seed : NULL, "map", parts_json_map(rule), "lease",
+			 *seed ? seed : NULL, "map", section_ranges_json_map(rule), "lease",
 			 rule->lease ? json_integer(rule->lease) : json_null(), "calls",
 			 describe_calls(rule));
 }
@@ -476,7 +479,7 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 	char library[PATH_MAX];
 	int call, rc;
 
-	rc = pin_options(given->value, given->value[OPTION_APP], EXIT_FAILURE);
+	rc = launch_options(given->value, given->value[OPTION_APP], EXIT_FAILURE);
 	if (rc)
 		return rc;
 	rc = library_find(library);
@@ -494,17 +497,18 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 		return say_failure(EXIT_FAILURE, "%s", strerror(-rc));
 	if (settings_load(&process, &answer->arena, say_conf_error, NULL, &answer->settings))
 		return EXIT_FAILURE;
-	rc = pin_via(given->value[OPTION_VIA], answer->settings.rule, EXIT_FAILURE, &answer->via);
+	rc = launch_via(given->value[OPTION_VIA], answer->settings.rule, EXIT_FAILURE,
+			&answer->via);
 	if (rc)
 		return rc;
 	if (answer->via != VIA_PRELOAD)
 		supervise_check(stops_births(answer), answer->via == VIA_AUTO && !*answer->preload,
 				answer->supervise, sizeof(answer->supervise));
 	explain_section(given, &process, answer);
-	for (call = 0; answer->settings.rule && call < CHOICE_CALLS; call++) {
-		struct choice choice;
+	for (call = 0; answer->settings.rule && call < ENGINE_CHOICE_CALLS; call++) {
+		struct engine_choice choice;
 
-		choice_make(answer->settings.rule, (enum choice_call)call, &choice);
+		engine_choice_make(answer->settings.rule, (enum engine_choice_call)call, &choice);
 		answer->useless |= choice.engine == ENGINE_AUTO;
 	}
 	return 0;

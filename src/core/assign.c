@@ -204,7 +204,7 @@ static enum order choose_order(const struct fence *fence, const struct assign *a
 }
 
 /* Where the walks of this order and protocol go on. */
-static _Atomic uint32_t *choose_cursor(struct cursor_block *block, enum order order,
+static _Atomic uint32_t *choose_cursor(struct state_block *block, enum order order,
 				       enum proto proto, const struct order_flow *flow)
 {
 	if (order == ORDER_DOUBLE_HASH)
@@ -233,7 +233,7 @@ static uint32_t blind_tries(enum order order, uint64_t draw, bool shares)
 static int serve_bind(const struct fence *fence, struct assign *assign, const union addr *local,
 		      socklen_t len)
 {
-	struct cursor_block *block = fence->cursor.block;
+	struct state_block *block = fence->cursor.block;
 	const struct range *range = fence->rule->range[assign->proto];
 	enum order order = choose_order(fence, assign);
 	struct engine_bind search = {
@@ -388,7 +388,7 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 	if (port) {
 		/* what the map put in the place of another is meant to be bound */
 		assign->refused =
-			!map_asked(rule->map, port) &&
+			!portmap_asked(rule->map, port) &&
 			(rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port));
 		return assign->refused ? -EACCES : ASSIGN_GO_ON;
 	}
@@ -584,7 +584,7 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	int kind;
 
 	if (assign->claim)
-		cursor_release(&fence->cursor, assign->claim);
+		state_release(&fence->cursor, assign->claim);
 	if (assign->asked && !*error)
 		assign->port = addr_port(&assign->addr);
 	if (assign->engine != ENGINE_KERNEL && !assign->system)

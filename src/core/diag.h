@@ -3,13 +3,13 @@
 #define PORTFENCE_CORE_DIAG_H
 
 #include "addr.h"
-#include "sys.h"
+#include "socket_calls.h"
 
 #include <stdbool.h>
 
 /* Questions of one assignment. Descriptors are opened when first needed. */
 struct diag {
-	const struct sys *sys;
+	const struct socket_calls *sys;
 	uint64_t netns;   /* the socket's network namespace, by SO_NETNS_COOKIE; 0 if not known */
 	uint32_t ifindex; /* that the socket is bound to, as SO_BINDTODEVICE does; 0 for none */
 	int tcp;          /* NETLINK_SOCK_DIAG, -1 if not open */
@@ -21,7 +21,7 @@ struct diag {
 };
 
 /* diag_start() - No question asked yet; @fd is the socket that is to have a port */
-void diag_start(struct diag *diag, const struct sys *sys, int fd);
+void diag_start(struct diag *diag, const struct socket_calls *sys, int fd);
 
 /* diag_end() - Close what was opened */
 void diag_end(struct diag *diag);

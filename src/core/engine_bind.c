@@ -132,13 +132,13 @@ struct calls {
 	/* Return: 0, -EADDRINUSE or -EACCES for the next candidate, or what ends the search */
 	int (*try)(struct engine_bind *search, void *context);
 	/* Return: hints that are true, or NULL if they cannot be had; may be NULL itself */
-	const struct cursor_hints *(*look)(struct engine_bind *search, void *context);
+	const struct state_hints *(*look)(struct engine_bind *search, void *context);
 	void *context;
 };
 
 static bool is_hinted(const struct engine_bind *search, uint16_t port)
 {
-	return search->hints && search->tried >= search->blind && cursor_hint(search->hints, port);
+	return search->hints && search->tried >= search->blind && state_hint(search->hints, port);
 }
 
 /*
@@ -150,7 +150,7 @@ static bool is_hinted(const struct engine_bind *search, uint16_t port)
 static int walk(struct engine_bind *search, const struct calls *calls)
 {
 	const struct order_walk start = *search->walk;
-	const struct cursor_hints *truth = NULL;
+	const struct state_hints *truth = NULL;
 	bool hinting = true, passed = false;
 	uint32_t missed = 0;
 	int rc, end = -EACCES;
@@ -170,7 +170,7 @@ static int walk(struct engine_bind *search, const struct calls *calls)
 		}
 		if (over)
 			return end;
-		if (truth && cursor_hint(truth, port)) {
+		if (truth && state_hint(truth, port)) {
 			end = -EADDRINUSE;
 			continue;
 		}
@@ -187,8 +187,8 @@ static int walk(struct engine_bind *search, const struct calls *calls)
 			break;
 	}
 	/* where one hint was wrong, others are: nobody says when ports come free */
-	if (!rc && search->hints && cursor_hint(search->hints, addr_port(&search->local)))
-		cursor_clear_hints(search->hints, addr_port(&search->local));
+	if (!rc && search->hints && state_hint(search->hints, addr_port(&search->local)))
+		state_clear_hints(search->hints, addr_port(&search->local));
 	return rc;
 }
 
@@ -234,7 +234,7 @@ static int try_exclusive(struct engine_bind *search, void *context)
 	if (rc == -EADDRINUSE && search->again && flags->reuse_addr)
 		rc = try_left(search);
 	if (rc == -EADDRINUSE && search->hints)
-		cursor_set_hint(search->hints, addr_port(&search->local));
+		state_set_hint(search->hints, addr_port(&search->local));
 	return rc;
 }
 
@@ -311,8 +311,8 @@ int engine_bind_sctp(struct engine_bind *search)
 
 /* What a search for a port to share needs to know. */
 struct sharing {
-	const struct cursor *cursor;
-	struct source_cache *sources;
+	const struct state *cursor;
+	struct source_addr_cache *sources;
 	uint64_t claim;
 	bool hinted;
 	uint64_t peer_tag;
@@ -351,8 +351,8 @@ static bool find_source(const struct engine_bind *search, struct sharing *sharin
 	sharing->diag.at_once = sharing->cursor->repeats;
 	if (!addr_is_any(local))
 		sharing->source = *local;
-	else if (source_find(sharing->sources, &sharing->cursor->file->block.key, &sharing->diag,
-			     &sharing->peer, &sharing->source))
+	else if (source_addr_find(sharing->sources, &sharing->cursor->file->block.key,
+				  &sharing->diag, &sharing->peer, &sharing->source))
 		sharing->no_source = true;
 	return !sharing->no_source;
 }
@@ -368,7 +368,7 @@ static bool is_self(const struct engine_bind *search, struct sharing *sharing)
 }
 
 /* Never 0 */
-static uint64_t peer_tag(const struct cursor *cursor, const union addr *local,
+static uint64_t peer_tag(const struct state *cursor, const union addr *local,
 			 const union addr *peer)
 {
 	struct {
@@ -383,7 +383,7 @@ static uint64_t peer_tag(const struct cursor *cursor, const union addr *local,
 	return siphash(&cursor->file->block.key, &flow, sizeof(flow)) | 1ULL << 63;
 }
 
-static uint64_t tuple_tag(const struct cursor *cursor, const union addr *local,
+static uint64_t tuple_tag(const struct state *cursor, const union addr *local,
 			  const union addr *peer)
 {
 	struct {
@@ -430,8 +430,8 @@ static void note_used(struct engine_bind *search, struct sharing *sharing, uint1
 	if (!sharing->hinted)
 		return;
 	if (!search->hints)
-		search->hints = cursor_take_peer(sharing->cursor, sharing->peer_tag);
-	cursor_set_hint(search->hints, port);
+		search->hints = state_take_peer(sharing->cursor, sharing->peer_tag);
+	state_set_hint(search->hints, port);
 }
 
 static int try_claimed(struct engine_bind *search, void *context)
@@ -443,38 +443,38 @@ static int try_claimed(struct engine_bind *search, void *context)
 	if (is_self(search, sharing))
 		return -EADDRINUSE;
 	tag = tuple_tag(sharing->cursor, &search->local, &sharing->peer);
-	if (cursor_claim(sharing->cursor, tag))
+	if (state_claim(sharing->cursor, tag))
 		return -EADDRINUSE;
 	rc = try_tuple(search, sharing);
 	if (!rc) {
 		sharing->claim = tag;
 		return 0;
 	}
-	cursor_release(sharing->cursor, tag);
+	state_release(sharing->cursor, tag);
 	if (rc == -EADDRINUSE && !search->unsure)
 		note_used(search, sharing, addr_port(&search->local));
 	return rc;
 }
 
-struct look {
+struct snapshot {
 	struct engine_bind *search;
 	struct sharing *sharing;
-	struct cursor_hints *truth;
+	struct state_hints *truth;
 };
 
 static void note_port(void *context, uint16_t port)
 {
-	struct look *look = context;
+	struct snapshot *look = context;
 
-	cursor_set_hint(look->truth, port);
+	state_set_hint(look->truth, port);
 	note_used(look->search, look->sharing, port);
 }
 
 /* All ports from which the peer is connected to, at one look. */
-static const struct cursor_hints *look_at_used(struct engine_bind *search, void *context)
+static const struct state_hints *look_at_used(struct engine_bind *search, void *context)
 {
 	struct sharing *sharing = context;
-	struct look look = { .search = search, .sharing = sharing };
+	struct snapshot look = { .search = search, .sharing = sharing };
 
 	if (!find_source(search, sharing))
 		return NULL;
@@ -486,8 +486,8 @@ static const struct cursor_hints *look_at_used(struct engine_bind *search, void 
 	return look.truth;
 }
 
-int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
-			struct source_cache *sources, bool hinted, const union addr *peer,
+int engine_bind_connect(struct engine_bind *search, const struct state *cursor,
+			struct source_addr_cache *sources, bool hinted, const union addr *peer,
 			uint64_t *ret_claim)
 {
 	struct sharing sharing = {
@@ -505,7 +505,7 @@ int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
 	resolve_peer(peer, &sharing.peer);
 	if (hinted) {
 		sharing.peer_tag = peer_tag(cursor, &search->local, &sharing.peer);
-		search->hints = cursor_peer(cursor, sharing.peer_tag);
+		search->hints = state_peer(cursor, sharing.peer_tag);
 	}
 	calls.context = &sharing;
 	rc = walk(search, &calls);

@@ -3,28 +3,28 @@
 #define PORTFENCE_CORE_ENGINE_BIND_H
 
 #include "addr.h"
-#include "cursor.h"
 #include "order.h"
 #include "range.h"
-#include "source.h"
-#include "sys.h"
+#include "socket_calls.h"
+#include "source_addr.h"
+#include "state.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /* One search for a port. */
 struct engine_bind {
-	const struct sys *sys;
+	const struct socket_calls *sys;
 	int fd;
 	union addr local; /* what to bind to; its port is written here */
 	socklen_t len;
 	const struct range *range;
 	struct order_walk *walk;
-	bool fresh;                 /* SO_REUSEADDR and SO_REUSEPORT are known to be off */
-	uint32_t blind;             /* candidates that are tried whatever the hints say */
-	struct cursor_hints *hints; /* NULL: none are to be had, or they are not wanted */
-	bool again;                 /* exclusive: TCP, and see there */
-	bool shared;                /* set where the port is others', too */
+	bool fresh;                /* SO_REUSEADDR and SO_REUSEPORT are known to be off */
+	uint32_t blind;            /* candidates that are tried whatever the hints say */
+	struct state_hints *hints; /* NULL: none are to be had, or they are not wanted */
+	bool again;                /* exclusive: TCP, and see there */
+	bool shared;               /* set where the port is others', too */
 	bool unsure;          /* set where a port may be free for the peer, but nobody says so */
 	uint32_t tried;       /* candidates tried */
 	const void *addrs;    /* NULL, or SCTP's packed addresses, which are bound in one call */
@@ -61,7 +61,7 @@ int engine_bind_sctp(struct engine_bind *search);
  * @sources:	what is remembered of source addresses
  * @hinted:	use the hints for this destination; @search->hints is set by this function
  * @peer:	destination
- * @ret_claim:	claim on the 4-tuple; give it back with cursor_release() once the
+ * @ret_claim:	claim on the 4-tuple; give it back with state_release() once the
  *		kernel has registered the connection
  *
  * A port serves one connection to each destination. The socket is left with
@@ -70,8 +70,8 @@ int engine_bind_sctp(struct engine_bind *search);
  * Return: as above; -EADDRNOTAVAIL instead of -EADDRINUSE where the kernel could not be
  * asked about some port (@search->unsure), so that the range may not be used up
  */
-int engine_bind_connect(struct engine_bind *search, const struct cursor *cursor,
-			struct source_cache *sources, bool hinted, const union addr *peer,
+int engine_bind_connect(struct engine_bind *search, const struct state *cursor,
+			struct source_addr_cache *sources, bool hinted, const union addr *peer,
 			uint64_t *ret_claim);
 
 #endif

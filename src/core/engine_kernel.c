@@ -91,7 +91,7 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
 }
 
 /* Return: the cookie of the namespace whose sysctls we would read, or 0 */
-static uint64_t own_cookie(const struct sys *sys)
+static uint64_t own_cookie(const struct socket_calls *sys)
 {
 	struct signals signals;
 	uint64_t cookie = 0;
@@ -100,21 +100,21 @@ static uint64_t own_cookie(const struct sys *sys)
 	signals_hold(&signals);
 	fd = fd_socket(AF_INET, SOCK_DGRAM, 0);
 	if (fd >= 0) {
-		cookie = sys_netns_cookie(sys, fd);
+		cookie = socket_calls_netns_cookie(sys, fd);
 		fd_close(fd);
 	}
 	signals_release(&signals);
 	return cookie;
 }
 
-void engine_kernel_prepare(struct engine_kernel *known, const struct sys *sys,
+void engine_kernel_prepare(struct engine_kernel *known, const struct socket_calls *sys,
 			   const struct range *range)
 {
 	if (!engine_kernel_judge(range, NULL, 0))
 		atomic_store_explicit(&known->serves, own_cookie(sys), memory_order_relaxed);
 }
 
-int engine_kernel_check(struct engine_kernel *known, const struct sys *sys,
+int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *sys,
 			const struct range *range, int fd, bool home)
 {
 	uint64_t serves = atomic_load_explicit(&known->serves, memory_order_relaxed);
@@ -122,7 +122,7 @@ int engine_kernel_check(struct engine_kernel *known, const struct sys *sys,
 
 	if (home && serves)
 		return 0;
-	cookie = sys_netns_cookie(sys, fd);
+	cookie = socket_calls_netns_cookie(sys, fd);
 	if (!cookie)
 		return -EOPNOTSUPP;
 	if (cookie == serves)
@@ -138,7 +138,7 @@ int engine_kernel_check(struct engine_kernel *known, const struct sys *sys,
 	return 0;
 }
 
-int engine_kernel_set(const struct sys *sys, const struct range *range, int fd)
+int engine_kernel_set(const struct socket_calls *sys, const struct range *range, int fd)
 {
 	uint32_t value = (uint32_t)range_last(range) << 16 | range_first(range);
 
@@ -146,7 +146,7 @@ int engine_kernel_set(const struct sys *sys, const struct range *range, int fd)
 											   : 0;
 }
 
-void engine_kernel_clear(const struct sys *sys, int fd)
+void engine_kernel_clear(const struct socket_calls *sys, int fd)
 {
 	uint32_t none = 0;
 

@@ -2,22 +2,22 @@
 #ifndef PORTFENCE_CORE_FENCE_H
 #define PORTFENCE_CORE_FENCE_H
 
-#include "cursor.h"
 #include "engine_kernel.h"
 #include "policy.h"
-#include "source.h"
-#include "sys.h"
+#include "socket_calls.h"
+#include "source_addr.h"
+#include "state.h"
 
 /*
  * Published once by whoever owns the process. @kernel and @sources point to the
  * only parts that change in this process's own memory; they are made of atomics.
  */
 struct fence {
-	const struct sys *sys;
+	const struct socket_calls *sys;
 	const struct rule *rule; /* NULL: closed, every call that needs a port fails */
-	struct cursor cursor;
+	struct state cursor;
 	struct engine_kernel *kernel; /* one for each protocol */
-	struct source_cache *sources;
+	struct source_addr_cache *sources;
 };
 
 #endif

@@ -86,7 +86,7 @@ static void put_string(struct writer *writer, const char *text)
 
 int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
 {
-	char map[MAP_TEXT] = "";
+	char map[PORTMAP_TEXT] = "";
 	const struct rule *rule = handover->rule;
 	struct writer writer = { ret_text, ret_text + HANDOVER_MAX };
 	int proto;
@@ -109,7 +109,7 @@ int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
 	put_string(&writer, handover->state);
 	put_string(&writer, handover->record.path);
 	if (rule->map)
-		map_format(rule->map, map, sizeof(map));
+		portmap_format(rule->map, map, sizeof(map));
 	put_string(&writer, map);
 	return writer.to == writer.end ? -E2BIG : 0;
 }
@@ -213,10 +213,10 @@ static int get_string(const char **p, struct arena *arena, const char **ret_text
 }
 
 /* Return: 0, -EINVAL, -ENOMEM */
-static int get_map(const char **p, struct arena *arena, const struct map **ret_map)
+static int get_map(const char **p, struct arena *arena, const struct portmap **ret_map)
 {
 	const char *text = NULL;
-	struct map *map;
+	struct portmap *map;
 	char why[256];
 	uint32_t i;
 	int rc = get_string(p, arena, &text);
@@ -224,7 +224,7 @@ static int get_map(const char **p, struct arena *arena, const struct map **ret_m
 	if (rc || !text)
 		return rc;
 	map = arena_alloc(arena, sizeof(*map));
-	rc = map ? map_parse(text, map, why, sizeof(why)) : -ENOMEM;
+	rc = map ? portmap_parse(text, map, why, sizeof(why)) : -ENOMEM;
 	for (i = 0; !rc && i < map->count; i++)
 		if (!map->entry[i].real)
 			rc = -EINVAL;

@@ -86,11 +86,11 @@ static int parse_globs(const char *text, struct arena *arena, const char **ret_g
 	return *ret_globs ? 0 : -ENOMEM;
 }
 
-static int parse_map(const char *text, struct arena *arena, const struct map **ret_map,
+static int parse_map(const char *text, struct arena *arena, const struct portmap **ret_map,
 		     char *ret_why, size_t size)
 {
-	struct map *map = arena_alloc(arena, sizeof(*map));
-	int rc = map ? map_parse(text, map, ret_why, size) : -ENOMEM;
+	struct portmap *map = arena_alloc(arena, sizeof(*map));
+	int rc = map ? portmap_parse(text, map, ret_why, size) : -ENOMEM;
 
 	if (!rc)
 		*ret_map = map;
@@ -269,7 +269,7 @@ int key_override(struct rule *rule, enum key key, const char *text, struct arena
 int key_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t size)
 {
 	const struct range *left[PROTO_COUNT];
-	struct map *map;
+	struct portmap *map;
 	int rc, proto;
 
 	if (!rule->map)
@@ -278,13 +278,13 @@ int key_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t 
 	if (!map)
 		return -ENOMEM;
 	*map = *rule->map;
-	rc = map_place(map, rule->range, PROTO_COUNT, ret_why, size);
+	rc = portmap_place(map, rule->range, PROTO_COUNT, ret_why, size);
 	for (proto = 0; !rc && proto < PROTO_COUNT; proto++) {
 		if (proto && rule->range[proto] == rule->range[0]) {
 			left[proto] = left[0];
 			continue;
 		}
-		rc = map_take_out(map, rule->range[proto], arena, &left[proto]);
+		rc = portmap_take_out(map, rule->range[proto], arena, &left[proto]);
 		if (rc == -EINVAL)
 			snprintf(ret_why, size,
 				 "'map' leaves no port of the range for %s, give it more",

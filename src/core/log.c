@@ -65,7 +65,7 @@ static void write_file(struct log *log, const char *path, const char *text, size
 {
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
 	int fd = fd_open(path, flags | (log->folder.shared ? O_NOFOLLOW : 0), 0644);
-	bool planted = fd >= 0 && file_is_planted(fd, &log->folder);
+	bool planted = fd >= 0 && ownership_is_planted(fd, &log->folder);
 
 	if (planted || (fd < 0 && is_mistake(fd)))
 		atomic_fetch_or_explicit(&log->told, 1U << LOG_CLOSED_FILE, memory_order_relaxed);
@@ -224,7 +224,7 @@ void log_start(struct log *log)
 
 	log->stderr_fd = STDERR_FILENO;
 	if (*where(log) == '/')
-		file_folder(where(log), &log->folder);
+		ownership_folder(where(log), &log->folder);
 	if (fstat(STDERR_FILENO, &st))
 		return;
 	log->stderr_dev = st.st_dev;

@@ -3,7 +3,7 @@
 #define PORTFENCE_CORE_LOG_H
 
 #include "assign.h"
-#include "file.h"
+#include "ownership.h"
 #include "record.h"
 
 #include <stdatomic.h>
@@ -30,7 +30,7 @@ enum log_topic {
 };
 
 struct log {
-	const struct sys *sys;
+	const struct socket_calls *sys;
 	const char *destination; /* as configured; NULL: standard error, warnings only */
 	const char *application;
 	struct record record; /* where each assignment is told besides, whatever the destination */
@@ -38,7 +38,7 @@ struct log {
 	int stderr_fd;        /* its standard error; -1 if it cannot be reached */
 	uint64_t stderr_dev;  /* what standard error was at the start, as a program */
 	uint64_t stderr_ino;  /* may close it and get the number for another file */
-	struct file_folder folder;             /* of the log file */
+	struct ownership_folder folder;        /* of the log file */
 	const char *error;                     /* the configuration's first mistake, or NULL */
 	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, told with the first port */
 	unsigned warnings;

@@ -281,7 +281,7 @@ static const char *problem(const struct assign *assign)
 
 static void put_port_json(struct out *out, const struct logline *line, uint16_t port)
 {
-	if (!line->record || !tally_in_block(line->record, port)) {
+	if (!line->record || !summary_in_block(line->record, port)) {
 		put_number(out, port, 1);
 		return;
 	}

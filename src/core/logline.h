@@ -3,7 +3,7 @@
 #define PORTFENCE_CORE_LOGLINE_H
 
 #include "assign.h"
-#include "tally.h"
+#include "summary.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@ struct logline {
 	 * same, and of an explicit bind that was refused what it asked for. The block's
 	 * ports are told by their distance from its first. The rest counts for nothing.
 	 */
-	const struct tally_block *record;
+	const struct summary_block *record;
 	struct timespec time; /* CLOCK_REALTIME */
 	int pid;
 	const char *application;

@@ -2,8 +2,8 @@
 #ifndef PORTFENCE_CORE_POLICY_H
 #define PORTFENCE_CORE_POLICY_H
 
-#include "map.h"
 #include "order.h"
+#include "portmap.h"
 #include "range.h"
 
 #include <stdbool.h>
@@ -28,7 +28,7 @@ struct rule {
 	const char *match; /* globs, separated by commas; NULL if not given */
 	const char *args;  /* globs on the command line; NULL if not given */
 	const struct range *range[PROTO_COUNT];
-	const struct map *map; /* NULL: none; its ports are not in the ranges once it is placed */
+	const struct portmap *map; /* NULL: none; its ports are not in the ranges once it is placed */
 	enum order order;
 	enum bind_policy bind;
 	enum exhausted exhausted;

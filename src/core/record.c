@@ -1,7 +1,7 @@
 #include "record.h"
 
 #include "fd.h"
-#include "file.h"
+#include "ownership.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -48,8 +48,8 @@ struct sheet {
 	int fd;
 	uint64_t size;
 	uint64_t at; /* where the tally begins, or has to */
-	struct tally tally;
-	const struct tally_block *block;
+	struct summary tally;
+	const struct summary_block *block;
 };
 
 /* Return: 0, -errno */
@@ -130,7 +130,7 @@ static long read_at(const struct sheet *sheet, uint64_t at, char *ret_text, size
  */
 static int count_anew(struct sheet *sheet)
 {
-	struct tally tally = { .low = 0 };
+	struct summary tally = { .low = 0 };
 	char text[RECORD_LINE_MAX];
 	uint64_t at = 0;
 
@@ -143,7 +143,7 @@ static int count_anew(struct sheet *sheet)
 			return n ? (int)n : -EBADMSG;
 		end = memchr(text, '\n', (size_t)n);
 		len = end ? (size_t)(end - text) + 1 : (size_t)n;
-		if (!tally_count(&tally, sheet->block, text, len)) {
+		if (!summary_count(&tally, sheet->block, text, len)) {
 			if (at + len < sheet->size || *text != '{')
 				return -EBADMSG;
 			break;
@@ -158,9 +158,9 @@ static int count_anew(struct sheet *sheet)
 /* Finds the tally, or makes it. Return: 0, 1 if it was made, -errno */
 static int find_tally(struct sheet *sheet)
 {
-	uint64_t from = sheet->size > TALLY_MAX ? sheet->size - TALLY_MAX : 0;
+	uint64_t from = sheet->size > SUMMARY_MAX ? sheet->size - SUMMARY_MAX : 0;
 	const char *begin, *before;
-	char text[TALLY_MAX];
+	char text[SUMMARY_MAX];
 	long n;
 	int rc;
 
@@ -170,7 +170,7 @@ static int find_tally(struct sheet *sheet)
 	/* the newline before the last one */
 	before = n ? memrchr(text, '\n', (size_t)n - 1) : NULL;
 	begin = before ? before + 1 : text;
-	if (n && tally_read(sheet->block, begin, (size_t)(text + n - begin), &sheet->tally) &&
+	if (n && summary_read(sheet->block, begin, (size_t)(text + n - begin), &sheet->tally) &&
 	    (before || !from)) {
 		sheet->at = from + (uint64_t)(begin - text);
 		return 0;
@@ -195,26 +195,26 @@ static int write_end(const struct sheet *sheet, const char *text, size_t len)
 }
 
 /* Where the file cannot grow, some of the new end may have got there: the old one has its room already. */
-static void put_back(struct sheet *sheet, const struct tally *tally)
+static void put_back(struct sheet *sheet, const struct summary *tally)
 {
-	char text[TALLY_MAX];
+	char text[SUMMARY_MAX];
 
 	sheet->size = UINT64_MAX;
-	write_end(sheet, text, tally_write(tally, sheet->block, text));
+	write_end(sheet, text, summary_write(tally, sheet->block, text));
 }
 
 static int add(struct sheet *sheet, const char *line, size_t len, uint16_t port)
 {
-	char text[RECORD_LINE_MAX + TALLY_MAX];
-	struct tally before;
+	char text[RECORD_LINE_MAX + SUMMARY_MAX];
+	struct summary before;
 	int rc = find_tally(sheet);
 
 	if (rc < 0)
 		return rc;
 	before = sheet->tally;
-	tally_add(&sheet->tally, port);
+	summary_add(&sheet->tally, port);
 	memcpy(text, line, len);
-	len += tally_write(&sheet->tally, sheet->block, text + len);
+	len += summary_write(&sheet->tally, sheet->block, text + len);
 	rc = write_end(sheet, text, len);
 	if (rc)
 		put_back(sheet, &before);
@@ -240,8 +240,8 @@ int record_add(const struct record *record, const char *text, size_t len, uint16
 
 int record_begin(const struct record *record)
 {
-	char text[TALLY_MAX];
-	struct file_folder folder;
+	char text[SUMMARY_MAX];
+	struct ownership_folder folder;
 	struct sheet sheet;
 	int rc;
 
@@ -249,21 +249,23 @@ int record_begin(const struct record *record)
 	if (rc)
 		return rc;
 	sheet.at = 0;
-	sheet.tally = (struct tally){ .low = 0 };
+	sheet.tally = (struct summary){ .low = 0 };
 	/* in a folder like /tmp, another user may have put the file there, or a link to one of ours */
-	rc = file_folder(record->path, &folder) && !file_is_planted(sheet.fd, &folder) ? 0 : -EPERM;
+	rc = ownership_folder(record->path, &folder) && !ownership_is_planted(sheet.fd, &folder)
+		     ? 0
+		     : -EPERM;
 	if (!rc && ftruncate(sheet.fd, 0))
 		rc = -errno;
 	sheet.size = 0;
 	if (!rc)
-		rc = write_end(&sheet, text, tally_write(&sheet.tally, sheet.block, text));
+		rc = write_end(&sheet, text, summary_write(&sheet.tally, sheet.block, text));
 	leave(&sheet);
 	return rc;
 }
 
 int record_mend(const struct record *record)
 {
-	char text[TALLY_MAX];
+	char text[SUMMARY_MAX];
 	struct sheet sheet;
 	int rc;
 
@@ -272,7 +274,7 @@ int record_mend(const struct record *record)
 		return rc;
 	rc = find_tally(&sheet);
 	if (rc > 0)
-		rc = write_end(&sheet, text, tally_write(&sheet.tally, sheet.block, text));
+		rc = write_end(&sheet, text, summary_write(&sheet.tally, sheet.block, text));
 	leave(&sheet);
 	return rc;
 }

@@ -2,7 +2,7 @@
 #ifndef PORTFENCE_CORE_RECORD_H
 #define PORTFENCE_CORE_RECORD_H
 
-#include "tally.h"
+#include "summary.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 struct record {
 	const char *path; /* absolute; NULL: there is none */
-	struct tally_block block;
+	struct summary_block block;
 };
 
 /*

@@ -258,7 +258,7 @@ static int select_record(struct arena *arena, conf_error_fn *error, void *contex
 			 struct record *ret_record)
 {
 	const char *path = variable("PORTFENCE_RECORD");
-	struct tally_block *block = &ret_record->block;
+	struct summary_block *block = &ret_record->block;
 
 	if (path && *path != '/') {
 		error(context, "PORTFENCE_RECORD", 0, "this is no record, write an absolute path");

@@ -13,11 +13,11 @@
  * touched: their port 8080 is another one. Where nobody can tell whose an address
  * is, the call fails: it could reach a stranger.
  *
- * The ports in place of others are given to nobody else (map_take_out()). So a
+ * The ports in place of others are given to nobody else (portmap_take_out()). So a
  * socket of this machine with such a port is one of the run's.
  */
 
-static const struct map *map_of(const struct fence *fence)
+static const struct portmap *map_of(const struct fence *fence)
 {
 	return fence->rule ? fence->rule->map : NULL;
 }
@@ -47,7 +47,7 @@ static int is_local(const struct fence *fence, int fd, const union addr *addr)
 uint16_t translate_bind(const struct fence *fence, int fd, union addr *addr)
 {
 	/* bind() takes AF_UNSPEC for AF_INET, and addr_port() does so, too */
-	uint16_t asked = addr_port(addr), real = map_real(map_of(fence), asked);
+	uint16_t asked = addr_port(addr), real = portmap_real(map_of(fence), asked);
 
 	if (!real || !assign_fences(fence, fd))
 		return 0;
@@ -58,7 +58,7 @@ uint16_t translate_bind(const struct fence *fence, int fd, union addr *addr)
 int translate_to(const struct fence *fence, int fd, union addr *addr)
 {
 	/* a send over IPv4 takes AF_UNSPEC for AF_INET, too (net/ipv4/udp.c, udp_sendmsg) */
-	uint16_t real = map_real(map_of(fence), addr_port(addr));
+	uint16_t real = portmap_real(map_of(fence), addr_port(addr));
 	int local = real && assign_fences(fence, fd) ? is_local(fence, fd, addr) : 0;
 
 	if (local > 0)
@@ -68,7 +68,7 @@ int translate_to(const struct fence *fence, int fd, union addr *addr)
 
 bool translate_local(const struct fence *fence, union addr *addr)
 {
-	uint16_t asked = is_inet(addr) ? map_asked(map_of(fence), addr_port(addr)) : 0;
+	uint16_t asked = is_inet(addr) ? portmap_asked(map_of(fence), addr_port(addr)) : 0;
 
 	if (asked)
 		addr_set_port(addr, asked);
@@ -77,7 +77,7 @@ bool translate_local(const struct fence *fence, union addr *addr)
 
 bool translate_from(const struct fence *fence, int fd, union addr *addr)
 {
-	uint16_t asked = is_inet(addr) ? map_asked(map_of(fence), addr_port(addr)) : 0;
+	uint16_t asked = is_inet(addr) ? portmap_asked(map_of(fence), addr_port(addr)) : 0;
 
 	if (!asked || is_local(fence, fd, addr) != 1)
 		return false;

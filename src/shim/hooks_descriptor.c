@@ -1,8 +1,8 @@
 #include "libc.h"
 
-#include "mapped.h"
 #include "real.h"
 #include "shim.h"
+#include "translated.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@ static int hook_socket(int domain, int type, int protocol)
 	int fd = REAL(socket)(domain, type, protocol);
 
 	if (fd >= 0)
-		descriptor_born(all, fd, domain, type, protocol);
+		fdcache_born(all, fd, domain, type, protocol);
 	return fd;
 }
 
@@ -58,7 +58,7 @@ static void forget_received(const struct msghdr *message)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
-			descriptor_forget(all, fd);
+			fdcache_forget(all, fd);
 		}
 	}
 }
@@ -67,11 +67,11 @@ static ssize_t recvmsg_mapped(ssize_t (*real)(int, struct msghdr *, int), int fd
 			      struct msghdr *message, int flags)
 {
 	/* what is there before the call is what there is room for */
-	socklen_t room = mapped_message_room(message);
+	socklen_t room = translated_message_room(message);
 	ssize_t result = real(fd, message, flags);
 
 	if (result >= 0 && message->msg_name)
-		mapped_from(shim(), fd, message->msg_name, room, message->msg_namelen);
+		translated_from(shim(), fd, message->msg_name, room, message->msg_namelen);
 	return result;
 }
 
@@ -101,7 +101,7 @@ static void note_rooms(const struct mmsghdr *messages, unsigned count, uint8_t r
 	unsigned i;
 
 	for (i = 0; i < count; i++) {
-		socklen_t room = mapped_message_room(
+		socklen_t room = translated_message_room(
 			(const void *)((uintptr_t)messages + i * sizeof(*messages)));
 
 		rooms[i] = room < UINT8_MAX ? (uint8_t)room : UINT8_MAX;
@@ -114,8 +114,8 @@ static void translate_received(int fd, struct mmsghdr *messages, int count, cons
 
 	for (i = 0; i < count; i++)
 		if (messages[i].msg_hdr.msg_name)
-			mapped_from(shim(), fd, messages[i].msg_hdr.msg_name, rooms[i],
-				    messages[i].msg_hdr.msg_namelen);
+			translated_from(shim(), fd, messages[i].msg_hdr.msg_name, rooms[i],
+					messages[i].msg_hdr.msg_namelen);
 }
 
 /* Flags for the messages that follow, of which MSG_WAITFORONE would wait for one once more. */
@@ -180,9 +180,9 @@ static int twin(int fd, int to)
 
 	if (to < 0)
 		return to;
-	descriptor_forget(all, to);
-	if (descriptor_get(all, fd) >= DESCRIPTOR_TCP4)
-		descriptor_forget(all, fd);
+	fdcache_forget(all, to);
+	if (fdcache_get(all, fd) >= FDCACHE_TCP4)
+		fdcache_forget(all, fd);
 	return to;
 }
 
@@ -198,9 +198,9 @@ static int hook_dup2(int fd, int to)
 	/* then it changes nothing (dup(2)) */
 	if (fd == to)
 		return REAL(dup2)(fd, to);
-	descriptor_replace(descriptors(), to);
+	fdcache_replace(descriptors(), to);
 	result = twin(fd, REAL(dup2)(fd, to));
-	descriptor_replace(descriptors(), to);
+	fdcache_replace(descriptors(), to);
 	return result;
 }
 
@@ -208,9 +208,9 @@ static int hook_dup3(int fd, int to, int flags)
 {
 	int result;
 
-	descriptor_replace(descriptors(), to);
+	fdcache_replace(descriptors(), to);
 	result = twin(fd, REAL(dup3)(fd, to, flags));
-	descriptor_replace(descriptors(), to);
+	fdcache_replace(descriptors(), to);
 	return result;
 }
 
@@ -228,7 +228,7 @@ static int hook_fcntl(int (*real)(int, int, ...), int fd, int command, void *arg
 
 static int hook_close(int fd)
 {
-	descriptor_forget(descriptors(), fd);
+	fdcache_forget(descriptors(), fd);
 	return REAL(close)(fd);
 }
 
@@ -243,7 +243,7 @@ static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
 	}
 	result = function(pidfd, fd, flags);
 	if (result >= 0)
-		descriptor_forget(descriptors(), result);
+		fdcache_forget(descriptors(), result);
 	return result;
 }
 
@@ -254,14 +254,14 @@ static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
 
 static int hook_setns(int fd, int type)
 {
-	descriptor_disown(descriptors());
+	fdcache_disown(descriptors());
 	return REAL(setns)(fd, type);
 }
 
 static int hook_unshare(int flags)
 {
 	if (flags & (CLONE_FILES | CLONE_NEWNET))
-		descriptor_disown(descriptors());
+		fdcache_disown(descriptors());
 	return REAL(unshare)(flags);
 }
 
@@ -274,7 +274,7 @@ static int hook_close_range(unsigned first, unsigned last, int flags)
 		return -1;
 	}
 	if (flags & (int)CLOSE_RANGE_UNSHARE)
-		descriptor_disown(descriptors());
+		fdcache_disown(descriptors());
 	return function(first, last, flags);
 }
 
@@ -284,7 +284,7 @@ static int hook_clone(int (*function)(void *), void *stack, int flags, void *arg
 {
 	/* with CLONE_VFORK it is as after vfork(), see descriptor.c */
 	if (flags & CLONE_VM && (flags & CLONE_NEWNET || !(flags & (CLONE_FILES | CLONE_VFORK))))
-		descriptor_disown(descriptors());
+		fdcache_disown(descriptors());
 	return REAL(clone)(function, stack, flags, argument, parent_id, tls, child_id);
 }
 

@@ -1,6 +1,6 @@
 #include "libc.h"
 
-#include "environ.h"
+#include "child_environ.h"
 #include "real.h"
 #include "shim.h"
 
@@ -26,17 +26,17 @@
  */
 #define WITH_FENCE(envp, fenced, none, call)                                                       \
 	({                                                                                         \
-		struct environ_plan with_plan;                                                     \
+		struct child_environ_plan with_plan;                                               \
 		int with_result = none, with_saved = errno;                                        \
                                                                                                    \
-		environ_plan(&shim()->kept, envp, &with_plan);                                     \
+		child_environ_plan(&shim()->kept, envp, &with_plan);                               \
 		char *with_room[with_plan.room];                                                   \
-		char *const *fenced = environ_build(&with_plan, with_room);                        \
+		char *const *fenced = child_environ_build(&with_plan, with_room);                  \
                                                                                                    \
 		if (fenced || with_plan.complete) {                                                \
 			errno = with_saved;                                                        \
 			with_result = (call);                                                      \
-			environ_drop(&with_plan, fenced);                                          \
+			child_environ_drop(&with_plan, fenced);                                    \
 		}                                                                                  \
 		with_result;                                                                       \
 	})
@@ -170,7 +170,7 @@ static bool mend(void)
 {
 	int saved = errno;
 
-	if (environ_mend(&shim()->kept)) {
+	if (child_environ_mend(&shim()->kept)) {
 		errno = ENOMEM;
 		return false;
 	}

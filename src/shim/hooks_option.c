@@ -1,8 +1,8 @@
 #include "libc.h"
 
-#include "around.h"
-#include "memory.h"
+#include "caller_memory.h"
 #include "real.h"
+#include "with_port.h"
 
 #include "../core/sctp.h"
 
@@ -52,7 +52,8 @@ static bool first_address(struct assign *assign, const void *addrs, socklen_t si
 		size = SCTP_ADDRS_MAX;
 	assign->addrs_size = size;
 	assign->len = size < sizeof(assign->addr) ? size : sizeof(assign->addr);
-	there = memory_readable(addrs, size) && memory_address(addrs, assign->len, &assign->addr);
+	there = caller_memory_readable(addrs, size) &&
+		caller_memory_address(addrs, assign->len, &assign->addr);
 	errno = saved;
 	return there;
 }
@@ -83,8 +84,8 @@ static int sctp_connectx(struct shim *now, setsockopt_fn *real, int fd, int opti
 static bool connectx_param(const void *value, const socklen_t *len, struct sctp_connectx *ret_param)
 {
 	int saved = errno;
-	bool there = memory_readable(len, sizeof(*len)) && *len >= sizeof(*ret_param) &&
-		     memory_readable(value, sizeof(*ret_param));
+	bool there = caller_memory_readable(len, sizeof(*len)) && *len >= sizeof(*ret_param) &&
+		     caller_memory_readable(value, sizeof(*ret_param));
 
 	errno = saved;
 	if (there)
@@ -126,7 +127,7 @@ static int get_sctp(getsockopt_fn *real, int fd, int option, void *value, sockle
 	result = real(fd, IPPROTO_SCTP, option, value, len);
 	/* the kernel returns the descriptor, too */
 	if (option == SCTP_OPTION_PEELOFF || option == SCTP_OPTION_PEELOFF_FLAGS)
-		descriptor_forget(now->descriptors, result);
+		fdcache_forget(now->descriptors, result);
 	return result;
 }
 
@@ -138,8 +139,8 @@ static int hook_setsockopt(setsockopt_fn *real, int fd, int level, int option, c
 	if (level == IPPROTO_SCTP)
 		return set_sctp(real, fd, option, value, len);
 	all = shim()->descriptors;
-	if (is_option_of_ours(level, option) && descriptor_get(all, fd) >= DESCRIPTOR_TCP4)
-		descriptor_forget(all, fd);
+	if (is_option_of_ours(level, option) && fdcache_get(all, fd) >= FDCACHE_TCP4)
+		fdcache_forget(all, fd);
 	return real(fd, level, option, value, len);
 }
 

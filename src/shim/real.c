@@ -1,6 +1,6 @@
 #include "real.h"
 
-#include "pass.h"
+#include "gated.h"
 
 #include <dlfcn.h>
 
@@ -39,12 +39,12 @@ void real_resolve_all(void)
 
 static int sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return pass_bind(fd, addr, len, seen(addr));
+	return gated_bind(fd, addr, len, seen(addr));
 }
 
 static int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return pass_connect(fd, addr, len, seen(addr));
+	return gated_connect(fd, addr, len, seen(addr));
 }
 
 static int sys_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
@@ -67,7 +67,7 @@ static int sys_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	return REAL(getpeername)(fd, addr, len);
 }
 
-const struct sys real_sys = {
+const struct socket_calls real_sys = {
 	.bind = sys_bind,
 	.connect = sys_connect,
 	.setsockopt = sys_setsockopt,

@@ -4,7 +4,7 @@
 
 #include "libc.h"
 
-#include "../core/sys.h"
+#include "../core/socket_calls.h"
 
 #include <netinet/in.h>
 #include <pthread.h>
@@ -123,6 +123,6 @@ static inline void *real_get(void **function, const char *name)
 void real_resolve_all(void);
 
 /* real_sys - Those of them that core works with */
-extern const struct sys real_sys;
+extern const struct socket_calls real_sys;
 
 #endif

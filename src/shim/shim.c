@@ -1,8 +1,8 @@
 #include "shim.h"
 
 #include "../core/settings.h"
+#include "caller_memory.h"
 #include "gate.h"
-#include "memory.h"
 #include "real.h"
 
 #include <errno.h>
@@ -104,8 +104,8 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	new->fence.sys = &real_sys;
 	new->fence.kernel = new->kernel;
 	new->fence.sources = &new->sources;
-	new->descriptors = descriptor_start();
-	memory_start();
+	new->descriptors = fdcache_start();
+	caller_memory_start();
 	new->log.sys = &real_sys;
 	new->log.destination = settings->log;
 	new->log.record = settings->record;
@@ -114,8 +114,8 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	log_start(&new->log);
 	if (mistakes->count || !settings->rule) {
 		new->log.error = describe_mistakes(mistakes, arena);
-	} else if (cursor_open(settings->state, settings->runtime, settings->rule,
-			       &new->fence.cursor)) {
+	} else if (state_open(settings->state, settings->runtime, settings->rule,
+			      &new->fence.cursor)) {
 		new->log.error = "no memory for the shared state";
 	} else {
 		new->fence.rule = settings->rule;
@@ -177,7 +177,7 @@ static struct shim *build(void)
 	rc = settings_load(NULL, &arena, note_mistake, &mistakes, &settings);
 	if (rc && !mistakes.count)
 		note_mistake(&mistakes, "the configuration", 0, strerror(-rc));
-	environ_remember(&settings, &arena, &new->kept);
+	child_environ_remember(&settings, &arena, &new->kept);
 	if (settings.rule || rc) {
 		fill(new, &settings, &mistakes, &arena);
 		if (settings.gate && !gate())

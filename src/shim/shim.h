@@ -4,8 +4,8 @@
 
 #include "../core/fence.h"
 #include "../core/log.h"
-#include "descriptor.h"
-#include "environ.h"
+#include "child_environ.h"
+#include "fdcache.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,9 +20,9 @@ struct shim {
 	bool maps;   /* the rule has a map: addresses are translated */
 	struct fence fence;
 	struct engine_kernel kernel[PROTO_COUNT];
-	struct source_cache sources;
+	struct source_addr_cache sources;
 	struct descriptors *descriptors;
-	struct environ_kept kept;
+	struct child_environ_kept kept;
 	struct log log;
 };
 

@@ -25,7 +25,7 @@
 static struct fuzz *answers;
 static const struct range *allowed;
 static bool puts_off; /* IP_BIND_ADDRESS_NO_PORT */
-static struct cursor_file *file;
+static struct state_file *file;
 
 /* What was asked of the kernel. */
 static unsigned binds;
@@ -156,7 +156,7 @@ static int on_setsockopt(int fd, int level, int option, const void *value, sockl
 	return result(error);
 }
 
-static const struct sys sys = {
+static const struct socket_calls sys = {
 	on_bind,           on_connect,         on_setsockopt,
 	__wrap_getsockopt, __wrap_getsockname, __wrap_getpeername,
 };
@@ -242,7 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz fuzz = { data, data + size };
 	struct engine_kernel kernel[PROTO_COUNT] = { { 0 } };
-	struct source_cache sources = { 0 };
+	struct source_addr_cache sources = { 0 };
 	struct arena arena = { 0 };
 	struct assign assign = { 0 };
 	struct rule rule = { .name = "fuzz" };

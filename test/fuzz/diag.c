@@ -4,7 +4,7 @@
  */
 #include "../../src/core/diag.h"
 
-#include "../../src/core/source.h"
+#include "../../src/core/source_addr.h"
 #include "fuzz.h"
 #include "kernel.h"
 
@@ -29,10 +29,10 @@ static void fill_address(struct fuzz *fuzz, bool v4, union addr *ret_addr)
 static void look_for_source(const struct diag *diag, const union addr *peer)
 {
 	static const struct siphash_key key = { { 1, 2 } };
-	struct source_cache cache = { 0 };
+	struct source_addr_cache cache = { 0 };
 	union addr source, again;
 	uint8_t a[16], b[16];
-	int rc = source_find(&cache, &key, diag, peer, &source);
+	int rc = source_addr_find(&cache, &key, diag, peer, &source);
 
 	kernel_show();
 	CLAIM(rc <= 0);
@@ -41,7 +41,7 @@ static void look_for_source(const struct diag *diag, const union addr *peer)
 	CLAIM(addr_port(&source) == 0);
 	CLAIM(source.sa.sa_family == AF_INET || source.sa.sa_family == AF_INET6);
 	/* unless just this second is over, it is remembered */
-	if (source_find(&cache, &key, diag, peer, &again) == 0) {
+	if (source_addr_find(&cache, &key, diag, peer, &again) == 0) {
 		addr_bytes(&source, a);
 		addr_bytes(&again, b);
 		CLAIM(!memcmp(a, b, sizeof(a)) && addr_port(&again) == 0);

@@ -3,7 +3,7 @@
  * vector, may be of any bytes: it is fenced, or not, or nobody can say. Input: these, each ended by
  * "\n\n", the rest being the environment.
  */
-#include "../../src/cli/fenced.h"
+#include "../../src/machine/fenced.h"
 
 #include "fuzz.h"
 

@@ -4,7 +4,7 @@
  */
 #include "../../src/core/policy.h"
 
-#include "../../src/cli/globs.h"
+#include "../../src/machine/programs.h"
 #include "fuzz.h"
 
 #include <fnmatch.h>
@@ -64,10 +64,10 @@ static char *line(struct fuzz *fuzz)
 
 static void step_through(const char *list)
 {
-	char glob[GLOBS_LONGEST];
+	char glob[PROGRAMS_LONGEST];
 	size_t steps = 0, most = list ? strlen(list) : 0;
 
-	while (list && globs_next(&list, glob))
+	while (list && programs_next(&list, glob))
 		CLAIM(++steps <= most);
 }
 

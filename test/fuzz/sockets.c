@@ -2,7 +2,7 @@
  * sockets: whatever the kernel answers to the command's dumps, cut short or nonsense, is read no further
  * than it goes, and what came of it can be printed. Input: answers, as kernel.h has them.
  */
-#include "../../src/cli/sockets.h"
+#include "../../src/machine/sockets.h"
 
 #include "fuzz.h"
 #include "kernel.h"

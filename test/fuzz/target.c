@@ -2,7 +2,7 @@
  * target: a file of any bytes, ELF or script, can be fenced, or there are words why not. A script may
  * name "again", itself, and /bin/sh; no other file is there.
  */
-#include "../../src/cli/target.h"
+#include "../../src/machine/target.h"
 
 #include "fuzz.h"
 

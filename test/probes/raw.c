@@ -41,7 +41,7 @@ static const struct {
 };
 
 /* What the calls point to: where 32-bit pointers reach it. */
-struct memory {
+struct caller_memory {
 	struct sockaddr_in any, peer;
 	char byte;
 	uint32_t arguments[6];
@@ -55,7 +55,7 @@ struct memory {
 	struct mmsghdr message;
 };
 
-static struct memory *memory;
+static struct caller_memory *memory;
 static const char *abi;
 
 #if defined(__x86_64__)

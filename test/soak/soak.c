@@ -83,7 +83,7 @@ static void map_memory(void)
 /* An exec for each, so that it begins as every program does. */
 static void start_worker(int index)
 {
-	char memory_text[16], index_text[16];
+	char caller_memory_text[16], index_text[16];
 
 	memset(soak->beat[index], 0, sizeof(soak->beat[index]));
 	workers[index] = fork();
@@ -91,9 +91,9 @@ static void start_worker(int index)
 		soak_die("fork");
 	if (workers[index] > 0)
 		return;
-	snprintf(memory_text, sizeof(memory_text), "%d", memory);
+	snprintf(caller_memory_text, sizeof(caller_memory_text), "%d", memory);
 	snprintf(index_text, sizeof(index_text), "%d", index);
-	execl("/proc/self/exe", "soak", memory_text, index_text, (char *)NULL);
+	execl("/proc/self/exe", "soak", caller_memory_text, index_text, (char *)NULL);
 	soak_die("exec");
 }
 

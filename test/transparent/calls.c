@@ -272,7 +272,7 @@ static bool is_sent(const struct call *call)
 static void run(const void *context)
 {
 	const struct plan *plan = context;
-	struct look before, after;
+	struct snapshot before, after;
 	struct scene scene;
 	union address address, copy;
 	const struct sockaddr *at = &address.sa;

@@ -29,7 +29,7 @@ int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...
 /* What a number names afterwards */
 static void say_descriptor(const char *name, int fd)
 {
-	struct look look;
+	struct snapshot look;
 
 	transparent_say("%s:", name);
 	look_at(fd, &look);
@@ -125,7 +125,7 @@ struct control {
 static void run_control(const void *context)
 {
 	const struct control *control = context;
-	struct look before, after;
+	struct snapshot before, after;
 	struct scene scene;
 	long result;
 

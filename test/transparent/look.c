@@ -66,10 +66,10 @@ static const struct {
 	{ "keepidle", IPPROTO_TCP, TCP_KEEPIDLE },
 };
 
-static void note(struct look *look, const char *name, const char *format, ...)
+static void note(struct snapshot *look, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static void note(struct look *look, const char *name, const char *format, ...)
+static void note(struct snapshot *look, const char *name, const char *format, ...)
 {
 	va_list list;
 
@@ -80,7 +80,7 @@ static void note(struct look *look, const char *name, const char *format, ...)
 	va_end(list);
 }
 
-static void note_times(int fd, struct look *look)
+static void note_times(int fd, struct snapshot *look)
 {
 	static const struct {
 		const char *name;
@@ -104,7 +104,7 @@ static void note_times(int fd, struct look *look)
 	note(look, "linger", "%d", linger.l_onoff ? linger.l_linger + 1 : 0);
 }
 
-static void note_options(int fd, struct look *look)
+static void note_options(int fd, struct snapshot *look)
 {
 	char device[32] = "";
 	socklen_t len = sizeof(device);
@@ -125,7 +125,7 @@ static void note_options(int fd, struct look *look)
 	note_times(fd, look);
 }
 
-static void note_name(int fd, struct look *look, const char *name,
+static void note_name(int fd, struct snapshot *look, const char *name,
 		      int (*ask)(int, struct sockaddr *, socklen_t *))
 {
 	union address address = { .room = { 0 } };
@@ -148,7 +148,7 @@ static void note_name(int fd, struct look *look, const char *name,
 	note(look, name, "%s,%s", text, transparent_port(ntohs(address.in4.sin_port)));
 }
 
-void look_at(int fd, struct look *ret_look)
+void look_at(int fd, struct snapshot *ret_look)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLIN | POLLPRI };
 	/* the first member of struct tcp_info */
@@ -174,7 +174,7 @@ void look_at(int fd, struct look *ret_look)
 	errno = saved;
 }
 
-void look_say(const struct look *before, const struct look *after)
+void look_say(const struct snapshot *before, const struct snapshot *after)
 {
 	size_t i;
 

@@ -380,7 +380,7 @@ struct plan {
 static void run_send(const void *context)
 {
 	const struct plan *plan = context;
-	struct look before, after;
+	struct snapshot before, after;
 	struct letter letter;
 	struct mmsghdr *messages;
 	struct scene scene;

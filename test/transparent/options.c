@@ -6,14 +6,14 @@
 
 /* ---- socket ---- */
 
-struct birth {
+struct newsocket {
 	int domain, type, protocol;
 };
 
 static void run_birth(const void *context)
 {
-	const struct birth *birth = context;
-	struct look look;
+	const struct newsocket *birth = context;
+	struct snapshot look;
 	int fd = (int)CALL(socket(birth->domain, birth->type, birth->protocol));
 
 	if (fd < 0)
@@ -40,13 +40,13 @@ static void births_run(void)
 	static const int protocols[] = {
 		0, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE, IPPROTO_MPTCP, IPPROTO_ICMP, 9999, -1
 	};
-	struct birth birth;
+	struct newsocket birth;
 	size_t i, j, k;
 
 	for (i = 0; i < COUNT(domains); i++)
 		for (j = 0; j < COUNT(types); j++)
 			for (k = 0; k < COUNT(protocols); k++) {
-				birth = (struct birth){ domains[i], types[j], protocols[k] };
+				birth = (struct newsocket){ domains[i], types[j], protocols[k] };
 				transparent_case(run_birth, &birth, "socket/%d/%d/%d", birth.domain,
 						 birth.type, birth.protocol);
 			}
@@ -113,7 +113,7 @@ static void run_setting(const void *context)
 		char room[124];
 	} data = { .value = values[setting->value].value };
 	const void *at = values[setting->value].bad ? address_place("none")->put(NULL, 0) : &data;
-	struct look before, after;
+	struct snapshot before, after;
 	struct scene scene;
 	union address address;
 	socklen_t len;

@@ -164,7 +164,7 @@ void address_say(const char *name, const void *address, socklen_t len);
 
 #define LOOK_ITEMS 64
 
-struct look {
+struct snapshot {
 	struct {
 		const char *name;
 		char value[56];
@@ -172,10 +172,10 @@ struct look {
 	size_t count;
 };
 
-void look_at(int fd, struct look *ret_look);
+void look_at(int fd, struct snapshot *ret_look);
 
 /* look_say() - What is there, and what has changed, as "NAME=BEFORE>AFTER" */
-void look_say(const struct look *before, const struct look *after);
+void look_say(const struct snapshot *before, const struct snapshot *after);
 
 /* ---- the cases themselves ---- */
 

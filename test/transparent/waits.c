@@ -66,7 +66,7 @@ static void connect_to_full(int fd, const struct kind *kind)
 {
 	union address address;
 	socklen_t len = address_loopback(kind, transparent_ports.full, &address);
-	struct look look;
+	struct snapshot look;
 
 	CALL(connect(fd, &address.sa, len));
 	look_at(fd, &look);

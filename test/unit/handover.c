@@ -33,7 +33,7 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
-static bool same_map(const struct map *a, const struct map *b)
+static bool same_map(const struct portmap *a, const struct portmap *b)
 {
 	return a == b || (a && b && a->count == b->count &&
 			  !memcmp(a->entry, b->entry, a->count * sizeof(a->entry[0])));
@@ -86,7 +86,7 @@ static struct rule some_rule(void)
 
 static void round_trips(void)
 {
-	static const struct map map = { 2, { { 8080, 20999 }, { 65535, 1 } } };
+	static const struct portmap map = { 2, { { 8080, 20999 }, { 65535, 1 } } };
 	struct rule rule = some_rule();
 	struct handover handover = { .rule = &rule,
 				     .file = "/etc/portfence.ini",

@@ -197,7 +197,7 @@ static void json_lines(void)
 
 static void record_lines(void)
 {
-	const struct tally_block none = { 0 }, block = { 20000, 20999 };
+	const struct summary_block none = { 0 }, block = { 20000, 20999 };
 	struct logline line = { .record = &none };
 	union addr local = address("127.0.0.1", 20013);
 	struct assign assign = {

@@ -1,0 +1,97 @@
+#include "check_findings.h"
+
+#include "../machine/array.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void check_findings_add(struct check_findings *findings, enum say_level level, unsigned line,
+			const char *kind, const char *section, const char *format, ...)
+{
+	struct check_findings_entry *entry;
+	va_list arguments;
+	char *text;
+	int rc;
+
+	entry = array_grow(findings->entry, findings->count, sizeof(*entry));
+	if (!entry) {
+		findings->no_memory = true;
+		return;
+	}
+	findings->entry = entry;
+	va_start(arguments, format);
+	rc = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (rc < 0) {
+		findings->no_memory = true;
+		return;
+	}
+	findings->of_level[level]++;
+	findings->entry[findings->count] = (struct check_findings_entry){
+		.level = level,
+		.line = line,
+		.kind = kind,
+		.section = section,
+		.text = text,
+		.number = findings->count,
+	};
+	findings->count++;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct check_findings_entry *x = a, *y = b;
+
+	/* 0 becomes the last line there can be */
+	if (x->line != y->line)
+		return x->line - 1 < y->line - 1 ? -1 : 1;
+	return (x->number > y->number) - (x->number < y->number);
+}
+
+void check_findings_sort(struct check_findings *findings)
+{
+	if (findings->count)
+		qsort(findings->entry, findings->count, sizeof(*findings->entry), compare_entries);
+}
+
+void check_findings_print(const struct check_findings *findings, const char *file, FILE *to)
+{
+	size_t i;
+
+	for (i = 0; i < findings->count; i++) {
+		const struct check_findings_entry *entry = &findings->entry[i];
+
+		say_finding(to, entry->level, file, entry->line, entry->text);
+	}
+}
+
+json_t *check_findings_describe(const struct check_findings *findings)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < findings->count; i++) {
+		const struct check_findings_entry *entry = &findings->entry[i];
+		json_t *line = entry->line ? json_integer(entry->line) : json_null();
+
+		if (!json_array_append_new(
+			    list, json_pack("{s:o, s:s, s:s, s:s?, s:s}", "line", line, "level",
+					    say_level_name(entry->level), "kind", entry->kind,
+					    "section", entry->section, "text", entry->text)))
+			continue;
+		json_decref(list);
+		return NULL;
+	}
+	return list;
+}
+
+void check_findings_free(struct check_findings *findings)
+{
+	size_t i;
+
+	for (i = 0; i < findings->count; i++)
+		free(findings->entry[i].text);
+	free(findings->entry);
+	memset(findings, 0, sizeof(*findings));
+}

@@ -1,0 +1,125 @@
+#include "engine_choice.h"
+
+#include "../core/engine_kernel.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
+#endif
+
+static const struct {
+	const char *name;
+	enum proto proto;
+	int type;
+	int protocol;
+} calls[ENGINE_CHOICE_CALLS] = {
+	[ENGINE_CHOICE_CONNECT] = { "tcp_connect", PROTO_TCP, SOCK_STREAM, IPPROTO_TCP },
+	[ENGINE_CHOICE_TCP] = { "tcp", PROTO_TCP, SOCK_STREAM, IPPROTO_TCP },
+	[ENGINE_CHOICE_UDP] = { "udp", PROTO_UDP, SOCK_DGRAM, IPPROTO_UDP },
+	[ENGINE_CHOICE_SCTP] = { "sctp", PROTO_SCTP, SOCK_STREAM, IPPROTO_SCTP },
+};
+
+const char *engine_choice_call_name(enum engine_choice_call call)
+{
+	return calls[call].name;
+}
+
+enum proto engine_choice_proto(enum engine_choice_call call)
+{
+	return calls[call].proto;
+}
+
+const char *engine_choice_engine_name(enum engine engine)
+{
+	static const char *const names[] = {
+		[ENGINE_AUTO] = "none",
+		[ENGINE_KERNEL] = "kernel",
+		[ENGINE_BIND] = "bind",
+	};
+
+	return names[engine];
+}
+
+/* Has the kernel the option? Where there is no such protocol, nobody will miss it. */
+static bool has_option(enum engine_choice_call call)
+{
+	int fd = socket(AF_INET, calls[call].type | SOCK_CLOEXEC, calls[call].protocol);
+	socklen_t len = sizeof(uint32_t);
+	uint32_t value;
+	bool has;
+
+	if (fd < 0)
+		return true;
+	has = !getsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, &len);
+	close(fd);
+	return has;
+}
+
+/* Would the kernel keep to the range? @ret_why is set in both cases. */
+static bool kernel_serves(const struct rule *rule, enum engine_choice_call call, char *ret_why)
+{
+	const struct range *range = rule->range[calls[call].proto];
+	int rc = engine_kernel_judge(range, ret_why, ENGINE_CHOICE_WHY);
+
+	if (rc && rc != -ERANGE) {
+		snprintf(ret_why, ENGINE_CHOICE_WHY, "the system's own range cannot be read (%s)",
+			 strerror(-rc));
+	} else if (!rc && !has_option(call)) {
+		snprintf(ret_why, ENGINE_CHOICE_WHY,
+			 "this kernel has no IP_LOCAL_PORT_RANGE for %s",
+			 policy_proto_name(calls[call].proto));
+		rc = -ENOPROTOOPT;
+	} else if (!rc) {
+		snprintf(ret_why, ENGINE_CHOICE_WHY,
+			 "%d-%d is one interval within the system's ephemeral range and no port of "
+			 "it is reserved",
+			 range_first(range), range_last(range));
+	}
+	return !rc;
+}
+
+void engine_choice_make(const struct rule *rule, enum engine_choice_call call,
+			struct engine_choice *ret_choice)
+{
+	struct engine_choice choice = { .engine = ENGINE_BIND };
+
+	if (rule->engine == ENGINE_BIND)
+		strcpy(choice.why, "'engine = bind' asks for it");
+	else if (rule->engine == ENGINE_KERNEL)
+		choice.engine = kernel_serves(rule, call, choice.why) ? ENGINE_KERNEL : ENGINE_AUTO;
+	else if (call != ENGINE_CHOICE_CONNECT)
+		strcpy(choice.why, "the kernel engine is the faster one for tcp connects alone");
+	else if (rule->order != ORDER_AUTO)
+		snprintf(choice.why, ENGINE_CHOICE_WHY,
+			 "the kernel has an order of its own, not '%s'", order_name(rule->order));
+	else if (rule->seeded)
+		strcpy(choice.why, "the kernel draws its own random numbers, without a seed");
+	else if (kernel_serves(rule, call, choice.why))
+		choice.engine = ENGINE_KERNEL;
+	if (choice.engine == ENGINE_KERNEL && rule->engine == ENGINE_KERNEL)
+		strcpy(choice.why, "'engine = kernel' asks for it");
+	*ret_choice = choice;
+}
+
+void engine_choice_describe(const struct rule *rule, char ret_text[ENGINE_CHOICE_TEXT])
+{
+	struct engine_choice connect, other;
+
+	engine_choice_make(rule, ENGINE_CHOICE_CONNECT, &connect);
+	engine_choice_make(rule, ENGINE_CHOICE_TCP, &other);
+	if (connect.engine == other.engine)
+		snprintf(ret_text, ENGINE_CHOICE_TEXT, "every call gets the %s engine, as %s",
+			 engine_choice_engine_name(connect.engine), connect.why);
+	else
+		snprintf(ret_text, ENGINE_CHOICE_TEXT,
+			 "tcp connects get the %s engine, as %s; other tcp calls, udp and sctp get "
+			 "the %s engine, as %s",
+			 engine_choice_engine_name(connect.engine), connect.why,
+			 engine_choice_engine_name(other.engine), other.why);
+}

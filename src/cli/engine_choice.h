@@ -1,0 +1,41 @@
+/* engine_choice: which engine serves a section's calls on this machine, and why; it serves none itself. */
+#ifndef PORTFENCE_CLI_ENGINE_CHOICE_H
+#define PORTFENCE_CLI_ENGINE_CHOICE_H
+
+#include "../core/policy.h"
+
+/* Calls between which the library makes a difference (assign.c). */
+enum engine_choice_call {
+	ENGINE_CHOICE_CONNECT, /* over TCP */
+	ENGINE_CHOICE_TCP,     /* other calls over TCP */
+	ENGINE_CHOICE_UDP,
+	ENGINE_CHOICE_SCTP,
+	ENGINE_CHOICE_CALLS
+};
+
+#define ENGINE_CHOICE_WHY 256
+
+struct engine_choice {
+	enum engine engine;          /* ENGINE_AUTO: none can, and every such call fails */
+	char why[ENGINE_CHOICE_WHY]; /* what follows "as" */
+};
+
+/* engine_choice_make() - Judge by what the system's range and reservations are now */
+void engine_choice_make(const struct rule *rule, enum engine_choice_call call,
+			struct engine_choice *ret_choice);
+
+/* engine_choice_call_name() - "tcp_connect", "tcp", "udp" or "sctp" */
+const char *engine_choice_call_name(enum engine_choice_call call);
+
+/* engine_choice_proto() - The protocol of a call */
+enum proto engine_choice_proto(enum engine_choice_call call);
+
+/* engine_choice_engine_name() - "kernel", "bind" or "none" */
+const char *engine_choice_engine_name(enum engine engine);
+
+#define ENGINE_CHOICE_TEXT (3 * ENGINE_CHOICE_WHY)
+
+/* engine_choice_describe() - One line for all calls */
+void engine_choice_describe(const struct rule *rule, char ret_text[ENGINE_CHOICE_TEXT]);
+
+#endif

@@ -1,0 +1,231 @@
+#include "launch.h"
+
+#include "../core/handover.h"
+#include "../machine/library.h"
+#include "engine_choice.h"
+#include "say.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int set_variable(const char *name, const char *value, int failure)
+{
+	if (!setenv(name, value, 1))
+		return 0;
+	return say_failure(failure, "cannot set %s: %s", name, strerror(errno));
+}
+
+/* A path that holds wherever the command goes. */
+static int set_path(const char *name, const char *prefix, const char *path, int failure)
+{
+	char folder[PATH_MAX] = "", text[2 * PATH_MAX + 8];
+
+	if (*path != '/') {
+		if (!getcwd(folder, sizeof(folder) - 1))
+			return say_failure(failure, "cannot tell the current folder: %s",
+					   strerror(errno));
+		strcat(folder, "/");
+	}
+	if (snprintf(text, sizeof(text), "%s%s%s", prefix, folder, path) >= (int)sizeof(text))
+		return say_failure(failure, "the path '%s' is too long", path);
+	return set_variable(name, text, failure);
+}
+
+/* "--log errors.txt" means a file here; in the configuration only an absolute path is a file. */
+static int set_log(const char *log, int failure)
+{
+	const char *prefix = strncmp(log, "json:", 5) ? "" : "json:";
+	const char *where = log + strlen(prefix);
+
+	if (!*where || !strcmp(where, "stderr") || !strcmp(where, "syslog") ||
+	    !strcmp(where, "none"))
+		return set_variable("PORTFENCE_LOG", log, failure);
+	return set_path("PORTFENCE_LOG", prefix, where, failure);
+}
+
+int launch_record(const char *path, int failure)
+{
+	return set_path("PORTFENCE_RECORD", "", path, failure);
+}
+
+int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app, int failure)
+{
+	const struct {
+		const char *variable;
+		const char *value;
+	} table[] = {
+		{ "PORTFENCE_APP", app },
+		{ "PORTFENCE_RANGE", value[LAUNCH_RANGE] },
+		{ "PORTFENCE_ORDER", value[LAUNCH_ORDER] },
+		{ "PORTFENCE_SEED", value[LAUNCH_SEED] },
+		{ "PORTFENCE_MAP", value[LAUNCH_MAP] },
+	};
+	bool anew = app || value[LAUNCH_CONFIG] || value[LAUNCH_RANGE];
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < sizeof(table) / sizeof(table[0]); i++) {
+		if (table[i].value)
+			rc = set_variable(table[i].variable, table[i].value, failure);
+		else if (anew && getenv(table[i].variable))
+			rc = set_variable(table[i].variable, "", failure);
+	}
+	if (!rc && value[LAUNCH_CONFIG])
+		rc = set_path("PORTFENCE_CONFIG", "", value[LAUNCH_CONFIG], failure);
+	if (!rc && value[LAUNCH_LOG])
+		rc = set_log(value[LAUNCH_LOG], failure);
+	return rc;
+}
+
+/* `engine = kernel` fails every call on a machine where it cannot serve: say so before. */
+static int check_engine(const struct rule *rule, int failure)
+{
+	enum engine_choice_call call;
+	struct engine_choice choice;
+
+	for (call = ENGINE_CHOICE_TCP; rule->engine == ENGINE_KERNEL && call < ENGINE_CHOICE_CALLS;
+	     call++) {
+		engine_choice_make(rule, call, &choice);
+		if (choice.engine != ENGINE_KERNEL)
+			return say_failure(
+				failure,
+				"'engine = kernel' cannot serve '%s' for %s: %s; use 'engine = auto'",
+				rule->name, policy_proto_name(engine_choice_proto(call)),
+				choice.why);
+	}
+	return 0;
+}
+
+int launch_read(const struct policy_process *process, struct arena *arena, int failure,
+		struct settings *ret_settings)
+{
+	int rc = settings_load(process, arena, say_conf_error, NULL, ret_settings);
+
+	if (rc == -ENOMEM)
+		return say_failure(failure, "%s", strerror(ENOMEM));
+	return rc ? failure : 0;
+}
+
+int launch_judge(const struct settings *settings, int failure)
+{
+	if (settings->rule)
+		return check_engine(settings->rule, failure);
+	if (settings->policy.file)
+		return 0;
+	return say_failure(failure,
+			   "there is no configuration file; write %s, or use --config or --range",
+			   SETTINGS_SYSTEM_FILE);
+}
+
+int launch_via(const char *text, const struct rule *rule, int failure, enum via *ret_via)
+{
+	char why[256];
+	struct rule copy = { .via = rule ? rule->via : VIA_AUTO };
+
+	if (text && key_override(&copy, KEY_VIA, text, NULL, why, sizeof(why)))
+		return say_failure(failure, "--via: %s", why);
+	*ret_via = copy.via;
+	return 0;
+}
+
+#define MAP_VARIABLE "PORTFENCE_MAP"
+
+/* Those of a run around this one say nothing of this one's ports. */
+static void unset_map(void)
+{
+	static const char prefix[] = MAP_VARIABLE "_";
+	char name[sizeof(prefix) + 8];
+	char **entry = environ;
+
+	while (*entry) {
+		size_t len = strcspn(*entry, "=");
+
+		if (strncmp(*entry, prefix, strlen(prefix)) != 0 || len >= sizeof(name)) {
+			entry++;
+			continue;
+		}
+		*(char *)mempcpy(name, *entry, len) = '\0';
+		unsetenv(name);
+		/* the list is another now */
+		entry = environ;
+	}
+}
+
+/* The whole map for who reads the variables anew, and each port for who looks from outside. */
+static int set_map(const struct portmap *map, int failure)
+{
+	char text[PORTMAP_TEXT], name[sizeof(MAP_VARIABLE "_65535")], port[8];
+	uint32_t i;
+	int rc;
+
+	unset_map();
+	if (!map)
+		return 0;
+	portmap_format(map, text, sizeof(text));
+	rc = set_variable(MAP_VARIABLE, text, failure);
+	for (i = 0; !rc && i < map->count; i++) {
+		snprintf(name, sizeof(name), MAP_VARIABLE "_%d", map->entry[i].asked);
+		snprintf(port, sizeof(port), "%d", map->entry[i].real);
+		rc = set_variable(name, port, failure);
+	}
+	return rc;
+}
+
+static int set_preload(const char *library, bool preload, int failure)
+{
+	const char *now = getenv("LD_PRELOAD");
+	char *list;
+	int rc = preload ? library_preload(library, now, &list)
+			 : library_unload(library, now, &list);
+
+	if (rc == -EINVAL)
+		return say_failure(
+			failure,
+			"the library's path '%s' has a blank, a colon or a dollar sign, which LD_PRELOAD "
+			"cannot hold; install portfence elsewhere",
+			library);
+	if (rc)
+		return say_failure(failure, "%s", strerror(-rc));
+	if (*list)
+		rc = set_variable("LD_PRELOAD", list, failure);
+	else if (now)
+		unsetenv("LD_PRELOAD");
+	free(list);
+	return rc;
+}
+
+int launch_environment(const struct settings *settings, const char *library, bool preload,
+		       int failure)
+{
+	const char *file = settings->policy.file;
+	int rc = 0;
+
+	if (settings->rule)
+		rc = set_variable("PORTFENCE_APP", settings->rule->name, failure);
+	if (!rc && settings->rule)
+		rc = set_map(settings->rule->map, failure);
+	if (!rc && file)
+		rc = set_path("PORTFENCE_CONFIG", "", file, failure);
+	return rc ? rc : set_preload(library, preload, failure);
+}
+
+int launch_rule(const struct settings *settings, int failure)
+{
+	const struct handover handover = {
+		.rule = settings->rule,
+		.file = settings->policy.file,
+		.log = settings->log,
+		.state = settings->state,
+		.record = settings->record,
+		.gate = settings->gate,
+	};
+	char text[HANDOVER_MAX];
+
+	/* too long: then they read the file */
+	if (handover_write(&handover, text))
+		text[0] = '\0';
+	return set_variable(HANDOVER_VARIABLE, text, failure);
+}

@@ -1,0 +1,110 @@
+/* launch: fences what is started next, by the variables of this process; it starts nothing. */
+#ifndef PORTFENCE_CLI_LAUNCH_H
+#define PORTFENCE_CLI_LAUNCH_H
+
+#include "../core/settings.h"
+#include "option.h"
+
+/* The options that stand for variables. A verb's own follow them: its first is LAUNCH_OPTIONS. */
+enum {
+	LAUNCH_CONFIG,
+	LAUNCH_RANGE,
+	LAUNCH_ORDER,
+	LAUNCH_SEED,
+	LAUNCH_MAP,
+	LAUNCH_LOG,
+	LAUNCH_OPTIONS
+};
+
+/* clang-format off */
+#define LAUNCH_OPTION_ENTRIES \
+	[LAUNCH_CONFIG] = OPTION_ENTRY_CONFIG, \
+	[LAUNCH_RANGE] = { .name = "range", .argument = "RANGE", \
+		.help = "use this range: first-last, first+count, a port, a preset, or a list" }, \
+	[LAUNCH_ORDER] = { .name = "order", .argument = "ORDER", \
+		.help = "auto, sequential, random, random-simple, hash, double-hash or " \
+			"random-increments" }, \
+	[LAUNCH_SEED] = { .name = "seed", .argument = "N", \
+		.help = "draw the same random numbers in every run" }, \
+	[LAUNCH_MAP] = { .name = "map", .argument = "PORTS", \
+		.help = "let COMMAND have these ports, such as 8080,5432, without taking them: it " \
+			"binds to others, of the range's end, and is shown its own" }, \
+	[LAUNCH_LOG] = { .name = "log", .argument = "LOG", \
+		.help = "a line for each port: stderr, syslog, none or a file; json:LOG for JSON " \
+			"lines" }
+
+/* Of verbs that take a command. */
+#define LAUNCH_OPTION_ENTRY_APP \
+	{ .name = "app", .argument = "APP", \
+	  .help = "use section [APP], whatever COMMAND is called" }
+
+#define LAUNCH_OPTION_ENTRY_VIA \
+	{ .name = "via", .argument = "WAY", \
+	  .help = "preload, supervise, both, or auto (default: 'via' of the section)" }
+/* clang-format on */
+
+/*
+ * All of these say on standard error what is wrong, and then return @failure,
+ * which is the exit status for it.
+ */
+
+/**
+ * launch_options() - Put what was given on the command line into the variables
+ * @value:	by the enum above, NULL where not given
+ * @app:	section to use, NULL if none was named
+ *
+ * Who names a section, a file or a range does not mean what a run around this
+ * one was told: those of the variables that were not given are emptied then.
+ *
+ * Return: 0, or @failure
+ */
+int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app, int failure);
+
+/* launch_record() - Name the record in its variable. Return: 0, or @failure */
+int launch_record(const char *path, int failure);
+
+/**
+ * launch_read() - Read the configuration that the variables name
+ * @process:	what is to be started
+ *
+ * Return: 0, or @failure
+ */
+int launch_read(const struct policy_process *process, struct arena *arena, int failure,
+		struct settings *ret_settings);
+
+/**
+ * launch_judge() - Is what was read good for this machine?
+ * @settings:	its rule may be NULL, but not where there is no file
+ *
+ * Return: 0, or @failure
+ */
+int launch_judge(const struct settings *settings, int failure);
+
+/**
+ * launch_via() - What --via says, or the rule
+ * @text:	NULL if not given
+ *
+ * Return: 0, or @failure
+ */
+int launch_via(const char *text, const struct rule *rule, int failure, enum via *ret_via);
+
+/**
+ * launch_environment() - Set LD_PRELOAD and the variables that hold a process tree to what was found
+ * @settings:	a rule that is not NULL is the whole tree's
+ * @preload:	false: take the library from LD_PRELOAD instead
+ *
+ * Return: 0, or @failure
+ */
+int launch_environment(const struct settings *settings, const char *library, bool preload,
+		       int failure);
+
+/**
+ * launch_rule() - Hand the rule to the tree, so that none of its processes reads the file again
+ *
+ * Call it last: it holds for the variables as they are now.
+ *
+ * Return: 0, or @failure
+ */
+int launch_rule(const struct settings *settings, int failure);
+
+#endif

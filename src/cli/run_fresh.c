@@ -1,0 +1,204 @@
+#include "run_fresh.h"
+
+#include "../core/fd.h"
+#include "../core/ownership.h"
+#include "../core/state.h"
+#include "../supervisor/supervise.h"
+#include "say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * Beside the state files stand the folders fresh-0, fresh-1 and so on, with the
+ * user's number where users share the place. (The file of an application that is
+ * called so has a dot in its name.) A run takes the first whose `lock`
+ * nobody has locked, and empties it: what stands there is of a run that is over.
+ * A folder is never removed, so two runs that look for one at once cannot take
+ * it for two.
+ */
+
+#define SLOTS_MOST 1000
+#define FOLDERS_OPEN 8
+#define LOCK "lock"
+
+static int cannot(int failure, const char *folder, const char *what, int error)
+{
+	return say_failure(failure,
+			   "'--fresh' needs a state of its own, and %s in '%s': %s; name another "
+			   "folder with PORTFENCE_STATE",
+			   what, folder, strerror(error));
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	/* the folder itself, and the lock in it: what is called so further down is not ours */
+	if (!at->level || (at->level == 1 && !strcmp(path + at->base, LOCK)))
+		return 0;
+	return remove(path);
+}
+
+/* Removes all that is in a slot but its lock. Return: 0 or -errno */
+static int empty(const char *slot)
+{
+	return nftw(slot, remove_one, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS) ? -errno : 0;
+}
+
+/* Return: the lock's descriptor; -EBUSY if another run has it, another -errno if it cannot be had */
+static int lock(int slot)
+{
+	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = fd_openat(slot, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600), rc;
+
+	if (fd < 0)
+		return fd;
+	if (!fcntl(fd, F_OFD_SETLK, &whole))
+		return fd;
+	rc = errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+	close(fd);
+	return rc;
+}
+
+/*
+ * Takes one slot, if it is free. In a place that users share, another one may
+ * have put something there.
+ *
+ * Return: the lock's descriptor, -EBUSY if it is not free, another -errno
+ */
+static int take(int folder, const char *name, int *ret_slot)
+{
+	struct stat st;
+	int slot, fd;
+
+	if (mkdirat(folder, name, 0700) && errno != EEXIST)
+		return -errno;
+	slot = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (slot < 0)
+		return errno == ENOTDIR || errno == ELOOP || errno == EACCES ? -EBUSY : -errno;
+	if (fstat(slot, &st) || st.st_uid != geteuid() || st.st_mode & (S_IRWXG | S_IRWXO))
+		fd = -EBUSY;
+	else
+		fd = lock(slot);
+	if (fd < 0)
+		close(slot);
+	else
+		*ret_slot = slot;
+	return fd;
+}
+
+/* Return: the lock's descriptor, or -errno; -EBUSY if all slots are taken */
+static int take_first(int folder, bool shared, char *ret_name, size_t size, int *ret_slot)
+{
+	unsigned i;
+	int fd = -EBUSY;
+
+	for (i = 0; fd == -EBUSY && i < SLOTS_MOST; i++) {
+		if (shared)
+			snprintf(ret_name, size, "fresh-%u-%u", i, (unsigned)geteuid());
+		else
+			snprintf(ret_name, size, "fresh-%u", i);
+		fd = take(folder, ret_name, ret_slot);
+	}
+	return fd;
+}
+
+/* Return: 0, or @failure and it has been said why */
+static int take_state(struct settings *settings, struct arena *arena, int failure)
+{
+	char path[PATH_MAX] = "", name[32], state[2 * PATH_MAX];
+	bool squatted;
+	int folder = state_folder(settings->state, settings->runtime, &squatted), slot = -1, fd;
+	int rc = 0;
+
+	if (folder < 0)
+		return cannot(failure, settings->state ? settings->state : "/dev/shm",
+			      "no folder can be had", -folder);
+	/* wherever that is, and by whatever links it was come to */
+	rc = ownership_path(folder, path);
+	if (rc)
+		return cannot(failure, "/proc/self/fd", "no folder can be found", -rc);
+	fd = take_first(folder, settings->state != NULL, name, sizeof(name), &slot);
+	close(folder);
+	if (fd == -EBUSY)
+		return say_failure(
+			failure,
+			"'--fresh' needs a state of its own, and %d other runs have theirs "
+			"in '%s'; name another folder with PORTFENCE_STATE",
+			SLOTS_MOST, path);
+	if (fd < 0)
+		return cannot(failure, path, "no folder can be made or locked", -fd);
+	snprintf(state, sizeof(state), "%s/%s", path, name);
+	rc = empty(state);
+	rc = rc ? rc : state_make(slot, settings->rule);
+	close(slot);
+	rc = rc ? rc : supervise_hold(fd);
+	settings->state = rc ? NULL : arena_copy(arena, state, strlen(state));
+	if (!settings->state || setenv("PORTFENCE_STATE", state, 1))
+		return cannot(failure, path, "no file can be made", rc ? -rc : ENOMEM);
+	return 0;
+}
+
+/* The same numbers for all that will read them, and for the supervisor. */
+static int choose_rule(struct settings *settings, struct arena *arena, int failure)
+{
+	struct rule *rule = arena_alloc(arena, sizeof(*rule));
+	int rc = 0;
+
+	if (!rule)
+		return say_failure(failure, "%s", strerror(ENOMEM));
+	*rule = *settings->rule;
+	if (rule->engine == ENGINE_KERNEL)
+		return say_failure(failure,
+				   "'--fresh' cannot repeat what the kernel chooses by 'engine = "
+				   "kernel' of '%s'; use 'engine = auto'",
+				   rule->name);
+	if (!rule->seeded) {
+		rule->seeded = true;
+		rule->seed = 0;
+		rc = setenv("PORTFENCE_SEED", "0", 1);
+	}
+	/* the order that `auto` stands for would tell peers of one block from those of another */
+	if (rule->order == ORDER_AUTO) {
+		rule->order = ORDER_RANDOM;
+		rc = rc ? rc : setenv("PORTFENCE_ORDER", order_name(ORDER_RANDOM), 1);
+	}
+	settings->rule = rule;
+	return rc ? say_failure(failure, "%s", strerror(ENOMEM)) : 0;
+}
+
+bool run_fresh_outside(const char *state, char ret_folder[PATH_MAX], bool *ret_shared)
+{
+	const char *name = strrchr(state, '/');
+	char path[PATH_MAX];
+	unsigned slot, user;
+	int own = 0, shared = 0;
+
+	if (!name)
+		return false;
+	sscanf(name, "/fresh-%u%n-%u%n", &slot, &own, &user, &shared);
+	if (!own || name[shared ? shared : own] ||
+	    snprintf(path, sizeof(path), "%s/" LOCK, state) >= (int)sizeof(path) ||
+	    access(path, F_OK))
+		return false;
+	/* the folder above it may be the root */
+	snprintf(ret_folder, PATH_MAX, "%.*s/", (int)(name - state), state);
+	*ret_shared = shared;
+	return true;
+}
+
+int run_fresh_start(struct settings *settings, struct arena *arena, int failure)
+{
+	int rc = choose_rule(settings, arena, failure);
+
+	return rc ? rc : take_state(settings, arena, failure);
+}

@@ -1,0 +1,34 @@
+/* run_fresh: gives a run a state of its own, in which ports come as in every other; it starts nothing. */
+#ifndef PORTFENCE_CLI_RUN_FRESH_H
+#define PORTFENCE_CLI_RUN_FRESH_H
+
+#include "../core/settings.h"
+
+#include <limits.h>
+#include <stdbool.h>
+
+/**
+ * run_fresh_start() - Take a state folder that no other run has, and point the tree to it
+ * @settings:	its rule is replaced by one that has a seed and an order of its own, and its
+ *		state by the folder; the variables say the same
+ * @failure:	what to exit with
+ *
+ * The folder is this run's as long as the lock in it is held, which is handed to
+ * supervise_hold(). So a run that is killed leaves nothing that would be in the way.
+ *
+ * Return: 0, or @failure and it has been said why
+ */
+int run_fresh_start(struct settings *settings, struct arena *arena, int failure);
+
+/**
+ * run_fresh_outside() - Where a run's own state folder stands
+ * @state:	of the settings
+ * @ret_shared:	it may be other users' place, too
+ *
+ * What all runs of a user have in common, such as leases, is there.
+ *
+ * Return: false if @state is no such folder
+ */
+bool run_fresh_outside(const char *state, char ret_folder[PATH_MAX], bool *ret_shared);
+
+#endif

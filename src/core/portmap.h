@@ -1,0 +1,59 @@
+/* portmap: ports that a program insists on, and those of its range in their place; it sees no address. */
+#ifndef PORTFENCE_CORE_PORTMAP_H
+#define PORTFENCE_CORE_PORTMAP_H
+
+#include "range.h"
+
+#define PORTMAP_MAX 64
+#define PORTMAP_TEXT (PORTMAP_MAX * sizeof("65535=65535, "))
+
+/* Ports in host byte order. Invariants: no port stands twice in it, neither as asked nor as real. */
+struct portmap_entry {
+	uint16_t asked; /* what the program names */
+	uint16_t real;  /* what the kernel is told; 0 until it is placed */
+};
+
+struct portmap {
+	uint32_t count;
+	struct portmap_entry entry[PORTMAP_MAX];
+};
+
+/**
+ * portmap_parse() - Read a list of ports
+ * @text:	"PORT" or "PORT=REAL", separated by commas
+ * @ret_why:	on failure, the problem and what is allowed instead
+ *
+ * Return: 0, -EINVAL
+ */
+int portmap_parse(const char *text, struct portmap *ret_map, char *ret_why, size_t size);
+
+/**
+ * portmap_place() - Choose a port for each entry that has none yet
+ * @range:	the ranges, of which each holds every real port
+ *
+ * The highest ones that are left, in the order of the list: offsets from the
+ * end of the range are the same in every range.
+ *
+ * Return: 0, -EINVAL
+ */
+int portmap_place(struct portmap *map, const struct range *const *range, int ranges, char *ret_why,
+		  size_t size);
+
+/**
+ * portmap_take_out() - A range without the ports of a map, asked and real
+ *
+ * Return: 0, -EINVAL if nothing is left, -ENOMEM
+ */
+int portmap_take_out(const struct portmap *map, const struct range *range, struct arena *arena,
+		     const struct range **ret_range);
+
+/* portmap_real() - The port in place of one that a program names, or 0; @map may be NULL */
+uint16_t portmap_real(const struct portmap *map, uint16_t asked);
+
+/* portmap_asked() - The port that a program names for a real one, or 0; @map may be NULL */
+uint16_t portmap_asked(const struct portmap *map, uint16_t real);
+
+/* portmap_format() - Write a placed map as text that portmap_parse() reads back; @size as PORTMAP_TEXT */
+void portmap_format(const struct portmap *map, char *ret_text, size_t size);
+
+#endif

@@ -1,0 +1,517 @@
+#include "state.h"
+
+#include "fd.h"
+#include "ownership.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * A state file is either absent or whole: it is written under a name of its
+ * own and then linked to its real one, so nobody ever maps half a file, and two
+ * processes that begin at once agree on whose file it is without a lock. Its
+ * blocks are allocated before that, as a store into a hole of a full file
+ * system is a SIGBUS.
+ *
+ * With a seed, the numbers have to be the same in every run, so the block that
+ * they come from belongs to the process and its forked children. `sequential`
+ * draws no numbers and goes on across runs. Claims are always shared.
+ *
+ * A file that `run --fresh` has made serves one run alone, and says so: there all
+ * processes go on in the file's own sequence, which begins as in every other run.
+ */
+
+/* where time was 64 bits wide from the start, as with musl on 32-bit machines */
+#ifndef SYS_clock_nanosleep
+#define SYS_clock_nanosleep SYS_clock_nanosleep_time64
+#endif
+
+#define CLAIM_MS 250
+#define CLAIM_FOREIGN_MS 10    /* at least one tick of the coarse clock */
+#define CLAIM_TURNS_MOST 10000 /* see state_claim() */
+#define CLAIM_NAPS_MOST 1000   /* likewise */
+#define CLAIM_NAP_NS 500000
+#define CLAIM_TIME_BITS 24
+#define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
+
+static bool fill_random(void *data, size_t size)
+{
+	return getrandom(data, size, GRND_NONBLOCK) == (ssize_t)size;
+}
+
+static void fill_key(struct siphash_key *key)
+{
+	struct timespec now;
+
+	if (fill_random(key, sizeof(*key)))
+		return;
+	/* before the kernel has its first entropy, or where a filter forbids the call */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	key->k[0] = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec;
+	key->k[1] = (uint64_t)(uintptr_t)&now ^ (uint64_t)getpid() << 40;
+}
+
+static void seed_key(struct siphash_key *key, uint64_t seed)
+{
+	static const struct siphash_key fixed = { { 0x706f727466656e63ULL, 0x73656564ULL } };
+	const uint64_t first[] = { seed, 0 }, second[] = { seed, 1 };
+
+	key->k[0] = siphash(&fixed, first, sizeof(first));
+	key->k[1] = siphash(&fixed, second, sizeof(second));
+}
+
+/* @repeated:	the rule whose runs are to repeat, or NULL */
+static void fill_file(struct state_file *file, const struct rule *repeated)
+{
+	file->magic = STATE_MAGIC;
+	file->version = STATE_VERSION;
+	file->size = sizeof(*file);
+	if (repeated) {
+		seed_key(&file->block.key, repeated->seed);
+		file->block.repeats = true;
+	} else {
+		fill_key(&file->block.key);
+	}
+}
+
+static void *map_anonymous(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/*
+ * Text is put together by hand here: every process comes this way at its start,
+ * and snprintf() alone is two pages of libc to be mapped.
+ */
+static char *put_number(char *to, unsigned number)
+{
+	char digits[12], *p = digits + sizeof(digits) - 1;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + number % 10);
+	while (number /= 10);
+	return stpcpy(to, p);
+}
+
+/*
+ * The application's name as a file's name, with the user's number, as a folder
+ * that the administrator named may serve many: letters, digits, '-', '_' and '.'
+ * stand for themselves, the rest as %XX, and so does a dot in front.
+ */
+static void file_name(const char *application, char ret_name[NAME_MAX + 1])
+{
+	static const char hex[] = "0123456789ABCDEF";
+	char *to = ret_name, *end = ret_name + NAME_MAX - sizeof("%XX.4294967295");
+
+	for (; *application && to < end; application++) {
+		unsigned char c = (unsigned char)*application;
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    c == '-' || c == '_' || (c == '.' && to > ret_name)) {
+			*to++ = (char)c;
+			continue;
+		}
+		*to++ = '%';
+		*to++ = hex[c >> 4];
+		*to++ = hex[c & 15];
+	}
+	*to++ = '.';
+	put_number(to, geteuid());
+}
+
+/*
+ * /dev/shm: a user's login, cron jobs, services and programs with a fresh
+ * environment find the same folder there, and it outlives the login.
+ */
+#define SHM_FOLDER "/dev/shm/portfence-"
+#define SHM_FOLDER_SIZE sizeof(SHM_FOLDER "4294967295")
+
+/* Return: where the path ends */
+static char *shm_folder(char ret_path[SHM_FOLDER_SIZE])
+{
+	return put_number(stpcpy(ret_path, SHM_FOLDER), geteuid());
+}
+
+/*
+ * Opens a folder, making it where it is not there: the user's own, or one that
+ * the administrator named, which may serve several users, like /tmp. Then it is
+ * sticky, so that others cannot touch each other's files in it.
+ *
+ * Return: descriptor or -errno
+ */
+static int open_folder(const char *path, bool shared)
+{
+	struct stat st;
+	int fd;
+
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (shared ? 0 : O_NOFOLLOW));
+	if (fd < 0)
+		return -errno;
+	if (!fstat(fd, &st) && (shared || st.st_uid == geteuid()) &&
+	    (!(st.st_mode & (S_IWGRP | S_IWOTH)) || (shared && st.st_mode & S_ISVTX)))
+		return fd;
+	fd_close(fd);
+	return -EPERM;
+}
+
+int state_folder(const char *folder, const char *runtime, bool *ret_squatted)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (folder)
+		return open_folder(folder, true);
+	shm_folder(path);
+	fd = open_folder(path, false);
+	*ret_squatted = fd < 0 && !lstat(path, &st);
+	if (fd < 0 && runtime && *runtime == '/' &&
+	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
+		fd = open_folder(path, false);
+	return fd;
+}
+
+static int write_whole(int fd, const void *data, size_t size)
+{
+	const char *p = data;
+
+	while (size) {
+		long n = fd_write(fd, p, size);
+
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return n ? (int)n : -ENOSPC;
+		p += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Makes the file under a name of its own, then links it to its real one. */
+static int create_file(int folder, const char *name, const struct rule *repeated)
+{
+	struct state_file *file = map_anonymous(sizeof(*file));
+	struct timespec now;
+	char draft[64];
+	int fd, rc;
+
+	if (file == MAP_FAILED)
+		return -errno;
+	fill_file(file, repeated);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(draft, sizeof(draft), ".%u.%lx%09lx", (unsigned)getpid(), (long)now.tv_sec,
+		 now.tv_nsec);
+	fd = openat(folder, draft, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		rc = -errno;
+		goto unmap;
+	}
+	rc = write_whole(fd, file, sizeof(*file));
+	fd_close(fd);
+	if (!rc && linkat(folder, draft, folder, name, 0) && errno != EEXIST)
+		rc = -errno;
+	unlinkat(folder, draft, 0);
+unmap:
+	munmap(file, sizeof(*file));
+	return rc;
+}
+
+int state_make(int folder, const struct rule *rule)
+{
+	char name[NAME_MAX + 1];
+
+	file_name(rule->name, name);
+	return create_file(folder, name, rule);
+}
+
+static int open_file(int folder, const char *name)
+{
+	/* not blocking, in case somebody put a FIFO there */
+	int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static bool is_ours(int fd)
+{
+	off_t size;
+
+	return ownership_is_private(fd, &size) && size == (off_t)sizeof(struct state_file);
+}
+
+/*
+ * The file where it nearly always is. Its folder is not looked at: whoever owns
+ * it, the file in it is held against is_ours().
+ */
+static int open_usual(const char *name)
+{
+	char path[SHM_FOLDER_SIZE + 1 + NAME_MAX];
+
+	stpcpy(stpcpy(shm_folder(path), "/"), name);
+	return open_file(AT_FDCWD, path);
+}
+
+/* Return: descriptor, or -errno and what the trouble is */
+static int find_file(const char *folder, const char *runtime, const char *application,
+		     struct state *cursor)
+{
+	char name[NAME_MAX + 1];
+	int directory, fd;
+
+	file_name(application, name);
+	fd = folder ? -ENOENT : open_usual(name);
+	if (fd >= 0 && is_ours(fd))
+		return fd;
+	if (fd >= 0)
+		fd_close(fd);
+	directory = state_folder(folder, runtime, &cursor->squatted);
+	if (directory < 0) {
+		cursor->trouble = cursor->squatted
+					  ? "its folder in /dev/shm is not this user's alone"
+					  : "its folder cannot be used";
+		return directory;
+	}
+	cursor->trouble = "it cannot be opened";
+	fd = open_file(directory, name);
+	if (fd == -ENOENT && !create_file(directory, name, NULL))
+		fd = open_file(directory, name);
+	fd_close(directory);
+	if (fd < 0 || is_ours(fd))
+		return fd;
+	cursor->trouble = "it is damaged, or of another version or user";
+	fd_close(fd);
+	return -EPERM;
+}
+
+/* Return: the mapping, or NULL and what the trouble is */
+static struct state_file *map_file(const char *folder, const char *runtime, const char *application,
+				   struct state *cursor)
+{
+	int fd = find_file(folder, runtime, application, cursor);
+	struct state_file *file;
+
+	if (fd < 0)
+		return NULL;
+	cursor->trouble = "it is damaged, or of another version or user";
+	file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	fd_close(fd);
+	if (file == MAP_FAILED)
+		return NULL;
+	if (file->magic != STATE_MAGIC || file->version != STATE_VERSION ||
+	    file->size != sizeof(*file)) {
+		munmap(file, sizeof(*file));
+		return NULL;
+	}
+	cursor->trouble = NULL;
+	return file;
+}
+
+/* Is it of this seed, too? A run inside the run may have another. */
+static bool repeats(const struct state_block *block, const struct rule *rule)
+{
+	struct siphash_key key;
+
+	if (!block->repeats || !rule->seeded)
+		return false;
+	seed_key(&key, rule->seed);
+	return !memcmp(&key, &block->key, sizeof(key));
+}
+
+int state_open(const char *folder, const char *runtime, const struct rule *rule,
+	       struct state *ret_cursor)
+{
+	struct state cursor = { 0 };
+
+	cursor.file = map_file(folder, runtime, rule->name, &cursor);
+	if (!cursor.file) {
+		cursor.file = map_anonymous(sizeof(*cursor.file));
+		if (cursor.file == MAP_FAILED)
+			return -ENOMEM;
+		fill_file(cursor.file, NULL);
+	}
+	cursor.block = &cursor.file->block;
+	cursor.repeats = repeats(cursor.block, rule);
+	if (rule->seeded && rule->order != ORDER_SEQUENTIAL && !cursor.repeats) {
+		cursor.block = map_anonymous(sizeof(*cursor.block));
+		if (cursor.block == MAP_FAILED) {
+			munmap(cursor.file, sizeof(*cursor.file));
+			return -ENOMEM;
+		}
+		seed_key(&cursor.block->key, rule->seed);
+	}
+	*ret_cursor = cursor;
+	return 0;
+}
+
+/* ---- claims ---- */
+
+/* Milliseconds, modulo 2^24 (4.6 hours), never 0 in the tag's company: a free slot is 0. */
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) & CLAIM_TIME_MASK;
+}
+
+static bool is_live(uint64_t claim, uint64_t now, uint64_t ms)
+{
+	return claim && ((now - claim) & CLAIM_TIME_MASK) < ms;
+}
+
+static uint64_t claim_value(uint64_t tag)
+{
+	return tag | 1ULL << CLAIM_TIME_BITS;
+}
+
+static bool same_tag(uint64_t a, uint64_t b)
+{
+	return a >> CLAIM_TIME_BITS == b >> CLAIM_TIME_BITS;
+}
+
+/* A system call of its own: nanosleep() is a cancellation point. */
+static void nap(void)
+{
+	const struct timespec rest = { 0, CLAIM_NAP_NS };
+
+	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &rest, NULL);
+}
+
+static bool is_held(const struct state *cursor, uint64_t tag)
+{
+	unsigned i;
+
+	for (i = 0; cursor->held && i < cursor->held->count; i++)
+		if (same_tag(claim_value(cursor->held->tag[i]), tag))
+			return true;
+	return false;
+}
+
+int state_claim(const struct state *cursor, uint64_t tag)
+{
+	_Atomic uint64_t *slot = &cursor->file->claim[tag % STATE_CLAIMS];
+	uint64_t mine, old = atomic_load_explicit(slot, memory_order_acquire);
+	unsigned turns = 0, naps = 0;
+
+	tag = claim_value(tag) & ~CLAIM_TIME_MASK;
+	if (is_held(cursor, tag))
+		return -EBUSY;
+	for (;;) {
+		uint64_t now = now_ms();
+		bool same, live;
+
+		mine = tag | now;
+		same = same_tag(old, mine);
+		live = is_live(old, now, same ? CLAIM_MS : CLAIM_FOREIGN_MS);
+		if (live && same) {
+			/* for ever: the clock stands still, see below */
+			if (!cursor->repeats || naps++ == CLAIM_NAPS_MOST)
+				return -EBUSY;
+			nap();
+			old = atomic_load_explicit(slot, memory_order_acquire);
+			continue;
+		}
+		/* one that is held is not lost with its slot, and none of those whom we keep waiting gives it back */
+		live = live && !is_held(cursor, old);
+		if (live && turns++ < CLAIM_TURNS_MOST) {
+			/*
+			 * Another tuple's, in the same slot by chance. To pass on instead
+			 * would call a free port used. It is needed for some microseconds
+			 * until the kernel has registered the connection, but held as long
+			 * as a connect() blocks: an older one is taken over.
+			 */
+			sched_yield();
+			old = atomic_load_explicit(slot, memory_order_acquire);
+		} else if (turns > CLAIM_TURNS_MOST) {
+			/*
+			 * Always another's: a library has made the clock stand still
+			 * (libfaketime), or somebody writes nonsense to the file.
+			 */
+			atomic_store_explicit(slot, mine, memory_order_release);
+			return 0;
+		} else if (atomic_compare_exchange_weak_explicit(
+				   slot, &old, mine, memory_order_acq_rel, memory_order_acquire)) {
+			return 0;
+		}
+	}
+}
+
+void state_renew(const struct state *cursor, uint64_t tag)
+{
+	_Atomic uint64_t *slot = &cursor->file->claim[tag % STATE_CLAIMS];
+	uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
+
+	if (same_tag(old, claim_value(tag)))
+		atomic_compare_exchange_strong_explicit(
+			slot, &old, (claim_value(tag) & ~CLAIM_TIME_MASK) | now_ms(),
+			memory_order_acq_rel, memory_order_relaxed);
+}
+
+void state_release(const struct state *cursor, uint64_t tag)
+{
+	_Atomic uint64_t *slot = &cursor->file->claim[tag % STATE_CLAIMS];
+	uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
+
+	if (same_tag(old, claim_value(tag)))
+		atomic_compare_exchange_strong_explicit(slot, &old, 0, memory_order_release,
+							memory_order_relaxed);
+}
+
+static struct state_peer *peer_slot(const struct state *cursor, uint64_t tag)
+{
+	return &cursor->file->peer[tag % STATE_PEERS];
+}
+
+struct state_hints *state_peer(const struct state *cursor, uint64_t tag)
+{
+	struct state_peer *peer = peer_slot(cursor, tag);
+
+	return atomic_load_explicit(&peer->tag, memory_order_relaxed) == tag ? &peer->hints : NULL;
+}
+
+struct state_hints *state_take_peer(const struct state *cursor, uint64_t tag)
+{
+	struct state_peer *peer = peer_slot(cursor, tag);
+	size_t i;
+
+	/* two that take it at once, or one that goes on with the other's, are misled and no worse */
+	if (atomic_exchange_explicit(&peer->tag, tag, memory_order_relaxed) != tag)
+		for (i = 0; i < sizeof(peer->hints.bit) / sizeof(peer->hints.bit[0]); i++)
+			atomic_store_explicit(&peer->hints.bit[i], 0, memory_order_relaxed);
+	return &peer->hints;
+}
+
+bool state_hint(const struct state_hints *hints, uint16_t port)
+{
+	return atomic_load_explicit(&hints->bit[port / 64], memory_order_relaxed) >> port % 64 & 1;
+}
+
+void state_set_hint(struct state_hints *hints, uint16_t port)
+{
+	/* most are what they were: what is not written stays in every processor's cache */
+	if (!state_hint(hints, port))
+		atomic_fetch_or_explicit(&hints->bit[port / 64], 1ULL << port % 64,
+					 memory_order_relaxed);
+}
+
+void state_clear_hints(struct state_hints *hints, uint16_t port)
+{
+	atomic_store_explicit(&hints->bit[port / 64], 0, memory_order_relaxed);
+}

@@ -1,0 +1,204 @@
+#include "summary.h"
+
+#include <string.h>
+
+void summary_add(struct summary *tally, uint16_t port)
+{
+	if (!port) {
+		tally->refused++;
+		return;
+	}
+	if (!tally->assignments++)
+		tally->low = tally->high = port;
+	tally->low = port < tally->low ? port : tally->low;
+	tally->high = port > tally->high ? port : tally->high;
+}
+
+/* ---- writing ---- */
+
+static char *put_number(char *to, uint64_t number)
+{
+	char digits[24], *p = digits + sizeof(digits) - 1;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + number % 10);
+	while (number /= 10);
+	return stpcpy(to, p);
+}
+
+static char *put_port(char *to, const struct summary_block *block, uint16_t port)
+{
+	if (!summary_in_block(block, port))
+		return put_number(to, port);
+	return put_number(stpcpy(to, "first+"), (uint64_t)(port - block->first));
+}
+
+static char *put_ports(char *to, const struct summary *tally, const struct summary_block *block)
+{
+	bool numbers =
+		!summary_in_block(block, tally->low) && !summary_in_block(block, tally->high);
+
+	if (!tally->low)
+		return stpcpy(to, "no port");
+	if (tally->low == tally->high)
+		return put_port(stpcpy(to, "port "), block, tally->low);
+	to = put_port(stpcpy(to, "ports "), block, tally->low);
+	return put_port(stpcpy(to, numbers ? "-" : " to "), block, tally->high);
+}
+
+size_t summary_write(const struct summary *tally, const struct summary_block *block,
+		     char ret_text[SUMMARY_MAX])
+{
+	char *to = put_ports(stpcpy(ret_text, "{\"summary\":\""), tally, block);
+
+	to = put_number(stpcpy(to, " used, "), tally->assignments);
+	to = stpcpy(to, tally->assignments == 1 ? " assignment, " : " assignments, ");
+	to = stpcpy(put_number(to, tally->refused), " refused\"}\n");
+	return (size_t)(to - ret_text);
+}
+
+/* ---- reading ---- */
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Moves on only on success. */
+static bool get_number(const char **p, const char *end, uint64_t most, uint64_t *ret_number)
+{
+	const char *at = *p;
+	uint64_t number = 0;
+
+	if (at == end || !is_digit(*at))
+		return false;
+	for (; at < end && is_digit(*at); at++) {
+		uint64_t digit = (uint64_t)(*at - '0');
+
+		if (digit > most || number > (most - digit) / 10)
+			return false;
+		number = 10 * number + digit;
+	}
+	*p = at;
+	*ret_number = number;
+	return true;
+}
+
+static bool get_word(const char **p, const char *end, const char *word)
+{
+	size_t len = strlen(word);
+
+	if ((size_t)(end - *p) < len || memcmp(*p, word, len) != 0)
+		return false;
+	*p += len;
+	return true;
+}
+
+/* "20013", or "first+13" where there is a block */
+static bool get_port(const char **p, const char *end, const struct summary_block *block,
+		     uint16_t *ret_port)
+{
+	bool offset = get_word(p, end, "first+");
+	uint64_t base = offset ? block->first : 0, number;
+
+	if (!get_number(p, end, UINT16_MAX - base, &number) || !(base + number) ||
+	    (offset && !summary_in_block(block, (uint16_t)(base + number))))
+		return false;
+	*ret_port = (uint16_t)(base + number);
+	return true;
+}
+
+/*
+ * What can be read is taken, and then the line has to be the one that would be
+ * written of it: there is one form, and no second description of it here.
+ */
+bool summary_read(const struct summary_block *block, const char *text, size_t len,
+		  struct summary *ret_tally)
+{
+	const char *p = text, *end = text + len;
+	struct summary tally = { .low = 0 };
+	char again[SUMMARY_MAX];
+
+	if (!get_word(&p, end, "{\"summary\":\""))
+		return false;
+	if (get_word(&p, end, "port ") || get_word(&p, end, "ports ")) {
+		if (!get_port(&p, end, block, &tally.low))
+			return false;
+		tally.high = tally.low;
+		if ((get_word(&p, end, "-") || get_word(&p, end, " to ")) &&
+		    !get_port(&p, end, block, &tally.high))
+			return false;
+	} else if (!get_word(&p, end, "no port")) {
+		return false;
+	}
+	if (!get_word(&p, end, " used, ") || !get_number(&p, end, UINT64_MAX, &tally.assignments))
+		return false;
+	if (!get_word(&p, end, tally.assignments == 1 ? " assignment, " : " assignments, ") ||
+	    !get_number(&p, end, UINT64_MAX, &tally.refused))
+		return false;
+	/* no port without an assignment, and none without a port */
+	if (!tally.low != !tally.assignments || tally.low > tally.high)
+		return false;
+	if (summary_write(&tally, block, again) != len || memcmp(again, text, len) != 0)
+		return false;
+	*ret_tally = tally;
+	return true;
+}
+
+/* Text in quotes, of no character that would have to be escaped */
+static bool get_text(const char **p, const char *end)
+{
+	const char *at = *p;
+
+	if (!get_word(&at, end, "\""))
+		return false;
+	while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= ' ')
+		at++;
+	if (!get_word(&at, end, "\""))
+		return false;
+	*p = at;
+	return true;
+}
+
+/* As it stands in a call's line: 20013 or "first+13" */
+static bool get_port_json(const char **p, const char *end, const struct summary_block *block,
+			  uint16_t *ret_port)
+{
+	const char *at = *p;
+	bool quoted = get_word(&at, end, "\"");
+
+	if (quoted && (at == end || *at != 'f'))
+		return false;
+	if (!get_port(&at, end, block, ret_port) || (quoted && !get_word(&at, end, "\"")))
+		return false;
+	*p = at;
+	return true;
+}
+
+bool summary_count(struct summary *tally, const struct summary_block *block, const char *text,
+		   size_t len)
+{
+	const char *p = text, *end = text + len;
+	uint16_t port = 0, peer_port;
+	bool problem;
+
+	if (!get_word(&p, end, "{\"call\":") || !get_text(&p, end) ||
+	    !get_word(&p, end, ",\"protocol\":") || !get_text(&p, end) ||
+	    !get_word(&p, end, ",\"address\":") ||
+	    !(get_text(&p, end) || get_word(&p, end, "null")) || !get_word(&p, end, ",\"port\":") ||
+	    !(get_port_json(&p, end, block, &port) || get_word(&p, end, "null")))
+		return false;
+	if (get_word(&p, end, ",\"peer\":") &&
+	    (!get_text(&p, end) || !get_word(&p, end, ",\"peer_port\":") ||
+	     !(get_port_json(&p, end, block, &peer_port) || get_word(&p, end, "0"))))
+		return false;
+	problem = get_word(&p, end, ",\"problem\":");
+	if ((problem && !get_text(&p, end)) || !get_word(&p, end, "}\n") || p != end)
+		return false;
+	if (!problem && !port)
+		return false;
+	/* with a problem, it is the port that was asked for */
+	summary_add(tally, problem ? 0 : port);
+	return true;
+}

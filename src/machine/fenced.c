@@ -1,0 +1,473 @@
+#include "fenced.h"
+
+#include "../core/handover.h"
+#include "../core/settings.h"
+#include "../core/state.h"
+
+#include <ctype.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * A process is fenced if the library is mapped into it, or if it is under a
+ * filter and was started with what `portfence run` hands over: then a supervisor
+ * fences it. Its rule follows from what it was started with: environment, executable and command line. The
+ * environment is laid under our own code for a moment (`environ` is a pointer),
+ * so that no second copy of the rules for finding rules can go wrong.
+ *
+ * Two things may have changed since: the configuration, which only the
+ * process's age can hint at, and the memory that the kernel shows as the
+ * environment, which is the program's to write to. But the library maps a state
+ * file, whose name is the section's (cursor.c), and that mapping stays.
+ */
+
+#define LIBRARY "libportfence.so"
+#define DELETED " (deleted)"
+#define FILE_LARGEST ((size_t)8 << 20) /* of environ; execve() takes 6 MiB at most */
+#define ARGS_LONGEST 4096              /* the library looks at no more (settings.c) */
+
+/* What decides on a process's rule; the same again means the same rule. */
+struct fenced_known {
+	struct fenced_known *next;
+	const char *key;
+	size_t key_len;
+	struct fenced fenced;
+};
+
+static const struct fenced unseen = { .state = FENCED_UNSEEN };
+static const struct fenced not_fenced = { .state = FENCED_NOT };
+static const struct fenced no_memory = { .state = FENCED_UNKNOWN, .why = "there is no memory" };
+
+/* What is read of one process. */
+struct subject {
+	char exe[PATH_MAX];
+	char started_as[PATH_MAX];
+	char args[ARGS_LONGEST];
+	char section[NAME_MAX + 1]; /* by the mapped state file, or "" */
+	char *variables;            /* "NAME=value", each with a NUL behind it */
+	size_t size;
+};
+
+static int open_proc(pid_t pid, const char *name)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Reads at most @size bytes. Return: how many, or -errno */
+static ssize_t read_proc(pid_t pid, const char *name, char *ret_data, size_t size)
+{
+	size_t used = 0;
+	ssize_t n = 1;
+	int fd = open_proc(pid, name);
+
+	if (fd < 0)
+		return fd;
+	while (used < size && n > 0) {
+		n = read(fd, ret_data + used, size - used);
+		used += n > 0 ? (size_t)n : 0;
+	}
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	return n < 0 ? n : (ssize_t)used;
+}
+
+/* ---- what is mapped ---- */
+
+/* One line of /proc/PID/maps: "from-to rwxp offset device inode path". */
+struct mapping {
+	unsigned long from, to;
+	char rights[5];
+	const char *name; /* the last part of the path */
+};
+
+static bool parse_mapping(char *line, struct mapping *ret_mapping)
+{
+	int path = 0;
+	size_t len;
+
+	if (sscanf(line, "%lx-%lx %4s %*s %*s %*s %n", &ret_mapping->from, &ret_mapping->to,
+		   ret_mapping->rights, &path) != 3 ||
+	    strlen(ret_mapping->rights) != 4 || !path || line[path] != '/')
+		return false;
+	line += path;
+	len = strcspn(line, "\n");
+	line[len] = '\0';
+	/* of an upgrade, say */
+	if (len > strlen(DELETED) && !strcmp(line + len - strlen(DELETED), DELETED))
+		line[len - strlen(DELETED)] = '\0';
+	ret_mapping->name = policy_base_name(line);
+	return true;
+}
+
+/* The section's name from the state file's: the reverse of cursor.c's file_name(). */
+static void read_section(const char *name, char ret_section[NAME_MAX + 1])
+{
+	const char *dot = strrchr(name, '.');
+	size_t used = 0;
+
+	if (!dot || !dot[1] || dot[1 + strspn(dot + 1, "0123456789")])
+		return;
+	for (; name < dot && used < NAME_MAX; name++) {
+		char hex[3] = "";
+
+		if (*name == '%' && dot - name > 2 && isxdigit((unsigned char)name[1]) &&
+		    isxdigit((unsigned char)name[2])) {
+			memcpy(hex, name + 1, 2);
+			ret_section[used++] = (char)strtoul(hex, NULL, 16);
+			name += 2;
+		} else {
+			ret_section[used++] = *name;
+		}
+	}
+	ret_section[used] = '\0';
+}
+
+/* Return: 1 if the library is mapped, 0 if not, -errno if it cannot be seen */
+static int read_maps(pid_t pid, char ret_section[NAME_MAX + 1])
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const size_t state = (sizeof(struct state_file) + page - 1) / page * page;
+	struct mapping mapping;
+	char *line = NULL;
+	size_t size = 0;
+	int found = 0, fd = open_proc(pid, "maps");
+	FILE *file;
+
+	*ret_section = '\0';
+	if (fd < 0)
+		return fd;
+	file = fdopen(fd, "r");
+	if (!file) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while (getline(&line, &size, file) > 0) {
+		if (!parse_mapping(line, &mapping))
+			continue;
+		if (mapping.rights[2] == 'x' && !strcmp(mapping.name, LIBRARY))
+			found = 1;
+		if (!strcmp(mapping.rights, "rw-s") && mapping.to - mapping.from == state)
+			read_section(mapping.name, ret_section);
+	}
+	free(line);
+	fclose(file);
+	return found;
+}
+
+/* Return: true if it is under a filter (proc_pid_status(5), Seccomp) */
+static bool is_filtered(pid_t pid)
+{
+	char text[4096];
+	ssize_t n = read_proc(pid, "status", text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, "\nSeccomp:\t2\n") != NULL;
+}
+
+/* ---- what it was started with ---- */
+
+static const char *variable(const struct subject *subject, const char *name)
+{
+	const size_t len = strlen(name);
+	const char *p = subject->variables, *end = p + subject->size;
+
+	for (; p < end; p += strlen(p) + 1)
+		if (!strncmp(p, name, len) && p[len] == '=' && p[len + 1])
+			return p + len + 1;
+	return NULL;
+}
+
+/* Keeps only the variables that settings_load() may ask for. */
+static int read_environment(pid_t pid, struct subject *subject)
+{
+	static const char *const wanted[] = { "PORTFENCE_", "XDG_CONFIG_HOME=", "HOME=" };
+	char *text = malloc(FILE_LARGEST + 1), *to, *from;
+	ssize_t n;
+	size_t i;
+
+	if (!text)
+		return -ENOMEM;
+	n = read_proc(pid, "environ", text, FILE_LARGEST);
+	if (n < 0) {
+		free(text);
+		return (int)n;
+	}
+	text[n] = '\0';
+	to = text;
+	for (from = text; from < text + n; from += strlen(from) + 1)
+		for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+			if (!strncmp(from, wanted[i], strlen(wanted[i]))) {
+				size_t len = strlen(from) + 1;
+
+				memmove(to, from, len);
+				to += len;
+				break;
+			}
+	subject->variables = text;
+	subject->size = (size_t)(to - text);
+	return 0;
+}
+
+/*
+ * The path that it was started by, a script's own or a symlink's, is in the
+ * process's memory alone (getauxval(3), AT_EXECFN). To read it takes the right to
+ * trace the process; without it, the command line's first word has to do.
+ */
+static void read_started_as(pid_t pid, const char *first_word, char ret_path[PATH_MAX])
+{
+	Elf64_auxv_t table[64];
+	ssize_t n = read_proc(pid, "auxv", (char *)table, sizeof(table));
+	size_t i;
+	int fd;
+
+	snprintf(ret_path, PATH_MAX, "%s", first_word);
+	for (i = 0; n > 0 && i < (size_t)n / sizeof(table[0]); i++) {
+		char path[PATH_MAX];
+
+		if (table[i].a_type != AT_EXECFN)
+			continue;
+		fd = open_proc(pid, "mem");
+		if (fd < 0)
+			return;
+		n = pread(fd, path, sizeof(path) - 1, (off_t)table[i].a_un.a_val);
+		close(fd);
+		if (n <= 0)
+			return;
+		path[n] = '\0';
+		if (*path)
+			strcpy(ret_path, path);
+		return;
+	}
+}
+
+static int read_subject(pid_t pid, struct subject *subject)
+{
+	char path[64];
+	ssize_t n;
+	size_t i;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	n = readlink(path, subject->exe, sizeof(subject->exe) - 1);
+	if (n < 0)
+		return -errno;
+	subject->exe[n] = '\0';
+	if ((size_t)n > strlen(DELETED) && !strcmp(subject->exe + n - strlen(DELETED), DELETED))
+		subject->exe[(size_t)n - strlen(DELETED)] = '\0';
+	n = read_proc(pid, "cmdline", subject->args, sizeof(subject->args) - 1);
+	if (n < 0)
+		return (int)n;
+	subject->args[n] = '\0';
+	read_started_as(pid, subject->args, subject->started_as);
+	for (i = 0; i + 1 < (size_t)n; i++)
+		if (!subject->args[i])
+			subject->args[i] = ' ';
+	return read_environment(pid, subject);
+}
+
+/* ---- its rule ---- */
+
+/* C0, DEL and, in UTF-8, C1: a terminal is not to do what another user writes. */
+static bool is_control(const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+
+	return c[0] < ' ' || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0);
+}
+
+static bool has_control(const char *text)
+{
+	for (; *text; text++)
+		if (is_control(text))
+			return true;
+	return false;
+}
+
+struct mistake {
+	struct arena *arena;
+	const char *first;
+};
+
+static void note_mistake(void *context, const char *file, unsigned line, const char *problem)
+{
+	struct mistake *mistake = context;
+	char text[1024], where[16] = "", *c;
+
+	if (mistake->first)
+		return;
+	if (line)
+		snprintf(where, sizeof(where), ":%u", line);
+	snprintf(text, sizeof(text), "%s%s: %s", file, where, problem);
+	for (c = text; *c; c++)
+		if (is_control(c))
+			*c = '?';
+	mistake->first = arena_copy(mistake->arena, text, strlen(text));
+}
+
+static int load(const struct subject *subject, struct arena *arena, struct mistake *mistake,
+		struct settings *ret_settings)
+{
+	const struct policy_process process = {
+		.exe = subject->exe,
+		.started_as = *subject->started_as ? subject->started_as : NULL,
+		.args = subject->args,
+	};
+	char **own = environ, **others, *p;
+	size_t count = 0;
+	int rc;
+
+	/* each takes two bytes at least */
+	others = arena_alloc(arena, (subject->size / 2 + 1) * sizeof(*others));
+	if (!others)
+		return -ENOMEM;
+	for (p = subject->variables; p < subject->variables + subject->size; p += strlen(p) + 1)
+		others[count++] = p;
+	environ = others;
+	rc = settings_load(&process, arena, note_mistake, mistake, ret_settings);
+	environ = own;
+	return rc;
+}
+
+static void judge(const struct subject *subject, struct fenced_looks *looks,
+		  struct fenced *ret_fenced)
+{
+	struct arena *arena = &looks->arena;
+	bool told = variable(subject, "PORTFENCE_APP") || variable(subject, "PORTFENCE_RANGE");
+	struct settings settings = { .rule = NULL };
+	struct mistake mistake = { .arena = arena };
+	const struct rule *rule;
+
+	if (load(subject, arena, &mistake, &settings)) {
+		ret_fenced->state = FENCED_UNKNOWN;
+		ret_fenced->why = mistake.first ? mistake.first : no_memory.why;
+		return;
+	}
+	rule = settings.rule;
+	if (!told && *subject->section && (!rule || strcmp(rule->name, subject->section))) {
+		rule = policy_find(&settings.policy, subject->section);
+		if (!rule && looks->otherwise && !variable(subject, "PORTFENCE_CONFIG")) {
+			rule = policy_find(looks->otherwise, subject->section);
+			settings.policy.file = looks->otherwise->file;
+		}
+		if (!rule) {
+			ret_fenced->state = FENCED_UNKNOWN;
+			ret_fenced->why = "its section is not in the configuration any more";
+			return;
+		}
+	}
+	if ((rule && has_control(rule->name)) ||
+	    (settings.policy.file && has_control(settings.policy.file))) {
+		ret_fenced->state = FENCED_UNKNOWN;
+		ret_fenced->why = "the name of its section or file has control characters";
+		return;
+	}
+	ret_fenced->state = rule ? FENCED_RULE : FENCED_NOT;
+	ret_fenced->rule = rule;
+	ret_fenced->file = settings.policy.file;
+}
+
+/* All that a rule depends on, as one piece of memory, to be freed; NULL if there is none. */
+static char *make_key(const struct subject *subject, size_t *ret_len)
+{
+	size_t len = strlen(subject->exe) + strlen(subject->started_as) + strlen(subject->args) +
+		     strlen(subject->section) + 4 + subject->size;
+	char *key = malloc(len), *p = key;
+
+	if (!key)
+		return NULL;
+	p = stpcpy(p, subject->exe) + 1;
+	p = stpcpy(p, subject->started_as) + 1;
+	p = stpcpy(p, subject->args) + 1;
+	p = stpcpy(p, subject->section) + 1;
+	memcpy(p, subject->variables, subject->size);
+	*ret_len = len;
+	return key;
+}
+
+static const struct fenced *find_rule(struct fenced_looks *looks, const struct subject *subject)
+{
+	struct fenced_known *known;
+	size_t len;
+	char *key = make_key(subject, &len);
+
+	if (!key)
+		return &no_memory;
+	for (known = looks->known; known; known = known->next)
+		if (known->key_len == len && !memcmp(known->key, key, len))
+			goto out;
+	known = arena_alloc(&looks->arena, sizeof(*known));
+	if (!known)
+		goto out;
+	known->key = arena_copy(&looks->arena, key, len);
+	known->key_len = known->key ? len : 0;
+	judge(subject, looks, &known->fenced);
+	known->next = looks->known;
+	looks->known = known;
+out:
+	free(key);
+	return known ? &known->fenced : &no_memory;
+}
+
+const struct fenced *fenced_look(struct fenced_looks *looks, pid_t pid)
+{
+	struct subject subject = { .size = 0 };
+	const struct fenced *fenced;
+	int mapped = read_maps(pid, subject.section), rc;
+
+	if (mapped < 0)
+		return &unseen;
+	if (!mapped && !is_filtered(pid))
+		return &not_fenced;
+	rc = read_subject(pid, &subject);
+	if (rc)
+		fenced = rc == -ENOMEM ? &no_memory : &unseen;
+	else if (!mapped && !variable(&subject, HANDOVER_VARIABLE))
+		fenced = &not_fenced;
+	else
+		fenced = find_rule(looks, &subject);
+	free(subject.variables);
+	return fenced;
+}
+
+void fenced_forget(struct fenced_looks *looks)
+{
+	arena_free(&looks->arena);
+	looks->known = NULL;
+}
+
+time_t fenced_since(pid_t pid)
+{
+	char text[1024];
+	const char *rest;
+	unsigned long long ticks;
+	struct timespec now, up;
+	ssize_t n = read_proc(pid, "stat", text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	/* the name before it may hold blanks and brackets */
+	rest = strrchr(text, ')');
+	if (!rest || sscanf(rest + 1,
+			    " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			    "%*s %*s %llu",
+			    &ticks) != 1)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	return now.tv_sec - up.tv_sec + (time_t)(ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+}

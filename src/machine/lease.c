@@ -1,0 +1,504 @@
+#include "lease.h"
+
+#include "../cli/run_fresh.h"
+#include "../core/fd.h"
+#include "../core/ownership.h"
+#include "../core/state.h"
+#include "array.h"
+#include "processes.h"
+#include "sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * Port number n is byte n of a file, and a lease is a lock on its bytes. The
+ * kernel finds overlaps, and lets go of the lock when the last copy of the
+ * descriptor is closed, however its holders end. Nothing has to be cleaned up,
+ * and nobody has to be asked who still lives. An open file description's lock it
+ * has to be: a process's own would be lost with whatever else the process closes,
+ * and would not outlive a fork.
+ *
+ * Of such a lock the kernel does not tell whose it is. So the holder writes that
+ * into the same file, behind the bytes that are ports, one record for each first
+ * port. The file is sparse: a record takes a block of the disk, once used. A
+ * record that nobody holds the lock for is nothing, and one that was left by
+ * another holder is written over as soon as the lock is had. Where users share
+ * the file, each may write what it wants: a record is there to be shown, and
+ * what is held is told by the locks alone.
+ */
+
+#define PORTS 65536
+#define VERSION 1
+
+/* Fixed widths: programs of 32 and of 64 bits share the file. */
+struct holding {
+	uint32_t version;
+	uint32_t uid;
+	int32_t pid;
+	uint16_t first;
+	uint16_t last;
+	int64_t since;
+	char application[LEASE_APPLICATION];
+	char command[LEASE_COMMAND];
+	char map[LEASE_MAP];
+};
+
+_Static_assert(sizeof(struct holding) == 512, "it has no padding");
+
+static off_t record_offset(uint16_t first)
+{
+	return PORTS + (off_t)first * (off_t)sizeof(struct holding);
+}
+
+/* ---- the file ---- */
+
+static int open_shared(const char *path, bool write, char *ret_why, size_t size)
+{
+	/* not blocking, in case somebody put a FIFO there */
+	int fd = fd_open(path, (write ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_NOCTTY, 0);
+	struct stat st;
+
+	if (fd == -ENOENT) {
+		snprintf(ret_why, size,
+			 "the lease file '%s' is not there; make it with 'touch %s && chmod 666 "
+			 "%s', or take 'lease-file' out",
+			 path, path, path);
+		return -ENOTDIR;
+	}
+	if (fd < 0) {
+		snprintf(ret_why, size, "the lease file '%s' cannot be opened: %s", path,
+			 strerror(-fd));
+		return fd;
+	}
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		return fd;
+	snprintf(ret_why, size, "the lease file '%s' is not a regular file", path);
+	close(fd);
+	return -EINVAL;
+}
+
+static int open_own(const struct settings *settings, bool write, char *ret_why, size_t size)
+{
+	const int flags = (write ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
+	char name[32] = "leases", where[PATH_MAX], outside[PATH_MAX];
+	const char *state = settings->state;
+	bool shared = state, squatted = false;
+	int folder, fd;
+	off_t bytes;
+
+	if (state && run_fresh_outside(state, outside, &shared))
+		state = outside;
+	folder = state_folder(state, settings->runtime, &squatted);
+	if (folder < 0) {
+		if (!state)
+			snprintf(
+				ret_why, size,
+				"the folder for leases, /dev/shm/portfence-%u, cannot be used: %s; set "
+				"'state' or 'lease-file'",
+				geteuid(), strerror(-folder));
+		else
+			snprintf(ret_why, size, "the folder for leases, '%s', cannot be used: %s",
+				 state, strerror(-folder));
+		return folder == -ENOENT ? -ENOTDIR : folder;
+	}
+	/* a folder that is named may be other users', too; state files do not begin so */
+	if (shared)
+		snprintf(name, sizeof(name), ".leases.%u", geteuid());
+	/* only the kernel can tell */
+	if (ownership_path(folder, where))
+		*where = '\0';
+	fd = fd_openat(folder, name, flags, 0600);
+	close(folder);
+	if (fd < 0) {
+		snprintf(ret_why, size, "the lease file '%s/%s' cannot be opened: %s", where, name,
+			 strerror(-fd));
+		return fd;
+	}
+	if (ownership_is_private(fd, &bytes))
+		return fd;
+	close(fd);
+	snprintf(ret_why, size,
+		 "the lease file '%s/%s' is no file that this user alone can use; remove it", where,
+		 name);
+	return -EPERM;
+}
+
+int lease_open(const struct settings *settings, bool write, char *ret_why, size_t size)
+{
+	if (settings->policy.lease_file)
+		return open_shared(settings->policy.lease_file, write, ret_why, size);
+	return open_own(settings, write, ret_why, size);
+}
+
+/* ---- locks ---- */
+
+/* A lock that keeps others from the ports from @first to @last. Return: 1, 0 if there is none, -errno */
+static int find_lock(int fd, uint32_t first, uint32_t last, struct flock *ret_lock)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)first,
+		.l_len = (off_t)(last - first + 1),
+	};
+
+	if (fcntl(fd, F_OFD_GETLK, &lock))
+		return -errno;
+	*ret_lock = lock;
+	return lock.l_type != F_UNLCK;
+}
+
+/* The last byte of a lock, which may go beyond all ports */
+static uint32_t lock_end(const struct flock *lock)
+{
+	off_t end = lock->l_start + lock->l_len - 1;
+
+	/* a length of 0 is all that there may ever be (fcntl(2)) */
+	return !lock->l_len || end >= PORTS ? PORTS - 1 : (uint32_t)end;
+}
+
+static int set_lock(int fd, short type, uint32_t first, uint32_t count)
+{
+	struct flock lock = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)first,
+		.l_len = (off_t)count,
+	};
+
+	return fcntl(fd, F_OFD_SETLK, &lock) ? -errno : 0;
+}
+
+/* ---- taking ---- */
+
+/* Ports that a socket is on, by how much that matters */
+enum { IS_FREE, IS_WAITING, IS_USED };
+
+static int find_used(unsigned char ret_used[PORTS])
+{
+	struct sockets sockets;
+	size_t i;
+	int rc = sockets_read(0, &sockets);
+
+	memset(ret_used, IS_FREE, PORTS);
+	for (i = 0; !rc && i < sockets.count; i++) {
+		const struct sockets_entry *entry = &sockets.entry[i];
+		unsigned char *used = &ret_used[entry->local_port];
+
+		if (entry->protocol != IPPROTO_TCP || entry->state != SOCKETS_TIME_WAIT)
+			*used = IS_USED;
+		else if (*used == IS_FREE)
+			*used = IS_WAITING;
+	}
+	sockets_free(&sockets);
+	return rc;
+}
+
+/* Return: the highest port from @first to @last that is used more than @allowed, 0 if none is */
+static uint32_t last_used(const unsigned char used[PORTS], uint32_t first, uint32_t last,
+			  int allowed)
+{
+	uint32_t port;
+
+	for (port = last; port >= first && used[port] <= allowed; port--)
+		;
+	return port >= first ? port : 0;
+}
+
+/* First fit. Return: 0; -EADDRINUSE; -EAGAIN if another was faster; another -errno */
+static int search(int fd, const struct range *pool, uint32_t count, const unsigned char used[PORTS],
+		  int allowed, uint16_t *ret_first)
+{
+	struct flock lock;
+	uint32_t i, first, taken;
+	int rc;
+
+	for (i = 0; i < pool->spans; i++) {
+		for (first = pool->span[i].first; first + count - 1 <= pool->span[i].last;
+		     first = taken + 1) {
+			taken = last_used(used, first, first + count - 1, allowed);
+			if (taken)
+				continue;
+			rc = find_lock(fd, first, first + count - 1, &lock);
+			if (rc < 0)
+				return rc;
+			if (rc) {
+				taken = lock_end(&lock);
+				continue;
+			}
+			rc = set_lock(fd, F_WRLCK, first, count);
+			if (!rc)
+				*ret_first = (uint16_t)first;
+			return rc == -EACCES ? -EAGAIN : rc;
+		}
+	}
+	return -EADDRINUSE;
+}
+
+/*
+ * One look before, so as to pass over what is in use, and one behind the lock: the
+ * sockets that the first one has seen may be those of before the last holder.
+ */
+static int take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first)
+{
+	unsigned char used[PORTS];
+	int allowed = IS_FREE;
+	uint16_t first;
+	int rc = find_used(used);
+
+	if (!rc)
+		rc = search(fd, pool, count, used, allowed, &first);
+	if (rc == -EADDRINUSE) {
+		allowed = IS_WAITING;
+		rc = search(fd, pool, count, used, allowed, &first);
+	}
+	if (rc)
+		return rc;
+	rc = find_used(used);
+	if (!rc && last_used(used, first, first + count - 1, allowed))
+		rc = -EAGAIN;
+	if (rc)
+		set_lock(fd, F_UNLCK, first, count);
+	else
+		*ret_first = first;
+	return rc;
+}
+
+int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first)
+{
+	struct stat st;
+	int rc;
+
+	do
+		rc = take(fd, pool, count, ret_first);
+	while (rc == -EAGAIN);
+	/* logind removes what a user has left in /dev/shm (logind.conf(5), RemoveIPC) */
+	if (!rc && !fstat(fd, &st) && !st.st_nlink)
+		rc = -ESTALE;
+	return rc;
+}
+
+/* ---- records ---- */
+
+int lease_sign(int fd, const struct lease *lease)
+{
+	struct holding record = {
+		.version = VERSION,
+		.uid = getuid(),
+		.pid = (int32_t)lease->pid,
+		.first = lease->first,
+		.last = lease->last,
+	};
+	struct timespec now;
+	long n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	record.since = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	snprintf(record.application, sizeof(record.application), "%s", lease->application);
+	snprintf(record.command, sizeof(record.command), "%s", lease->command);
+	snprintf(record.map, sizeof(record.map), "%s", lease->map);
+	if (lseek(fd, record_offset(lease->first), SEEK_SET) < 0)
+		return -errno;
+	/* a RLIMIT_FSIZE would kill us, and the record of a high port is some megabytes further on */
+	n = fd_write(fd, &record, sizeof(record));
+	if (n < 0)
+		return (int)n;
+	return n == sizeof(record) ? 0 : -ENOSPC;
+}
+
+/* Return: length of the character, 0 if it is none or one that a terminal obeys (RFC 3629) */
+static size_t character(const unsigned char *c)
+{
+	static const struct {
+		unsigned char mask, lead;
+		uint32_t least;
+	} kinds[] = { { 0x80, 0x00, 0x20 },
+		      { 0xe0, 0xc0, 0xa0 }, /* C1 is below */
+		      { 0xf0, 0xe0, 0x800 },
+		      { 0xf8, 0xf0, 0x10000 } };
+	size_t len, i;
+	uint32_t code;
+
+	for (len = 0; len < 4; len++)
+		if ((c[0] & kinds[len].mask) == kinds[len].lead)
+			break;
+	if (len == 4)
+		return 0;
+	code = c[0] & (unsigned char)~kinds[len].mask;
+	for (i = 1; i <= len; i++) {
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (c[i] & 0x3f);
+	}
+	if (code < kinds[len].least || code == 0x7f || code > 0x10ffff ||
+	    (code >= 0xd800 && code < 0xe000))
+		return 0;
+	return len + 1;
+}
+
+/* Copies what any user may have written, so that it can be shown. */
+static void copy_text(const char *from, char *ret_text, size_t size)
+{
+	size_t len, i;
+
+	snprintf(ret_text, size, "%.*s", (int)size - 1, from);
+	for (i = 0; ret_text[i]; i += len) {
+		len = character((const unsigned char *)ret_text + i);
+		if (len)
+			continue;
+		ret_text[i] = '?';
+		len = 1;
+	}
+}
+
+/* Without a record that fits the lock, the rest is not known. */
+static void read_record(int fd, struct lease *lease)
+{
+	struct holding record;
+
+	if (pread(fd, &record, sizeof(record), record_offset(lease->first)) != sizeof(record) ||
+	    record.version != VERSION || record.first != lease->first ||
+	    record.last != lease->last || record.pid <= 0)
+		return;
+	lease->known = true;
+	lease->pid = record.pid;
+	lease->uid = record.uid;
+	lease->since = record.since;
+	copy_text(record.application, lease->application, sizeof(lease->application));
+	copy_text(record.command, lease->command, sizeof(lease->command));
+	copy_text(record.map, lease->map, sizeof(lease->map));
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct lease *one = a, *other = b;
+
+	return one->first - other->first;
+}
+
+/*
+ * Where there are several locks, the kernel tells one of them, which need not be
+ * the first; what lies before it and behind it is still to be asked for.
+ */
+int lease_list(int fd, struct lease **ret_lease, size_t *ret_count)
+{
+	struct span {
+		uint16_t first, last;
+	} *todo = malloc(PORTS * sizeof(*todo));
+	struct lease *list = NULL, *grown;
+	size_t pending = 0, count = 0;
+	struct flock lock;
+	int rc = todo ? 0 : -ENOMEM;
+
+	if (todo)
+		todo[pending++] = (struct span){ 1, PORTS - 1 };
+	while (!rc && pending) {
+		const struct span span = todo[--pending];
+		uint32_t first, last;
+
+		rc = find_lock(fd, span.first, span.last, &lock);
+		if (rc <= 0)
+			continue;
+		rc = 0;
+		first = lock.l_start < span.first ? span.first : (uint32_t)lock.l_start;
+		last = lock_end(&lock) > span.last ? span.last : lock_end(&lock);
+		if (first > span.first)
+			todo[pending++] = (struct span){ span.first, (uint16_t)(first - 1) };
+		if (last < span.last)
+			todo[pending++] = (struct span){ (uint16_t)(last + 1), span.last };
+		grown = array_grow(list, count, sizeof(*list));
+		if (!grown) {
+			rc = -ENOMEM;
+			continue;
+		}
+		list = grown;
+		memset(&list[count], 0, sizeof(*list));
+		list[count].first = (uint16_t)first;
+		list[count].last = (uint16_t)last;
+		read_record(fd, &list[count++]);
+	}
+	free(todo);
+	if (rc) {
+		free(list);
+		return rc;
+	}
+	if (count)
+		qsort(list, count, sizeof(*list), compare);
+	*ret_lease = list;
+	*ret_count = count;
+	return 0;
+}
+
+/* ---- text ---- */
+
+void lease_set_map(struct lease *lease, const struct portmap *map)
+{
+	char text[PORTMAP_TEXT];
+
+	portmap_format(map, text, sizeof(text));
+	while (strlen(text) >= sizeof(lease->map))
+		*strrchr(text, ',') = '\0';
+	strcpy(lease->map, text);
+}
+
+bool lease_map(const struct lease *lease, struct portmap *ret_map)
+{
+	struct portmap map;
+	char why[256];
+	uint32_t i;
+
+	if (portmap_parse(lease->map, &map, why, sizeof(why)))
+		return false;
+	for (i = 0; i < map.count; i++)
+		if (!map.entry[i].real)
+			return false;
+	*ret_map = map;
+	return true;
+}
+
+void lease_command(char *const argv[], char ret_text[LEASE_COMMAND])
+{
+	size_t used = 0, i;
+
+	*ret_text = '\0';
+	for (i = 0; argv[i] && used < LEASE_COMMAND; i++)
+		used += (size_t)snprintf(ret_text + used, LEASE_COMMAND - used, "%s%s",
+					 i ? " " : "", argv[i]);
+}
+
+void lease_format_since(const struct lease *lease, char ret_text[LEASE_SINCE])
+{
+	time_t seconds = (time_t)(lease->since / 1000000000);
+	struct tm tm;
+
+	/* with a year of more than four digits, somebody has made it up */
+	if (lease->since < 0 || !localtime_r(&seconds, &tm) ||
+	    !strftime(ret_text, LEASE_SINCE, "%Y-%m-%d %H:%M:%S", &tm))
+		strcpy(ret_text, "?");
+}
+
+void lease_format(const struct lease *lease, char ret_text[LEASE_TEXT])
+{
+	char user[PROCESSES_USER], since[LEASE_SINCE];
+
+	if (!lease->known) {
+		snprintf(ret_text, LEASE_TEXT, "%d-%d by somebody who does not tell", lease->first,
+			 lease->last);
+		return;
+	}
+	processes_format_user(lease->uid, user);
+	lease_format_since(lease, since);
+	snprintf(ret_text, LEASE_TEXT, "%d-%d by '%s' (pid %d, %s, since %s)", lease->first,
+		 lease->last, lease->command, (int)lease->pid, user, since);
+}

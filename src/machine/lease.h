@@ -1,0 +1,94 @@
+/* lease: blocks of ports that one holder has at a time, by locks on a file; it fences nothing. */
+#ifndef PORTFENCE_MACHINE_LEASE_H
+#define PORTFENCE_MACHINE_LEASE_H
+
+#include "../core/portmap.h"
+#include "../core/range.h"
+#include "../core/settings.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define LEASE_APPLICATION 64
+#define LEASE_COMMAND 296
+#define LEASE_MAP 128
+
+/* One lease, as it is told of. What the holder says of itself is not to be relied on. */
+struct lease {
+	uint16_t first; /* both included */
+	uint16_t last;
+	bool known; /* the holder has told of itself: only then the rest counts */
+	pid_t pid;  /* of the command */
+	uid_t uid;
+	int64_t since; /* nanoseconds, CLOCK_REALTIME */
+	/* valid UTF-8 without control characters */
+	char application[LEASE_APPLICATION];
+	char command[LEASE_COMMAND]; /* its arguments, joined by blanks */
+	char map[LEASE_MAP];         /* of lease_set_map() */
+};
+
+/**
+ * lease_open() - Open the file that the leases are locks on
+ * @settings:	its policy names the file that all users share; else it is among the user's state
+ *		files
+ * @write:	to take a lease: the user's own file is made where it is not there
+ * @ret_why:	on failure, the problem and what to do
+ *
+ * Return: descriptor, close-on-exec; -ENOENT if nobody has taken a lease yet, and it is not to be
+ * written; another -errno
+ */
+int lease_open(const struct settings *settings, bool write, char *ret_why, size_t size);
+
+/**
+ * lease_take() - Take the first block of a pool that no other lease has and no socket is on
+ * @fd:		of lease_open(); the block is held until its last copy is closed, fork(2)'s included
+ * @count:	ports of the block, which lies in one piece of the pool
+ *
+ * Ports that only sockets in TIME_WAIT are on are taken where there are no others. What sockets
+ * there are is looked at in this network namespace; a program without a lease may still be faster.
+ *
+ * Return: 0; -EADDRINUSE if there is no such block now; -ESTALE if the file was removed; another
+ * -errno. Source: fcntl(2), F_OFD_SETLK.
+ */
+int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first);
+
+/**
+ * lease_sign() - Tell others who has a lease
+ * @lease:	@known, @uid and @since are filled in here
+ *
+ * Return: 0 or -errno
+ */
+int lease_sign(int fd, const struct lease *lease);
+
+/**
+ * lease_list() - All leases, by ascending port, but for one that @fd itself has
+ * @ret_lease:	for the caller to free
+ *
+ * Return: 0, -ENOMEM, another -errno
+ */
+int lease_list(int fd, struct lease **ret_lease, size_t *ret_count);
+
+/* lease_set_map() - Tell of a rule's map; of a long one, the first ports */
+void lease_set_map(struct lease *lease, const struct portmap *map);
+
+/* lease_map() - What a lease tells of its map. Return: false if that is none */
+bool lease_map(const struct lease *lease, struct portmap *ret_map);
+
+/* lease_command() - A command line as a lease has it, cut where it is too long */
+void lease_command(char *const argv[], char ret_text[LEASE_COMMAND]);
+
+/* Room for the longest text of lease_format() */
+#define LEASE_TEXT (LEASE_APPLICATION + LEASE_COMMAND + 192)
+
+/* lease_format() - "20000-20099 by 'make check' (pid 4711, user erp, since 2026-01-31 12:00:00)" */
+void lease_format(const struct lease *lease, char ret_text[LEASE_TEXT]);
+
+/* Room for the text of lease_format_since() */
+#define LEASE_SINCE 32
+
+/* lease_format_since() - "2026-01-31 12:00:00", local time; "?" if it is no time */
+void lease_format_since(const struct lease *lease, char ret_text[LEASE_SINCE]);
+
+#endif

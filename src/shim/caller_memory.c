@@ -1,0 +1,110 @@
+#include "caller_memory.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PAGE ((uintptr_t)4096) /* the smallest page there is */
+#define MASK_SIZE 8            /* the kernel's sigset_t */
+#define STACK_LONGEST ((uintptr_t)1 << 20)
+
+/*
+ * rt_sigprocmask() reads the new mask before it looks at what to do with it:
+ * EFAULT if it cannot, and else, as there is no such `how`, EINVAL and nothing
+ * changed (kernel/signal.c; test/platform). It reads 8 bytes, which are readable
+ * to the last byte of their page.
+ */
+static bool probe(uintptr_t at)
+{
+	return syscall(SYS_rt_sigprocmask, -1, at, NULL, MASK_SIZE) == 0 || errno != EFAULT;
+}
+
+/*
+ * The main thread's stack ends with what the kernel put on top of it. Written by
+ * caller_memory_start(), then never.
+ */
+static _Atomic uintptr_t stack_end;
+
+void caller_memory_start(void)
+{
+	atomic_store_explicit(&stack_end, getauxval(AT_EXECFN), memory_order_relaxed);
+}
+
+static bool within(uintptr_t at, size_t size, uintptr_t from, uintptr_t to)
+{
+	return at >= from && at < to && size <= to - at;
+}
+
+/*
+ * The page that our own frame begins in is there, and the main thread's stack
+ * has no hole further up: what lies there belongs to the frames of our callers.
+ * Any other memory may have been unmapped or closed by the program. That is so
+ * for its variables and the program break, too: guard pages are put into memory
+ * from malloc().
+ */
+bool caller_memory_near(const void *pointer, size_t size)
+{
+	uintptr_t at = (uintptr_t)pointer, frame = (uintptr_t)__builtin_frame_address(0);
+	uintptr_t end = atomic_load_explicit(&stack_end, memory_order_relaxed);
+
+	if (within(at, size, frame, (frame & ~(PAGE - 1)) + PAGE))
+		return true;
+	return frame < end && end - frame < STACK_LONGEST && within(at, size, frame, end);
+}
+
+bool caller_memory_readable(const void *pointer, size_t size)
+{
+	uintptr_t at = (uintptr_t)pointer, page;
+
+	/* the kernel does not look at what has no length (net/socket.c, move_addr_to_kernel) */
+	if (size == 0)
+		return true;
+	if (!at || at + size < at)
+		return false;
+	if (caller_memory_near(pointer, size))
+		return true;
+	/* a probe in each page, where the 8 bytes do not reach into the next one */
+	for (page = at & ~(PAGE - 1); page < at + size; page += PAGE)
+		/* no mask at all is no fault: the first page is probed behind its first byte */
+		if (!probe(page ? page : 1))
+			return false;
+	return true;
+}
+
+bool caller_memory_readable_on(uintptr_t *seen, const void *pointer, size_t size)
+{
+	uintptr_t page = (uintptr_t)pointer & ~(PAGE - 1);
+
+	if (page == *seen && within((uintptr_t)pointer, size, page, page + PAGE))
+		return true;
+	if (!caller_memory_readable(pointer, size))
+		return false;
+	*seen = page;
+	return true;
+}
+
+bool caller_memory_text(uintptr_t *seen, const char *text)
+{
+	for (;;) {
+		size_t rest = PAGE - ((uintptr_t)text & (PAGE - 1));
+
+		if (!caller_memory_readable_on(seen, text, 1))
+			return false;
+		if (strnlen(text, rest) < rest)
+			return true;
+		text += rest;
+	}
+}
+
+bool caller_memory_address(const struct sockaddr *addr, socklen_t len, union addr *ret_addr)
+{
+	memset(ret_addr, 0, sizeof(*ret_addr));
+	if (len > sizeof(struct sockaddr_storage) || !caller_memory_readable(addr, len))
+		return false;
+	memcpy(ret_addr, addr, len < sizeof(*ret_addr) ? len : sizeof(*ret_addr));
+	return true;
+}

@@ -1,0 +1,42 @@
+/* caller_memory: reads what a caller points to without crashing on it; it never writes there. */
+#ifndef PORTFENCE_SHIM_CALLER_MEMORY_H
+#define PORTFENCE_SHIM_CALLER_MEMORY_H
+
+#include "../core/addr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* caller_memory_start() - Note where the main thread's stack is; without it, the kernel is asked more often */
+void caller_memory_start(void);
+
+/**
+ * caller_memory_readable() - Can this memory be read?
+ *
+ * A program that hands over a bad pointer gets EFAULT from the kernel, and must
+ * not get a SIGSEGV from us instead.
+ */
+bool caller_memory_readable(const void *at, size_t size);
+
+/* caller_memory_near() - Can it be told without a system call that this memory can be read? */
+bool caller_memory_near(const void *at, size_t size);
+
+/*
+ * caller_memory_readable_on() - The same, for who reads on from one place to the next
+ * @seen:	the last page that was found readable, CALLER_MEMORY_UNSEEN at first
+ */
+#define CALLER_MEMORY_UNSEEN ((uintptr_t)1)
+bool caller_memory_readable_on(uintptr_t *seen, const void *at, size_t size);
+
+/* caller_memory_text() - Can a string be read up to its end? @seen: as above */
+bool caller_memory_text(uintptr_t *seen, const char *text);
+
+/**
+ * caller_memory_address() - Copy a socket address out of the program's memory
+ *
+ * Return: false if it cannot be read or is no length that the kernel takes
+ */
+bool caller_memory_address(const struct sockaddr *addr, socklen_t len, union addr *ret_addr);
+
+#endif

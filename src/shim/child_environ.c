@@ -1,0 +1,245 @@
+#include "child_environ.h"
+
+#include "../core/handover.h"
+#include "caller_memory.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define OUR_NAME "libportfence.so"
+#define STACK_MOST ((size_t)8192) /* a thread's stack may be PTHREAD_STACK_MIN, 16 kB */
+
+static const char *const carried[] = {
+	"PORTFENCE_APP", "PORTFENCE_RANGE",  "PORTFENCE_ORDER", "PORTFENCE_SEED", "PORTFENCE_MAP",
+	"PORTFENCE_LOG", "PORTFENCE_RECORD", "PORTFENCE_FIRST", "PORTFENCE_LAST", HANDOVER_VARIABLE,
+};
+
+_Static_assert(sizeof(carried) / sizeof(carried[0]) + 2 <= CHILD_ENVIRON_KEPT_MAX,
+	       "room for these, PORTFENCE_CONFIG and PORTFENCE_STATE");
+
+/* ld.so separates the entries of LD_PRELOAD by colons and blanks (ld.so(8)). */
+static const char *find_entry(const char *list, size_t *ret_len)
+{
+	const size_t name = strlen(OUR_NAME);
+
+	while (*list) {
+		size_t len = strcspn(list, ": ");
+
+		if (len >= name && !memcmp(list + len - name, OUR_NAME, name) &&
+		    (len == name || list[len - name - 1] == '/')) {
+			*ret_len = len;
+			return list;
+		}
+		list += len + (list[len] != '\0');
+	}
+	return NULL;
+}
+
+/* "NAME=value" in the arena; a relative path becomes absolute if @is_path. NULL if there is no memory */
+static const char *assignment(struct arena *arena, const char *name, const char *value, size_t len,
+			      bool is_path)
+{
+	char folder[PATH_MAX] = "";
+	size_t size;
+	char *text;
+
+	/* without it the path is good for as long as nobody leaves this folder */
+	if (is_path && *value != '/' && memchr(value, '/', len) && *value != '$' &&
+	    getcwd(folder, sizeof(folder) - 1))
+		strcat(folder, "/");
+	size = strlen(name) + 1 + strlen(folder) + len;
+	text = arena_alloc(arena, size + 1);
+	if (text)
+		*(char *)mempcpy(stpcpy(stpcpy(stpcpy(text, name), "="), folder), value, len) =
+			'\0';
+	return text;
+}
+
+static void keep(struct child_environ_kept *kept, const char *text)
+{
+	if (text)
+		kept->variable[kept->count++] = text;
+	else
+		kept->lost = true;
+}
+
+void child_environ_remember(const struct settings *settings, struct arena *arena,
+			    struct child_environ_kept *ret_kept)
+{
+	const char *list = secure_getenv("LD_PRELOAD"), *entry, *file = settings->policy.file;
+	const char *named = secure_getenv("PORTFENCE_CONFIG"),
+		   *state = secure_getenv("PORTFENCE_STATE");
+	size_t len, i;
+
+	entry = list ? find_entry(list, &len) : NULL;
+	if (!entry)
+		return;
+	ret_kept->preload = assignment(arena, "LD_PRELOAD", entry, len, true);
+	ret_kept->lost = !ret_kept->preload;
+	/* where HOME or XDG_CONFIG_HOME led to the file, a fresh environment would not */
+	if (named && *named)
+		file = named;
+	if (file && strcmp(file, SETTINGS_SYSTEM_FILE))
+		keep(ret_kept, assignment(arena, "PORTFENCE_CONFIG", file, strlen(file), true));
+	if (state && *state)
+		keep(ret_kept, assignment(arena, "PORTFENCE_STATE", state, strlen(state), false));
+	for (i = 0; i < sizeof(carried) / sizeof(carried[0]); i++) {
+		const char *value = secure_getenv(carried[i]);
+
+		if (value && *value)
+			keep(ret_kept, assignment(arena, carried[i], value, strlen(value), false));
+	}
+}
+
+/* Is @entry ("NAME=value") of the same name as @other? */
+static bool same_name(const char *entry, const char *other)
+{
+	while (*entry && *entry != '=' && *entry == *other) {
+		entry++;
+		other++;
+	}
+	return *entry == '=' && *other == '=';
+}
+
+/* Can the list and all that it names be read? What the kernel cannot read either is for it to say. */
+static bool is_readable(char *const envp[])
+{
+	uintptr_t list = CALLER_MEMORY_UNSEEN, text = CALLER_MEMORY_UNSEEN;
+
+	for (; envp; envp++) {
+		if (!caller_memory_readable_on(&list, envp, sizeof(*envp)))
+			return false;
+		if (!*envp)
+			break;
+		if (!caller_memory_text(&text, *envp))
+			return false;
+	}
+	return true;
+}
+
+void child_environ_plan(const struct child_environ_kept *kept, char *const envp[],
+			struct child_environ_plan *ret_plan)
+{
+	struct child_environ_plan plan = { .kept = kept, .envp = envp, .room = 1 };
+	const size_t prefix = strlen("LD_PRELOAD=");
+	unsigned i;
+	size_t len;
+
+	if (kept->lost) {
+		*ret_plan = plan;
+		return;
+	}
+	if (!kept->preload || !is_readable(envp)) {
+		plan.complete = true;
+		*ret_plan = plan;
+		return;
+	}
+	plan.missing = (1U << kept->count) - 1;
+	for (; envp && envp[plan.entries]; plan.entries++) {
+		const char *entry = envp[plan.entries];
+
+		for (i = 0; i < kept->count; i++)
+			if (same_name(entry, kept->variable[i]))
+				plan.missing &= ~(1U << i);
+		/* of several, ld.so takes the last */
+		if (!strncmp(entry, "LD_PRELOAD=", prefix)) {
+			plan.preload = entry + prefix;
+			plan.preload_at = plan.entries;
+		}
+	}
+	plan.preloaded = plan.preload && find_entry(plan.preload, &len);
+	plan.complete = plan.preloaded && !plan.missing;
+	/* all of it, what is kept, LD_PRELOAD and the NULL at the end */
+	plan.slots = plan.entries + kept->count + 2;
+	plan.size = plan.slots * sizeof(char *);
+	if (plan.preload && !plan.preloaded)
+		plan.size += strlen(kept->preload) + 1 + strlen(plan.preload) + 1;
+	if (!plan.complete && plan.size <= STACK_MOST)
+		plan.room = plan.size / sizeof(char *) + 1;
+	*ret_plan = plan;
+}
+
+char *const *child_environ_build(const struct child_environ_plan *plan, char **room)
+{
+	const struct child_environ_kept *kept = plan->kept;
+	size_t used = plan->entries;
+	char **slots = room, *preload;
+	unsigned i;
+
+	if (plan->complete)
+		return plan->envp;
+	if (kept->lost) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (plan->size > STACK_MOST) {
+		slots = mmap(NULL, plan->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			     -1, 0);
+		/* whatever it was: execve(2) and its relatives know no other */
+		if (slots == MAP_FAILED) {
+			errno = ENOMEM;
+			return NULL;
+		}
+	}
+	if (used)
+		memcpy(slots, plan->envp, used * sizeof(*slots));
+	if (plan->preload && !plan->preloaded) {
+		/* ours first, so that it stands in front of what it was given */
+		preload = (char *)(slots + plan->slots);
+		stpcpy(stpcpy(stpcpy(preload, kept->preload), ":"), plan->preload);
+		slots[plan->preload_at] = preload;
+	} else if (!plan->preloaded) {
+		slots[used++] = (char *)kept->preload;
+	}
+	for (i = 0; i < kept->count; i++)
+		if (plan->missing & 1U << i)
+			slots[used++] = (char *)kept->variable[i];
+	slots[used] = NULL;
+	return slots;
+}
+
+void child_environ_drop(const struct child_environ_plan *plan, char *const *built)
+{
+	int saved = errno;
+
+	if (!plan->complete && plan->size > STACK_MOST)
+		munmap((void *)built, plan->size);
+	errno = saved;
+}
+
+/* Puts our entry in front of what LD_PRELOAD is. */
+static int mend_preload(const struct child_environ_kept *kept, const char *preload)
+{
+	char *list;
+
+	if (!preload)
+		return putenv((char *)kept->preload) ? -ENOMEM : 0;
+	if (asprintf(&list, "LD_PRELOAD=%s:%s", strchr(kept->preload, '=') + 1, preload) < 0)
+		return -ENOMEM;
+	/* where it stands twice, ld.so takes the last, and putenv would mend the first */
+	if (!unsetenv("LD_PRELOAD") && !putenv(list))
+		return 0; /* the environment keeps the text itself */
+	free(list);
+	return -ENOMEM;
+}
+
+int child_environ_mend(const struct child_environ_kept *kept)
+{
+	struct child_environ_plan plan;
+	unsigned i;
+
+	child_environ_plan(kept, environ, &plan);
+	if (plan.complete)
+		return 0;
+	if (kept->lost)
+		return -ENOMEM;
+	for (i = 0; i < kept->count; i++)
+		if (plan.missing & 1U << i && putenv((char *)kept->variable[i]))
+			return -ENOMEM;
+	return plan.preloaded ? 0 : mend_preload(kept, plan.preload);
+}

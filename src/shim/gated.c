@@ -1,0 +1,160 @@
+#include "libc.h"
+
+#include "gated.h"
+
+#include "gate.h"
+#include "real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * libc's connect() and its sends are cancellation points: a thread may be
+ * cancelled while it waits in one. libc sees to that with means that are its
+ * own, and to cancel a thread unwinds its stack, through a page that no unwinder
+ * knows. So a call goes through the gate only if it does not wait, or there is
+ * no other thread that could cancel this one; and whoever was cancelled before
+ * ends before it. The rest goes through libc, and the supervisor looks at it.
+ *
+ * Nobody looks at it again behind the gate. So where another thread could have
+ * rewritten what an address was, what passes is the copy that was looked at.
+ */
+
+/* <sys/single_threaded.h>, since glibc 2.32. Others have no such, or have it elsewhere. */
+extern char __libc_single_threaded __attribute__((weak));
+extern void pthread_testcancel(void) __attribute__((weak));
+
+static long result_of(long result)
+{
+	if (result >= 0)
+		return result;
+	errno = (int)-result;
+	return -1;
+}
+
+/* Can nobody cancel this thread while it waits? */
+static bool is_alone(void)
+{
+	return &__libc_single_threaded && __libc_single_threaded;
+}
+
+static bool never_waits(int fd, int flags)
+{
+	long status;
+
+	if (flags & MSG_DONTWAIT)
+		return true;
+	status = syscall(SYS_fcntl, fd, F_GETFL);
+	return status >= 0 && status & O_NONBLOCK;
+}
+
+/*
+ * Which way a call goes that may wait: LIBC, through the gate, or through the
+ * gate without waiting and then, if it would have to, through libc. Over TCP
+ * that last one could send a part.
+ */
+enum way { WAY_LIBC, WAY_GATE, WAY_BOTH };
+
+static enum way find_way(int fd, int flags, bool udp)
+{
+	int saved = errno;
+	enum way way = WAY_LIBC;
+
+	if (!gate() || !pthread_testcancel)
+		return WAY_LIBC;
+	pthread_testcancel();
+	if (udp && !(flags & MSG_DONTWAIT) && !is_alone())
+		way = WAY_BOTH;
+	/* a send that connects needs its address, of which there is no copy */
+	else if (is_alone() || (!(flags & MSG_FASTOPEN) && never_waits(fd, flags)))
+		way = WAY_GATE;
+	errno = saved;
+	return way;
+}
+
+/* Will the kernel see what the shim has seen? May replace the address by the copy. */
+static bool is_as_seen(const union addr *seen, const struct sockaddr **addr, socklen_t *len)
+{
+	if (is_alone())
+		return true;
+	if (!seen)
+		return false;
+	switch (seen->sa.sa_family) {
+	case AF_UNSPEC:
+	case AF_INET:
+		if (*len > sizeof(*seen))
+			*len = sizeof(*seen);
+		break;
+	case AF_INET6:
+		/* there are longer ones (net/l2tp/l2tp_ip6.c) */
+		if (*len > sizeof(*seen))
+			return false;
+		break;
+	default:
+		return false;
+	}
+	*addr = &seen->sa;
+	return true;
+}
+
+int gated_bind(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen)
+{
+	if (!gate() || !is_as_seen(seen, &addr, &len))
+		return REAL(bind)(fd, addr, len);
+	return (int)result_of(gate()(SYS_bind, fd, (long)addr, len, 0, 0, 0));
+}
+
+int gated_listen(int fd, int backlog)
+{
+	if (!gate())
+		return REAL(listen)(fd, backlog);
+	return (int)result_of(gate()(SYS_listen, fd, backlog, 0, 0, 0, 0));
+}
+
+int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen)
+{
+	if (find_way(fd, 0, false) == WAY_LIBC || !is_as_seen(seen, &addr, &len))
+		return REAL(connect)(fd, addr, len);
+	return (int)result_of(gate()(SYS_connect, fd, (long)addr, len, 0, 0, 0));
+}
+
+ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
+		     socklen_t len, bool udp)
+{
+	/* the filter lets it pass by itself */
+	enum way way = addr ? find_way(fd, flags, udp) : WAY_LIBC;
+	long rc = -EAGAIN;
+
+	if (way != WAY_LIBC)
+		rc = gate()(SYS_sendto, fd, (long)data, (long)size,
+			    way == WAY_BOTH ? flags | MSG_DONTWAIT : flags, (long)addr, len);
+	if (way == WAY_GATE || rc != -EAGAIN)
+		return result_of(rc);
+	return REAL(sendto)(fd, data, size, flags, addr, len);
+}
+
+ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags, bool udp)
+{
+	enum way way = find_way(fd, flags, udp);
+	long rc = -EAGAIN;
+
+	if (way != WAY_LIBC)
+		rc = gate()(SYS_sendmsg, fd, (long)message,
+			    way == WAY_BOTH ? flags | MSG_DONTWAIT : flags, 0, 0, 0);
+	if (way == WAY_GATE || rc != -EAGAIN)
+		return result_of(rc);
+	return real(fd, message, flags);
+}
+
+int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	/* of several, nobody could tell why not all were sent without waiting */
+	if (find_way(fd, flags, false) == WAY_LIBC)
+		return real(fd, messages, count, (libc_flags)flags);
+	return (int)result_of(gate()(SYS_sendmmsg, fd, (long)messages, count, flags, 0, 0));
+}

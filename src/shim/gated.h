@@ -1,0 +1,38 @@
+/* gated: the real calls, by way of the gate where there is one; it fences nothing. */
+#ifndef PORTFENCE_SHIM_GATED_H
+#define PORTFENCE_SHIM_GATED_H
+
+#include "libc.h"
+
+#include "../core/addr.h"
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+/* libc has more than one of these where it has two kinds of time_t */
+typedef ssize_t sendmsg_fn(int fd, const struct msghdr *message, int flags);
+typedef int sendmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags);
+
+/*
+ * Each does what libc's function of that name does, a thread's cancellation
+ * included, and is that function unless a gate is open.
+ *
+ * @real:	libc's function
+ * @seen:	the address as it was when it was looked at; NULL: nobody has
+ * @udp:	the socket is known to be a UDP one
+ */
+
+int gated_bind(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen);
+
+int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen);
+
+int gated_listen(int fd, int backlog);
+
+ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
+		     socklen_t len, bool udp);
+
+ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags, bool udp);
+
+int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags);
+
+#endif

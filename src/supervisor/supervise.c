@@ -1,0 +1,506 @@
+#include "supervise.h"
+
+#include "../cli/dying.h"
+#include "../core/fd.h"
+#include "../core/fence.h"
+#include "../core/log.h"
+#include "caller.h"
+#include "filter.h"
+#include "newsocket.h"
+#include "trap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * The program keeps the process that it was started as: its id, parent,
+ * terminal, signals and exit status are what they are without us. The supervisor
+ * is made before the filter, under which it must not be itself, and by a process
+ * in between that ends at once: the program has no child that it did not make,
+ * and one that waits for any child, as strace does, gets none of ours. Who
+ * inherits orphans would get it back, so there it stays a child, but one that
+ * wait(2) does not know of (no signal announces its end, see __WCLONE).
+ * It is in a session of its own, holds no file of the program's, and ends when
+ * nobody is left under the filter.
+ *
+ * The listener is the filtered process's; the supervisor takes it by
+ * pidfd_getfd(2), and so finds out at once whether it may look into the program.
+ *
+ * What is to last as long as the tree, such as a lock, is the supervisor's to
+ * hold, since programs close what they do not know. Where calls are not to be
+ * served, the same process stays for that alone, behind a filter that stops
+ * nothing: no other way tells that nobody of a tree is left.
+ */
+
+#define HELD_MAX 8
+#define KEPT_MAX (3 + HELD_MAX)
+
+static int held[HELD_MAX];
+static unsigned holds;
+
+static int real_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return (int)syscall(SYS_bind, fd, addr, len);
+}
+
+static int real_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return (int)syscall(SYS_connect, fd, addr, len);
+}
+
+static int real_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	return (int)syscall(SYS_setsockopt, fd, level, option, value, len);
+}
+
+static int real_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	return (int)syscall(SYS_getsockopt, fd, level, option, value, len);
+}
+
+static int real_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return (int)syscall(SYS_getsockname, fd, addr, len);
+}
+
+static int real_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return (int)syscall(SYS_getpeername, fd, addr, len);
+}
+
+/* Where the command is itself run under a fence, libc's names are that fence's. */
+static const struct socket_calls real_sys = {
+	.bind = real_bind,
+	.connect = real_connect,
+	.setsockopt = real_setsockopt,
+	.getsockopt = real_getsockopt,
+	.getsockname = real_getsockname,
+	.getpeername = real_getpeername,
+};
+
+/* What the supervisor works with. Its own process never leaves, so nothing is given back. */
+struct supervisor {
+	struct filter filter;
+	struct rule rule;
+	struct engine_kernel kernel[PROTO_COUNT];
+	struct source_addr_cache sources;
+	struct fence fence;
+	struct log log;
+};
+
+static int prepare(struct supervisor *new, const struct settings *settings)
+{
+	char *text;
+
+	new->rule = *settings->rule;
+	new->rule.engine = ENGINE_BIND;
+	new->fence.sys = &real_sys;
+	new->fence.rule = &new->rule;
+	new->fence.kernel = new->kernel;
+	new->fence.sources = &new->sources;
+	new->log.sys = &real_sys;
+	new->log.destination = settings->log;
+	new->log.record = settings->record;
+	new->log.application = settings->rule->name;
+	log_start(&new->log);
+	if (state_open(settings->state, settings->runtime, settings->rule, &new->fence.cursor))
+		return -ENOMEM;
+	/* else the library says so */
+	if (new->fence.cursor.trouble && !settings->gate &&
+	    asprintf(&text, "the state file is not used, %s; ports are chosen without it",
+		     new->fence.cursor.trouble) > 0)
+		new->log.warning[new->log.warnings++] = text;
+	return 0;
+}
+
+/* close_range(2), which not every libc has */
+static void close_all(unsigned first, unsigned last)
+{
+	syscall(SYS_close_range, first, last, 0);
+}
+
+/* The limits that the program has set itself are not meant for who serves all of its processes. */
+static void raise_limits(void)
+{
+	static const int resources[] = { RLIMIT_CPU, RLIMIT_NOFILE };
+	struct rlimit limit;
+	size_t i;
+
+	for (i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
+		if (getrlimit(resources[i], &limit))
+			continue;
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(resources[i], &limit);
+	}
+}
+
+/*
+ * Who looks for the program by its command line (pgrep -f, pkill -f) must not find us, whose
+ * command line has the program's in it.
+ */
+static void change_title(pid_t program, bool idle)
+{
+	static char text[1 << 16];
+	char *title = program_invocation_name;
+	long size = fd_read_file("/proc/self/cmdline", text, sizeof(text));
+
+	if (size <= 0)
+		return;
+	/* the arguments stand one behind the other (execve(2)) */
+	memset(title, 0, (size_t)size);
+	snprintf(title, (size_t)size, "portfence: %s process %d", idle ? "holds for" : "supervises",
+		 (int)program);
+}
+
+/* What the supervisor shares with others, who may shorten it under us */
+static struct state_file *state;
+
+/* Goes on with memory of its own: all that it has of the state is what it does with it from now on. */
+static void lose_state(int number)
+{
+	(void)number;
+	/* NOLINTNEXTLINE(bugprone-signal-handler): it is a system call and no more */
+	if (mmap(state, sizeof(*state), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		_exit(EXIT_FAILURE);
+}
+
+/* Keeps these descriptors, under numbers of their own, and closes all others. Return: 0, -errno */
+static int keep_only(int *const keep[], unsigned count)
+{
+	int lowest = 3, null;
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		*keep[i] = fcntl(*keep[i], F_DUPFD_CLOEXEC, lowest);
+		if (*keep[i] < 0)
+			return -errno;
+		lowest = *keep[i] + 1;
+	}
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return -errno;
+	for (i = 0; i < 3; i++)
+		dup2(null, (int)i);
+	/* each is higher than the one before */
+	lowest = 3;
+	for (i = 0; i < count; i++) {
+		if (*keep[i] > lowest)
+			close_all((unsigned)lowest, (unsigned)*keep[i] - 1);
+		lowest = *keep[i] + 1;
+	}
+	close_all((unsigned)lowest, ~0U);
+	return 0;
+}
+
+/*
+ * Leaves the program's session, folder and files alone, but for three and what is
+ * to be held. Return: 0, -errno
+ */
+static int leave(int *listener, int *program, int *to)
+{
+	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP,
+				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ };
+	int *keep[KEPT_MAX] = { listener, program, to };
+	sigset_t none;
+	size_t i;
+
+	setsid();
+	if (chdir("/"))
+		return -errno;
+	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (i = 0; i < holds; i++)
+		keep[3 + i] = &held[i];
+	return keep_only(keep, 3 + holds);
+}
+
+static bool hear(int from, int *ret_number)
+{
+	return read(from, ret_number, sizeof(*ret_number)) == sizeof(*ret_number);
+}
+
+static bool say(int to, int number)
+{
+	return write(to, &number, sizeof(number)) == sizeof(number);
+}
+
+/* May we have what the program has? Its end of a pipe will do. Return: 0, -errno */
+static int look_into(const struct caller *program, int fd)
+{
+	int got = caller_descriptor(program, fd), number = 0;
+
+	if (got < 0)
+		return got;
+	close(got);
+	return caller_read(program, (uintptr_t)&fd, &number, sizeof(number));
+}
+
+/* Until nobody is left under the filter: only that hangs it up (Linux 5.9). */
+static void stay(int listener)
+{
+	struct pollfd poll_listener = { .fd = listener };
+
+	while (poll(&poll_listener, 1, -1) <= 0)
+		;
+}
+
+/*
+ * The supervisor's life. First it is asked whether it can look into the program,
+ * as long as that has no filter yet, and then told the listener's number.
+ */
+static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
+{
+	struct caller program;
+	int number, rc;
+
+	change_title(parent, supervisor->filter.idle);
+	raise_limits();
+	if (!hear(from, &number))
+		_exit(EXIT_FAILURE);
+	rc = caller_open(parent, &program);
+	if (!rc)
+		rc = look_into(&program, number);
+	if (!say(to, rc) || rc || !hear(from, &number))
+		_exit(EXIT_FAILURE);
+	number = caller_descriptor(&program, number);
+	rc = number < 0 ? number : leave(&number, &program.pidfd, &to);
+	if (!say(to, rc) || rc)
+		_exit(EXIT_FAILURE);
+	close(to);
+	state = supervisor->fence.cursor.file;
+	if (state)
+		signal(SIGBUS, lose_state);
+	if (supervisor->filter.idle)
+		stay(number);
+	else
+		trap_serve(number, supervisor->filter.births, &supervisor->fence, &supervisor->log,
+			   program.pidfd);
+	/* nobody is left who would */
+	if (supervisor->log.record.path)
+		record_mend(&supervisor->log.record);
+	/* what is held lasts until nobody can have a socket of it open any more */
+	if (holds)
+		dying_wait();
+	_exit(EXIT_SUCCESS);
+}
+
+__attribute__((format(printf, 4, 5))) static int fail(int error, char *ret_why, size_t size,
+						      const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(ret_why, size, format, arguments);
+	va_end(arguments);
+	return -error;
+}
+
+static int explain_filter(int error, char *ret_why, size_t size)
+{
+	if (error == EBUSY)
+		return fail(error, ret_why, size,
+			    "this runs under a supervisor already, and there can be only one");
+	return fail(
+		error, ret_why, size,
+		"the kernel takes no filter with a supervisor (%s), which it does since Linux 5.5",
+		strerror(error));
+}
+
+static int explain_look(int error, char *ret_why, size_t size)
+{
+	if (error == EPERM || error == EACCES)
+		return fail(error, ret_why, size,
+			    "the supervisor may not look into the program: a sandbox or "
+			    "kernel.yama.ptrace_scope restricts ptrace(2)");
+	if (error == ENOSYS)
+		return fail(error, ret_why, size,
+			    "the kernel has no pidfd_getfd(2), which came with Linux 5.6");
+	return fail(error, ret_why, size, "the supervisor cannot be started: %s", strerror(error));
+}
+
+/* This process's half. Return: 0, or -errno */
+static int submit(pid_t supervisor, const struct filter *filter, int from, int to, char *ret_why,
+		  size_t size)
+{
+	int listener, rc;
+
+	/*
+	 * With Yama, only a process's ancestors may look into it, or whom it names (prctl(2)).
+	 * Its children would have to name us, too, and they do not know of us. So only who
+	 * never looks again does without the right.
+	 */
+	if (filter->births || filter->idle)
+		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
+	if (!say(to, to) || !hear(from, &rc))
+		rc = -EPIPE;
+	if (rc)
+		return explain_look(-rc, ret_why, size);
+	listener = filter_install(filter);
+	if (listener < 0)
+		return explain_filter(-listener, ret_why, size);
+	if (!say(to, listener) || !hear(from, &rc))
+		rc = -EPIPE;
+	close(listener);
+	return rc ? explain_look(-rc, ret_why, size) : 0;
+}
+
+static void close_end(int *end)
+{
+	if (*end >= 0)
+		close(*end);
+	*end = -1;
+}
+
+static void close_ends(int ends[2])
+{
+	close_end(&ends[0]);
+	close_end(&ends[1]);
+}
+
+static bool inherits_orphans(void)
+{
+	int subreaper = 0;
+
+	prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
+	return subreaper || getpid() == 1;
+}
+
+/* fork(), but for the signal at its end */
+static pid_t make_process(void)
+{
+	return (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, 0);
+}
+
+/* In the new process: the supervisor's life, if not in one that it makes for that. */
+__attribute__((noreturn)) static void begin(struct supervisor *supervisor, pid_t parent,
+					    bool orphan, int from, int to)
+{
+	pid_t pid = orphan ? make_process() : 0;
+
+	if (pid || !say(to, (int)getpid()))
+		_exit(EXIT_FAILURE);
+	live(supervisor, parent, from, to);
+	_exit(EXIT_SUCCESS);
+}
+
+static int start(struct supervisor *supervisor, char *ret_why, size_t size)
+{
+	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, rc = 0, number;
+	bool orphan = !inherits_orphans();
+	pid_t parent = getpid(), pid = -1;
+
+	if (pipe2(down, O_CLOEXEC) || pipe2(up, O_CLOEXEC)) {
+		rc = explain_look(errno, ret_why, size);
+		goto out;
+	}
+	pid = make_process();
+	if (pid < 0) {
+		rc = explain_look(errno, ret_why, size);
+		goto out;
+	}
+	if (!pid) {
+		close(down[1]);
+		close(up[0]);
+		begin(supervisor, parent, orphan, down[0], up[1]);
+	}
+	close_end(&down[0]);
+	close_end(&up[1]);
+	rc = hear(up[0], &number)
+		     ? submit(number, &supervisor->filter, up[0], down[1], ret_why, size)
+		     : explain_look(EAGAIN, ret_why, size);
+out:
+	close_ends(down);
+	close_ends(up);
+	/* with nobody at the other end, it ends by itself */
+	if (pid > 0 && (rc || orphan))
+		waitpid(pid, NULL, __WCLONE);
+	return rc;
+}
+
+bool supervise_births(const struct rule *rule)
+{
+	return newsocket_suits(rule);
+}
+
+int supervise_start(const struct settings *settings, bool births, bool exact, char *ret_why,
+		    size_t size)
+{
+	static struct supervisor supervisor;
+	int rc = prepare(&supervisor, settings);
+
+	if (rc)
+		return explain_look(-rc, ret_why, size);
+	supervisor.filter.gate = settings->gate;
+	supervisor.filter.io_uring = settings->rule->io_uring;
+	supervisor.filter.births = births;
+	supervisor.filter.exact = exact;
+	return start(&supervisor, ret_why, size);
+}
+
+int supervise_hold(int fd)
+{
+	if (holds == HELD_MAX)
+		return -ENOSPC;
+	held[holds++] = fd;
+	return 0;
+}
+
+bool supervise_holds(void)
+{
+	return holds;
+}
+
+int supervise_keep(char *ret_why, size_t size)
+{
+	static struct supervisor keeper = { .filter.idle = true };
+
+	return start(&keeper, ret_why, size);
+}
+
+int supervise_check(bool births, bool exact, char *ret_why, size_t size)
+{
+	static struct supervisor nobodys;
+	int ends[2], rc = -EPIPE;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return explain_look(errno, ret_why, size);
+	nobodys.filter.births = births;
+	nobodys.filter.exact = exact;
+	pid = fork();
+	if (!pid) {
+		rc = start(&nobodys, ret_why, size);
+		if (say(ends[1], rc) && write(ends[1], ret_why, size) == (ssize_t)size)
+			_exit(EXIT_SUCCESS);
+		_exit(EXIT_FAILURE);
+	}
+	close_end(&ends[1]);
+	if (pid > 0 && hear(ends[0], &rc) && rc && read(ends[0], ret_why, size) != (ssize_t)size)
+		rc = -EPIPE;
+	close_ends(ends);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return rc == -EPIPE ? explain_look(EPIPE, ret_why, size) : rc;
+}
+
+uint64_t supervise_gate(void)
+{
+	return filter_draw_gate();
+}

@@ -1,0 +1,62 @@
+/* supervise: puts this process under a filter, and starts the one that serves its calls, or only stays. */
+#ifndef PORTFENCE_SUPERVISOR_SUPERVISE_H
+#define PORTFENCE_SUPERVISOR_SUPERVISE_H
+
+#include "../core/settings.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * supervise_start() - Fence this process, and all that it will start, from outside
+ * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c)
+ * @births:	stop only at the making of sockets, see supervise_births()
+ * @exact:	only where no signal can interrupt a call that is being served
+ * @ret_why:	where it fails, why, and nothing has changed
+ *
+ * Once it has returned 0, whatever this process executes is fenced.
+ *
+ * Return: 0, or -errno
+ */
+int supervise_start(const struct settings *settings, bool births, bool exact, char *ret_why,
+		    size_t size);
+
+/* supervise_births() - Is it enough to stop at the making of sockets? */
+bool supervise_births(const struct rule *rule);
+
+/**
+ * supervise_check() - Could it be done here?
+ *
+ * Tries it, in a process that does nothing else. Arguments and return: as above
+ */
+int supervise_check(bool births, bool exact, char *ret_why, size_t size);
+
+/**
+ * supervise_hold() - Let a descriptor stay open as long as anybody of the tree lives
+ * @fd:		it is this process's to close, and is best close-on-exec: the program closes what it wants
+ *
+ * To be called before supervise_start() or supervise_keep().
+ *
+ * Return: 0, -ENOSPC if there are too many
+ */
+int supervise_hold(int fd);
+
+/* supervise_holds() - Is there any such descriptor? */
+bool supervise_holds(void);
+
+/**
+ * supervise_keep() - Start the process that holds them, where there is no supervisor
+ * @ret_why:	where it fails, why, and nothing has changed
+ *
+ * The filter of this process and of all that it starts lets every call pass. It is there to
+ * tell when nobody is left, and like the other one it keeps programs from gaining rights.
+ *
+ * Return: 0, or -errno
+ */
+int supervise_keep(char *ret_why, size_t size);
+
+/* supervise_gate() - Draw a gate; 0 if this machine has none */
+uint64_t supervise_gate(void);
+
+#endif

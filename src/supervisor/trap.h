@@ -1,0 +1,18 @@
+/* trap: serves the system calls that a supervised tree's filter has stopped, one after another. */
+#ifndef PORTFENCE_SUPERVISOR_TRAP_H
+#define PORTFENCE_SUPERVISOR_TRAP_H
+
+#include "../core/fence.h"
+#include "../core/log.h"
+
+/**
+ * trap_serve() - Serve until nobody is left under the filter
+ * @listener:	of the filter
+ * @births:	it stops socket(2) alone
+ * @fence:	its rule is served by the bind engine, see trap.c
+ * @log:	its standard error is the program's own, looked up for each line
+ * @program:	a pidfd of the program that was started first
+ */
+void trap_serve(int listener, bool births, const struct fence *fence, struct log *log, int program);
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * cursor: a state file of any bytes is refused, or mapped and worked with: whatever it holds, each
+ * candidate lies in the range, and nothing waits longer than a claim lasts.
+ *
+ * Input: what is wrong with the file's size, what it is filled with, patches (where, and eight
+ * bytes), and then operations, each with a number.
+ */
+#include "../../src/core/state.h"
+
+#include "fuzz.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PORTS 1000
+#define PATCHES_MOST 16
+
+enum { CLAIM_TAKE, CLAIM_GIVE_BACK, PEER, WALK, OPERATIONS };
+
+static int file_fd = -1;
+static struct state_file *file;
+static uint64_t clock_ms, clock_readings;
+
+int __wrap_openat64(int folder, const char *name, int flags, ...);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now);
+
+/* The state file, whatever it is called. */
+int __wrap_openat64(int folder, const char *name, int flags, ...)
+{
+	char path[32];
+
+	(void)folder;
+	(void)name;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file_fd);
+	return open(path, (flags & O_ACCMODE) | O_CLOEXEC);
+}
+
+/* A clock that goes on with each look at it, so that nobody waits in real time. */
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
+{
+	(void)clock;
+	clock_readings++;
+	clock_ms++;
+	ret_now->tv_sec = (time_t)(clock_ms / 1000);
+	ret_now->tv_nsec = (long)(clock_ms % 1000) * 1000000;
+	return 0;
+}
+
+static void make_file(void)
+{
+	file_fd = memfd_create("state", MFD_CLOEXEC);
+	if (ftruncate(file_fd, sizeof(*file)) || fchmod(file_fd, 0600))
+		abort();
+	file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, file_fd, 0);
+	if (file == MAP_FAILED)
+		abort();
+}
+
+/* Return: would the file be ours? */
+static bool fill_file(struct fuzz *fuzz)
+{
+	uint8_t wrong = fuzz_byte(fuzz), fill = fuzz_byte(fuzz), patches = fuzz_byte(fuzz);
+	bool sound = wrong != 1;
+
+	if (ftruncate(file_fd, sizeof(*file)) || fchmod(file_fd, wrong == 2 ? 0640 : 0600))
+		abort();
+	memset(file, fill, sizeof(*file));
+	file->magic = STATE_MAGIC;
+	file->version = STATE_VERSION;
+	file->size = sizeof(*file);
+	for (patches %= PATCHES_MOST; patches; patches--) {
+		uint32_t at = fuzz_word(fuzz) * 8U % sizeof(*file);
+
+		fuzz_bytes(fuzz, (char *)file + at, 8);
+	}
+	sound = wrong != 1 && wrong != 2 && file->magic == STATE_MAGIC &&
+		file->version == STATE_VERSION && file->size == sizeof(*file);
+	if (wrong == 1 && ftruncate(file_fd, fuzz_word(fuzz) % sizeof(*file)))
+		abort();
+	return sound;
+}
+
+static void claim(const struct state *cursor, uint64_t tag)
+{
+	uint64_t before = clock_readings;
+	int rc = state_claim(cursor, tag);
+
+	CLAIM(rc == 0 || rc == -EBUSY);
+	/* another's claim holds ten milliseconds, and each look here is one later */
+	CLAIM(clock_readings - before <= 20);
+	CLAIM(state_claim(cursor, tag) == -EBUSY);
+}
+
+static void give_back(const struct state *cursor, uint64_t tag)
+{
+	state_release(cursor, tag);
+	CLAIM(state_claim(cursor, tag) == 0);
+	state_release(cursor, tag);
+}
+
+static void use_peer(const struct state *cursor, uint64_t tag)
+{
+	struct state_hints *hints;
+	uint16_t port = (uint16_t)tag;
+
+	state_peer(cursor, tag);
+	hints = state_take_peer(cursor, tag);
+	CLAIM(state_peer(cursor, tag) == hints);
+	state_set_hint(hints, port);
+	CLAIM(state_hint(hints, port));
+	state_clear_hints(hints, port);
+	CLAIM(!state_hint(hints, port));
+}
+
+static void walk(const struct state *cursor, uint64_t number)
+{
+	const enum order order = (enum order)(1 + number % (ORDER_COUNT - 1));
+	const enum proto proto = (enum proto)(number / 8 % PROTO_COUNT);
+	struct state_block *block = cursor->block;
+	struct state_hints *hints = &cursor->file->held[proto];
+	struct order_flow flow = { .remote_port = (uint16_t)(number >> 32) };
+	struct order_walk walk;
+	uint32_t index, from, steps = 0, count = 1 + (uint32_t)(number >> 16 & 0xffff) % PORTS;
+
+	from = order == ORDER_DOUBLE_HASH
+		       ? block->table[proto][order_table_index(&block->key, &flow)]++
+		       : block->next[proto]++;
+	order_start(&walk, order, count, from, block->draws++, &block->key, &flow);
+	if (number & 1ULL << 40)
+		order_odd_first(&walk);
+	while (order_next(&walk, &index)) {
+		CLAIM(index < count && ++steps <= 2 * count);
+		state_hint(hints, (uint16_t)index);
+	}
+	block->next[proto] += order_advance(&walk) - 1;
+}
+
+static void work_with(const struct state *cursor, struct fuzz *fuzz)
+{
+	while (fuzz_left(fuzz)) {
+		uint8_t operation = fuzz_byte(fuzz) % OPERATIONS;
+		uint64_t number = fuzz_number(fuzz);
+
+		if (operation == CLAIM_TAKE)
+			claim(cursor, number);
+		else if (operation == CLAIM_GIVE_BACK)
+			give_back(cursor, number);
+		else if (operation == PEER)
+			use_peer(cursor, number);
+		else
+			walk(cursor, number);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz fuzz = { data, data + size };
+	struct rule rule = { .name = "fuzz", .order = ORDER_RANDOM };
+	struct state cursor;
+	bool sound;
+
+	if (!file)
+		make_file();
+	clock_ms = 1ULL << 24;
+	sound = fill_file(&fuzz);
+	rule.seeded = size & 1;
+	rule.seed = size;
+	CLAIM(state_open("/", NULL, &rule, &cursor) == 0);
+	CLAIM(sound == !cursor.trouble);
+	CLAIM((cursor.block == &cursor.file->block) == !rule.seeded);
+	work_with(&cursor, &fuzz);
+	if (rule.seeded)
+		munmap(cursor.block, sizeof(*cursor.block));
+	munmap(cursor.file, sizeof(*cursor.file));
+	return 0;
+}
