@@ -1,7 +1,7 @@
 #include "../machine/escapes.h"
-#include "../machine/snapshot.h"
 #include "say.h"
 #include "verbs.h"
+#include "view.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -96,7 +96,7 @@ static void print_finding(const struct escapes_finding *finding, bool in_colour)
 }
 
 /* One line for a process and a section. Return: how many squatters it was */
-static size_t print_squatters(const struct snapshot *look, const struct escapes_squatter *first,
+static size_t print_squatters(const struct view *view, const struct escapes_squatter *first,
 			      size_t left, bool in_colour)
 {
 	size_t i, count = 0;
@@ -107,7 +107,7 @@ static size_t print_squatters(const struct snapshot *look, const struct escapes_
 	print_kind("warning", SAY_MAGENTA, in_colour);
 	printf("%s (pid %d) is not fenced and sits on %zu port%s of [%s]:", first->process->name,
 	       (int)first->process->pid, count, plural(count),
-	       look->sections.rule[first->section]->name);
+	       view->sections.rule[first->section]->name);
 	for (i = 0; i < count && i < PORTS_SHOWN; i++)
 		printf("%s %s %d", i ? "," : "", policy_proto_name(first[i].proto), first[i].port);
 	puts(count > PORTS_SHOWN ? ", ..." : "");
@@ -168,7 +168,7 @@ static void print_head(const struct escapes *verdict, bool in_colour)
 	putchar('\n');
 }
 
-static void print_text(const struct snapshot *look, const struct escapes *verdict)
+static void print_text(const struct view *view, const struct escapes *verdict)
 {
 	bool in_colour = say_in_colour(stdout);
 	size_t i;
@@ -178,7 +178,7 @@ static void print_text(const struct snapshot *look, const struct escapes *verdic
 		print_finding(&verdict->finding[i], in_colour);
 	print_ages(verdict, in_colour);
 	for (i = 0; i < verdict->squatters;)
-		i += print_squatters(look, &verdict->squatter[i], verdict->squatters - i,
+		i += print_squatters(view, &verdict->squatter[i], verdict->squatters - i,
 				     in_colour);
 	for (i = 0; i < verdict->doubts; i++)
 		print_doubt(&verdict->doubt[i], in_colour);
@@ -221,7 +221,7 @@ static json_t *describe_doubt(const struct escapes_doubt *doubt)
 			 "process", describe_process(&doubt->process));
 }
 
-static int print_json(const struct snapshot *look, const struct escapes *verdict)
+static int print_json(const struct view *view, const struct escapes *verdict)
 {
 	json_t *findings = json_array(), *squatters = json_array(), *doubts = json_array(), *all;
 	size_t i;
@@ -234,7 +234,7 @@ static int print_json(const struct snapshot *look, const struct escapes *verdict
 
 		json_array_append_new(
 			squatters, json_pack("{s:s, s:s, s:i, s:o}", "section",
-					     look->sections.rule[one->section]->name, "protocol",
+					     view->sections.rule[one->section]->name, "protocol",
 					     policy_proto_name(one->proto), "port", (int)one->port,
 					     "process", describe_process(one->process)));
 	}
@@ -262,13 +262,13 @@ static int print_json(const struct snapshot *look, const struct escapes *verdict
 /* ---- the verb ---- */
 
 /* A question about one process that is not fenced has no answer. */
-static int check_pid(struct snapshot *look, pid_t pid)
+static int check_pid(struct view *view, pid_t pid)
 {
 	struct process process = { .pid = pid };
 
-	if (!processes_find(&look->processes, pid) || processes_describe(pid, &process))
+	if (!processes_find(&view->machine.processes, pid) || processes_describe(pid, &process))
 		return say_failure(EXIT_FAILED, "there is no process %d", (int)pid);
-	switch (fenced_look(&look->looks, pid)->state) {
+	switch (fenced_look(&view->machine.looks, pid)->state) {
 	case FENCED_UNSEEN:
 		return say_failure(EXIT_FAILED, "%s (pid %d) may not be looked at%s", process.name,
 				   (int)pid, geteuid() ? "; ask as root or as its user" : "");
@@ -283,24 +283,25 @@ static int check_pid(struct snapshot *look, pid_t pid)
 	}
 }
 
-static int judge(const struct option_values *given, pid_t pid, struct snapshot *look,
+static int judge(const struct option_values *given, pid_t pid, struct view *view,
 		 struct escapes *ret_verdict)
 {
-	const struct escapes_scope scope = {
+	struct escapes_scope scope = {
 		.app = given->operand[0],
 		.pid = pid,
-		.sections = &look->sections,
-		.sockets = &look->sockets,
-		.processes = &look->processes,
-		.looks = &look->looks,
+		.sockets = &view->machine.sockets,
+		.processes = &view->machine.processes,
+		.looks = &view->machine.looks,
 	};
 	int rc;
 
-	rc = sections_load(given->value[OPTION_CONFIG], scope.app, EXIT_FAILED, &look->sections);
+	rc = sections_load(given->value[OPTION_CONFIG], scope.app, EXIT_FAILED, &view->sections);
+	scope.rules = view->sections.rule;
+	scope.rule_count = view->sections.count;
 	if (!rc)
-		rc = snapshot_around(SOCKETS_SIDES, EXIT_FAILED, look);
+		rc = view_take(view, SOCKETS_SIDES, EXIT_FAILED);
 	if (!rc && pid)
-		rc = check_pid(look, pid);
+		rc = check_pid(view, pid);
 	if (rc)
 		return rc;
 	rc = escapes_read(&scope, ret_verdict);
@@ -313,7 +314,7 @@ static int judge(const struct option_values *given, pid_t pid, struct snapshot *
 
 static int audit(int argc, char *argv[])
 {
-	struct snapshot look = { .looks = { .known = NULL } };
+	struct view view = { .sections = { .rule = NULL } };
 	struct escapes verdict = { .findings = 0 };
 	struct option_values given;
 	unsigned long pid = 0;
@@ -332,14 +333,14 @@ static int audit(int argc, char *argv[])
 			return option_wrong(&verb_audit,
 					    "'--pid' and a section do not go together");
 	}
-	rc = judge(&given, (pid_t)pid, &look, &verdict);
+	rc = judge(&given, (pid_t)pid, &view, &verdict);
 	if (rc != EXIT_FAILED || verdict.doubts) {
-		if (given.value[OPTION_JSON] && print_json(&look, &verdict))
+		if (given.value[OPTION_JSON] && print_json(&view, &verdict))
 			rc = EXIT_FAILED;
 		else if (!given.value[OPTION_JSON])
-			print_text(&look, &verdict);
+			print_text(&view, &verdict);
 	}
 	escapes_free(&verdict);
-	snapshot_end(&look);
+	view_free(&view);
 	return rc;
 }

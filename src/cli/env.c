@@ -116,9 +116,9 @@ static int set(const struct option_values *given, const char *library)
 	else
 		policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning,
 				NULL);
-	trust_warn("the library", library);
+	say_distrust("the library", library);
 	if (settings.policy.file)
-		trust_warn("the configuration", settings.policy.file);
+		say_distrust("the configuration", settings.policy.file);
 	rc = launch_environment(&settings, library, true, EXIT_FAILURE);
 	arena_free(&arena);
 	return rc;

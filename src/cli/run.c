@@ -226,8 +226,8 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	char why[256], unkept[256], way[3 * PATH_MAX];
 	bool preload = !unreached && via != VIA_SUPERVISE;
 	/* what is left to the kernel is not there to be recorded */
-	bool births =
-		via == VIA_SUPERVISE && !settings->record.path && supervise_births(settings->rule);
+	bool only_socket = via == VIA_SUPERVISE && !settings->record.path &&
+			   supervise_only_socket(settings->rule);
 	int rc, kept;
 
 	if (unreached && via == VIA_PRELOAD)
@@ -236,8 +236,8 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	if (preload && via != VIA_PRELOAD)
 		settings->gate = supervise_gate();
 	rc = via == VIA_PRELOAD ? -EOPNOTSUPP
-				: supervise_start(settings, births, via == VIA_AUTO && preload, why,
-						  sizeof(why));
+				: supervise_start(settings, only_socket, via == VIA_AUTO && preload,
+						  why, sizeof(why));
 	if (rc)
 		settings->gate = 0;
 	if (rc == -EBUSY && supervise_holds())
@@ -324,9 +324,9 @@ static int run(int argc, char *argv[])
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);
-	trust_warn("the library", library);
+	say_distrust("the library", library);
 	if (settings.policy.file)
-		trust_warn("the configuration", settings.policy.file);
+		say_distrust("the configuration", settings.policy.file);
 	if (given.value[OPTION_RECORD])
 		rc = begin_record(&settings.record);
 	if (rc)

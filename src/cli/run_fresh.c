@@ -3,6 +3,7 @@
 #include "../core/fd.h"
 #include "../core/ownership.h"
 #include "../core/state.h"
+#include "../machine/lease.h"
 #include "../supervisor/supervise.h"
 #include "say.h"
 
@@ -28,7 +29,6 @@
 
 #define SLOTS_MOST 1000
 #define FOLDERS_OPEN 8
-#define LOCK "lock"
 
 static int cannot(int failure, const char *folder, const char *what, int error)
 {
@@ -43,7 +43,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	(void)st;
 	(void)type;
 	/* the folder itself, and the lock in it: what is called so further down is not ours */
-	if (!at->level || (at->level == 1 && !strcmp(path + at->base, LOCK)))
+	if (!at->level || (at->level == 1 && !strcmp(path + at->base, LEASE_FRESH_LOCK)))
 		return 0;
 	return remove(path);
 }
@@ -58,7 +58,7 @@ static int empty(const char *slot)
 static int lock(int slot)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd = fd_openat(slot, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600), rc;
+	int fd = fd_openat(slot, LEASE_FRESH_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600), rc;
 
 	if (fd < 0)
 		return fd;
@@ -174,26 +174,6 @@ static int choose_rule(struct settings *settings, struct arena *arena, int failu
 	}
 	settings->rule = rule;
 	return rc ? say_failure(failure, "%s", strerror(ENOMEM)) : 0;
-}
-
-bool run_fresh_outside(const char *state, char ret_folder[PATH_MAX], bool *ret_shared)
-{
-	const char *name = strrchr(state, '/');
-	char path[PATH_MAX];
-	unsigned slot, user;
-	int own = 0, shared = 0;
-
-	if (!name)
-		return false;
-	sscanf(name, "/fresh-%u%n-%u%n", &slot, &own, &user, &shared);
-	if (!own || name[shared ? shared : own] ||
-	    snprintf(path, sizeof(path), "%s/" LOCK, state) >= (int)sizeof(path) ||
-	    access(path, F_OK))
-		return false;
-	/* the folder above it may be the root */
-	snprintf(ret_folder, PATH_MAX, "%.*s/", (int)(name - state), state);
-	*ret_shared = shared;
-	return true;
 }
 
 int run_fresh_start(struct settings *settings, struct arena *arena, int failure)

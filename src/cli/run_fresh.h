@@ -20,15 +20,4 @@
  */
 int run_fresh_start(struct settings *settings, struct arena *arena, int failure);
 
-/**
- * run_fresh_outside() - Where a run's own state folder stands
- * @state:	of the settings
- * @ret_shared:	it may be other users' place, too
- *
- * What all runs of a user have in common, such as leases, is there.
- *
- * Return: false if @state is no such folder
- */
-bool run_fresh_outside(const char *state, char ret_folder[PATH_MAX], bool *ret_shared);
-
 #endif

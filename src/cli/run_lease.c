@@ -272,7 +272,7 @@ static int take(const struct wish *wish, int fd, int failure, struct run_lease *
 
 static int sign(struct run_lease *block, int failure)
 {
-	int rc = lease_sign(block->fd, &block->lease);
+	int rc = lease_publish(block->fd, &block->lease);
 
 	return rc ? say_failure(failure, "nobody could tell who has the lease: %s", strerror(-rc))
 		  : 0;

@@ -1,5 +1,8 @@
 #include "say.h"
 
+#include "../machine/trust.h"
+
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +42,14 @@ void say_warning(void *context, const char *warning)
 {
 	(void)context;
 	say_failure(0, "warning: %s", warning);
+}
+
+void say_distrust(const char *what, const char *path)
+{
+	char text[3 * PATH_MAX];
+
+	if (trust_doubt(what, path, text, sizeof(text)))
+		say_warning(NULL, text);
 }
 
 const char *say_level_name(enum say_level level)

@@ -43,6 +43,9 @@ void say_warning(void *context, const char *warning);
  */
 void say_finding(FILE *to, enum say_level level, const char *file, unsigned line, const char *text);
 
+/* say_distrust() - Warn that others could replace a file, if they can; @what is "the library" or such */
+void say_distrust(const char *what, const char *path);
+
 /* say_level_name() - "error", "warning" or "note" */
 const char *say_level_name(enum say_level level);
 

@@ -1,12 +1,12 @@
 #include "../core/settings.h"
 #include "../machine/lease.h"
 #include "../machine/occupancy.h"
-#include "../machine/snapshot.h"
 #include "say.h"
 #include "section_ranges.h"
 #include "status_bar.h"
 #include "status_watch.h"
 #include "verbs.h"
+#include "view.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -56,7 +56,7 @@ const struct verb verb_status = {
 		"a map. All sockets of this network "
 		"namespace count, whoever holds them. Who is not root sees no other user's processes; "
 		"their ports are counted all the same, by user. A TCP socket that is only bound is not "
-		"seen before Linux 6.8.",
+		"view before Linux 6.8.",
 	.options = options,
 	.operands = 1,
 	.usage_status = EXIT_USAGE,
@@ -166,7 +166,7 @@ static void print_holder(const struct occupancy_holder *holder, const struct can
 	case OCCUPANCY_UNSEEN:
 		processes_format_user(holder->uid, user);
 		fprintf(canvas->to, "opened by %s, by a process that %s", user,
-			geteuid() ? "only root can see" : "cannot be seen from here");
+			geteuid() ? "only root can see" : "cannot be view from here");
 		break;
 	}
 	fputc('\n', canvas->to);
@@ -378,11 +378,12 @@ static unsigned find_width(void)
 }
 
 /* Draws what is in use of one range, or adds it to a list. Return: 0, -ENOMEM, -EILSEQ */
-static int draw_rule(const struct rule *rule, struct snapshot *seen, const struct canvas *canvas,
+static int draw_rule(const struct rule *rule, struct view *view, const struct canvas *canvas,
 		     json_t *list)
 {
 	struct occupancy usage;
-	int rc = occupancy_read(rule, &seen->sockets, &seen->processes, &seen->looks, &usage);
+	int rc = occupancy_read(rule, &view->machine.sockets, &view->machine.processes,
+				&view->machine.looks, &usage);
 
 	if (!rc && list && json_array_append_new(list, describe_section(&usage)))
 		rc = -EILSEQ; /* jansson takes only UTF-8 */
@@ -392,14 +393,14 @@ static int draw_rule(const struct rule *rule, struct snapshot *seen, const struc
 	return rc;
 }
 
-static int draw_sections(struct snapshot *seen, const struct canvas *canvas, json_t *list)
+static int draw_sections(struct view *view, const struct canvas *canvas, json_t *list)
 {
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; !rc && i < seen->sections.count; i++) {
-		rc = draw_rule(seen->sections.rule[i], seen, canvas, list);
-		if (!list && i + 1 < seen->sections.count)
+	for (i = 0; !rc && i < view->sections.count; i++) {
+		rc = draw_rule(view->sections.rule[i], view, canvas, list);
+		if (!list && i + 1 < view->sections.count)
 			fputc('\n', canvas->to);
 	}
 	return rc;
@@ -467,8 +468,8 @@ static void name_lease(json_t *object, const struct lease *lease)
 			    lease->known ? json_string(lease->command) : json_null());
 }
 
-static int draw_leases(const struct leased *leased, struct snapshot *seen,
-		       const struct canvas *canvas, json_t *list)
+static int draw_leases(const struct leased *leased, struct view *view, const struct canvas *canvas,
+		       json_t *list)
 {
 	struct arena arena = { 0 };
 	size_t i;
@@ -486,9 +487,9 @@ static int draw_leases(const struct leased *leased, struct snapshot *seen,
 		lease_format(lease, text);
 		if (!list)
 			fprintf(canvas->to, "%s%slease%s %s\n",
-				i || seen->sections.count ? "\n" : "", on(canvas, SAY_BOLD),
+				i || view->sections.count ? "\n" : "", on(canvas, SAY_BOLD),
 				off(canvas), text);
-		rc = draw_rule(&rule, seen, canvas, list);
+		rc = draw_rule(&rule, view, canvas, list);
 		if (!rc && list)
 			name_lease(json_array_get(list, i), lease);
 	}
@@ -498,31 +499,31 @@ static int draw_leases(const struct leased *leased, struct snapshot *seen,
 
 /* ---- the whole ---- */
 
-static int look(const struct call *call, struct leased *ret_leased, struct snapshot *ret_look)
+static int look(const struct call *call, struct leased *ret_leased, struct view *ret_view)
 {
 	int rc;
 
 	if (call->range)
-		rc = sections_of_range(call->range, EXIT_FAILURE, &ret_look->sections);
+		rc = sections_of_range(call->range, EXIT_FAILURE, &ret_view->sections);
 	else
-		rc = sections_load(call->config, call->app, EXIT_FAILURE, &ret_look->sections);
+		rc = sections_load(call->config, call->app, EXIT_FAILURE, &ret_view->sections);
 	if (rc)
 		return rc;
-	rc = find_leases(call, &ret_look->sections.policy, ret_leased);
+	rc = find_leases(call, &ret_view->sections.policy, ret_leased);
 	if (rc)
 		return say_failure(EXIT_FAILURE, "the leases cannot be read: %s", strerror(-rc));
-	if (!call->range && !ret_look->sections.policy.file && !ret_leased->count)
+	if (!call->range && !ret_view->sections.policy.file && !ret_leased->count)
 		return say_failure(EXIT_FAILURE,
 				   "there is no configuration file; write %s, or use --config or "
 				   "--range",
 				   SETTINGS_SYSTEM_FILE);
-	return snapshot_around(0, EXIT_FAILURE, ret_look);
+	return view_take(ret_view, 0, EXIT_FAILURE);
 }
 
-static int print_json(const struct call *call, const struct snapshot *seen, json_t *list,
+static int print_json(const struct call *call, const struct view *view, json_t *list,
 		      json_t *leases, FILE *to)
 {
-	json_t *object = json_pack("{s:s?, s:O, s:O}", "file", seen->sections.policy.file,
+	json_t *object = json_pack("{s:s?, s:O, s:O}", "file", view->sections.policy.file,
 				   "sections", list, "leases", leases);
 
 	if (!object)
@@ -542,27 +543,27 @@ static int draw(FILE *to, void *context)
 		.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
 		.colour = say_in_colour(stdout),
 	};
-	struct snapshot seen = { .looks = { .known = NULL } };
+	struct view view = { .sections = { .rule = NULL } };
 	json_t *list = call->json ? json_array() : NULL, *leases = call->json ? json_array() : NULL;
 	struct leased leased = { .count = 0 };
 	int rc, failed;
 
-	rc = look(call, &leased, &seen);
-	failed = rc ? 0 : draw_sections(&seen, &canvas, list);
+	rc = look(call, &leased, &view);
+	failed = rc ? 0 : draw_sections(&view, &canvas, list);
 	if (!rc && !failed)
-		failed = draw_leases(&leased, &seen, &canvas, leases);
+		failed = draw_leases(&leased, &view, &canvas, leases);
 	if (failed)
 		rc = failed == -EILSEQ ? say_failure(EXIT_FAILURE, SAY_NO_UTF8)
 				       : say_failure(EXIT_FAILURE, "%s", strerror(-failed));
 	if (!rc && list)
-		rc = print_json(call, &seen, list, leases, to);
-	else if (!rc && !seen.sections.count && !leased.count)
+		rc = print_json(call, &view, list, leases, to);
+	else if (!rc && !view.sections.count && !leased.count)
 		fprintf(to, "%s has no section yet, so there is no range to look at\n",
-			seen.sections.policy.file);
+			view.sections.policy.file);
 	json_decref(list);
 	json_decref(leases);
 	free(leased.lease);
-	snapshot_end(&seen);
+	view_free(&view);
 	return rc;
 }
 

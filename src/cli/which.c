@@ -146,7 +146,7 @@ static bool is_supervised(const struct answer *answer)
 static bool stops_births(const struct answer *answer)
 {
 	return answer->via == VIA_SUPERVISE && answer->settings.rule &&
-	       supervise_births(answer->settings.rule);
+	       supervise_only_socket(answer->settings.rule);
 }
 
 static bool is_reached(const struct answer *answer)

@@ -30,7 +30,7 @@ static int get_int(const struct fence *fence, int fd, int level, int option)
 	socklen_t len = sizeof(int);
 	int value = 0;
 
-	return fence->sys->getsockopt(fd, level, option, &value, &len) ? -errno : value;
+	return fence->calls->getsockopt(fd, level, option, &value, &len) ? -errno : value;
 }
 
 /* Is it a socket that is fenced? */
@@ -72,7 +72,7 @@ static int local_address(const struct fence *fence, int fd, union addr *ret_loca
 	int domain = AF_UNSPEC, error;
 
 	ret_local->sa.sa_family = AF_UNSPEC;
-	if (!fence->sys->getsockname(fd, &ret_local->sa, &len)) {
+	if (!fence->calls->getsockname(fd, &ret_local->sa, &len)) {
 		*ret_len = len;
 		domain = ret_local->sa.sa_family;
 		return domain == AF_INET || domain == AF_INET6 ? KIND_OURS : KIND_OTHER;
@@ -179,7 +179,7 @@ static int serve_kernel(const struct fence *fence, struct assign *assign)
 	const struct range *range = fence->rule->range[assign->proto];
 	int rc;
 
-	rc = engine_kernel_check(known, fence->sys, range, assign->fd, assign->home);
+	rc = engine_kernel_check(known, fence->calls, range, assign->fd, assign->home);
 	if (rc)
 		return rc;
 	assign->home = true;
@@ -188,7 +188,7 @@ static int serve_kernel(const struct fence *fence, struct assign *assign)
 		engine_kernel_distrust(known);
 		return -EOPNOTSUPP;
 	}
-	rc = engine_kernel_set(fence->sys, range, assign->fd);
+	rc = engine_kernel_set(fence->calls, range, assign->fd);
 	if (rc)
 		return rc;
 	assign->engine = ENGINE_KERNEL;
@@ -233,17 +233,17 @@ static uint32_t blind_tries(enum order order, uint64_t draw, bool shares)
 static int serve_bind(const struct fence *fence, struct assign *assign, const union addr *local,
 		      socklen_t len)
 {
-	struct state_block *block = fence->cursor.block;
+	struct state_block *block = fence->state.block;
 	const struct range *range = fence->rule->range[assign->proto];
 	enum order order = choose_order(fence, assign);
 	struct engine_bind search = {
-		.sys = fence->sys,
+		.calls = fence->calls,
 		.fd = assign->fd,
 		.local = *local,
 		.len = len < sizeof(*local) ? len : sizeof(*local),
 		.range = range,
 		.fresh = assign->fresh,
-		.again = fence->cursor.repeats && assign->proto == PROTO_TCP,
+		.again = fence->state.repeats && assign->proto == PROTO_TCP,
 		.addrs = assign->addrs,
 		.addrs_size = assign->addrs_size,
 	};
@@ -272,10 +272,10 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 	search.walk = &walk;
 	search.blind = blind_tries(order, draw, shares);
 	if (shares) {
-		rc = engine_bind_connect(&search, &fence->cursor, fence->sources, hinted,
+		rc = engine_bind_connect(&search, &fence->state, fence->sources, hinted,
 					 &assign->addr, &assign->claim);
 	} else {
-		search.hints = hinted ? &fence->cursor.file->held[assign->proto] : NULL;
+		search.hints = hinted ? &fence->state.file->held[assign->proto] : NULL;
 		rc = assign->proto == PROTO_SCTP ? engine_bind_sctp(&search)
 						 : engine_bind_exclusive(&search);
 	}
@@ -323,10 +323,10 @@ static bool is_named(const struct fence *fence, int fd, const union addr *local,
 	bool named;
 
 	addr_set_port(&open, 0);
-	if (fence->sys->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)))
+	if (fence->calls->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)))
 		return false;
-	named = fence->sys->bind(fd, &open.sa, len) && errno == EINVAL;
-	fence->sys->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &before, sizeof(before));
+	named = fence->calls->bind(fd, &open.sa, len) && errno == EINVAL;
+	fence->calls->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &before, sizeof(before));
 	return named;
 }
 
@@ -436,7 +436,7 @@ static bool is_in_use(const struct fence *fence, int fd)
 	uint8_t state = TCP_CLOSE;
 	socklen_t len = sizeof(state);
 
-	return !fence->sys->getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) &&
+	return !fence->calls->getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) &&
 	       state != TCP_CLOSE;
 }
 
@@ -562,11 +562,11 @@ static int disconnect(const struct fence *fence, int fd)
 	char device[IFNAMSIZ];
 	int rc;
 
-	if (fence->sys->getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len))
+	if (fence->calls->getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len))
 		len = 0;
-	rc = fence->sys->connect(fd, &none.sa, sizeof(none.in4)) ? -errno : 0;
+	rc = fence->calls->connect(fd, &none.sa, sizeof(none.in4)) ? -errno : 0;
 	if (len)
-		fence->sys->setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, len);
+		fence->calls->setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, len);
 	return rc;
 }
 
@@ -584,13 +584,13 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	int kind;
 
 	if (assign->claim)
-		state_release(&fence->cursor, assign->claim);
+		state_release(&fence->state, assign->claim);
 	if (assign->asked && !*error)
 		assign->port = addr_port(&assign->addr);
 	if (assign->engine != ENGINE_KERNEL && !assign->system)
 		return ASSIGN_DONE;
 	if (may_retry(fence, assign, *error)) {
-		engine_kernel_clear(fence->sys, assign->fd);
+		engine_kernel_clear(fence->calls, assign->fd);
 		assign->exhausted = true;
 		assign->system = true;
 		assign->engine = ENGINE_AUTO;
@@ -643,7 +643,7 @@ int assign_undo(const struct fence *fence, int fd)
 	      (fence->rule && range_has(fence->rule->range[proto], addr_port(&local))))))
 		return 0;
 	/* a connected socket had its port before, and must stay connected */
-	if (!fence->sys->getpeername(fd, &peer.sa, &peer_len))
+	if (!fence->calls->getpeername(fd, &peer.sa, &peer_len))
 		return 0;
 	return errno == ENOTCONN ? disconnect(fence, fd) : -errno;
 }

@@ -25,17 +25,17 @@ enum { STATE_TIME_WAIT = 6, STATE_CLOSE = 7, STATE_LISTEN = 10, STATE_BOUND_INAC
 #define DUMP_SIZE 32768   /* what the kernel sends at once, at most */
 #define TIMEWAIT_MS 60000 /* TCP_TIMEWAIT_LEN of include/net/tcp.h */
 
-void diag_start(struct diag *diag, const struct socket_calls *sys, int fd)
+void diag_start(struct diag *diag, const struct socket_calls *calls, int fd)
 {
 	socklen_t len = sizeof(diag->ifindex);
 
-	diag->sys = sys;
+	diag->calls = calls;
 	diag->tcp = -1;
 	diag->known = false;
 	diag->at_once = false;
-	if (sys->getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
+	if (calls->getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
-	diag->netns = socket_calls_netns_cookie(sys, fd);
+	diag->netns = socket_calls_netns_cookie(calls, fd);
 }
 
 void diag_end(struct diag *diag)
@@ -180,7 +180,7 @@ static int open_netlink(const struct diag *diag, int protocol)
 {
 	int fd = fd_socket(AF_NETLINK, SOCK_RAW, protocol);
 
-	if (fd < 0 || !diag->netns || socket_calls_netns_cookie(diag->sys, fd) == diag->netns)
+	if (fd < 0 || !diag->netns || socket_calls_netns_cookie(diag->calls, fd) == diag->netns)
 		return fd;
 	fd_close(fd);
 	return -EXDEV;
@@ -395,7 +395,7 @@ static void see_held(struct dump *dump, const struct inet_diag_msg *found)
 		dump->held = true;
 }
 
-int diag_is_left(struct diag *diag, const union addr *local)
+int diag_only_time_wait(struct diag *diag, const union addr *local)
 {
 	union addr nobody;
 	struct dump dump = {

@@ -9,7 +9,7 @@
 
 /* Questions of one assignment. Descriptors are opened when first needed. */
 struct diag {
-	const struct socket_calls *sys;
+	const struct socket_calls *calls;
 	uint64_t netns;   /* the socket's network namespace, by SO_NETNS_COOKIE; 0 if not known */
 	uint32_t ifindex; /* that the socket is bound to, as SO_BINDTODEVICE does; 0 for none */
 	int tcp;          /* NETLINK_SOCK_DIAG, -1 if not open */
@@ -21,7 +21,7 @@ struct diag {
 };
 
 /* diag_start() - No question asked yet; @fd is the socket that is to have a port */
-void diag_start(struct diag *diag, const struct socket_calls *sys, int fd);
+void diag_start(struct diag *diag, const struct socket_calls *calls, int fd);
 
 /* diag_end() - Close what was opened */
 void diag_end(struct diag *diag);
@@ -51,13 +51,13 @@ int diag_used(struct diag *diag, const union addr *local, const union addr *peer
 	      void (*tell)(void *context, uint16_t port), void *context);
 
 /**
- * diag_is_left() - Do only connections in TIME_WAIT stand on a port, and one bound socket?
+ * diag_only_time_wait() - Do only connections in TIME_WAIT stand on a port, and one bound socket?
  * @local:	address and port that the one is bound to
  *
  * Sockets on other addresses do not count. Return: 1, 0 also where the kernel does not show
  * sockets that are no more than bound, or -errno. Source: sock_diag(7), TCP_BOUND_INACTIVE.
  */
-int diag_is_left(struct diag *diag, const union addr *local);
+int diag_only_time_wait(struct diag *diag, const union addr *local);
 
 /**
  * diag_source() - The source address that the kernel would choose towards a peer

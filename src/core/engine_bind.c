@@ -40,7 +40,7 @@ struct flags {
 
 static int set_flag(const struct engine_bind *search, int option, int value)
 {
-	return search->sys->setsockopt(search->fd, SOL_SOCKET, option, &value, sizeof(value));
+	return search->calls->setsockopt(search->fd, SOL_SOCKET, option, &value, sizeof(value));
 }
 
 static bool get_flag(const struct engine_bind *search, int level, int option)
@@ -48,7 +48,7 @@ static bool get_flag(const struct engine_bind *search, int level, int option)
 	socklen_t len = sizeof(int);
 	int value = 0;
 
-	return !search->sys->getsockopt(search->fd, level, option, &value, &len) && value;
+	return !search->calls->getsockopt(search->fd, level, option, &value, &len) && value;
 }
 
 /* Notes a flag and clears it. Return: 0, or -errno and the flag is as it was */
@@ -57,7 +57,7 @@ static int take_flag(const struct engine_bind *search, int option, bool *ret_fla
 	socklen_t len = sizeof(int);
 	int value = 0;
 
-	if (search->sys->getsockopt(search->fd, SOL_SOCKET, option, &value, &len) ||
+	if (search->calls->getsockopt(search->fd, SOL_SOCKET, option, &value, &len) ||
 	    (value && set_flag(search, option, 0)))
 		return -errno;
 	*ret_flag = value;
@@ -111,8 +111,8 @@ static int try_bindx(const struct engine_bind *search)
 	if (copy) {
 		memcpy(copy, search->addrs, search->addrs_size);
 		addr_set_port(copy, addr_port(&search->local));
-		rc = search->sys->setsockopt(search->fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, copy,
-					     search->addrs_size)
+		rc = search->calls->setsockopt(search->fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD,
+					       copy, search->addrs_size)
 			     ? -errno
 			     : 0;
 	}
@@ -124,7 +124,7 @@ static int try_bind(const struct engine_bind *search)
 {
 	if (search->addrs)
 		return try_bindx(search);
-	return search->sys->bind(search->fd, &search->local.sa, search->len) ? -errno : 0;
+	return search->calls->bind(search->fd, &search->local.sa, search->len) ? -errno : 0;
 }
 
 /* What a walk calls. Neither is told what the other finds but through @context. */
@@ -209,12 +209,12 @@ static int try_left(const struct engine_bind *search)
 	int family = AF_INET, rc = -EADDRINUSE;
 	struct diag diag;
 
-	search->sys->getsockopt(search->fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	search->calls->getsockopt(search->fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
 	signals_hold(&signals);
-	diag_start(&diag, search->sys, search->fd);
+	diag_start(&diag, search->calls, search->fd);
 	guard.fd = fd_socket(family, SOCK_STREAM, 0);
 	if (guard.fd >= 0 && !set_flag(&guard, SO_REUSEADDR, 1) && !try_bind(&guard) &&
-	    diag_is_left(&diag, &search->local) == 1 && !set_flag(search, SO_REUSEADDR, 1)) {
+	    diag_only_time_wait(&diag, &search->local) == 1 && !set_flag(search, SO_REUSEADDR, 1)) {
 		if (!try_bind(search))
 			rc = 0;
 		set_flag(search, SO_REUSEADDR, 0);
@@ -286,7 +286,7 @@ int engine_bind_sctp(struct engine_bind *search)
 	if (!search->addrs && addr_is_any(&search->local) &&
 	    !get_flag(search, IPPROTO_SCTP, SCTP_OPTION_REUSE_PORT))
 		return engine_bind_exclusive(search);
-	search->sys->getsockopt(search->fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	search->calls->getsockopt(search->fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
 	signals_hold(&signals);
 	guard.fd = fd_socket(family, SOCK_STREAM, IPPROTO_SCTP);
 	if (guard.fd < 0) {
@@ -311,7 +311,7 @@ int engine_bind_sctp(struct engine_bind *search)
 
 /* What a search for a port to share needs to know. */
 struct sharing {
-	const struct state *cursor;
+	const struct state *state;
 	struct source_addr_cache *sources;
 	uint64_t claim;
 	bool hinted;
@@ -347,11 +347,11 @@ static bool find_source(const struct engine_bind *search, struct sharing *sharin
 		return !sharing->no_source;
 	signals_hold(&sharing->signals);
 	/* of a fresh one, too: a cgroup's program may tie it at its birth (`ip vrf exec`) */
-	diag_start(&sharing->diag, search->sys, search->fd);
-	sharing->diag.at_once = sharing->cursor->repeats;
+	diag_start(&sharing->diag, search->calls, search->fd);
+	sharing->diag.at_once = sharing->state->repeats;
 	if (!addr_is_any(local))
 		sharing->source = *local;
-	else if (source_addr_find(sharing->sources, &sharing->cursor->file->block.key,
+	else if (source_addr_find(sharing->sources, &sharing->state->file->block.key,
 				  &sharing->diag, &sharing->peer, &sharing->source))
 		sharing->no_source = true;
 	return !sharing->no_source;
@@ -368,8 +368,7 @@ static bool is_self(const struct engine_bind *search, struct sharing *sharing)
 }
 
 /* Never 0 */
-static uint64_t peer_tag(const struct state *cursor, const union addr *local,
-			 const union addr *peer)
+static uint64_t peer_tag(const struct state *state, const union addr *local, const union addr *peer)
 {
 	struct {
 		uint8_t local[16];
@@ -380,10 +379,10 @@ static uint64_t peer_tag(const struct state *cursor, const union addr *local,
 	addr_bytes(local, flow.local);
 	addr_bytes(peer, flow.peer);
 	flow.port = addr_port(peer);
-	return siphash(&cursor->file->block.key, &flow, sizeof(flow)) | 1ULL << 63;
+	return siphash(&state->file->block.key, &flow, sizeof(flow)) | 1ULL << 63;
 }
 
-static uint64_t tuple_tag(const struct state *cursor, const union addr *local,
+static uint64_t tuple_tag(const struct state *state, const union addr *local,
 			  const union addr *peer)
 {
 	struct {
@@ -395,7 +394,7 @@ static uint64_t tuple_tag(const struct state *cursor, const union addr *local,
 	addr_bytes(peer, tuple.address);
 	tuple.peer_port = addr_port(peer);
 	tuple.port = addr_port(local);
-	return siphash(&cursor->file->block.key, &tuple, sizeof(tuple));
+	return siphash(&state->file->block.key, &tuple, sizeof(tuple));
 }
 
 /* The candidate alone if nobody holds it, else shared if the tuple is free. */
@@ -430,7 +429,7 @@ static void note_used(struct engine_bind *search, struct sharing *sharing, uint1
 	if (!sharing->hinted)
 		return;
 	if (!search->hints)
-		search->hints = state_take_peer(sharing->cursor, sharing->peer_tag);
+		search->hints = state_take_peer(sharing->state, sharing->peer_tag);
 	state_set_hint(search->hints, port);
 }
 
@@ -442,15 +441,15 @@ static int try_claimed(struct engine_bind *search, void *context)
 
 	if (is_self(search, sharing))
 		return -EADDRINUSE;
-	tag = tuple_tag(sharing->cursor, &search->local, &sharing->peer);
-	if (state_claim(sharing->cursor, tag))
+	tag = tuple_tag(sharing->state, &search->local, &sharing->peer);
+	if (state_claim(sharing->state, tag))
 		return -EADDRINUSE;
 	rc = try_tuple(search, sharing);
 	if (!rc) {
 		sharing->claim = tag;
 		return 0;
 	}
-	state_release(sharing->cursor, tag);
+	state_release(sharing->state, tag);
 	if (rc == -EADDRINUSE && !search->unsure)
 		note_used(search, sharing, addr_port(&search->local));
 	return rc;
@@ -486,12 +485,12 @@ static const struct state_hints *look_at_used(struct engine_bind *search, void *
 	return look.truth;
 }
 
-int engine_bind_connect(struct engine_bind *search, const struct state *cursor,
+int engine_bind_connect(struct engine_bind *search, const struct state *state,
 			struct source_addr_cache *sources, bool hinted, const union addr *peer,
 			uint64_t *ret_claim)
 {
 	struct sharing sharing = {
-		.cursor = cursor,
+		.state = state,
 		.sources = sources,
 		.hinted = hinted,
 		.diag.tcp = -1,
@@ -504,8 +503,8 @@ int engine_bind_connect(struct engine_bind *search, const struct state *cursor,
 		return rc;
 	resolve_peer(peer, &sharing.peer);
 	if (hinted) {
-		sharing.peer_tag = peer_tag(cursor, &search->local, &sharing.peer);
-		search->hints = state_peer(cursor, sharing.peer_tag);
+		sharing.peer_tag = peer_tag(state, &search->local, &sharing.peer);
+		search->hints = state_peer(state, sharing.peer_tag);
 	}
 	calls.context = &sharing;
 	rc = walk(search, &calls);

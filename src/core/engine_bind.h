@@ -14,7 +14,7 @@
 
 /* One search for a port. */
 struct engine_bind {
-	const struct socket_calls *sys;
+	const struct socket_calls *calls;
 	int fd;
 	union addr local; /* what to bind to; its port is written here */
 	socklen_t len;
@@ -57,7 +57,7 @@ int engine_bind_sctp(struct engine_bind *search);
 
 /**
  * engine_bind_connect() - Bind a TCP socket to a port from which it can connect to a peer
- * @cursor:	where claims are held
+ * @state:	where claims are held
  * @sources:	what is remembered of source addresses
  * @hinted:	use the hints for this destination; @search->hints is set by this function
  * @peer:	destination
@@ -70,7 +70,7 @@ int engine_bind_sctp(struct engine_bind *search);
  * Return: as above; -EADDRNOTAVAIL instead of -EADDRINUSE where the kernel could not be
  * asked about some port (@search->unsure), so that the range may not be used up
  */
-int engine_bind_connect(struct engine_bind *search, const struct state *cursor,
+int engine_bind_connect(struct engine_bind *search, const struct state *state,
 			struct source_addr_cache *sources, bool hinted, const union addr *peer,
 			uint64_t *ret_claim);
 

@@ -91,7 +91,7 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
 }
 
 /* Return: the cookie of the namespace whose sysctls we would read, or 0 */
-static uint64_t own_cookie(const struct socket_calls *sys)
+static uint64_t own_cookie(const struct socket_calls *calls)
 {
 	struct signals signals;
 	uint64_t cookie = 0;
@@ -100,21 +100,21 @@ static uint64_t own_cookie(const struct socket_calls *sys)
 	signals_hold(&signals);
 	fd = fd_socket(AF_INET, SOCK_DGRAM, 0);
 	if (fd >= 0) {
-		cookie = socket_calls_netns_cookie(sys, fd);
+		cookie = socket_calls_netns_cookie(calls, fd);
 		fd_close(fd);
 	}
 	signals_release(&signals);
 	return cookie;
 }
 
-void engine_kernel_prepare(struct engine_kernel *known, const struct socket_calls *sys,
+void engine_kernel_prepare(struct engine_kernel *known, const struct socket_calls *calls,
 			   const struct range *range)
 {
 	if (!engine_kernel_judge(range, NULL, 0))
-		atomic_store_explicit(&known->serves, own_cookie(sys), memory_order_relaxed);
+		atomic_store_explicit(&known->serves, own_cookie(calls), memory_order_relaxed);
 }
 
-int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *sys,
+int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *calls,
 			const struct range *range, int fd, bool home)
 {
 	uint64_t serves = atomic_load_explicit(&known->serves, memory_order_relaxed);
@@ -122,13 +122,13 @@ int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *
 
 	if (home && serves)
 		return 0;
-	cookie = socket_calls_netns_cookie(sys, fd);
+	cookie = socket_calls_netns_cookie(calls, fd);
 	if (!cookie)
 		return -EOPNOTSUPP;
 	if (cookie == serves)
 		return 0;
 	/* what follows opens files, so once for each namespace; and the socket may be from another */
-	if (own_cookie(sys) != cookie)
+	if (own_cookie(calls) != cookie)
 		return -EOPNOTSUPP;
 	if (engine_kernel_judge(range, NULL, 0)) {
 		engine_kernel_distrust(known);
@@ -138,19 +138,20 @@ int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *
 	return 0;
 }
 
-int engine_kernel_set(const struct socket_calls *sys, const struct range *range, int fd)
+int engine_kernel_set(const struct socket_calls *calls, const struct range *range, int fd)
 {
 	uint32_t value = (uint32_t)range_last(range) << 16 | range_first(range);
 
-	return sys->setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)) ? -errno
-											   : 0;
+	return calls->setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value))
+		       ? -errno
+		       : 0;
 }
 
-void engine_kernel_clear(const struct socket_calls *sys, int fd)
+void engine_kernel_clear(const struct socket_calls *calls, int fd)
 {
 	uint32_t none = 0;
 
-	sys->setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &none, sizeof(none));
+	calls->setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &none, sizeof(none));
 }
 
 void engine_kernel_distrust(struct engine_kernel *known)

@@ -38,7 +38,7 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size);
  * For a rule that has no other engine: the process may chroot, and see no /proc
  * later. Without a verdict the question is asked with the first socket.
  */
-void engine_kernel_prepare(struct engine_kernel *known, const struct socket_calls *sys,
+void engine_kernel_prepare(struct engine_kernel *known, const struct socket_calls *calls,
 			   const struct range *range);
 
 /**
@@ -47,7 +47,7 @@ void engine_kernel_prepare(struct engine_kernel *known, const struct socket_call
  *
  * Return: 0; -EOPNOTSUPP if it does not, or nobody can say
  */
-int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *sys,
+int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *calls,
 			const struct range *range, int fd, bool home);
 
 /**
@@ -59,10 +59,10 @@ int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *
  * Source: ip(7), IP_LOCAL_PORT_RANGE; net/ipv4/inet_connection_sock.c,
  * inet_sk_get_local_port_range.
  */
-int engine_kernel_set(const struct socket_calls *sys, const struct range *range, int fd);
+int engine_kernel_set(const struct socket_calls *calls, const struct range *range, int fd);
 
 /* engine_kernel_clear() - Let the socket have any port of the system's range again */
-void engine_kernel_clear(const struct socket_calls *sys, int fd);
+void engine_kernel_clear(const struct socket_calls *calls, int fd);
 
 /* engine_kernel_distrust() - The kernel did not keep to the range: use it no more */
 void engine_kernel_distrust(struct engine_kernel *known);

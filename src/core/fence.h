@@ -13,9 +13,9 @@
  * only parts that change in this process's own memory; they are made of atomics.
  */
 struct fence {
-	const struct socket_calls *sys;
+	const struct socket_calls *calls;
 	const struct rule *rule; /* NULL: closed, every call that needs a port fails */
-	struct state cursor;
+	struct state state;
 	struct engine_kernel *kernel; /* one for each protocol */
 	struct source_addr_cache *sources;
 };

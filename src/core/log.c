@@ -236,7 +236,7 @@ static bool find_local(const struct log *log, const struct assign *assign, union
 {
 	socklen_t len = sizeof(*ret_local);
 
-	if (!assign->port || log->sys->getsockname(assign->fd, &ret_local->sa, &len))
+	if (!assign->port || log->calls->getsockname(assign->fd, &ret_local->sa, &len))
 		return false;
 	return addr_port(ret_local) != 0;
 }

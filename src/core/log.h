@@ -30,7 +30,7 @@ enum log_topic {
 };
 
 struct log {
-	const struct socket_calls *sys;
+	const struct socket_calls *calls;
 	const char *destination; /* as configured; NULL: standard error, warnings only */
 	const char *application;
 	struct record record; /* where each assignment is told besides, whatever the destination */

@@ -24,12 +24,12 @@ struct socket_calls {
 };
 
 /* socket_calls_netns_cookie() - The cookie of a socket's network namespace, 0 if the kernel does not say */
-static inline uint64_t socket_calls_netns_cookie(const struct socket_calls *sys, int fd)
+static inline uint64_t socket_calls_netns_cookie(const struct socket_calls *calls, int fd)
 {
 	uint64_t cookie = 0;
 	socklen_t len = sizeof(cookie);
 
-	return sys->getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
+	return calls->getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) ? 0 : cookie;
 }
 
 #endif

@@ -270,7 +270,7 @@ static int open_usual(const char *name)
 
 /* Return: descriptor, or -errno and what the trouble is */
 static int find_file(const char *folder, const char *runtime, const char *application,
-		     struct state *cursor)
+		     struct state *state)
 {
 	char name[NAME_MAX + 1];
 	int directory, fd;
@@ -281,35 +281,34 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 		return fd;
 	if (fd >= 0)
 		fd_close(fd);
-	directory = state_folder(folder, runtime, &cursor->squatted);
+	directory = state_folder(folder, runtime, &state->squatted);
 	if (directory < 0) {
-		cursor->trouble = cursor->squatted
-					  ? "its folder in /dev/shm is not this user's alone"
-					  : "its folder cannot be used";
+		state->trouble = state->squatted ? "its folder in /dev/shm is not this user's alone"
+						 : "its folder cannot be used";
 		return directory;
 	}
-	cursor->trouble = "it cannot be opened";
+	state->trouble = "it cannot be opened";
 	fd = open_file(directory, name);
 	if (fd == -ENOENT && !create_file(directory, name, NULL))
 		fd = open_file(directory, name);
 	fd_close(directory);
 	if (fd < 0 || is_ours(fd))
 		return fd;
-	cursor->trouble = "it is damaged, or of another version or user";
+	state->trouble = "it is damaged, or of another version or user";
 	fd_close(fd);
 	return -EPERM;
 }
 
 /* Return: the mapping, or NULL and what the trouble is */
 static struct state_file *map_file(const char *folder, const char *runtime, const char *application,
-				   struct state *cursor)
+				   struct state *state)
 {
-	int fd = find_file(folder, runtime, application, cursor);
+	int fd = find_file(folder, runtime, application, state);
 	struct state_file *file;
 
 	if (fd < 0)
 		return NULL;
-	cursor->trouble = "it is damaged, or of another version or user";
+	state->trouble = "it is damaged, or of another version or user";
 	file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	fd_close(fd);
 	if (file == MAP_FAILED)
@@ -319,7 +318,7 @@ static struct state_file *map_file(const char *folder, const char *runtime, cons
 		munmap(file, sizeof(*file));
 		return NULL;
 	}
-	cursor->trouble = NULL;
+	state->trouble = NULL;
 	return file;
 }
 
@@ -335,28 +334,28 @@ static bool repeats(const struct state_block *block, const struct rule *rule)
 }
 
 int state_open(const char *folder, const char *runtime, const struct rule *rule,
-	       struct state *ret_cursor)
+	       struct state *ret_state)
 {
-	struct state cursor = { 0 };
+	struct state state = { 0 };
 
-	cursor.file = map_file(folder, runtime, rule->name, &cursor);
-	if (!cursor.file) {
-		cursor.file = map_anonymous(sizeof(*cursor.file));
-		if (cursor.file == MAP_FAILED)
+	state.file = map_file(folder, runtime, rule->name, &state);
+	if (!state.file) {
+		state.file = map_anonymous(sizeof(*state.file));
+		if (state.file == MAP_FAILED)
 			return -ENOMEM;
-		fill_file(cursor.file, NULL);
+		fill_file(state.file, NULL);
 	}
-	cursor.block = &cursor.file->block;
-	cursor.repeats = repeats(cursor.block, rule);
-	if (rule->seeded && rule->order != ORDER_SEQUENTIAL && !cursor.repeats) {
-		cursor.block = map_anonymous(sizeof(*cursor.block));
-		if (cursor.block == MAP_FAILED) {
-			munmap(cursor.file, sizeof(*cursor.file));
+	state.block = &state.file->block;
+	state.repeats = repeats(state.block, rule);
+	if (rule->seeded && rule->order != ORDER_SEQUENTIAL && !state.repeats) {
+		state.block = map_anonymous(sizeof(*state.block));
+		if (state.block == MAP_FAILED) {
+			munmap(state.file, sizeof(*state.file));
 			return -ENOMEM;
 		}
-		seed_key(&cursor.block->key, rule->seed);
+		seed_key(&state.block->key, rule->seed);
 	}
-	*ret_cursor = cursor;
+	*ret_state = state;
 	return 0;
 }
 
@@ -394,24 +393,24 @@ static void nap(void)
 	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &rest, NULL);
 }
 
-static bool is_held(const struct state *cursor, uint64_t tag)
+static bool is_held(const struct state *state, uint64_t tag)
 {
 	unsigned i;
 
-	for (i = 0; cursor->held && i < cursor->held->count; i++)
-		if (same_tag(claim_value(cursor->held->tag[i]), tag))
+	for (i = 0; state->held && i < state->held->count; i++)
+		if (same_tag(claim_value(state->held->tag[i]), tag))
 			return true;
 	return false;
 }
 
-int state_claim(const struct state *cursor, uint64_t tag)
+int state_claim(const struct state *state, uint64_t tag)
 {
-	_Atomic uint64_t *slot = &cursor->file->claim[tag % STATE_CLAIMS];
+	_Atomic uint64_t *slot = &state->file->claim[tag % STATE_CLAIMS];
 	uint64_t mine, old = atomic_load_explicit(slot, memory_order_acquire);
 	unsigned turns = 0, naps = 0;
 
 	tag = claim_value(tag) & ~CLAIM_TIME_MASK;
-	if (is_held(cursor, tag))
+	if (is_held(state, tag))
 		return -EBUSY;
 	for (;;) {
 		uint64_t now = now_ms();
@@ -422,14 +421,14 @@ int state_claim(const struct state *cursor, uint64_t tag)
 		live = is_live(old, now, same ? CLAIM_MS : CLAIM_FOREIGN_MS);
 		if (live && same) {
 			/* for ever: the clock stands still, see below */
-			if (!cursor->repeats || naps++ == CLAIM_NAPS_MOST)
+			if (!state->repeats || naps++ == CLAIM_NAPS_MOST)
 				return -EBUSY;
 			nap();
 			old = atomic_load_explicit(slot, memory_order_acquire);
 			continue;
 		}
 		/* one that is held is not lost with its slot, and none of those whom we keep waiting gives it back */
-		live = live && !is_held(cursor, old);
+		live = live && !is_held(state, old);
 		if (live && turns++ < CLAIM_TURNS_MOST) {
 			/*
 			 * Another tuple's, in the same slot by chance. To pass on instead
@@ -453,9 +452,9 @@ int state_claim(const struct state *cursor, uint64_t tag)
 	}
 }
 
-void state_renew(const struct state *cursor, uint64_t tag)
+void state_renew(const struct state *state, uint64_t tag)
 {
-	_Atomic uint64_t *slot = &cursor->file->claim[tag % STATE_CLAIMS];
+	_Atomic uint64_t *slot = &state->file->claim[tag % STATE_CLAIMS];
 	uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
 
 	if (same_tag(old, claim_value(tag)))
@@ -464,9 +463,9 @@ void state_renew(const struct state *cursor, uint64_t tag)
 			memory_order_acq_rel, memory_order_relaxed);
 }
 
-void state_release(const struct state *cursor, uint64_t tag)
+void state_release(const struct state *state, uint64_t tag)
 {
-	_Atomic uint64_t *slot = &cursor->file->claim[tag % STATE_CLAIMS];
+	_Atomic uint64_t *slot = &state->file->claim[tag % STATE_CLAIMS];
 	uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
 
 	if (same_tag(old, claim_value(tag)))
@@ -474,21 +473,21 @@ void state_release(const struct state *cursor, uint64_t tag)
 							memory_order_relaxed);
 }
 
-static struct state_peer *peer_slot(const struct state *cursor, uint64_t tag)
+static struct state_peer *peer_slot(const struct state *state, uint64_t tag)
 {
-	return &cursor->file->peer[tag % STATE_PEERS];
+	return &state->file->peer[tag % STATE_PEERS];
 }
 
-struct state_hints *state_peer(const struct state *cursor, uint64_t tag)
+struct state_hints *state_peer(const struct state *state, uint64_t tag)
 {
-	struct state_peer *peer = peer_slot(cursor, tag);
+	struct state_peer *peer = peer_slot(state, tag);
 
 	return atomic_load_explicit(&peer->tag, memory_order_relaxed) == tag ? &peer->hints : NULL;
 }
 
-struct state_hints *state_take_peer(const struct state *cursor, uint64_t tag)
+struct state_hints *state_take_peer(const struct state *state, uint64_t tag)
 {
-	struct state_peer *peer = peer_slot(cursor, tag);
+	struct state_peer *peer = peer_slot(state, tag);
 	size_t i;
 
 	/* two that take it at once, or one that goes on with the other's, are misled and no worse */

@@ -90,13 +90,13 @@ struct state {
  * @runtime:	XDG_RUNTIME_DIR, or NULL
  * @rule:	its name names the file; its seed makes cursors private, but for a file of
  *		state_make()
- * @ret_cursor:	always usable: where no file can be had, the mapping is shared with forked
- *		children only, and @ret_cursor->trouble says why
+ * @ret_state:	always usable: where no file can be had, the mapping is shared with forked
+ *		children only, and @ret_state->trouble says why
  *
  * Nothing stays open. Return: 0, -ENOMEM.
  */
 int state_open(const char *folder, const char *runtime, const struct rule *rule,
-	       struct state *ret_cursor);
+	       struct state *ret_state);
 
 /**
  * state_folder() - Open the folder of the state files, making it where it is not there
@@ -127,19 +127,19 @@ int state_make(int folder, const struct rule *rule);
  *
  * Between the check that a tuple is free and the kernel's registering it,
  * nobody else under the fence may pass the same check. A claim runs out by
- * itself, so a crash leaves nothing to clean up. Those in @cursor->held do not,
+ * itself, so a crash leaves nothing to clean up. Those in @state->held do not,
  * as long as they stand there.
  *
- * Return: 0, or -EBUSY if another caller holds it. Where @cursor->repeats, it waits for
+ * Return: 0, or -EBUSY if another caller holds it. Where @state->repeats, it waits for
  * that one, so that the kernel is asked whatever came of it
  */
-int state_claim(const struct state *cursor, uint64_t tag);
+int state_claim(const struct state *state, uint64_t tag);
 
 /* state_renew() - Let a claim run out later, unless another has taken its place */
-void state_renew(const struct state *cursor, uint64_t tag);
+void state_renew(const struct state *state, uint64_t tag);
 
 /* state_release() - Give a claim back */
-void state_release(const struct state *cursor, uint64_t tag);
+void state_release(const struct state *state, uint64_t tag);
 
 /**
  * state_peer() - What is known of the ports towards a destination
@@ -147,10 +147,10 @@ void state_release(const struct state *cursor, uint64_t tag);
  *
  * Return: NULL if nothing is
  */
-struct state_hints *state_peer(const struct state *cursor, uint64_t tag);
+struct state_hints *state_peer(const struct state *state, uint64_t tag);
 
 /* state_take_peer() - Room for it, taken from another destination where there is no more */
-struct state_hints *state_take_peer(const struct state *cursor, uint64_t tag);
+struct state_hints *state_take_peer(const struct state *state, uint64_t tag);
 
 /* state_hint() - Was this port in use when it was last tried? */
 bool state_hint(const struct state_hints *hints, uint16_t port);

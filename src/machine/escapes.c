@@ -248,7 +248,7 @@ static bool is_shared_with(const struct bench *bench, const struct rule *rule,
 static int find_squatters(struct bench *bench, const struct sockets_entry *entry, uint32_t section)
 {
 	const struct escapes_scope *scope = bench->scope;
-	const struct rule *rule = scope->sections->rule[section];
+	const struct rule *rule = scope->rules[section];
 	const enum proto proto = sockets_proto(entry);
 	const struct processes_hold *hold = NULL;
 	struct escapes *verdict = bench->verdict;
@@ -323,8 +323,7 @@ static int judge_all(struct bench *bench)
 	}
 	for (i = 0; !rc && i < sockets->count; i++) {
 		rc = judge_socket(bench, &sockets->entry[i]);
-		for (section = 0;
-		     !rc && !bench->scope->pid && section < bench->scope->sections->count;
+		for (section = 0; !rc && !bench->scope->pid && section < bench->scope->rule_count;
 		     section++)
 			rc = find_squatters(bench, &sockets->entry[i], section);
 	}

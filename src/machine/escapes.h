@@ -2,7 +2,7 @@
 #ifndef PORTFENCE_MACHINE_ESCAPES_H
 #define PORTFENCE_MACHINE_ESCAPES_H
 
-#include "../cli/sections.h"
+#include "../core/policy.h"
 #include "fenced.h"
 #include "port_origin.h"
 #include "processes.h"
@@ -54,8 +54,9 @@ struct escapes {
 struct escapes_scope {
 	const char *app;                 /* only processes fenced by this section; NULL: all */
 	pid_t pid;                       /* only this process; 0: all */
-	const struct sections *sections; /* whose ranges nobody else should sit in */
-	const struct sockets *sockets;   /* read with SOCKETS_SIDES */
+	const struct rule *const *rules; /* sections whose ranges nobody else should sit in */
+	size_t rule_count;
+	const struct sockets *sockets; /* read with SOCKETS_SIDES */
 	const struct processes *processes;
 	struct fenced_looks *looks;
 };

@@ -1,6 +1,5 @@
 #include "lease.h"
 
-#include "../cli/run_fresh.h"
 #include "../core/fd.h"
 #include "../core/ownership.h"
 #include "../core/state.h"
@@ -88,6 +87,30 @@ static int open_shared(const char *path, bool write, char *ret_why, size_t size)
 	return -EINVAL;
 }
 
+/*
+ * Is this the state folder of one `portfence run --fresh` (see run_fresh)? Leases are common to all
+ * runs of a user, so their file stands in the folder above it.
+ */
+static bool above_fresh_state(const char *state, char ret_folder[PATH_MAX], bool *ret_shared)
+{
+	const char *name = strrchr(state, '/');
+	char path[PATH_MAX];
+	unsigned slot, user;
+	int own = 0, shared = 0;
+
+	if (!name)
+		return false;
+	sscanf(name, "/fresh-%u%n-%u%n", &slot, &own, &user, &shared);
+	if (!own || name[shared ? shared : own] ||
+	    snprintf(path, sizeof(path), "%s/" LEASE_FRESH_LOCK, state) >= (int)sizeof(path) ||
+	    access(path, F_OK))
+		return false;
+	/* the folder above it may be the root */
+	snprintf(ret_folder, PATH_MAX, "%.*s/", (int)(name - state), state);
+	*ret_shared = shared;
+	return true;
+}
+
 static int open_own(const struct settings *settings, bool write, char *ret_why, size_t size)
 {
 	const int flags = (write ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
@@ -97,7 +120,7 @@ static int open_own(const struct settings *settings, bool write, char *ret_why, 
 	int folder, fd;
 	off_t bytes;
 
-	if (state && run_fresh_outside(state, outside, &shared))
+	if (state && above_fresh_state(state, outside, &shared))
 		state = outside;
 	folder = state_folder(state, settings->runtime, &squatted);
 	if (folder < 0) {
@@ -291,7 +314,7 @@ int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_f
 
 /* ---- records ---- */
 
-int lease_sign(int fd, const struct lease *lease)
+int lease_publish(int fd, const struct lease *lease)
 {
 	struct holding record = {
 		.version = VERSION,

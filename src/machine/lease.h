@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* The lock file in the state folder of a `run --fresh`: it tells such a folder from any other. */
+#define LEASE_FRESH_LOCK "lock"
+
 #define LEASE_APPLICATION 64
 #define LEASE_COMMAND 296
 #define LEASE_MAP 128
@@ -55,12 +58,12 @@ int lease_open(const struct settings *settings, bool write, char *ret_why, size_
 int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first);
 
 /**
- * lease_sign() - Tell others who has a lease
+ * lease_publish() - Tell others who has a lease
  * @lease:	@known, @uid and @since are filled in here
  *
  * Return: 0 or -errno
  */
-int lease_sign(int fd, const struct lease *lease);
+int lease_publish(int fd, const struct lease *lease);
 
 /**
  * lease_list() - All leases, by ascending port, but for one that @fd itself has

@@ -1,26 +1,22 @@
 #include "snapshot.h"
 
-#include "../cli/say.h"
-
-#include <string.h>
-
-int snapshot_around(unsigned flags, int failure, struct snapshot *look)
+int snapshot_take(unsigned flags, const struct policy *policy, struct snapshot *ret_snapshot,
+		  const char **ret_why)
 {
 	int rc;
 
-	look->looks.otherwise = &look->sections.policy;
-	rc = sockets_read(flags, &look->sockets);
+	ret_snapshot->looks.otherwise = policy;
+	*ret_why = "the kernel does not tell of its sockets";
+	rc = sockets_read(flags, &ret_snapshot->sockets);
 	if (rc)
-		return say_failure(failure, "the kernel does not tell of its sockets: %s",
-				   strerror(-rc));
-	rc = processes_read(&look->sockets, &look->processes);
-	return rc ? say_failure(failure, "'/proc' cannot be read: %s", strerror(-rc)) : 0;
+		return rc;
+	*ret_why = "'/proc' cannot be read";
+	return processes_read(&ret_snapshot->sockets, &ret_snapshot->processes);
 }
 
-void snapshot_end(struct snapshot *look)
+void snapshot_free(struct snapshot *snapshot)
 {
-	sections_free(&look->sections);
-	sockets_free(&look->sockets);
-	processes_free(&look->processes);
-	fenced_forget(&look->looks);
+	sockets_free(&snapshot->sockets);
+	processes_free(&snapshot->processes);
+	fenced_forget(&snapshot->looks);
 }

@@ -1,30 +1,30 @@
-/* snapshot: one look at the machine, as several verbs need it; it prints only what went wrong. */
+/* snapshot: the sockets, processes and fenced processes of this machine at one moment; it judges none. */
 #ifndef PORTFENCE_MACHINE_SNAPSHOT_H
 #define PORTFENCE_MACHINE_SNAPSHOT_H
 
-#include "../cli/sections.h"
 #include "fenced.h"
 #include "processes.h"
 #include "sockets.h"
 
-/* Zeroed memory is a look that was not taken. */
+/* Zeroed memory is an empty snapshot. */
 struct snapshot {
-	struct sections sections; /* the verb's to load */
 	struct sockets sockets;
 	struct processes processes;
 	struct fenced_looks looks;
 };
 
 /**
- * snapshot_around() - Read sockets and processes
+ * snapshot_take() - Read all sockets, and the processes that hold them
  * @flags:	SOCKETS_ values
- * @failure:	what to return where it fails; standard error says why
+ * @policy:	the configuration that a process is taken to have if it names no other
+ * @ret_why:	on failure, the sentence that says what cannot be read
  *
- * Return: 0, or @failure
+ * Return: 0, or -errno; give the snapshot back with snapshot_free() either way
  */
-int snapshot_around(unsigned flags, int failure, struct snapshot *look);
+int snapshot_take(unsigned flags, const struct policy *policy, struct snapshot *ret_snapshot,
+		  const char **ret_why);
 
-/* snapshot_end() - Give everything back, also after a failure */
-void snapshot_end(struct snapshot *look);
+/* snapshot_free() - Give the memory back */
+void snapshot_free(struct snapshot *snapshot);
 
 #endif

@@ -1,6 +1,5 @@
 #include "trust.h"
 
-#include "../cli/say.h"
 #include "../core/fd.h"
 
 #include <grp.h>
@@ -131,12 +130,4 @@ bool trust_doubt(const char *what, const char *path, char *ret_text, size_t size
 			 "root and you may write",
 			 who, what, path, where);
 	return open;
-}
-
-void trust_warn(const char *what, const char *path)
-{
-	char text[3 * PATH_MAX];
-
-	if (trust_doubt(what, path, text, sizeof(text)))
-		say_warning(NULL, text);
 }

@@ -19,7 +19,4 @@
  */
 bool trust_doubt(const char *what, const char *path, char *ret_text, size_t size);
 
-/* trust_warn() - Say it on standard error, if there is anything to say */
-void trust_warn(const char *what, const char *path);
-
 #endif

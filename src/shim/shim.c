@@ -16,7 +16,7 @@
 static struct shim helpless = {
 	.fenced = true,
 	.kept.lost = true,
-	.log = { .sys = &real_sys,
+	.log = { .calls = &real_sys,
 		 .application = "unknown",
 		 .error = "no memory to read the configuration" },
 };
@@ -80,12 +80,12 @@ static void find_warnings(struct shim *new, const struct settings *settings, str
 	struct warnings warnings = { .log = &new->log, .arena = arena };
 	char text[128];
 
-	if (new->fence.cursor.trouble) {
+	if (new->fence.state.trouble) {
 		snprintf(text, sizeof(text),
 			 "the state file is not used, %s; ports are chosen without it",
-			 new->fence.cursor.trouble);
+			 new->fence.state.trouble);
 		note_warning(&warnings, text);
-	} else if (new->fence.cursor.squatted) {
+	} else if (new->fence.state.squatted) {
 		note_warning(&warnings,
 			     "the state is in XDG_RUNTIME_DIR, as its folder in /dev/shm is not "
 			     "this user's alone; remove that one");
@@ -101,12 +101,12 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	int proto;
 
 	new->fenced = true;
-	new->fence.sys = &real_sys;
+	new->fence.calls = &real_sys;
 	new->fence.kernel = new->kernel;
 	new->fence.sources = &new->sources;
 	new->descriptors = fdcache_start();
 	caller_memory_start();
-	new->log.sys = &real_sys;
+	new->log.calls = &real_sys;
 	new->log.destination = settings->log;
 	new->log.record = settings->record;
 	new->log.application =
@@ -115,7 +115,7 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	if (mistakes->count || !settings->rule) {
 		new->log.error = describe_mistakes(mistakes, arena);
 	} else if (state_open(settings->state, settings->runtime, settings->rule,
-			      &new->fence.cursor)) {
+			      &new->fence.state)) {
 		new->log.error = "no memory for the shared state";
 	} else {
 		new->fence.rule = settings->rule;
@@ -170,7 +170,7 @@ static struct shim *build(void)
 	int rc;
 
 	if (!new) {
-		helpless.fence.sys = &real_sys;
+		helpless.fence.calls = &real_sys;
 		log_start(&helpless.log);
 		return publish(&helpless);
 	}

@@ -26,14 +26,14 @@
  * from others, which nearly always is in use by then.
  */
 
-bool claims_is_bound(const struct claims *memo, uint64_t cookie)
+bool claims_is_bound(const struct claims *claims, uint64_t cookie)
 {
-	return cookie && memo->bound[cookie % CLAIMS_BOUND] == cookie;
+	return cookie && claims->bound[cookie % CLAIMS_BOUND] == cookie;
 }
 
-void claims_note_bound(struct claims *memo, uint64_t cookie)
+void claims_note_bound(struct claims *claims, uint64_t cookie)
 {
-	memo->bound[cookie % CLAIMS_BOUND] = cookie;
+	claims->bound[cookie % CLAIMS_BOUND] = cookie;
 }
 
 /* ---- claims ---- */
@@ -46,24 +46,24 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void release(struct claims *memo, unsigned i)
+static void release(struct claims *claims, unsigned i)
 {
-	unsigned after = --memo->claims.count - i;
+	unsigned after = --claims->claims.count - i;
 
-	state_release(memo->cursor, memo->claims.tag[i]);
-	memmove(&memo->claims.tag[i], &memo->claims.tag[i + 1], after * sizeof(uint64_t));
-	memmove(&memo->call[i], &memo->call[i + 1], after * sizeof(memo->call[0]));
+	state_release(claims->state, claims->claims.tag[i]);
+	memmove(&claims->claims.tag[i], &claims->claims.tag[i + 1], after * sizeof(uint64_t));
+	memmove(&claims->call[i], &claims->call[i + 1], after * sizeof(claims->call[0]));
 }
 
-void claims_hear(struct claims *memo, uint64_t cookie, pid_t thread, uint64_t id)
+void claims_thread_moved_on(struct claims *claims, uint64_t cookie, pid_t thread, uint64_t id)
 {
 	unsigned i = 0;
 
-	while (i < memo->claims.count) {
-		struct claims_call *call = &memo->call[i];
+	while (i < claims->claims.count) {
+		struct claims_call *call = &claims->call[i];
 
 		if (call->thread == thread && call->cookie != cookie) {
-			release(memo, i);
+			release(claims, i);
 			continue;
 		}
 		if (call->thread == thread) {
@@ -103,82 +103,83 @@ static bool is_over(struct claims_call *call, int listener, uint64_t now)
 	return now - call->woken >= CLAIM_NEEDED_NS || !caller_runs(call->thread);
 }
 
-static void look(struct claims *memo, uint64_t now)
+static void look(struct claims *claims, uint64_t now)
 {
 	unsigned i = 0;
 
-	memo->looked = now;
-	while (i < memo->claims.count) {
-		if (is_over(&memo->call[i], memo->listener, now)) {
-			release(memo, i);
+	claims->looked = now;
+	while (i < claims->claims.count) {
+		if (is_over(&claims->call[i], claims->listener, now)) {
+			release(claims, i);
 			continue;
 		}
-		if (!memo->call[i].woken)
-			state_renew(memo->cursor, memo->claims.tag[i]);
+		if (!claims->call[i].woken)
+			state_renew(claims->state, claims->claims.tag[i]);
 		i++;
 	}
 }
 
-void claims_hold_claim(struct claims *memo, uint64_t claim, uint64_t cookie, pid_t thread,
+void claims_hold_claim(struct claims *claims, uint64_t claim, uint64_t cookie, pid_t thread,
 		       uint64_t id)
 {
 	const struct claims_call call = { .cookie = cookie, .id = id, .thread = thread };
 
-	if (memo->claims.count == STATE_HELD_MOST)
-		look(memo, now_ns());
-	if (memo->claims.count == STATE_HELD_MOST)
-		release(memo, 0);
-	memo->call[memo->claims.count] = call;
-	memo->claims.tag[memo->claims.count++] = claim;
+	if (claims->claims.count == STATE_HELD_MOST)
+		look(claims, now_ns());
+	if (claims->claims.count == STATE_HELD_MOST)
+		release(claims, 0);
+	claims->call[claims->claims.count] = call;
+	claims->claims.tag[claims->claims.count++] = claim;
 }
 
-void claims_tidy(struct claims *memo)
+void claims_tidy(struct claims *claims)
 {
-	uint64_t now = memo->claims.count ? now_ns() : 0;
+	uint64_t now = claims->claims.count ? now_ns() : 0;
 
-	if (memo->claims.count && now - memo->looked >= CLAIMS_TIDY_MS * 1000000)
-		look(memo, now);
+	if (claims->claims.count && now - claims->looked >= CLAIMS_TIDY_MS * 1000000)
+		look(claims, now);
 }
 
-bool claims_wait(struct claims *memo)
+bool claims_wait(struct claims *claims)
 {
 	const struct timespec rest = { 0, CLAIM_NEEDED_NS / 100 };
 	uint64_t start = now_ns(), now = start;
 
-	if (!memo->claims.count)
+	if (!claims->claims.count)
 		return false;
 	for (;;) {
-		look(memo, now);
-		if (!memo->claims.count || now - start >= WAIT_NS)
+		look(claims, now);
+		if (!claims->claims.count || now - start >= WAIT_NS)
 			return true;
 		nanosleep(&rest, NULL);
 		now = now_ns();
 	}
 }
 
-void claims_end(struct claims *memo)
+void claims_end(struct claims *claims)
 {
-	while (memo->claims.count)
-		release(memo, memo->claims.count - 1);
+	while (claims->claims.count)
+		release(claims, claims->claims.count - 1);
 }
 
 /* ---- binds ---- */
 
-void claims_note_untold(struct claims *memo, uint64_t cookie, pid_t thread)
+void claims_note_interrupted_bind(struct claims *claims, uint64_t cookie, pid_t thread)
 {
-	memo->untold[memo->next_untold].cookie = cookie;
-	memo->untold[memo->next_untold].thread = thread;
-	memo->next_untold = (memo->next_untold + 1) % CLAIMS_UNTOLD;
+	claims->interrupted[claims->next_interrupted].cookie = cookie;
+	claims->interrupted[claims->next_interrupted].thread = thread;
+	claims->next_interrupted = (claims->next_interrupted + 1) % CLAIMS_INTERRUPTED_MAX;
 }
 
-bool claims_take_untold(struct claims *memo, uint64_t cookie, pid_t thread)
+bool claims_take_interrupted_bind(struct claims *claims, uint64_t cookie, pid_t thread)
 {
 	unsigned i;
 
-	for (i = 0; i < CLAIMS_UNTOLD; i++) {
-		if (memo->untold[i].cookie != cookie || memo->untold[i].thread != thread)
+	for (i = 0; i < CLAIMS_INTERRUPTED_MAX; i++) {
+		if (claims->interrupted[i].cookie != cookie ||
+		    claims->interrupted[i].thread != thread)
 			continue;
-		memo->untold[i].cookie = 0;
+		claims->interrupted[i].cookie = 0;
 		return true;
 	}
 	return false;

@@ -10,12 +10,12 @@
 
 #define CLAIMS_BOUND 8192 /* a power of two */
 #define CLAIMS_TIDY_MS 5
-#define CLAIMS_UNTOLD 16
+#define CLAIMS_INTERRUPTED_MAX 16
 
 /* Sockets are known by their cookies (SO_COOKIE), of which 0 is none. Zeroed memory knows nothing. */
 struct claims {
-	int listener;               /* of the filter */
-	const struct state *cursor; /* where claims are held; these two are given by the owner */
+	int listener;              /* of the filter */
+	const struct state *state; /* where claims are held; these two are given by the owner */
 	uint64_t bound[CLAIMS_BOUND];
 	struct state_held claims; /* from the oldest on */
 	/* for each of them, the call that it was taken for */
@@ -29,44 +29,44 @@ struct claims {
 	struct {
 		uint64_t cookie;
 		pid_t thread;
-	} untold[CLAIMS_UNTOLD];
-	unsigned next_untold;
+	} interrupted[CLAIMS_INTERRUPTED_MAX];
+	unsigned next_interrupted;
 };
 
 /* claims_is_bound() - Has this socket been seen bound for good? A false "no" is possible */
-bool claims_is_bound(const struct claims *memo, uint64_t cookie);
+bool claims_is_bound(const struct claims *claims, uint64_t cookie);
 
 /* claims_note_bound() - It has */
-void claims_note_bound(struct claims *memo, uint64_t cookie);
+void claims_note_bound(struct claims *claims, uint64_t cookie);
 
 /**
  * claims_hold_claim() - Keep a claim until the call that it was taken for has needed it
  * @cookie:	of the call's socket
  * @id:		of its notification, which is about to be answered
  */
-void claims_hold_claim(struct claims *memo, uint64_t claim, uint64_t cookie, pid_t thread,
+void claims_hold_claim(struct claims *claims, uint64_t claim, uint64_t cookie, pid_t thread,
 		       uint64_t id);
 
-/* claims_hear() - A thread makes a call: what it made before is over, unless it is the same once more */
-void claims_hear(struct claims *memo, uint64_t cookie, pid_t thread, uint64_t id);
+/* claims_thread_moved_on() - A thread makes a call: what it made before is over, unless it is the same once more */
+void claims_thread_moved_on(struct claims *claims, uint64_t cookie, pid_t thread, uint64_t id);
 
 /* claims_tidy() - Release the claims that are needed no more; call it all CLAIMS_TIDY_MS while there are any */
-void claims_tidy(struct claims *memo);
+void claims_tidy(struct claims *claims);
 
 /**
  * claims_wait() - Wait until no claim is needed any more; for some time, as a thread may never go on
  *
  * Return: false if there was none to wait for
  */
-bool claims_wait(struct claims *memo);
+bool claims_wait(struct claims *claims);
 
 /* claims_end() - Nobody is left who makes calls: release all claims */
-void claims_end(struct claims *memo);
+void claims_end(struct claims *claims);
 
-/* claims_note_untold() - A bind was made, but its caller interrupted, and comes again (before Linux 5.19) */
-void claims_note_untold(struct claims *memo, uint64_t cookie, pid_t thread);
+/* claims_note_interrupted_bind() - A bind was made, but its caller interrupted, and comes again (before Linux 5.19) */
+void claims_note_interrupted_bind(struct claims *claims, uint64_t cookie, pid_t thread);
 
-/* claims_take_untold() - Was it so, of this thread's call? It is told now */
-bool claims_take_untold(struct claims *memo, uint64_t cookie, pid_t thread);
+/* claims_take_interrupted_bind() - Was it so, of this thread's call? It is told now */
+bool claims_take_interrupted_bind(struct claims *claims, uint64_t cookie, pid_t thread);
 
 #endif

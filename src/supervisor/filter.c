@@ -284,7 +284,7 @@ static void add_option(struct program *program, const struct filter *filter, boo
 	size_t i;
 
 	load(program, argument(1, false));
-	if (filter->births) {
+	if (filter->only_socket) {
 		unless(program, BPF_JEQ, IPPROTO_IP, 3);
 		load(program, argument(2, false));
 		unless(program, BPF_JEQ, IP_LOCAL_PORT_RANGE, 1);
@@ -309,13 +309,13 @@ static bool stops(const struct filter *filter, enum filter_call call)
 {
 	switch (call) {
 	case FILTER_SOCKET:
-		return filter->births;
+		return filter->only_socket;
 	case FILTER_SETSOCKOPT:
 	case FILTER_SOCKETCALL:
 	case FILTER_IO_URING:
 		return true;
 	default:
-		return call != FILTER_NONE && !filter->births;
+		return call != FILTER_NONE && !filter->only_socket;
 	}
 }
 

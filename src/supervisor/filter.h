@@ -1,4 +1,4 @@
-/* filter: the seccomp filter of a supervised tree: which system calls stop, and which are refused. */
+/* filter: the seccomp filter of a supervised tree: which system calls trapped, and which are refused. */
 #ifndef PORTFENCE_SUPERVISOR_FILTER_H
 #define PORTFENCE_SUPERVISOR_FILTER_H
 
@@ -26,8 +26,8 @@ struct filter {
 	uint64_t gate; /* what comes from this page passes; 0 for none */
 	bool io_uring; /* let io_uring be; what is done through it is not fenced */
 	bool exact; /* only where no signal can interrupt a call that is being served (Linux 5.19) */
-	bool births; /* stop socket(2) alone, and let nobody change a socket's range afterwards */
-	bool idle;   /* stop nothing: the listener is there to tell when nobody is left */
+	bool only_socket; /* stop socket(2) alone, and let nobody change a socket's range afterwards */
+	bool idle;        /* stop nothing: the listener is there to tell when nobody is left */
 };
 
 /**

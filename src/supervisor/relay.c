@@ -138,28 +138,28 @@ static void *run_errand(void *given)
 /*
  * One that has to wait does so in a thread of its own, which then answers.
  *
- * Return: the call's result, 0 or -errno; or TRAPPED_CALL_ANSWERED
+ * Return: the call's result, 0 or -errno; or CALL_ANSWERED
  */
-static int connect_elsewhere(struct trapped_call *stop)
+static int connect_elsewhere(struct trapped_call *trapped)
 {
-	const union addr *to = &stop->address.inet;
-	socklen_t len = stop->len < sizeof(*to) ? stop->len : sizeof(*to);
-	int flags = fcntl(stop->fd, F_GETFL), rc;
+	const union addr *to = &trapped->address.inet;
+	socklen_t len = trapped->len < sizeof(*to) ? trapped->len : sizeof(*to);
+	int flags = fcntl(trapped->fd, F_GETFL), rc;
 	struct errand *errand;
 	pthread_attr_t attributes;
 	pthread_t thread;
 
-	if (trapped_call_is_udp(stop) || (flags >= 0 && flags & O_NONBLOCK))
-		return make_connect(stop->fd, to, len);
+	if (trapped_call_is_udp(trapped) || (flags >= 0 && flags & O_NONBLOCK))
+		return make_connect(trapped->fd, to, len);
 	errand = malloc(sizeof(*errand));
 	if (!errand)
 		return -ENOBUFS;
-	errand->thread = stop->caller.thread;
-	errand->listener = stop->trap->listener;
-	errand->id = stop->id;
+	errand->thread = trapped->caller.thread;
+	errand->listener = trapped->trap->listener;
+	errand->id = trapped->id;
 	errand->to = *to;
 	errand->len = len;
-	errand->fd = fcntl(stop->fd, F_DUPFD_CLOEXEC, 3);
+	errand->fd = fcntl(trapped->fd, F_DUPFD_CLOEXEC, 3);
 	rc = errand->fd < 0 ? errno : pthread_attr_init(&attributes);
 	if (!rc) {
 		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -167,7 +167,7 @@ static int connect_elsewhere(struct trapped_call *stop)
 		pthread_attr_destroy(&attributes);
 	}
 	if (!rc)
-		return TRAPPED_CALL_ANSWERED;
+		return CALL_ANSWERED;
 	if (errand->fd >= 0)
 		close(errand->fd);
 	free(errand);
@@ -304,15 +304,16 @@ static long send_elsewhere(const struct caller *caller, int fd, const struct mes
 
 /* ---- the calls ---- */
 
-static int relay_connect(struct trapped_call *stop)
+static int relay_connect(struct trapped_call *trapped)
 {
-	int rc = trapped_call_read_address(stop, stop->argument[1], (int)stop->argument[2]);
+	int rc =
+		trapped_call_read_address(trapped, trapped->argument[1], (int)trapped->argument[2]);
 
 	if (!rc)
-		rc = trapped_call_translate(stop);
+		rc = trapped_call_translate(trapped);
 	if (rc <= 0)
-		return rc ? rc : TRAPPED_CALL_GO_ON;
-	return connect_elsewhere(stop);
+		return rc ? rc : CALL_CONTINUES;
+	return connect_elsewhere(trapped);
 }
 
 /*
@@ -321,32 +322,32 @@ static int relay_connect(struct trapped_call *stop)
  *
  * Return: 1 if the map has another port for it, 0; -errno as translate_to()
  */
-static int is_mapped(struct trapped_call *stop)
+static int is_mapped(struct trapped_call *trapped)
 {
-	const struct rule *rule = stop->trap->fence->rule;
-	int rc = trapped_call_read_destination(stop);
+	const struct rule *rule = trapped->trap->fence->rule;
+	int rc = trapped_call_read_destination(trapped);
 
 	if (rc)
 		return rc == -EFAULT || rc == -EINVAL ? 0 : rc;
-	return portmap_asked(rule->map, addr_port(&stop->address.inet)) && stop->len;
+	return portmap_asked(rule->map, addr_port(&trapped->address.inet)) && trapped->len;
 }
 
 /* Sends the message that the arguments show, to the address as read. Return: 0, or -errno */
-static int relay_send(struct trapped_call *stop, int flags)
+static int relay_send(struct trapped_call *trapped, int flags)
 {
-	bool plain = stop->call == FILTER_SENDTO;
+	bool plain = trapped->call == FILTER_SENDTO;
 	const struct message_at message = {
-		.data = stop->argument[1],
-		.size = stop->argument[2],
-		.header = plain ? 0 : stop->argument[1],
-		.narrow = stop->narrow,
+		.data = trapped->argument[1],
+		.size = trapped->argument[2],
+		.header = plain ? 0 : trapped->argument[1],
+		.narrow = trapped->narrow,
 		.flags = flags,
 	};
-	const union addr *to = stop->len ? &stop->address.inet : NULL;
-	long n = send_elsewhere(&stop->caller, stop->fd, &message, to,
-				stop->len < sizeof(*to) ? stop->len : sizeof(*to));
+	const union addr *to = trapped->len ? &trapped->address.inet : NULL;
+	long n = send_elsewhere(&trapped->caller, trapped->fd, &message, to,
+				trapped->len < sizeof(*to) ? trapped->len : sizeof(*to));
 
-	stop->value = n;
+	trapped->value = n;
 	return n < 0 ? (int)n : 0;
 }
 
@@ -354,49 +355,51 @@ static int relay_send(struct trapped_call *stop, int flags)
  * Of several messages, if any of them is mapped, the first is sent: the program
  * comes again for the others, as the kernel may have sent no more either.
  */
-static int relay_batch(struct trapped_call *stop, int flags)
+static int relay_batch(struct trapped_call *trapped, int flags)
 {
-	const uint64_t first = stop->argument[1], size = stop->narrow ? 32 : 64;
-	uint64_t count = stop->argument[2] < 1024 ? stop->argument[2] : 1024, i;
+	const uint64_t first = trapped->argument[1], size = trapped->narrow ? 32 : 64;
+	uint64_t count = trapped->argument[2] < 1024 ? trapped->argument[2] : 1024, i;
 	uint32_t sent;
 	int rc = 0;
 
 	for (i = 0; !rc && i < count; i++) {
-		stop->argument[1] = first + i * size;
-		rc = is_mapped(stop);
+		trapped->argument[1] = first + i * size;
+		rc = is_mapped(trapped);
 	}
-	stop->argument[1] = first;
+	trapped->argument[1] = first;
 	if (!rc)
-		return TRAPPED_CALL_GO_ON;
-	rc = trapped_call_read_destination(stop);
+		return CALL_CONTINUES;
+	rc = trapped_call_read_destination(trapped);
 	if (!rc)
-		rc = relay_send(stop, flags);
+		rc = relay_send(trapped, flags);
 	if (rc)
 		return rc;
-	sent = (uint32_t)stop->value;
-	stop->value = 1;
+	sent = (uint32_t)trapped->value;
+	trapped->value = 1;
 	/* behind the header (sendmmsg(2)) */
-	return caller_write(&stop->caller, first + (stop->narrow ? 28 : 56), &sent, sizeof(sent));
+	return caller_write(&trapped->caller, first + (trapped->narrow ? 28 : 56), &sent,
+			    sizeof(sent));
 }
 
-int relay_call(struct trapped_call *stop)
+int relay_call(struct trapped_call *trapped)
 {
-	int flags = (int)stop->argument[stop->call == FILTER_SENDMSG ? 2 : 3], protocol = 0, rc;
+	int flags = (int)trapped->argument[trapped->call == FILTER_SENDMSG ? 2 : 3], protocol = 0,
+	    rc;
 	socklen_t len = sizeof(protocol);
 
-	if (stop->call == FILTER_CONNECT)
-		return relay_connect(stop);
-	if (stop->call != FILTER_SENDTO && stop->call != FILTER_SENDMSG &&
-	    stop->call != FILTER_SENDMMSG)
-		return TRAPPED_CALL_GO_ON;
-	getsockopt(stop->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+	if (trapped->call == FILTER_CONNECT)
+		return relay_connect(trapped);
+	if (trapped->call != FILTER_SENDTO && trapped->call != FILTER_SENDMSG &&
+	    trapped->call != FILTER_SENDMMSG)
+		return CALL_CONTINUES;
+	getsockopt(trapped->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
 	/* over TCP there is a destination only for who connects by a send, which a server may refuse, too */
 	if (policy_proto(protocol) == PROTO_TCP)
-		return flags & MSG_FASTOPEN && is_mapped(stop) ? -EOPNOTSUPP : TRAPPED_CALL_GO_ON;
-	if (stop->call == FILTER_SENDMMSG)
-		return relay_batch(stop, flags);
-	rc = is_mapped(stop);
+		return flags & MSG_FASTOPEN && is_mapped(trapped) ? -EOPNOTSUPP : CALL_CONTINUES;
+	if (trapped->call == FILTER_SENDMMSG)
+		return relay_batch(trapped, flags);
+	rc = is_mapped(trapped);
 	if (rc)
-		return rc < 0 ? rc : relay_send(stop, flags);
-	return TRAPPED_CALL_GO_ON;
+		return rc < 0 ? rc : relay_send(trapped, flags);
+	return CALL_CONTINUES;
 }

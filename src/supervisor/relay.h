@@ -10,9 +10,9 @@
  * A connect() that has to wait ends early for a signal of the caller's, and for its death. A send
  * never waits.
  *
- * Return: TRAPPED_CALL_GO_ON if it needs no other; TRAPPED_CALL_ANSWERED; or the call's result, 0 (see @stop->value)
+ * Return: CALL_CONTINUES if it needs no other; CALL_ANSWERED; or the call's result, 0 (see @trapped->value)
  * or -errno
  */
-int relay_call(struct trapped_call *stop);
+int relay_call(struct trapped_call *trapped);
 
 #endif

@@ -1,6 +1,5 @@
 #include "supervise.h"
 
-#include "../cli/dying.h"
 #include "../core/fd.h"
 #include "../core/fence.h"
 #include "../core/log.h"
@@ -108,21 +107,21 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 
 	new->rule = *settings->rule;
 	new->rule.engine = ENGINE_BIND;
-	new->fence.sys = &real_sys;
+	new->fence.calls = &real_sys;
 	new->fence.rule = &new->rule;
 	new->fence.kernel = new->kernel;
 	new->fence.sources = &new->sources;
-	new->log.sys = &real_sys;
+	new->log.calls = &real_sys;
 	new->log.destination = settings->log;
 	new->log.record = settings->record;
 	new->log.application = settings->rule->name;
 	log_start(&new->log);
-	if (state_open(settings->state, settings->runtime, settings->rule, &new->fence.cursor))
+	if (state_open(settings->state, settings->runtime, settings->rule, &new->fence.state))
 		return -ENOMEM;
 	/* else the library says so */
-	if (new->fence.cursor.trouble && !settings->gate &&
+	if (new->fence.state.trouble && !settings->gate &&
 	    asprintf(&text, "the state file is not used, %s; ports are chosen without it",
-		     new->fence.cursor.trouble) > 0)
+		     new->fence.state.trouble) > 0)
 		new->log.warning[new->log.warnings++] = text;
 	return 0;
 }
@@ -284,20 +283,17 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	if (!say(to, rc) || rc)
 		_exit(EXIT_FAILURE);
 	close(to);
-	state = supervisor->fence.cursor.file;
+	state = supervisor->fence.state.file;
 	if (state)
 		signal(SIGBUS, lose_state);
 	if (supervisor->filter.idle)
 		stay(number);
 	else
-		trap_serve(number, supervisor->filter.births, &supervisor->fence, &supervisor->log,
-			   program.pidfd);
+		trap_serve(number, supervisor->filter.only_socket, &supervisor->fence,
+			   &supervisor->log, program.pidfd);
 	/* nobody is left who would */
 	if (supervisor->log.record.path)
 		record_mend(&supervisor->log.record);
-	/* what is held lasts until nobody can have a socket of it open any more */
-	if (holds)
-		dying_wait();
 	_exit(EXIT_SUCCESS);
 }
 
@@ -346,7 +342,7 @@ static int submit(pid_t supervisor, const struct filter *filter, int from, int t
 	 * Its children would have to name us, too, and they do not know of us. So only who
 	 * never looks again does without the right.
 	 */
-	if (filter->births || filter->idle)
+	if (filter->only_socket || filter->idle)
 		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
 	if (!say(to, to) || !hear(from, &rc))
 		rc = -EPIPE;
@@ -434,12 +430,12 @@ out:
 	return rc;
 }
 
-bool supervise_births(const struct rule *rule)
+bool supervise_only_socket(const struct rule *rule)
 {
 	return newsocket_suits(rule);
 }
 
-int supervise_start(const struct settings *settings, bool births, bool exact, char *ret_why,
+int supervise_start(const struct settings *settings, bool only_socket, bool exact, char *ret_why,
 		    size_t size)
 {
 	static struct supervisor supervisor;
@@ -449,7 +445,7 @@ int supervise_start(const struct settings *settings, bool births, bool exact, ch
 		return explain_look(-rc, ret_why, size);
 	supervisor.filter.gate = settings->gate;
 	supervisor.filter.io_uring = settings->rule->io_uring;
-	supervisor.filter.births = births;
+	supervisor.filter.only_socket = only_socket;
 	supervisor.filter.exact = exact;
 	return start(&supervisor, ret_why, size);
 }
@@ -474,7 +470,7 @@ int supervise_keep(char *ret_why, size_t size)
 	return start(&keeper, ret_why, size);
 }
 
-int supervise_check(bool births, bool exact, char *ret_why, size_t size)
+int supervise_check(bool only_socket, bool exact, char *ret_why, size_t size)
 {
 	static struct supervisor nobodys;
 	int ends[2], rc = -EPIPE;
@@ -482,7 +478,7 @@ int supervise_check(bool births, bool exact, char *ret_why, size_t size)
 
 	if (pipe2(ends, O_CLOEXEC))
 		return explain_look(errno, ret_why, size);
-	nobodys.filter.births = births;
+	nobodys.filter.only_socket = only_socket;
 	nobodys.filter.exact = exact;
 	pid = fork();
 	if (!pid) {

@@ -11,7 +11,7 @@
 /**
  * supervise_start() - Fence this process, and all that it will start, from outside
  * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c)
- * @births:	stop only at the making of sockets, see supervise_births()
+ * @only_socket:	stop only at the making of sockets, see supervise_only_socket()
  * @exact:	only where no signal can interrupt a call that is being served
  * @ret_why:	where it fails, why, and nothing has changed
  *
@@ -19,18 +19,18 @@
  *
  * Return: 0, or -errno
  */
-int supervise_start(const struct settings *settings, bool births, bool exact, char *ret_why,
+int supervise_start(const struct settings *settings, bool only_socket, bool exact, char *ret_why,
 		    size_t size);
 
-/* supervise_births() - Is it enough to stop at the making of sockets? */
-bool supervise_births(const struct rule *rule);
+/* supervise_only_socket() - Is it enough to stop at the making of sockets? */
+bool supervise_only_socket(const struct rule *rule);
 
 /**
  * supervise_check() - Could it be done here?
  *
  * Tries it, in a process that does nothing else. Arguments and return: as above
  */
-int supervise_check(bool births, bool exact, char *ret_why, size_t size);
+int supervise_check(bool only_socket, bool exact, char *ret_why, size_t size);
 
 /**
  * supervise_hold() - Let a descriptor stay open as long as anybody of the tree lives

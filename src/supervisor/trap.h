@@ -8,11 +8,12 @@
 /**
  * trap_serve() - Serve until nobody is left under the filter
  * @listener:	of the filter
- * @births:	it stops socket(2) alone
+ * @only_socket:	it stops socket(2) alone
  * @fence:	its rule is served by the bind engine, see trap.c
  * @log:	its standard error is the program's own, looked up for each line
  * @program:	a pidfd of the program that was started first
  */
-void trap_serve(int listener, bool births, const struct fence *fence, struct log *log, int program);
+void trap_serve(int listener, bool only_socket, const struct fence *fence, struct log *log,
+		int program);
 
 #endif

@@ -156,7 +156,7 @@ static int on_setsockopt(int fd, int level, int option, const void *value, sockl
 	return result(error);
 }
 
-static const struct socket_calls sys = {
+static const struct socket_calls calls = {
 	on_bind,           on_connect,         on_setsockopt,
 	__wrap_getsockopt, __wrap_getsockname, __wrap_getpeername,
 };
@@ -246,7 +246,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct arena arena = { 0 };
 	struct assign assign = { 0 };
 	struct rule rule = { .name = "fuzz" };
-	struct fence fence = { .sys = &sys, .kernel = kernel, .sources = &sources };
+	struct fence fence = { .calls = &calls, .kernel = kernel, .sources = &sources };
 	uint8_t flags = fuzz_byte(&fuzz), more = fuzz_byte(&fuzz);
 	int proto;
 
@@ -261,8 +261,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fence.rule = flags & 64 ? NULL : &rule;
 	allowed = fence.rule ? rule.range[0] : NULL;
 	fill_state(&fuzz);
-	fence.cursor.file = file;
-	fence.cursor.block = &file->block;
+	fence.state.file = file;
+	fence.state.block = &file->block;
 	fill_call(&fuzz, &assign);
 	kernel_answers = answers = &fuzz;
 	binds = 0;

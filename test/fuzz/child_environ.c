@@ -1,5 +1,5 @@
 /*
- * environ: whatever environment a program is started with, what it gets is that and all that keeps it
+ * child_environ: whatever environment a program is started with, what it gets is that and all that keeps it
  * fenced, built in no more room than was planned. Input: which variables are kept, and entries, each
  * ended by a NUL.
  */

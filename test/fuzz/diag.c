@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CLAIM(rc <= 0 && told <= size);
 		break;
 	case 2:
-		rc = diag_is_left(&diag, &local);
+		rc = diag_only_time_wait(&diag, &local);
 		CLAIM(rc <= 1);
 		break;
 	default:

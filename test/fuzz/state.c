@@ -1,5 +1,5 @@
 /*
- * cursor: a state file of any bytes is refused, or mapped and worked with: whatever it holds, each
+ * state: a state file of any bytes is refused, or mapped and worked with: whatever it holds, each
  * candidate lies in the range, and nothing waits longer than a claim lasts.
  *
  * Input: what is wrong with the file's size, what it is filled with, patches (where, and eight
@@ -84,44 +84,44 @@ static bool fill_file(struct fuzz *fuzz)
 	return sound;
 }
 
-static void claim(const struct state *cursor, uint64_t tag)
+static void claim(const struct state *state, uint64_t tag)
 {
 	uint64_t before = clock_readings;
-	int rc = state_claim(cursor, tag);
+	int rc = state_claim(state, tag);
 
 	CLAIM(rc == 0 || rc == -EBUSY);
 	/* another's claim holds ten milliseconds, and each look here is one later */
 	CLAIM(clock_readings - before <= 20);
-	CLAIM(state_claim(cursor, tag) == -EBUSY);
+	CLAIM(state_claim(state, tag) == -EBUSY);
 }
 
-static void give_back(const struct state *cursor, uint64_t tag)
+static void give_back(const struct state *state, uint64_t tag)
 {
-	state_release(cursor, tag);
-	CLAIM(state_claim(cursor, tag) == 0);
-	state_release(cursor, tag);
+	state_release(state, tag);
+	CLAIM(state_claim(state, tag) == 0);
+	state_release(state, tag);
 }
 
-static void use_peer(const struct state *cursor, uint64_t tag)
+static void use_peer(const struct state *state, uint64_t tag)
 {
 	struct state_hints *hints;
 	uint16_t port = (uint16_t)tag;
 
-	state_peer(cursor, tag);
-	hints = state_take_peer(cursor, tag);
-	CLAIM(state_peer(cursor, tag) == hints);
+	state_peer(state, tag);
+	hints = state_take_peer(state, tag);
+	CLAIM(state_peer(state, tag) == hints);
 	state_set_hint(hints, port);
 	CLAIM(state_hint(hints, port));
 	state_clear_hints(hints, port);
 	CLAIM(!state_hint(hints, port));
 }
 
-static void walk(const struct state *cursor, uint64_t number)
+static void walk(const struct state *state, uint64_t number)
 {
 	const enum order order = (enum order)(1 + number % (ORDER_COUNT - 1));
 	const enum proto proto = (enum proto)(number / 8 % PROTO_COUNT);
-	struct state_block *block = cursor->block;
-	struct state_hints *hints = &cursor->file->held[proto];
+	struct state_block *block = state->block;
+	struct state_hints *hints = &state->file->held[proto];
 	struct order_flow flow = { .remote_port = (uint16_t)(number >> 32) };
 	struct order_walk walk;
 	uint32_t index, from, steps = 0, count = 1 + (uint32_t)(number >> 16 & 0xffff) % PORTS;
@@ -139,20 +139,20 @@ static void walk(const struct state *cursor, uint64_t number)
 	block->next[proto] += order_advance(&walk) - 1;
 }
 
-static void work_with(const struct state *cursor, struct fuzz *fuzz)
+static void work_with(const struct state *state, struct fuzz *fuzz)
 {
 	while (fuzz_left(fuzz)) {
 		uint8_t operation = fuzz_byte(fuzz) % OPERATIONS;
 		uint64_t number = fuzz_number(fuzz);
 
 		if (operation == CLAIM_TAKE)
-			claim(cursor, number);
+			claim(state, number);
 		else if (operation == CLAIM_GIVE_BACK)
-			give_back(cursor, number);
+			give_back(state, number);
 		else if (operation == PEER)
-			use_peer(cursor, number);
+			use_peer(state, number);
 		else
-			walk(cursor, number);
+			walk(state, number);
 	}
 }
 
@@ -160,7 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz fuzz = { data, data + size };
 	struct rule rule = { .name = "fuzz", .order = ORDER_RANDOM };
-	struct state cursor;
+	struct state state;
 	bool sound;
 
 	if (!file)
@@ -169,12 +169,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sound = fill_file(&fuzz);
 	rule.seeded = size & 1;
 	rule.seed = size;
-	CLAIM(state_open("/", NULL, &rule, &cursor) == 0);
+	CLAIM(state_open("/", NULL, &rule, &state) == 0);
 	CLAIM(sound == !cursor.trouble);
 	CLAIM((cursor.block == &cursor.file->block) == !rule.seeded);
-	work_with(&cursor, &fuzz);
+	work_with(&state, &fuzz);
 	if (rule.seeded)
-		munmap(cursor.block, sizeof(*cursor.block));
-	munmap(cursor.file, sizeof(*cursor.file));
+		munmap(cursor.block, sizeof(*state.block));
+	munmap(cursor.file, sizeof(*state.file));
 	return 0;
 }

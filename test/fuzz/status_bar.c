@@ -1,4 +1,4 @@
-/* strip: any range is drawn in just as many cells as asked for, in no more room than is promised. */
+/* status_bar: any range is drawn in just as many cells as asked for, in no more room than is promised. */
 #include "../../src/cli/status_bar.h"
 
 #include "fuzz.h"

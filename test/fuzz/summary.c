@@ -1,5 +1,5 @@
 /*
- * tally: whatever stands at the end of a record is passed over, or is the very line that would be
+ * summary: whatever stands at the end of a record is passed over, or is the very line that would be
  * written of what it says; and its lines are counted, or are none.
  *
  * Input: a block's two ports, and a line.

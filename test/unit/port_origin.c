@@ -1,4 +1,4 @@
-/* origin: what a port outside the range is judged to be. */
+/* port_origin: what a port outside the range is judged to be. */
 #include "../../src/machine/port_origin.h"
 #include "unit.h"
 

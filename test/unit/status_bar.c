@@ -1,4 +1,4 @@
-/* strip: how full a range is, as a line of blocks; and the line under it. */
+/* status_bar: how full a range is, as a line of blocks; and the line under it. */
 #include "../../src/cli/status_bar.h"
 #include "unit.h"
 
