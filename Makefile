@@ -40,9 +40,9 @@ ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 names = $(patsubst $(1)/%.c,%,$(sort $(wildcard $(1)/*.c)))
 
 # what else unit tests and fuzzers call, beside all of core
-UNIT_ALSO := cli/status_bar machine/array machine/port_origin machine/sockets
-FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/library machine/programs machine/sockets \
-	machine/target shim/caller_memory shim/child_environ
+UNIT_ALSO := cli/status_bar machine/array machine/port_origin machine/procfs machine/sockets
+FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/library machine/procfs machine/programs \
+	machine/sockets machine/target shim/caller_memory shim/child_environ
 FUZZ := $(call names,test/fuzz)
 PAGES := libportfence.8 portfence.1 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf \

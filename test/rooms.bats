@@ -66,6 +66,10 @@ includes_of() {
 	done
 }
 
+@test "the supervisor uses nothing of machine but procfs" {
+	! grep -nE '#[ \t]*include "\.\./machine/' supervisor/*.[ch] | grep -v '"\.\./machine/procfs\.h"'
+}
+
 @test "only conf includes inih" {
 	[ "$(grep -rlE '^#[ \t]*include.*\bini\.h' .)" = ./core/conf.c ]
 }

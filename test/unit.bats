@@ -19,7 +19,7 @@ holds() {
 		program=$(basename "$program" .c)
 		"$UNIT/$program" --list | sed "s/^/holds $program /"
 	done | sort >listed
-	sed -n 's/^	\(holds [a-z]* [a-z0-9-]*\)$/\1/p' "$BATS_TEST_FILENAME" | sort >run
+	sed -n 's/^	\(holds [a-z_]* [a-z0-9-]*\)$/\1/p' "$BATS_TEST_FILENAME" | sort >run
 	diff listed run
 }
 
@@ -447,4 +447,22 @@ assert count >= int(sys.argv[1]), count' "$1"
 
 @test "a JSON parser reads lines that were cut, and names that are no UTF-8" {
 	"$UNIT/logline" --json-rare | all_json 520
+}
+
+# --- procfs
+
+@test "the status of a process is read to its end, whatever its name and however many its groups" {
+	holds procfs status
+}
+
+@test "a process that has ended is gone, whichever word the kernel has for it" {
+	holds procfs gone
+}
+
+@test "the links of a process tell its sockets apart" {
+	holds procfs links
+}
+
+@test "files and memory of a process are read as far as they are asked for" {
+	holds procfs lines
 }

@@ -1,0 +1,251 @@
+#include "procfs.h"
+
+#include "../core/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATH_LONGEST 64 /* of those below /proc/ID that are asked for */
+
+static long as_gone(long rc)
+{
+	return rc == -ENOENT ? -ESRCH : rc;
+}
+
+static void format_path(pid_t id, const char *name, char ret_path[PATH_LONGEST])
+{
+	if (id == PROCFS_SELF)
+		snprintf(ret_path, PATH_LONGEST, "/proc/self/%s", name);
+	else
+		snprintf(ret_path, PATH_LONGEST, "/proc/%d/%s", (int)id, name);
+}
+
+/* Return: descriptor or -errno */
+static int open_file(pid_t id, const char *name, int flags)
+{
+	char path[PATH_LONGEST];
+
+	format_path(id, name, path);
+	return (int)as_gone(fd_open(path, O_RDONLY | flags, 0));
+}
+
+long procfs_read(pid_t id, const char *name, char *ret_text, size_t size)
+{
+	int fd = open_file(id, name, 0), rc = 0;
+	size_t used = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	while (!rc && used < size - 1) {
+		n = read(fd, ret_text + used, size - 1 - used);
+		if (n == 0)
+			break;
+		if (n > 0)
+			used += (size_t)n;
+		else if (errno != EINTR)
+			rc = (int)as_gone(-errno);
+	}
+	fd_close(fd);
+	ret_text[used] = '\0';
+	return rc ? rc : (long)used;
+}
+
+long procfs_memory(pid_t id, uint64_t address, void *ret_data, size_t size)
+{
+	int fd = open_file(id, "mem", 0);
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = pread(fd, ret_data, size, (off_t)address);
+	n = n < 0 ? as_gone(-errno) : n;
+	fd_close(fd);
+	return n;
+}
+
+int procfs_lines(pid_t id, const char *name, bool (*line)(char *text, void *context), void *context)
+{
+	int fd = open_file(id, name, 0), rc;
+	char *text = NULL;
+	size_t size = 0, lines = 0;
+	ssize_t n;
+	FILE *file;
+
+	if (fd < 0)
+		return fd;
+	file = fdopen(fd, "r");
+	if (!file) {
+		fd_close(fd);
+		return -ENOMEM;
+	}
+	errno = 0;
+	while ((n = getline(&text, &size, file)) > 0) {
+		lines++;
+		if (text[n - 1] == '\n')
+			text[n - 1] = '\0';
+		if (!line(text, context))
+			break;
+	}
+	rc = n < 0 ? (int)as_gone(-errno) : 0;
+	free(text);
+	fclose(file);
+	return rc || lines ? rc : -ESRCH;
+}
+
+/* ---- status and stat ---- */
+
+/* Reads the number behind a line's name. Return: false if it is the line of another name */
+static bool read_field(const char *line, const char *name, int base, uint64_t *ret_value)
+{
+	const size_t len = strlen(name);
+
+	if (strncmp(line, name, len) != 0 || line[len] != ':')
+		return false;
+	*ret_value = strtoull(line + len + 1, NULL, base);
+	return true;
+}
+
+static bool read_status_line(char *line, void *context)
+{
+	struct procfs_status *status = context;
+	unsigned effective, of_files;
+	uint64_t value;
+
+	if (!strncmp(line, "Name:\t", 6))
+		snprintf(status->name, sizeof(status->name), "%.*s", PROCFS_NAME - 1, line + 6);
+	else if (read_field(line, "Tgid", 10, &value))
+		status->process = (pid_t)value;
+	else if (read_field(line, "PPid", 10, &value))
+		status->parent = (pid_t)value;
+	else if (read_field(line, "Threads", 10, &value))
+		status->threads = (unsigned)value;
+	else if (sscanf(line, "Uid: %*u %u %*u %u", &effective, &of_files) == 2) {
+		status->uid = effective;
+		status->file_uid = of_files;
+	} else if (sscanf(line, "Gid: %*u %*u %*u %u", &of_files) == 1)
+		status->file_gid = of_files;
+	else if (read_field(line, "Seccomp", 10, &value))
+		status->seccomp = (int)value;
+	else if (read_field(line, "VmSize", 10, &value))
+		status->has_memory = true;
+	else if (!read_field(line, "SigPnd", 16, &status->pending) &&
+		 !read_field(line, "ShdPnd", 16, &status->shared_pending) &&
+		 !read_field(line, "SigBlk", 16, &status->blocked))
+		read_field(line, "CapEff", 16, &status->capabilities);
+	return true;
+}
+
+int procfs_status(pid_t id, struct procfs_status *ret_status)
+{
+	struct procfs_status status = { .process = 0 };
+	int rc = procfs_lines(id, "status", read_status_line, &status);
+
+	if (!rc)
+		*ret_status = status;
+	return rc;
+}
+
+int procfs_stat(pid_t id, struct procfs_stat *ret_stat)
+{
+	char text[1024];
+	const char *rest;
+	unsigned long long ticks;
+	char state;
+	long n = procfs_read(id, "stat", text, sizeof(text));
+
+	if (n <= 0)
+		return n ? (int)n : -ESRCH;
+	/* the name before it may hold blanks and brackets */
+	rest = strrchr(text, ')');
+	if (!rest || sscanf(rest + 1,
+			    " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			    "%*s %*s %llu",
+			    &state, &ticks) != 2)
+		return -EBADMSG;
+	ret_stat->state = state;
+	ret_stat->started = ticks;
+	return 0;
+}
+
+/* ---- links ---- */
+
+int procfs_link(pid_t id, const char *name, char *ret_text, size_t size)
+{
+	char path[PATH_LONGEST];
+	char text[4096];
+	ssize_t n;
+
+	format_path(id, name, path);
+	n = readlink(path, text, sizeof(text));
+	if (n < 0)
+		return (int)as_gone(-errno);
+	if ((size_t)n >= size || (size_t)n == sizeof(text))
+		return -ENAMETOOLONG;
+	memcpy(ret_text, text, (size_t)n);
+	ret_text[n] = '\0';
+	return 0;
+}
+
+bool procfs_same_link(pid_t id, const char *name, pid_t other_id, const char *other_name)
+{
+	char one[64], other[64];
+
+	return !procfs_link(id, name, one, sizeof(one)) &&
+	       !procfs_link(other_id, other_name, other, sizeof(other)) && !strcmp(one, other);
+}
+
+bool procfs_is_ours(void)
+{
+	char text[32] = "";
+
+	return readlink("/proc/self", text, sizeof(text) - 1) > 0 &&
+	       strtol(text, NULL, 10) == getpid();
+}
+
+/* Return: the number in "socket:[NUMBER]", 0 if that is not the text */
+static uint32_t read_socket(const char *text)
+{
+	static const char prefix[] = "socket:[";
+	const char *number = text + sizeof(prefix) - 1;
+	unsigned long inode;
+	char *rest;
+
+	if (strncmp(text, prefix, sizeof(prefix) - 1) != 0 || *number < '1' || *number > '9')
+		return 0;
+	inode = strtoul(number, &rest, 10);
+	return strcmp(rest, "]") ? 0 : (uint32_t)inode;
+}
+
+int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *context)
+{
+	int fd = open_file(id, "fd", O_DIRECTORY), rc = 0;
+	const struct dirent *item;
+	char text[64];
+	DIR *folder;
+
+	if (fd < 0)
+		return fd;
+	folder = fdopendir(fd);
+	if (!folder) {
+		rc = -errno;
+		fd_close(fd);
+		return rc;
+	}
+	while (!rc && (item = readdir(folder))) {
+		ssize_t n = readlinkat(fd, item->d_name, text, sizeof(text) - 1);
+		uint32_t inode;
+
+		text[n > 0 ? n : 0] = '\0';
+		inode = read_socket(text);
+		if (inode)
+			rc = found(inode, context);
+	}
+	closedir(folder);
+	return rc;
+}
