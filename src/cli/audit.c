@@ -47,6 +47,7 @@ const struct verb verb_audit = {
 	.options = options,
 	.operands = 1,
 	.usage_status = EXIT_USAGE,
+	.failure_status = EXIT_FAILED,
 	.status = "0 if nothing has escaped, 1 if something has, 2 if it cannot be told",
 	.example = "portfence audit\n"
 		   "portfence audit --pid 4711\n",
@@ -253,7 +254,7 @@ static int print_json(const struct view *view, const struct escapes *verdict)
 		json_dumpf(all, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
-		rc = say_failure(EXIT_FAILED, SAY_NO_UTF8);
+		rc = say_failure(SAY_NO_UTF8);
 	}
 	json_decref(all);
 	return rc;
@@ -267,14 +268,13 @@ static int check_pid(struct view *view, pid_t pid)
 	struct process process = { .pid = pid };
 
 	if (!processes_find(&view->machine.processes, pid) || processes_describe(pid, &process))
-		return say_failure(EXIT_FAILED, "there is no process %d", (int)pid);
+		return say_failure("there is no process %d", (int)pid);
 	switch (fenced_look(&view->machine.looks, pid)->state) {
 	case FENCED_UNSEEN:
-		return say_failure(EXIT_FAILED, "%s (pid %d) may not be looked at%s", process.name,
-				   (int)pid, geteuid() ? "; ask as root or as its user" : "");
+		return say_failure("%s (pid %d) may not be looked at%s", process.name, (int)pid,
+				   geteuid() ? "; ask as root or as its user" : "");
 	case FENCED_NOT:
 		return say_failure(
-			EXIT_FAILED,
 			"%s (pid %d) is not fenced: it has not loaded libportfence.so, or "
 			"no section fits it; start it with 'portfence run'",
 			process.name, (int)pid);
@@ -295,18 +295,18 @@ static int judge(const struct option_values *given, pid_t pid, struct view *view
 	};
 	int rc;
 
-	rc = sections_load(given->value[OPTION_CONFIG], scope.app, EXIT_FAILED, &view->sections);
+	rc = sections_load(given->value[OPTION_CONFIG], scope.app, &view->sections);
 	scope.rules = view->sections.rule;
 	scope.rule_count = view->sections.count;
 	if (!rc)
-		rc = view_take(view, SOCKETS_SIDES, EXIT_FAILED);
+		rc = view_take(view, SOCKETS_SIDES);
 	if (!rc && pid)
 		rc = check_pid(view, pid);
 	if (rc)
 		return rc;
 	rc = escapes_read(&scope, ret_verdict);
 	if (rc)
-		return say_failure(EXIT_FAILED, "%s", strerror(-rc));
+		return say_failure("%s", strerror(-rc));
 	if (ret_verdict->count[PORT_ORIGIN_ESCAPE])
 		return EXIT_ESCAPE;
 	return pid && ret_verdict->doubts ? EXIT_FAILED : EXIT_CLEAN;

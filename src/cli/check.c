@@ -46,6 +46,7 @@ const struct verb verb_check = {
 	.options = options,
 	.operands = 1,
 	.usage_status = EXIT_USAGE,
+	.failure_status = EXIT_FAILURE,
 	.status =
 		"0; 1 if there is an error, or with --strict a warning, 2 if it is called wrongly",
 	.example = "portfence check\n"
@@ -226,7 +227,7 @@ static int print_json(const struct report *report)
 			   (json_int_t)of_level[SAY_WARNING], "findings",
 			   check_findings_describe(&report->findings), "sysctl", report->sysctl);
 	if (!object)
-		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
+		return say_failure(SAY_NO_UTF8);
 	json_dumpf(object, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(object);
@@ -265,15 +266,14 @@ static int judge_file(const struct option_values *given, struct report *report)
 	const bool whole = !rc;
 
 	if (!rc && !report->sections.policy.file)
-		return say_failure(EXIT_FAILURE,
-				   "there is no configuration file; write %s, or name one",
+		return say_failure("there is no configuration file; write %s, or name one",
 				   SETTINGS_SYSTEM_FILE);
 	if (whole) {
 		report->file = report->sections.policy.file;
 		judge(report);
 	}
 	if (rc == -ENOMEM || report->findings.no_memory)
-		return say_failure(EXIT_FAILURE, "%s", strerror(ENOMEM));
+		return say_failure("%s", strerror(ENOMEM));
 	check_findings_sort(&report->findings);
 	rc = 0;
 	if (given->value[OPTION_JSON])

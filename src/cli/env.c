@@ -30,6 +30,7 @@ const struct verb verb_env = {
 	.options = options,
 	.operands = 1,
 	.usage_status = EXIT_USAGE,
+	.failure_status = EXIT_FAILURE,
 	.status = "0; 1 if portfence fails, 2 if it is called wrongly",
 	.example = "eval \"$(portfence env curl)\"\n"
 		   "eval \"$(portfence env --unset)\"\n",
@@ -81,7 +82,7 @@ static int unset(const char *library)
 	size_t i;
 
 	if (library_unload(library, getenv("LD_PRELOAD"), &list))
-		return say_failure(EXIT_FAILURE, "%s", strerror(ENOMEM));
+		return say_failure("%s", strerror(ENOMEM));
 	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
 		setenv(variables[i], i ? "" : list, 1);
 	free(list);
@@ -97,18 +98,17 @@ static int set(const struct option_values *given, const char *library)
 	struct arena arena = { 0 };
 	int rc;
 
-	rc = launch_options(given->value, app, EXIT_FAILURE);
+	rc = launch_options(given->value, app);
 	if (!rc)
-		rc = launch_read(&nobody, &arena, EXIT_FAILURE, &settings);
+		rc = launch_read(&nobody, &arena, &settings);
 	app = getenv("PORTFENCE_APP");
 	if (!rc && app && *app && settings.rule && settings.rule->lease)
 		rc = say_failure(
-			EXIT_FAILURE,
 			"[%s] has 'range = lease', and only 'portfence run' takes a lease; use "
 			"that, or '--range'",
 			app);
 	if (!rc)
-		rc = launch_judge(&settings, EXIT_FAILURE);
+		rc = launch_judge(&settings);
 	if (rc)
 		return rc;
 	if (!app || !*app)
@@ -119,7 +119,7 @@ static int set(const struct option_values *given, const char *library)
 	say_distrust("the library", library);
 	if (settings.policy.file)
 		say_distrust("the configuration", settings.policy.file);
-	rc = launch_environment(&settings, library, true, EXIT_FAILURE);
+	rc = launch_environment(&settings, library, true);
 	arena_free(&arena);
 	return rc;
 }
@@ -137,8 +137,7 @@ static int prepare(int argc, char *argv[])
 		return option_wrong(&verb_env, "the section's name is empty");
 	rc = library_find(library);
 	if (rc)
-		return say_failure(EXIT_FAILURE, "the library '%s' cannot be read: %s", library,
-				   strerror(-rc));
+		return say_failure("the library '%s' cannot be read: %s", library, strerror(-rc));
 	rc = given.value[OPTION_UNSET] ? unset(library) : set(&given, library);
 	return rc ? rc : OPTION_GO_ON;
 }

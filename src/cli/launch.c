@@ -11,47 +11,46 @@
 #include <string.h>
 #include <unistd.h>
 
-static int set_variable(const char *name, const char *value, int failure)
+static int set_variable(const char *name, const char *value)
 {
 	if (!setenv(name, value, 1))
 		return 0;
-	return say_failure(failure, "cannot set %s: %s", name, strerror(errno));
+	return say_failure("cannot set %s: %s", name, strerror(errno));
 }
 
 /* A path that holds wherever the command goes. */
-static int set_path(const char *name, const char *prefix, const char *path, int failure)
+static int set_path(const char *name, const char *prefix, const char *path)
 {
 	char folder[PATH_MAX] = "", text[2 * PATH_MAX + 8];
 
 	if (*path != '/') {
 		if (!getcwd(folder, sizeof(folder) - 1))
-			return say_failure(failure, "cannot tell the current folder: %s",
-					   strerror(errno));
+			return say_failure("cannot tell the current folder: %s", strerror(errno));
 		strcat(folder, "/");
 	}
 	if (snprintf(text, sizeof(text), "%s%s%s", prefix, folder, path) >= (int)sizeof(text))
-		return say_failure(failure, "the path '%s' is too long", path);
-	return set_variable(name, text, failure);
+		return say_failure("the path '%s' is too long", path);
+	return set_variable(name, text);
 }
 
 /* "--log errors.txt" means a file here; in the configuration only an absolute path is a file. */
-static int set_log(const char *log, int failure)
+static int set_log(const char *log)
 {
 	const char *prefix = strncmp(log, "json:", 5) ? "" : "json:";
 	const char *where = log + strlen(prefix);
 
 	if (!*where || !strcmp(where, "stderr") || !strcmp(where, "syslog") ||
 	    !strcmp(where, "none"))
-		return set_variable("PORTFENCE_LOG", log, failure);
-	return set_path("PORTFENCE_LOG", prefix, where, failure);
+		return set_variable("PORTFENCE_LOG", log);
+	return set_path("PORTFENCE_LOG", prefix, where);
 }
 
-int launch_record(const char *path, int failure)
+int launch_record(const char *path)
 {
-	return set_path("PORTFENCE_RECORD", "", path, failure);
+	return set_path("PORTFENCE_RECORD", "", path);
 }
 
-int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app, int failure)
+int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app)
 {
 	const struct {
 		const char *variable;
@@ -69,19 +68,19 @@ int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app, int
 
 	for (i = 0; !rc && i < sizeof(table) / sizeof(table[0]); i++) {
 		if (table[i].value)
-			rc = set_variable(table[i].variable, table[i].value, failure);
+			rc = set_variable(table[i].variable, table[i].value);
 		else if (anew && getenv(table[i].variable))
-			rc = set_variable(table[i].variable, "", failure);
+			rc = set_variable(table[i].variable, "");
 	}
 	if (!rc && value[LAUNCH_CONFIG])
-		rc = set_path("PORTFENCE_CONFIG", "", value[LAUNCH_CONFIG], failure);
+		rc = set_path("PORTFENCE_CONFIG", "", value[LAUNCH_CONFIG]);
 	if (!rc && value[LAUNCH_LOG])
-		rc = set_log(value[LAUNCH_LOG], failure);
+		rc = set_log(value[LAUNCH_LOG]);
 	return rc;
 }
 
 /* `engine = kernel` fails every call on a machine where it cannot serve: say so before. */
-static int check_engine(const struct rule *rule, int failure)
+static int check_engine(const struct rule *rule)
 {
 	enum engine_choice_call call;
 	struct engine_choice choice;
@@ -91,7 +90,6 @@ static int check_engine(const struct rule *rule, int failure)
 		engine_choice_make(rule, call, &choice);
 		if (choice.engine != ENGINE_KERNEL)
 			return say_failure(
-				failure,
 				"'engine = kernel' cannot serve '%s' for %s: %s; use 'engine = auto'",
 				rule->name, policy_proto_name(engine_choice_proto(call)),
 				choice.why);
@@ -99,34 +97,33 @@ static int check_engine(const struct rule *rule, int failure)
 	return 0;
 }
 
-int launch_read(const struct policy_process *process, struct arena *arena, int failure,
+int launch_read(const struct policy_process *process, struct arena *arena,
 		struct settings *ret_settings)
 {
 	int rc = settings_load(process, arena, say_conf_error, NULL, ret_settings);
 
 	if (rc == -ENOMEM)
-		return say_failure(failure, "%s", strerror(ENOMEM));
-	return rc ? failure : 0;
+		return say_failure("%s", strerror(ENOMEM));
+	return rc ? say_status() : 0;
 }
 
-int launch_judge(const struct settings *settings, int failure)
+int launch_judge(const struct settings *settings)
 {
 	if (settings->rule)
-		return check_engine(settings->rule, failure);
+		return check_engine(settings->rule);
 	if (settings->policy.file)
 		return 0;
-	return say_failure(failure,
-			   "there is no configuration file; write %s, or use --config or --range",
+	return say_failure("there is no configuration file; write %s, or use --config or --range",
 			   SETTINGS_SYSTEM_FILE);
 }
 
-int launch_via(const char *text, const struct rule *rule, int failure, enum via *ret_via)
+int launch_via(const char *text, const struct rule *rule, enum via *ret_via)
 {
 	char why[256];
 	struct rule copy = { .via = rule ? rule->via : VIA_AUTO };
 
 	if (text && key_override(&copy, KEY_VIA, text, NULL, why, sizeof(why)))
-		return say_failure(failure, "--via: %s", why);
+		return say_failure("--via: %s", why);
 	*ret_via = copy.via;
 	return 0;
 }
@@ -155,7 +152,7 @@ static void unset_map(void)
 }
 
 /* The whole map for who reads the variables anew, and each port for who looks from outside. */
-static int set_map(const struct portmap *map, int failure)
+static int set_map(const struct portmap *map)
 {
 	char text[PORTMAP_TEXT], name[sizeof(MAP_VARIABLE "_65535")], port[8];
 	uint32_t i;
@@ -165,16 +162,16 @@ static int set_map(const struct portmap *map, int failure)
 	if (!map)
 		return 0;
 	portmap_format(map, text, sizeof(text));
-	rc = set_variable(MAP_VARIABLE, text, failure);
+	rc = set_variable(MAP_VARIABLE, text);
 	for (i = 0; !rc && i < map->count; i++) {
 		snprintf(name, sizeof(name), MAP_VARIABLE "_%d", map->entry[i].asked);
 		snprintf(port, sizeof(port), "%d", map->entry[i].real);
-		rc = set_variable(name, port, failure);
+		rc = set_variable(name, port);
 	}
 	return rc;
 }
 
-static int set_preload(const char *library, bool preload, int failure)
+static int set_preload(const char *library, bool preload)
 {
 	const char *now = getenv("LD_PRELOAD");
 	char *list;
@@ -183,36 +180,34 @@ static int set_preload(const char *library, bool preload, int failure)
 
 	if (rc == -EINVAL)
 		return say_failure(
-			failure,
 			"the library's path '%s' has a blank, a colon or a dollar sign, which LD_PRELOAD "
 			"cannot hold; install portfence elsewhere",
 			library);
 	if (rc)
-		return say_failure(failure, "%s", strerror(-rc));
+		return say_failure("%s", strerror(-rc));
 	if (*list)
-		rc = set_variable("LD_PRELOAD", list, failure);
+		rc = set_variable("LD_PRELOAD", list);
 	else if (now)
 		unsetenv("LD_PRELOAD");
 	free(list);
 	return rc;
 }
 
-int launch_environment(const struct settings *settings, const char *library, bool preload,
-		       int failure)
+int launch_environment(const struct settings *settings, const char *library, bool preload)
 {
 	const char *file = settings->policy.file;
 	int rc = 0;
 
 	if (settings->rule)
-		rc = set_variable("PORTFENCE_APP", settings->rule->name, failure);
+		rc = set_variable("PORTFENCE_APP", settings->rule->name);
 	if (!rc && settings->rule)
-		rc = set_map(settings->rule->map, failure);
+		rc = set_map(settings->rule->map);
 	if (!rc && file)
-		rc = set_path("PORTFENCE_CONFIG", "", file, failure);
-	return rc ? rc : set_preload(library, preload, failure);
+		rc = set_path("PORTFENCE_CONFIG", "", file);
+	return rc ? rc : set_preload(library, preload);
 }
 
-int launch_rule(const struct settings *settings, int failure)
+int launch_rule(const struct settings *settings)
 {
 	const struct handover handover = {
 		.rule = settings->rule,
@@ -227,5 +222,5 @@ int launch_rule(const struct settings *settings, int failure)
 	/* too long: then they read the file */
 	if (handover_write(&handover, text))
 		text[0] = '\0';
-	return set_variable(HANDOVER_VARIABLE, text, failure);
+	return set_variable(HANDOVER_VARIABLE, text);
 }

@@ -43,10 +43,7 @@ enum {
 	  .help = "preload, supervise, both, or auto (default: 'via' of the section)" }
 /* clang-format on */
 
-/*
- * All of these say on standard error what is wrong, and then return @failure,
- * which is the exit status for it.
- */
+/* Each of these returns 0, or reports the problem on standard error and returns say_status(). */
 
 /**
  * launch_options() - Put what was given on the command line into the variables
@@ -56,55 +53,54 @@ enum {
  * Who names a section, a file or a range does not mean what a run around this
  * one was told: those of the variables that were not given are emptied then.
  *
- * Return: 0, or @failure
+ * Return: 0, or say_status()
  */
-int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app, int failure);
+int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app);
 
-/* launch_record() - Name the record in its variable. Return: 0, or @failure */
-int launch_record(const char *path, int failure);
+/* launch_record() - Name the record in its variable. Return: 0, or say_status() */
+int launch_record(const char *path);
 
 /**
  * launch_read() - Read the configuration that the variables name
  * @process:	what is to be started
  *
- * Return: 0, or @failure
+ * Return: 0, or say_status()
  */
-int launch_read(const struct policy_process *process, struct arena *arena, int failure,
+int launch_read(const struct policy_process *process, struct arena *arena,
 		struct settings *ret_settings);
 
 /**
  * launch_judge() - Is what was read good for this machine?
  * @settings:	its rule may be NULL, but not where there is no file
  *
- * Return: 0, or @failure
+ * Return: 0, or say_status()
  */
-int launch_judge(const struct settings *settings, int failure);
+int launch_judge(const struct settings *settings);
 
 /**
  * launch_via() - What --via says, or the rule
  * @text:	NULL if not given
  *
- * Return: 0, or @failure
+ * Return: 0, or say_status()
  */
-int launch_via(const char *text, const struct rule *rule, int failure, enum via *ret_via);
+int launch_via(const char *text, const struct rule *rule, enum via *ret_via);
 
 /**
  * launch_environment() - Set LD_PRELOAD and the variables that hold a process tree to what was found
  * @settings:	a rule that is not NULL is the whole tree's
  * @preload:	false: take the library from LD_PRELOAD instead
  *
- * Return: 0, or @failure
+ * Return: 0, or say_status()
  */
-int launch_environment(const struct settings *settings, const char *library, bool preload,
-		       int failure);
+int launch_environment(const struct settings *settings, const char *library, bool preload);
 
 /**
  * launch_rule() - Hand the rule to the tree, so that none of its processes reads the file again
  *
  * Call it last: it holds for the variables as they are now.
  *
- * Return: 0, or @failure
+ * Return: 0, or say_status()
  */
-int launch_rule(const struct settings *settings, int failure);
+int launch_rule(const struct settings *settings);
 
 #endif

@@ -34,6 +34,7 @@ const struct verb verb_leases = {
 		"when it has ended.",
 	.options = options,
 	.usage_status = EXIT_USAGE,
+	.failure_status = EXIT_FAILURE,
 	.status = "0; 1 if it fails, 2 if it is called wrongly",
 	.example = "portfence leases\n"
 		   "portfence leases --json\n",
@@ -163,17 +164,16 @@ static int read_settings(const char *config, struct arena *arena, struct found *
 	for (i = 0; i < sizeof(not_ours) / sizeof(not_ours[0]); i++)
 		unsetenv(not_ours[i]);
 	if (config && setenv("PORTFENCE_CONFIG", config, 1))
-		return say_failure(EXIT_FAILURE, "%s", strerror(errno));
+		return say_failure("%s", strerror(errno));
 	if (settings_load(&nobody, arena, say_conf_error, NULL, &found->settings))
-		return EXIT_FAILURE;
+		return say_status();
 	rc = key_pool(&found->settings.policy, arena, &found->pool);
 	if (rc == -EINVAL)
 		return say_failure(
-			EXIT_FAILURE,
 			"the sections leave no port of %d-%d for leases, give [portfence] a "
 			"'pool'",
 			KEY_POOL_FIRST, KEY_POOL_LAST);
-	return rc ? say_failure(EXIT_FAILURE, "%s", strerror(-rc)) : 0;
+	return rc ? say_failure("%s", strerror(-rc)) : 0;
 }
 
 static int find_leases(struct found *found)
@@ -186,11 +186,11 @@ static int find_leases(struct found *found)
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
-		return say_failure(EXIT_FAILURE, "%s", why);
+		return say_failure("%s", why);
 	rc = lease_list(fd, &found->lease, &found->count);
 	close(fd);
 	if (rc)
-		return say_failure(EXIT_FAILURE, "the leases cannot be read: %s", strerror(-rc));
+		return say_failure("the leases cannot be read: %s", strerror(-rc));
 	for (i = 0; i < found->count; i++) {
 		uint32_t port;
 

@@ -55,9 +55,10 @@ static int say_unknown(const char *word)
 	for (i = 0; verbs[i]; i++)
 		suggest_offer(&suggest, verbs[i]->name);
 	if (suggest.nearest)
-		return say_failure(EXIT_USAGE, "there is no %s '%s'; did you mean '%s'?", kind,
-				   word, suggest.nearest);
-	return say_failure(EXIT_USAGE, "there is no %s '%s', see 'portfence --help'", kind, word);
+		say_failure("there is no %s '%s'; did you mean '%s'?", kind, word, suggest.nearest);
+	else
+		say_failure("there is no %s '%s', see 'portfence --help'", kind, word);
+	return EXIT_USAGE;
 }
 
 static int help(const char *name)
@@ -91,7 +92,10 @@ static int dispatch(int argc, char *argv[])
 		return 0;
 	}
 	verb = find_verb(argv[1]);
-	return verb ? verb->function(argc - 1, argv + 1) : say_unknown(argv[1]);
+	if (!verb)
+		return say_unknown(argv[1]);
+	say_set_status(verb->failure_status);
+	return verb->function(argc - 1, argv + 1);
 }
 
 int main(int argc, char *argv[])
@@ -104,8 +108,10 @@ int main(int argc, char *argv[])
 	}
 	status = dispatch(argc, argv);
 	/* a full disk is a failure, not an empty report */
-	if (fflush(stdout) || ferror(stdout))
-		return say_failure(status ? status : EXIT_FAILURE, "cannot write: %s",
-				   strerror(errno));
+	if (fflush(stdout) || ferror(stdout)) {
+		if (!status)
+			status = EXIT_FAILURE;
+		say_failure("cannot write: %s", strerror(errno));
+	}
 	return status;
 }

@@ -22,8 +22,8 @@ int option_wrong(const struct verb *verb, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(problem, sizeof(problem), format, arguments);
 	va_end(arguments);
-	return say_failure(verb->usage_status, "%s, see 'portfence %s --help'", problem,
-			   verb->name);
+	say_failure("%s, see 'portfence %s --help'", problem, verb->name);
+	return verb->usage_status;
 }
 
 /* Writes text between columns; the cursor is at @column, further lines begin at @indent. */
@@ -109,10 +109,11 @@ static int say_unknown(const struct verb *verb, const struct option *options, co
 		memcpy(name, word, len);
 	for (option = options; option->name; option++)
 		suggest_offer(&suggest, option->name);
-	if (suggest.nearest)
-		return say_failure(verb->usage_status,
-				   "there is no option '--%s'; did you mean '--%s'?", name,
-				   suggest.nearest);
+	if (suggest.nearest) {
+		say_failure("there is no option '--%s'; did you mean '--%s'?", name,
+			    suggest.nearest);
+		return verb->usage_status;
+	}
 	return option_wrong(verb, "there is no option '--%.*s'", (int)len, word);
 }
 

@@ -26,6 +26,7 @@ struct verb {
 	const struct option_entry *options;
 	int operands;              /* how many it takes at most, or OPERANDS_ANY */
 	int usage_status;          /* exit status where it is called wrongly */
+	int failure_status;        /* exit status where portfence itself fails */
 	const char *status;        /* what its exit status says */
 	const char *example;       /* whole lines, without indentation */
 	bool operands_end_options; /* what follows the first operand is not ours to read */

@@ -25,6 +25,7 @@ const struct verb verb_presets = {
 		"that is written. The last one, system, is what this machine has now.",
 	.options = options,
 	.usage_status = EXIT_USAGE,
+	.failure_status = EXIT_FAILURE,
 	.status = "0; 1 if this machine's range cannot be read",
 	.example = "portfence presets\n"
 		   "portfence run --range iana -- curl http://example.org/\n",
@@ -92,7 +93,6 @@ static int presets(int argc, char *argv[])
 	else
 		print_table(rc ? NULL : &system);
 	if (rc)
-		return say_failure(EXIT_FAILURE, "'%s' cannot be read: %s", system.source,
-				   strerror(-rc));
+		return say_failure("'%s' cannot be read: %s", system.source, strerror(-rc));
 	return 0;
 }

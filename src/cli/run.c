@@ -79,6 +79,7 @@ const struct verb verb_run = {
 	.operands = OPERANDS_ANY,
 	.operands_end_options = true,
 	.usage_status = EXIT_OWN,
+	.failure_status = EXIT_OWN,
 	.status = "COMMAND's own; 125 if portfence fails, 126 if COMMAND cannot be run, 127 if it "
 		  "is not found",
 	.example = "portfence run --range 20000-20999 -- curl http://example.org/\n"
@@ -94,8 +95,8 @@ static int read_rule(const struct target *target, char *argv[], struct arena *ar
 	int rc = target_describe(target, argv, arena, &process);
 
 	if (rc)
-		return say_failure(EXIT_OWN, "%s", strerror(-rc));
-	return launch_read(&process, arena, EXIT_OWN, ret_settings);
+		return say_failure("%s", strerror(-rc));
+	return launch_read(&process, arena, ret_settings);
 }
 
 /* What tells of a lease tells of the range; of one that is another, it would be wrong. */
@@ -126,7 +127,7 @@ static int find_rule(const struct option_values *given, const struct target *tar
 	int rc = read_rule(target, argv, arena, ret_settings);
 
 	if (!rc)
-		rc = run_lease_take(&request, ret_settings, argv, arena, EXIT_OWN, &block);
+		rc = run_lease_take(&request, ret_settings, argv, arena, &block);
 	if (rc)
 		return rc;
 	if (block.taken)
@@ -134,19 +135,18 @@ static int find_rule(const struct option_values *given, const struct target *tar
 	else
 		forget_lease(given);
 	if (!rc)
-		rc = launch_judge(ret_settings, EXIT_OWN);
+		rc = launch_judge(ret_settings);
 	if (rc)
 		return rc;
 	if (!ret_settings->rule)
 		return say_failure(
-			EXIT_OWN,
 			"no section of %s fits '%s' and there is no [*]; add one, or use "
 			"--app or --range",
 			ret_settings->policy.file, argv[0]);
 	if (block.taken && given->value[OPTION_VERBOSE])
 		fprintf(stderr, "portfence: '%s' has a lease of the ports %d-%d\n", argv[0],
 			block.lease.first, block.lease.last);
-	return run_lease_finish(&block, arena, EXIT_OWN, ret_settings);
+	return run_lease_finish(&block, arena, ret_settings);
 }
 
 /* Empties the record that was asked for; one of a run around this goes on. */
@@ -155,27 +155,26 @@ static int begin_record(const struct record *record)
 	int rc = record_begin(record);
 
 	if (rc == -EINVAL || rc == -ELOOP || rc == -EISDIR)
-		return say_failure(EXIT_OWN, "'%s' is no regular file, which a record has to be",
+		return say_failure("'%s' is no regular file, which a record has to be",
 				   record->path);
 	if (rc == -EPERM)
-		return say_failure(EXIT_OWN,
-				   "'%s' is another user's, or has a second name, in a folder that "
+		return say_failure("'%s' is another user's, or has a second name, in a folder that "
 				   "others may write to; name another file for the record",
 				   record->path);
 	if (rc == -EBUSY)
 		return say_failure(
-			EXIT_OWN, "the record '%s' stays locked by another process, see lslocks(8)",
+			"the record '%s' stays locked by another process, see lslocks(8)",
 			record->path);
 	if (rc)
-		return say_failure(EXIT_OWN, "the record '%s' cannot be written to: %s",
-				   record->path, strerror(-rc));
+		return say_failure("the record '%s' cannot be written to: %s", record->path,
+				   strerror(-rc));
 	return 0;
 }
 
 static int cannot_run(const char *command, int error)
 {
-	return say_failure(error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN,
-			   "'%s' cannot be run: %s", command, strerror(error));
+	say_failure("'%s' cannot be run: %s", command, strerror(error));
+	return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
 /* What was asked for is no news to the log. */
@@ -197,14 +196,12 @@ static void tell_way(const struct settings *settings, const char *command, bool 
 static int cannot_hold(bool fresh, const char *command, int error, const char *why)
 {
 	if (fresh)
-		return say_failure(EXIT_OWN,
-				   "the state of '%s' would not last as long as it runs: %s; %s",
+		return say_failure("the state of '%s' would not last as long as it runs: %s; %s",
 				   command, why,
 				   error == EBUSY ? "use '--fresh' with the outer 'portfence run'"
 						  : "run it without '--fresh'");
 	return say_failure(
-		EXIT_OWN, "the lease of '%s' would not last as long as it runs: %s; %s", command,
-		why,
+		"the lease of '%s' would not last as long as it runs: %s; %s", command, why,
 		error == EBUSY
 			? "take it with the outer 'portfence run', and a part of it here with '--range'"
 			: "run it without a lease, with '--range'");
@@ -231,8 +228,7 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	int rc, kept;
 
 	if (unreached && via == VIA_PRELOAD)
-		return say_failure(EXIT_OWN, "%s; use '--via supervise', or %s", unreached,
-				   target->remedy);
+		return say_failure("%s; use '--via supervise', or %s", unreached, target->remedy);
 	if (preload && via != VIA_PRELOAD)
 		settings->gate = supervise_gate();
 	rc = via == VIA_PRELOAD ? -EOPNOTSUPP
@@ -243,10 +239,10 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	if (rc == -EBUSY && supervise_holds())
 		return cannot_hold(fresh, command, EBUSY, why);
 	if (rc && unreached)
-		return say_failure(EXIT_OWN, "%s, and it cannot be supervised: %s; %s", unreached,
-				   why, target->remedy);
+		return say_failure("%s, and it cannot be supervised: %s; %s", unreached, why,
+				   target->remedy);
 	if (rc && (via == VIA_SUPERVISE || via == VIA_BOTH))
-		return say_failure(EXIT_OWN, "%s; use '--via preload'", why);
+		return say_failure("%s; use '--via preload'", why);
 	if (rc && supervise_holds()) {
 		kept = supervise_keep(unkept, sizeof(unkept));
 		if (kept)
@@ -262,9 +258,9 @@ static int fence(enum via via, const struct target *target, const char *unreache
 		snprintf(way, sizeof(way), "a supervisor alone: %s", unreached);
 	else
 		snprintf(way, sizeof(way), "a supervisor, as asked for");
-	rc = launch_environment(settings, library, preload, EXIT_OWN);
+	rc = launch_environment(settings, library, preload);
 	if (!rc)
-		rc = launch_rule(settings, EXIT_OWN);
+		rc = launch_rule(settings);
 	if (!rc)
 		tell_way(settings, command, via == VIA_AUTO, verbose, way);
 	return rc;
@@ -277,7 +273,7 @@ static int pin_own_options(const struct option_values *given)
 	memcpy(value, given->value, sizeof(value));
 	if (given->value[OPTION_LEASE])
 		value[LAUNCH_RANGE] = UNKNOWN_YET;
-	return launch_options(value, given->value[OPTION_APP], EXIT_OWN);
+	return launch_options(value, given->value[OPTION_APP]);
 }
 
 static int run(int argc, char *argv[])
@@ -302,25 +298,24 @@ static int run(int argc, char *argv[])
 				    "'--lease' takes the place of '--range', give only one");
 	rc = pin_own_options(&given);
 	if (!rc && given.value[OPTION_RECORD])
-		rc = launch_record(given.value[OPTION_RECORD], EXIT_OWN);
+		rc = launch_record(given.value[OPTION_RECORD]);
 	if (rc)
 		return rc;
 	rc = library_find(library);
 	if (rc)
-		return say_failure(EXIT_OWN, "the library '%s' cannot be read: %s", library,
-				   strerror(-rc));
+		return say_failure("the library '%s' cannot be read: %s", library, strerror(-rc));
 	rc = target_find(command[0], &target);
 	if (rc)
 		return cannot_run(command[0], -rc);
 	reached = target_check(&target, library, why, sizeof(why));
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
 	if (reached && !*target.remedy)
-		return say_failure(EXIT_OWN, "%s", why);
+		return say_failure("%s", why);
 	rc = find_rule(&given, &target, &arena, &settings);
 	if (!rc)
-		rc = launch_via(given.value[OPTION_VIA], settings.rule, EXIT_OWN, &via);
+		rc = launch_via(given.value[OPTION_VIA], settings.rule, &via);
 	if (!rc && given.value[OPTION_FRESH])
-		rc = run_fresh_start(&settings, &arena, EXIT_OWN);
+		rc = run_fresh_start(&settings, &arena);
 	if (rc)
 		return rc;
 	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);

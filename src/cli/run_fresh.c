@@ -30,10 +30,9 @@
 #define SLOTS_MOST 1000
 #define FOLDERS_OPEN 8
 
-static int cannot(int failure, const char *folder, const char *what, int error)
+static int cannot(const char *folder, const char *what, int error)
 {
-	return say_failure(failure,
-			   "'--fresh' needs a state of its own, and %s in '%s': %s; name another "
+	return say_failure("'--fresh' needs a state of its own, and %s in '%s': %s; name another "
 			   "folder with PORTFENCE_STATE",
 			   what, folder, strerror(error));
 }
@@ -112,8 +111,8 @@ static int take_first(int folder, bool shared, char *ret_name, size_t size, int 
 	return fd;
 }
 
-/* Return: 0, or @failure and it has been said why */
-static int take_state(struct settings *settings, struct arena *arena, int failure)
+/* Return: 0, or say_status() after the problem was reported */
+static int take_state(struct settings *settings, struct arena *arena)
 {
 	char path[PATH_MAX] = "", name[32], state[2 * PATH_MAX];
 	bool squatted;
@@ -121,22 +120,21 @@ static int take_state(struct settings *settings, struct arena *arena, int failur
 	int rc = 0;
 
 	if (folder < 0)
-		return cannot(failure, settings->state ? settings->state : "/dev/shm",
+		return cannot(settings->state ? settings->state : "/dev/shm",
 			      "no folder can be had", -folder);
 	/* wherever that is, and by whatever links it was come to */
 	rc = ownership_path(folder, path);
 	if (rc)
-		return cannot(failure, "/proc/self/fd", "no folder can be found", -rc);
+		return cannot("/proc/self/fd", "no folder can be found", -rc);
 	fd = take_first(folder, settings->state != NULL, name, sizeof(name), &slot);
 	close(folder);
 	if (fd == -EBUSY)
 		return say_failure(
-			failure,
 			"'--fresh' needs a state of its own, and %d other runs have theirs "
 			"in '%s'; name another folder with PORTFENCE_STATE",
 			SLOTS_MOST, path);
 	if (fd < 0)
-		return cannot(failure, path, "no folder can be made or locked", -fd);
+		return cannot(path, "no folder can be made or locked", -fd);
 	snprintf(state, sizeof(state), "%s/%s", path, name);
 	rc = empty(state);
 	rc = rc ? rc : state_make(slot, settings->rule);
@@ -144,22 +142,21 @@ static int take_state(struct settings *settings, struct arena *arena, int failur
 	rc = rc ? rc : supervise_hold(fd);
 	settings->state = rc ? NULL : arena_copy(arena, state, strlen(state));
 	if (!settings->state || setenv("PORTFENCE_STATE", state, 1))
-		return cannot(failure, path, "no file can be made", rc ? -rc : ENOMEM);
+		return cannot(path, "no file can be made", rc ? -rc : ENOMEM);
 	return 0;
 }
 
 /* The same numbers for all that will read them, and for the supervisor. */
-static int choose_rule(struct settings *settings, struct arena *arena, int failure)
+static int choose_rule(struct settings *settings, struct arena *arena)
 {
 	struct rule *rule = arena_alloc(arena, sizeof(*rule));
 	int rc = 0;
 
 	if (!rule)
-		return say_failure(failure, "%s", strerror(ENOMEM));
+		return say_failure("%s", strerror(ENOMEM));
 	*rule = *settings->rule;
 	if (rule->engine == ENGINE_KERNEL)
-		return say_failure(failure,
-				   "'--fresh' cannot repeat what the kernel chooses by 'engine = "
+		return say_failure("'--fresh' cannot repeat what the kernel chooses by 'engine = "
 				   "kernel' of '%s'; use 'engine = auto'",
 				   rule->name);
 	if (!rule->seeded) {
@@ -173,12 +170,12 @@ static int choose_rule(struct settings *settings, struct arena *arena, int failu
 		rc = rc ? rc : setenv("PORTFENCE_ORDER", order_name(ORDER_RANDOM), 1);
 	}
 	settings->rule = rule;
-	return rc ? say_failure(failure, "%s", strerror(ENOMEM)) : 0;
+	return rc ? say_failure("%s", strerror(ENOMEM)) : 0;
 }
 
-int run_fresh_start(struct settings *settings, struct arena *arena, int failure)
+int run_fresh_start(struct settings *settings, struct arena *arena)
 {
-	int rc = choose_rule(settings, arena, failure);
+	int rc = choose_rule(settings, arena);
 
-	return rc ? rc : take_state(settings, arena, failure);
+	return rc ? rc : take_state(settings, arena);
 }

@@ -11,13 +11,12 @@
  * run_fresh_start() - Take a state folder that no other run has, and point the tree to it
  * @settings:	its rule is replaced by one that has a seed and an order of its own, and its
  *		state by the folder; the variables say the same
- * @failure:	what to exit with
  *
  * The folder is this run's as long as the lock in it is held, which is handed to
  * supervise_hold(). So a run that is killed leaves nothing that would be in the way.
  *
- * Return: 0, or @failure and it has been said why
+ * Return: 0, or say_status() after the problem was reported
  */
-int run_fresh_start(struct settings *settings, struct arena *arena, int failure);
+int run_fresh_start(struct settings *settings, struct arena *arena);
 
 #endif

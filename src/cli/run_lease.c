@@ -73,7 +73,7 @@ static bool parse_place(const char *text, uint32_t count, struct place *ret_plac
 	return true;
 }
 
-static int check_arguments(char *const argv[], uint32_t count, int failure)
+static int check_arguments(char *const argv[], uint32_t count)
 {
 	struct place place;
 	const char *p;
@@ -84,8 +84,7 @@ static int check_arguments(char *const argv[], uint32_t count, int failure)
 			if (!parse_place(p, count, &place) || place.range ||
 			    (place.index >= 0 && place.index < (int64_t)count))
 				continue;
-			return say_failure(failure,
-					   "'%.*s' lies outside the lease, which has %u port%s",
+			return say_failure("'%.*s' lies outside the lease, which has %u port%s",
 					   (int)place.len, p, count, count == 1 ? "" : "s");
 		}
 	}
@@ -159,9 +158,9 @@ static int parse_wait(const char *text, double *ret_seconds)
 	return 0;
 }
 
-/* Return: 0 (with a count of 0 if no lease is asked for), or @failure */
+/* Return: 0 (with a count of 0 if no lease is asked for), or say_status() */
 static int understand(const struct run_lease_request *request, const struct settings *settings,
-		      struct arena *arena, int failure, struct wish *ret_wish)
+		      struct arena *arena, struct wish *ret_wish)
 {
 	const char *idle = request->pool         ? "--pool"
 			   : request->wait       ? "--wait"
@@ -172,36 +171,33 @@ static int understand(const struct run_lease_request *request, const struct sett
 
 	ret_wish->count = settings->rule ? settings->rule->lease : 0;
 	if (request->lease && key_lease(request->lease, &ret_wish->count, why, sizeof(why)))
-		return say_failure(failure, "--lease: %s", why);
+		return say_failure("--lease: %s", why);
 	if (!ret_wish->count && idle)
 		return say_failure(
-			failure, "'%s' is for a lease, and there is none to take; use '--lease N'",
-			idle);
+			"'%s' is for a lease, and there is none to take; use '--lease N'", idle);
 	if (!ret_wish->count)
 		return 0;
 	ret_wish->waits = request->wait;
 	ret_wish->seconds = GRACE;
 	if (request->wait && parse_wait(request->wait, &ret_wish->seconds))
-		return say_failure(failure,
-				   "--wait: '%s' is no number of seconds, 0 to %d are allowed",
+		return say_failure("--wait: '%s' is no number of seconds, 0 to %d are allowed",
 				   request->wait, WAIT_MOST);
 	if (request->pool && key_range(request->pool, arena, &ret_wish->pool, why, sizeof(why)))
-		return say_failure(failure, "--pool: %s", why);
+		return say_failure("--pool: %s", why);
 	rc = request->pool ? 0 : key_pool(&settings->policy, arena, &ret_wish->pool);
 	if (rc == -EINVAL)
-		return say_failure(failure,
-				   "the sections leave no port of %d-%d for leases, use '--pool'",
+		return say_failure("the sections leave no port of %d-%d for leases, use '--pool'",
 				   KEY_POOL_FIRST, KEY_POOL_LAST);
 	if (rc)
-		return say_failure(failure, "%s", strerror(-rc));
+		return say_failure("%s", strerror(-rc));
 	if (key_lease_fits(ret_wish->count, ret_wish->pool, why, sizeof(why)))
-		return say_failure(failure, "%s", why);
+		return say_failure("%s", why);
 	return 0;
 }
 
 /* ---- taking ---- */
 
-static int say_taken(const struct wish *wish, int fd, int failure)
+static int say_taken(const struct wish *wish, int fd)
 {
 	struct lease *list = NULL;
 	size_t count = 0, shown = 0, more = 0, i;
@@ -211,7 +207,6 @@ static int say_taken(const struct wish *wish, int fd, int failure)
 	if (wish->waits)
 		snprintf(waited, sizeof(waited), ", after %g seconds", wish->seconds);
 	say_failure(
-		failure,
 		"no %u ports in a row are free of leases and sockets in the pool %s%s; use a larger "
 		"'--pool', or '--wait SECONDS'",
 		wish->count, pool, waited);
@@ -235,7 +230,7 @@ static int say_taken(const struct wish *wish, int fd, int failure)
 	if (more)
 		fprintf(stderr, "  and %zu more, see 'portfence leases'\n", more);
 	free(list);
-	return failure;
+	return say_status();
 }
 
 static double now(void)
@@ -246,7 +241,7 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static int take(const struct wish *wish, int fd, int failure, struct run_lease *block)
+static int take(const struct wish *wish, int fd, struct run_lease *block)
 {
 	const struct timespec rest = { 0, RETRY_NS };
 	const double end = now() + wish->seconds;
@@ -256,26 +251,24 @@ static int take(const struct wish *wish, int fd, int failure, struct run_lease *
 	       now() < end)
 		nanosleep(&rest, NULL);
 	if (rc == -EADDRINUSE)
-		return say_taken(wish, fd, failure);
+		return say_taken(wish, fd);
 	if (rc == -ESTALE)
-		return say_failure(failure, "the lease file was removed just now, try again");
+		return say_failure("the lease file was removed just now, try again");
 	if (rc == -EOPNOTSUPP)
 		return say_failure(
-			failure,
 			"the kernel does not tell of its sockets, so nobody knows which ports "
 			"are free");
 	if (rc)
-		return say_failure(failure, "no lease can be taken: %s", strerror(-rc));
+		return say_failure("no lease can be taken: %s", strerror(-rc));
 	block->lease.last = (uint16_t)(block->lease.first + wish->count - 1);
 	return 0;
 }
 
-static int sign(struct run_lease *block, int failure)
+static int sign(struct run_lease *block)
 {
 	int rc = lease_publish(block->fd, &block->lease);
 
-	return rc ? say_failure(failure, "nobody could tell who has the lease: %s", strerror(-rc))
-		  : 0;
+	return rc ? say_failure("nobody could tell who has the lease: %s", strerror(-rc)) : 0;
 }
 
 static void describe(struct run_lease *block, const struct settings *settings, char *const argv[])
@@ -289,7 +282,7 @@ static void describe(struct run_lease *block, const struct settings *settings, c
 	lease_command(argv, lease->command);
 }
 
-static int export_block(const struct run_lease *block, const struct settings *settings, int failure)
+static int export_block(const struct run_lease *block, const struct settings *settings)
 {
 	char range[sizeof("65535-65535")], first[sizeof("65535")], last[sizeof("65535")];
 
@@ -298,41 +291,41 @@ static int export_block(const struct run_lease *block, const struct settings *se
 	sprintf(last, "%d", block->lease.last);
 	if (setenv("PORTFENCE_RANGE", range, 1) || setenv("PORTFENCE_FIRST", first, 1) ||
 	    setenv("PORTFENCE_LAST", last, 1))
-		return say_failure(failure, "%s", strerror(errno));
+		return say_failure("%s", strerror(errno));
 	/* with other arguments, another section might fit */
 	if (settings->rule && settings->rule->line &&
 	    setenv("PORTFENCE_APP", settings->rule->name, 1))
-		return say_failure(failure, "%s", strerror(errno));
+		return say_failure("%s", strerror(errno));
 	return 0;
 }
 
 int run_lease_take(const struct run_lease_request *request, const struct settings *settings,
-		   char *argv[], struct arena *arena, int failure, struct run_lease *ret_block)
+		   char *argv[], struct arena *arena, struct run_lease *ret_block)
 {
 	struct wish wish = { .count = 0 };
 	char why[2 * PATH_MAX];
 	int fd, rc;
 
 	memset(ret_block, 0, sizeof(*ret_block));
-	rc = understand(request, settings, arena, failure, &wish);
+	rc = understand(request, settings, arena, &wish);
 	if (!rc && wish.count && request->substitute)
-		rc = check_arguments(argv, wish.count, failure);
+		rc = check_arguments(argv, wish.count);
 	if (rc || !wish.count)
 		return rc;
 	fd = lease_open(settings, true, why, sizeof(why));
 	if (fd < 0)
-		return say_failure(failure, "%s", why);
-	rc = take(&wish, fd, failure, ret_block);
+		return say_failure("%s", why);
+	rc = take(&wish, fd, ret_block);
 	if (!rc && request->substitute && replace_arguments(argv, ret_block, arena))
-		rc = say_failure(failure, "%s", strerror(ENOMEM));
+		rc = say_failure("%s", strerror(ENOMEM));
 	ret_block->fd = fd;
 	describe(ret_block, settings, argv);
 	if (!rc)
-		rc = sign(ret_block, failure);
+		rc = sign(ret_block);
 	if (!rc)
-		rc = export_block(ret_block, settings, failure);
+		rc = export_block(ret_block, settings);
 	if (!rc && supervise_hold(fd))
-		rc = say_failure(failure, "%s", strerror(ENOSPC));
+		rc = say_failure("%s", strerror(ENOSPC));
 	if (rc) {
 		close(fd);
 		return rc;
@@ -346,8 +339,7 @@ static bool is_named(const struct run_lease *block, uint16_t port)
 	return block->named[port / 8] >> port % 8 & 1;
 }
 
-static int narrow(const struct run_lease *block, struct arena *arena, int failure,
-		  struct settings *settings)
+static int narrow(const struct run_lease *block, struct arena *arena, struct settings *settings)
 {
 	const struct rule *whole = settings->rule;
 	struct range_set *set, *named;
@@ -361,7 +353,7 @@ static int narrow(const struct run_lease *block, struct arena *arena, int failur
 	set = arena_alloc(arena, sizeof(*set));
 	named = arena_alloc(arena, sizeof(*named));
 	if (!rule || !set || !named)
-		return say_failure(failure, "%s", strerror(ENOMEM));
+		return say_failure("%s", strerror(ENOMEM));
 	*rule = *whole;
 	for (port = block->lease.first; port <= block->lease.last; port++)
 		if (is_named(block, (uint16_t)port))
@@ -373,14 +365,13 @@ static int narrow(const struct run_lease *block, struct arena *arena, int failur
 	if (rc == -EINVAL)
 		return 0;
 	if (rc)
-		return say_failure(failure, "%s", strerror(-rc));
+		return say_failure("%s", strerror(-rc));
 	rule->range[PROTO_UDP] = rule->range[PROTO_SCTP] = rule->range[PROTO_TCP];
 	settings->rule = rule;
 	return 0;
 }
 
-int run_lease_finish(struct run_lease *block, struct arena *arena, int failure,
-		     struct settings *settings)
+int run_lease_finish(struct run_lease *block, struct arena *arena, struct settings *settings)
 {
 	const struct portmap *map = settings->rule->map;
 	uint32_t i;
@@ -392,14 +383,13 @@ int run_lease_finish(struct run_lease *block, struct arena *arena, int failure,
 		const struct portmap_entry *entry = &map->entry[i];
 
 		if (is_named(block, entry->real))
-			return say_failure(failure,
-					   "an argument names port %d, which stands for %d of the "
+			return say_failure("an argument names port %d, which stands for %d of the "
 					   "map; name one further from the end of the block",
 					   entry->real, entry->asked);
 	}
-	rc = narrow(block, arena, failure, settings);
+	rc = narrow(block, arena, settings);
 	if (rc || !map)
 		return rc;
 	lease_set_map(&block->lease, map);
-	return sign(block, failure);
+	return sign(block);
 }

@@ -26,10 +26,7 @@ struct run_lease {
 	int fd;             /* of the file */
 };
 
-/*
- * All of these say on standard error what is wrong, and then return @failure,
- * which is the exit status for it.
- */
+/* Both return 0, or report the problem on standard error and return say_status(). */
 
 /**
  * run_lease_take() - Take a lease, if the command line or the rule asks for one
@@ -41,10 +38,10 @@ struct run_lease {
  * The lease is held as supervise_hold() has it. PORTFENCE_RANGE, PORTFENCE_FIRST and PORTFENCE_LAST
  * tell of it from here on, so the rule has to be found again.
  *
- * Return: 0, or @failure
+ * Return: 0, or say_status()
  */
 int run_lease_take(const struct run_lease_request *request, const struct settings *settings,
-		   char *argv[], struct arena *arena, int failure, struct run_lease *ret_block);
+		   char *argv[], struct arena *arena, struct run_lease *ret_block);
 
 /**
  * run_lease_finish() - Take the ports that the command's arguments name out of its rule's range, and
@@ -54,9 +51,8 @@ int run_lease_take(const struct run_lease_request *request, const struct setting
  * range stays as it is where nothing would be left, and with `bind = own`, for which a port
  * outside it is not the program's. One that stands for another port is a mistake.
  *
- * Return: 0, or @failure
+ * Return: 0, or say_status()
  */
-int run_lease_finish(struct run_lease *block, struct arena *arena, int failure,
-		     struct settings *settings);
+int run_lease_finish(struct run_lease *block, struct arena *arena, struct settings *settings);
 
 #endif

@@ -17,7 +17,19 @@ static const struct {
 	[SAY_NOTE] = { "note", SAY_CYAN },
 };
 
-int say_failure(int status, const char *format, ...)
+static int failure_status = EXIT_FAILURE;
+
+void say_set_status(int status)
+{
+	failure_status = status;
+}
+
+int say_status(void)
+{
+	return failure_status;
+}
+
+int say_failure(const char *format, ...)
 {
 	va_list arguments;
 
@@ -26,22 +38,22 @@ int say_failure(int status, const char *format, ...)
 	vfprintf(stderr, format, arguments);
 	fputc('\n', stderr);
 	va_end(arguments);
-	return status;
+	return failure_status;
 }
 
 void say_conf_error(void *context, const char *file, unsigned line, const char *problem)
 {
 	(void)context;
 	if (line)
-		say_failure(0, "%s:%u: %s", file, line, problem);
+		say_failure("%s:%u: %s", file, line, problem);
 	else
-		say_failure(0, "%s: %s", file, problem);
+		say_failure("%s: %s", file, problem);
 }
 
 void say_warning(void *context, const char *warning)
 {
 	(void)context;
-	say_failure(0, "warning: %s", warning);
+	say_failure("warning: %s", warning);
 }
 
 void say_distrust(const char *what, const char *path)

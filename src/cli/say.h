@@ -18,13 +18,18 @@ enum say_level { SAY_ERROR, SAY_WARNING, SAY_NOTE, SAY_LEVELS };
 /* Why something cannot be printed as JSON */
 #define SAY_NO_UTF8 "a name is not UTF-8, which JSON has to be; leave out '--json'"
 
+/* say_set_status() - Set what say_failure() returns: main does, once the verb is known. EXIT_FAILURE before that */
+void say_set_status(int status);
+
+/* say_status() - The exit status of a failure that has been reported already */
+int say_status(void);
+
 /**
- * say_failure() - "portfence: ..." on standard error
- * @status:	what to return
+ * say_failure() - Print "portfence: ..." on standard error
  *
- * Return: @status, so that a caller can say and leave in one line
+ * Return: say_status(), so that a caller can report and leave in one line
  */
-__attribute__((format(printf, 2, 3))) int say_failure(int status, const char *format, ...);
+__attribute__((format(printf, 1, 2))) int say_failure(const char *format, ...);
 
 /**
  * say_conf_error() - A mistake in a configuration, on standard error

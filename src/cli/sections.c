@@ -8,23 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int say_no_section(const struct policy *policy, const char *app, int failure)
+static int say_no_section(const struct policy *policy, const char *app)
 {
 	struct suggest suggest = { .word = app };
 	size_t i;
 
 	if (!policy->file)
 		return say_failure(
-			failure,
 			"there is no section [%s], as there is no configuration file; write %s, or "
 			"use --config",
 			app, SETTINGS_SYSTEM_FILE);
 	for (i = 0; i < policy->count; i++)
 		suggest_offer(&suggest, policy->rules[i]->name);
 	if (suggest.nearest)
-		return say_failure(failure, "there is no section [%s] in %s; did you mean [%s]?",
-				   app, policy->file, suggest.nearest);
-	return say_failure(failure, "there is no section [%s] in %s", app, policy->file);
+		return say_failure("there is no section [%s] in %s; did you mean [%s]?", app,
+				   policy->file, suggest.nearest);
+	return say_failure("there is no section [%s] in %s", app, policy->file);
 }
 
 /* Picks the section of a name out of all. Return: 0, -ENOENT, -ENOMEM */
@@ -67,24 +66,24 @@ int sections_read(const char *config, conf_error_fn *error, void *context,
 	return rc;
 }
 
-int sections_load(const char *config, const char *app, int failure, struct sections *ret_sections)
+int sections_load(const char *config, const char *app, struct sections *ret_sections)
 {
 	int rc = sections_read(config, say_conf_error, NULL, ret_sections);
 
 	if (rc == -ENOMEM)
-		return say_failure(failure, "%s", strerror(ENOMEM));
+		return say_failure("%s", strerror(ENOMEM));
 	if (rc)
-		return failure;
+		return say_status();
 	if (!app)
 		return 0;
 	ret_sections->count = 1;
 	rc = pick(&ret_sections->policy, app, &ret_sections->arena, &ret_sections->rule);
 	if (rc == -ENOENT)
-		return say_no_section(&ret_sections->policy, app, failure);
-	return rc ? say_failure(failure, "%s", strerror(-rc)) : 0;
+		return say_no_section(&ret_sections->policy, app);
+	return rc ? say_failure("%s", strerror(-rc)) : 0;
 }
 
-int sections_of_range(const char *range, int failure, struct sections *ret_sections)
+int sections_of_range(const char *range, struct sections *ret_sections)
 {
 	struct rule *rule;
 	char why[384];
@@ -93,10 +92,10 @@ int sections_of_range(const char *range, int failure, struct sections *ret_secti
 	rule = arena_alloc(&ret_sections->arena, sizeof(*rule));
 	ret_sections->rule = arena_alloc(&ret_sections->arena, sizeof(rule));
 	if (!rule || !ret_sections->rule)
-		return say_failure(failure, "%s", strerror(ENOMEM));
+		return say_failure("%s", strerror(ENOMEM));
 	rule->name = "";
 	if (key_override(rule, KEY_RANGE, range, &ret_sections->arena, why, sizeof(why)))
-		return say_failure(failure, "'--range': %s", why);
+		return say_failure("'--range': %s", why);
 	*ret_sections->rule = rule;
 	ret_sections->count = 1;
 	return 0;

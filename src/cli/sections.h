@@ -30,18 +30,17 @@ int sections_read(const char *config, conf_error_fn *error, void *context,
 /**
  * sections_load() - The same for a verb that a mistake stops
  * @app:	only the section of this name; NULL: all
- * @failure:	what to return where it fails; standard error says why
  *
- * Return: 0 (also where there is no file, and no @app), or @failure
+ * Return: 0 (also where there is no file, and no @app), or say_status() after the problem was reported
  */
-int sections_load(const char *config, const char *app, int failure, struct sections *ret_sections);
+int sections_load(const char *config, const char *app, struct sections *ret_sections);
 
 /**
  * sections_of_range() - One section without a name ("") for a range from the command line
  *
  * Return: as above
  */
-int sections_of_range(const char *range, int failure, struct sections *ret_sections);
+int sections_of_range(const char *range, struct sections *ret_sections);
 
 /* sections_free() - Give the memory back */
 void sections_free(struct sections *sections);

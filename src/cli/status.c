@@ -60,6 +60,7 @@ const struct verb verb_status = {
 	.options = options,
 	.operands = 1,
 	.usage_status = EXIT_USAGE,
+	.failure_status = EXIT_FAILURE,
 	.status = "0; 1 if it fails, 2 if it is called wrongly",
 	.example = "portfence status\n"
 		   "portfence status --watch curl\n"
@@ -504,20 +505,19 @@ static int look(const struct call *call, struct leased *ret_leased, struct view 
 	int rc;
 
 	if (call->range)
-		rc = sections_of_range(call->range, EXIT_FAILURE, &ret_view->sections);
+		rc = sections_of_range(call->range, &ret_view->sections);
 	else
-		rc = sections_load(call->config, call->app, EXIT_FAILURE, &ret_view->sections);
+		rc = sections_load(call->config, call->app, &ret_view->sections);
 	if (rc)
 		return rc;
 	rc = find_leases(call, &ret_view->sections.policy, ret_leased);
 	if (rc)
-		return say_failure(EXIT_FAILURE, "the leases cannot be read: %s", strerror(-rc));
+		return say_failure("the leases cannot be read: %s", strerror(-rc));
 	if (!call->range && !ret_view->sections.policy.file && !ret_leased->count)
-		return say_failure(EXIT_FAILURE,
-				   "there is no configuration file; write %s, or use --config or "
+		return say_failure("there is no configuration file; write %s, or use --config or "
 				   "--range",
 				   SETTINGS_SYSTEM_FILE);
-	return view_take(ret_view, 0, EXIT_FAILURE);
+	return view_take(ret_view, 0);
 }
 
 static int print_json(const struct call *call, const struct view *view, json_t *list,
@@ -527,7 +527,7 @@ static int print_json(const struct call *call, const struct view *view, json_t *
 				   "sections", list, "leases", leases);
 
 	if (!object)
-		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
+		return say_failure(SAY_NO_UTF8);
 	json_dumpf(object, to, call->watch ? JSON_COMPACT : JSON_INDENT(2));
 	fputc('\n', to);
 	json_decref(object);
@@ -553,8 +553,8 @@ static int draw(FILE *to, void *context)
 	if (!rc && !failed)
 		failed = draw_leases(&leased, &view, &canvas, leases);
 	if (failed)
-		rc = failed == -EILSEQ ? say_failure(EXIT_FAILURE, SAY_NO_UTF8)
-				       : say_failure(EXIT_FAILURE, "%s", strerror(-failed));
+		rc = failed == -EILSEQ ? say_failure(SAY_NO_UTF8)
+				       : say_failure("%s", strerror(-failed));
 	if (!rc && list)
 		rc = print_json(call, &view, list, leases, to);
 	else if (!rc && !view.sections.count && !leased.count)

@@ -44,17 +44,17 @@ static int draw_once(bool terminal, status_watch_draw_fn *draw, void *context)
 	int rc;
 
 	if (!to)
-		return say_failure(EXIT_FAILURE, "%s", strerror(errno));
+		return say_failure("%s", strerror(errno));
 	rc = draw(to, context);
 	if (fclose(to) && !rc)
-		rc = say_failure(EXIT_FAILURE, "%s", strerror(errno));
+		rc = say_failure("%s", strerror(errno));
 	if (!rc && terminal)
 		put_in_place(text);
 	else if (!rc)
 		fputs(text, stdout);
 	free(text);
 	if (!rc && (fflush(stdout) || ferror(stdout)))
-		rc = say_failure(EXIT_FAILURE, "cannot write: %s", strerror(errno));
+		rc = say_failure("cannot write: %s", strerror(errno));
 	return rc;
 }
 

@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-int view_take(struct view *view, unsigned flags, int failure)
+int view_take(struct view *view, unsigned flags)
 {
 	const char *why;
 	int rc = snapshot_take(flags, &view->sections.policy, &view->machine, &why);
 
-	return rc ? say_failure(failure, "%s: %s", why, strerror(-rc)) : 0;
+	return rc ? say_failure("%s: %s", why, strerror(-rc)) : 0;
 }
 
 void view_free(struct view *view)

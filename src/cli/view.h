@@ -14,11 +14,10 @@ struct view {
 /**
  * view_take() - Take the snapshot, once the sections are loaded
  * @flags:	SOCKETS_ values
- * @failure:	what to return on failure; standard error says why
  *
- * Return: 0, or @failure; give the view back with view_free() either way
+ * Return: 0, or say_status() after the problem was reported; give the view back with view_free() either way
  */
-int view_take(struct view *view, unsigned flags, int failure);
+int view_take(struct view *view, unsigned flags);
 
 /* view_free() - Give the memory back */
 void view_free(struct view *view);

@@ -39,6 +39,7 @@ const struct verb verb_which = {
 	.operands = OPERANDS_ANY,
 	.operands_end_options = true,
 	.usage_status = EXIT_USAGE,
+	.failure_status = EXIT_FAILURE,
 	.status = "0 if COMMAND would be fenced, 1 if not, 2 if it is called wrongly",
 	.example = "portfence which curl\n"
 		   "portfence which --app erp -- java -jar /opt/erp/erp.jar\n",
@@ -464,7 +465,7 @@ static int print_json(const struct answer *answer)
 		!*answer->preload, "obstacle", or_null(answer->preload), "linker",
 		or_null(target->linker), "libc", target_libc(target), "gains_rights", target->gain);
 	if (!object)
-		return say_failure(EXIT_FAILURE, SAY_NO_UTF8);
+		return say_failure(SAY_NO_UTF8);
 	json_dumpf(object, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(object);
@@ -479,26 +480,23 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 	char library[PATH_MAX];
 	int call, rc;
 
-	rc = launch_options(given->value, given->value[OPTION_APP], EXIT_FAILURE);
+	rc = launch_options(given->value, given->value[OPTION_APP]);
 	if (rc)
 		return rc;
 	rc = library_find(library);
 	if (rc)
-		return say_failure(EXIT_FAILURE, "the library '%s' cannot be read: %s", library,
-				   strerror(-rc));
+		return say_failure("the library '%s' cannot be read: %s", library, strerror(-rc));
 	answer->command = given->operand[0];
 	rc = target_find(answer->command, &answer->target);
 	if (rc)
-		return say_failure(EXIT_FAILURE, "'%s' cannot be run: %s", answer->command,
-				   strerror(-rc));
+		return say_failure("'%s' cannot be run: %s", answer->command, strerror(-rc));
 	target_check(&answer->target, library, answer->preload, sizeof(answer->preload));
 	rc = target_describe(&answer->target, given->operand, &answer->arena, &process);
 	if (rc)
-		return say_failure(EXIT_FAILURE, "%s", strerror(-rc));
+		return say_failure("%s", strerror(-rc));
 	if (settings_load(&process, &answer->arena, say_conf_error, NULL, &answer->settings))
-		return EXIT_FAILURE;
-	rc = launch_via(given->value[OPTION_VIA], answer->settings.rule, EXIT_FAILURE,
-			&answer->via);
+		return say_status();
+	rc = launch_via(given->value[OPTION_VIA], answer->settings.rule, &answer->via);
 	if (rc)
 		return rc;
 	if (answer->via != VIA_PRELOAD)
