@@ -28,6 +28,24 @@ holds() {
 	[ "$output" = "there is no group 'nosuch'" ]
 }
 
+# --- text
+
+@test "a number is written as printf writes it, and read back" {
+	holds text numbers
+}
+
+@test "no sign, no blank and no number that is too large is read as a number" {
+	holds text bad-numbers
+}
+
+@test "every Unicode character is read from its UTF-8 form, and from no other" {
+	holds text characters
+}
+
+@test "control characters and what is not UTF-8 are found, and made safe to show" {
+	holds text safety
+}
+
 # --- siphash
 
 @test "SipHash-2-4 gives the 64 values that its designers published" {

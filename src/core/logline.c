@@ -1,5 +1,7 @@
 #include "logline.h"
 
+#include "text.h"
+
 #include <string.h>
 
 /* Text under construction. The last byte is kept for the newline. */
@@ -27,15 +29,10 @@ static void put(struct out *out, const char *text)
 
 static void put_number(struct out *out, unsigned long value, int width)
 {
-	char digits[24];
-	int n = 0;
+	char digits[TEXT_NUMBER_MAX];
 
-	do {
-		digits[n++] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value || n < width);
-	while (n)
-		put_char(out, digits[--n]);
+	text_put_number(digits, value, width);
+	put(out, digits);
 }
 
 static void put_hex(struct out *out, unsigned value, int width)
@@ -48,51 +45,6 @@ static void put_hex(struct out *out, unsigned value, int width)
 		put_char(out, "0123456789abcdef"[value >> shift & 15]);
 }
 
-/* Return: length of the character that @text begins with, 0 if it is not UTF-8 (RFC 3629, section 4) */
-static int utf8_length(const char *text)
-{
-	const unsigned char *c = (const unsigned char *)text;
-	int length = c[0] < 0x80   ? 1
-		     : c[0] < 0xc2 ? 0
-		     : c[0] < 0xe0 ? 2
-		     : c[0] < 0xf0 ? 3
-		     : c[0] < 0xf5 ? 4
-				   : 0;
-	int i;
-
-	for (i = 1; i < length; i++)
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-	/* the long way round, surrogates, beyond U+10FFFF */
-	if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
-	    (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f))
-		return 0;
-	return length;
-}
-
-/* The number of a character of so many bytes. */
-static unsigned code_point(const char *text, int length)
-{
-	const unsigned char *c = (const unsigned char *)text;
-	unsigned code = length == 1 ? c[0] : c[0] & (0xffU >> (length + 1));
-	int i;
-
-	for (i = 1; i < length; i++)
-		code = code << 6 | (c[i] & 0x3fU);
-	return code;
-}
-
-/*
- * Would it end a line, steer a terminal, or show text in another order than it
- * has? C0, DEL and C1 (ECMA-48), the separators of lines and paragraphs, and what
- * overrides the direction of writing (UAX #9).
- */
-static bool is_control(unsigned code)
-{
-	return code < ' ' || (code >= 0x7f && code < 0xa0) || (code >= 0x2028 && code <= 0x202e) ||
-	       (code >= 0x2066 && code <= 0x2069);
-}
-
 /*
  * A name or a message: no byte of it can end the line or a JSON string. It is
  * cut between two characters where it would leave less than @keep bytes for
@@ -100,24 +52,24 @@ static bool is_control(unsigned code)
  */
 static void put_escaped(struct out *out, const char *text, size_t keep)
 {
-	int length;
+	size_t length, i;
+	uint32_t code;
 
 	for (; *text; text += length) {
 		unsigned char c = (unsigned char)*text;
-		int i;
 
 		/* the longest form is an escape of 6 bytes */
 		if (out->used + 6 + keep + 1 > out->size)
 			return;
-		length = utf8_length(text);
+		length = text_character(text, &code);
 		if (!length && out->json) {
 			put(out, "\\ufffd");
 		} else if (!length) {
 			put(out, "\\x");
 			put_hex(out, c, 2);
-		} else if (is_control(code_point(text, length))) {
+		} else if (text_is_control(code)) {
 			put(out, "\\u");
-			put_hex(out, code_point(text, length), 4);
+			put_hex(out, code, 4);
 		} else if (c == '"' || c == '\\') {
 			put_char(out, '\\');
 			put_char(out, *text);

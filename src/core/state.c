@@ -2,6 +2,7 @@
 
 #include "fd.h"
 #include "ownership.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,20 +93,7 @@ static void *map_anonymous(size_t size)
 	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-/*
- * Text is put together by hand here: every process comes this way at its start,
- * and snprintf() alone is two pages of libc to be mapped.
- */
-static char *put_number(char *to, unsigned number)
-{
-	char digits[12], *p = digits + sizeof(digits) - 1;
-
-	*p = '\0';
-	do
-		*--p = (char)('0' + number % 10);
-	while (number /= 10);
-	return stpcpy(to, p);
-}
+static const char hex[] = "0123456789ABCDEF";
 
 /*
  * The application's name as a file's name, with the user's number, as a folder
@@ -114,7 +102,6 @@ static char *put_number(char *to, unsigned number)
  */
 static void file_name(const char *application, char ret_name[NAME_MAX + 1])
 {
-	static const char hex[] = "0123456789ABCDEF";
 	char *to = ret_name, *end = ret_name + NAME_MAX - sizeof("%XX.4294967295");
 
 	for (; *application && to < end; application++) {
@@ -130,7 +117,24 @@ static void file_name(const char *application, char ret_name[NAME_MAX + 1])
 		*to++ = hex[c & 15];
 	}
 	*to++ = '.';
-	put_number(to, geteuid());
+	text_put_number(to, geteuid(), 1);
+}
+
+void state_application(const char *name, char ret_application[NAME_MAX + 1])
+{
+	const char *dot = strrchr(name, '.');
+	size_t used = 0;
+
+	if (!dot || !dot[1] || dot[1 + strspn(dot + 1, "0123456789")])
+		return;
+	while (name < dot && used < NAME_MAX) {
+		const char *high = *name == '%' && dot - name > 2 ? strchr(hex, name[1]) : NULL;
+		const char *low = high ? strchr(hex, name[2]) : NULL;
+
+		ret_application[used++] = low ? (char)((high - hex) << 4 | (low - hex)) : *name;
+		name += low ? 3 : 1;
+	}
+	ret_application[used] = '\0';
 }
 
 /*
@@ -138,12 +142,12 @@ static void file_name(const char *application, char ret_name[NAME_MAX + 1])
  * environment find the same folder there, and it outlives the login.
  */
 #define SHM_FOLDER "/dev/shm/portfence-"
-#define SHM_FOLDER_SIZE sizeof(SHM_FOLDER "4294967295")
+#define SHM_FOLDER_SIZE (sizeof(SHM_FOLDER) + TEXT_NUMBER_MAX)
 
 /* Return: where the path ends */
 static char *shm_folder(char ret_path[SHM_FOLDER_SIZE])
 {
-	return put_number(stpcpy(ret_path, SHM_FOLDER), geteuid());
+	return text_put_number(stpcpy(ret_path, SHM_FOLDER), geteuid(), 1);
 }
 
 /*

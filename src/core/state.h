@@ -6,6 +6,7 @@
 #include "policy.h"
 #include "siphash.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -108,6 +109,13 @@ int state_open(const char *folder, const char *runtime, const struct rule *rule,
  * Return: descriptor to close, -EPERM if others may change what is in it, another -errno
  */
 int state_folder(const char *folder, const char *runtime, bool *ret_squatted);
+
+/**
+ * state_application() - The application that a state file is for
+ * @name:		the file's name, without its folder
+ * @ret_application:	untouched if it is not the name of a state file
+ */
+void state_application(const char *name, char ret_application[NAME_MAX + 1]);
 
 /**
  * state_make() - Make the state file of one run, whose ports are to be those of every other

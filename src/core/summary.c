@@ -1,5 +1,7 @@
 #include "summary.h"
 
+#include "text.h"
+
 #include <string.h>
 
 void summary_add(struct summary *tally, uint16_t port)
@@ -16,22 +18,11 @@ void summary_add(struct summary *tally, uint16_t port)
 
 /* ---- writing ---- */
 
-static char *put_number(char *to, uint64_t number)
-{
-	char digits[24], *p = digits + sizeof(digits) - 1;
-
-	*p = '\0';
-	do
-		*--p = (char)('0' + number % 10);
-	while (number /= 10);
-	return stpcpy(to, p);
-}
-
 static char *put_port(char *to, const struct summary_block *block, uint16_t port)
 {
 	if (!summary_in_block(block, port))
-		return put_number(to, port);
-	return put_number(stpcpy(to, "first+"), (uint64_t)(port - block->first));
+		return text_put_number(to, port, 1);
+	return text_put_number(stpcpy(to, "first+"), (uint64_t)(port - block->first), 1);
 }
 
 static char *put_ports(char *to, const struct summary *tally, const struct summary_block *block)
@@ -52,39 +43,15 @@ size_t summary_write(const struct summary *tally, const struct summary_block *bl
 {
 	char *to = put_ports(stpcpy(ret_text, "{\"summary\":\""), tally, block);
 
-	to = put_number(stpcpy(to, " used, "), tally->assignments);
+	to = text_put_number(stpcpy(to, " used, "), tally->assignments, 1);
 	to = stpcpy(to, tally->assignments == 1 ? " assignment, " : " assignments, ");
-	to = stpcpy(put_number(to, tally->refused), " refused\"}\n");
+	to = stpcpy(text_put_number(to, tally->refused, 1), " refused\"}\n");
 	return (size_t)(to - ret_text);
 }
 
 /* ---- reading ---- */
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-/* Moves on only on success. */
-static bool get_number(const char **p, const char *end, uint64_t most, uint64_t *ret_number)
-{
-	const char *at = *p;
-	uint64_t number = 0;
-
-	if (at == end || !is_digit(*at))
-		return false;
-	for (; at < end && is_digit(*at); at++) {
-		uint64_t digit = (uint64_t)(*at - '0');
-
-		if (digit > most || number > (most - digit) / 10)
-			return false;
-		number = 10 * number + digit;
-	}
-	*p = at;
-	*ret_number = number;
-	return true;
-}
-
+/* Every reader moves on only on success. */
 static bool get_word(const char **p, const char *end, const char *word)
 {
 	size_t len = strlen(word);
@@ -102,7 +69,7 @@ static bool get_port(const char **p, const char *end, const struct summary_block
 	bool offset = get_word(p, end, "first+");
 	uint64_t base = offset ? block->first : 0, number;
 
-	if (!get_number(p, end, UINT16_MAX - base, &number) || !(base + number) ||
+	if (!text_get_number(p, end, UINT16_MAX - base, &number) || !(base + number) ||
 	    (offset && !summary_in_block(block, (uint16_t)(base + number))))
 		return false;
 	*ret_port = (uint16_t)(base + number);
@@ -132,10 +99,11 @@ bool summary_read(const struct summary_block *block, const char *text, size_t le
 	} else if (!get_word(&p, end, "no port")) {
 		return false;
 	}
-	if (!get_word(&p, end, " used, ") || !get_number(&p, end, UINT64_MAX, &tally.assignments))
+	if (!get_word(&p, end, " used, ") ||
+	    !text_get_number(&p, end, UINT64_MAX, &tally.assignments))
 		return false;
 	if (!get_word(&p, end, tally.assignments == 1 ? " assignment, " : " assignments, ") ||
-	    !get_number(&p, end, UINT64_MAX, &tally.refused))
+	    !text_get_number(&p, end, UINT64_MAX, &tally.refused))
 		return false;
 	/* no port without an assignment, and none without a port */
 	if (!tally.low != !tally.assignments || tally.low > tally.high)

@@ -3,8 +3,8 @@
 #include "../core/handover.h"
 #include "../core/settings.h"
 #include "../core/state.h"
+#include "../core/text.h"
 
-#include <ctype.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@
  * Two things may have changed since: the configuration, which only the
  * process's age can hint at, and the memory that the kernel shows as the
  * environment, which is the program's to write to. But the library maps a state
- * file, whose name is the section's (cursor.c), and that mapping stays.
+ * file, whose name tells the section (state_application()), and that mapping stays.
  */
 
 #define LIBRARY "libportfence.so"
@@ -114,29 +114,6 @@ static bool parse_mapping(char *line, struct mapping *ret_mapping)
 	return true;
 }
 
-/* The section's name from the state file's: the reverse of cursor.c's file_name(). */
-static void read_section(const char *name, char ret_section[NAME_MAX + 1])
-{
-	const char *dot = strrchr(name, '.');
-	size_t used = 0;
-
-	if (!dot || !dot[1] || dot[1 + strspn(dot + 1, "0123456789")])
-		return;
-	for (; name < dot && used < NAME_MAX; name++) {
-		char hex[3] = "";
-
-		if (*name == '%' && dot - name > 2 && isxdigit((unsigned char)name[1]) &&
-		    isxdigit((unsigned char)name[2])) {
-			memcpy(hex, name + 1, 2);
-			ret_section[used++] = (char)strtoul(hex, NULL, 16);
-			name += 2;
-		} else {
-			ret_section[used++] = *name;
-		}
-	}
-	ret_section[used] = '\0';
-}
-
 /* Return: 1 if the library is mapped, 0 if not, -errno if it cannot be seen */
 static int read_maps(pid_t pid, char ret_section[NAME_MAX + 1])
 {
@@ -162,7 +139,7 @@ static int read_maps(pid_t pid, char ret_section[NAME_MAX + 1])
 		if (mapping.rights[2] == 'x' && !strcmp(mapping.name, LIBRARY))
 			found = 1;
 		if (!strcmp(mapping.rights, "rw-s") && mapping.to - mapping.from == state)
-			read_section(mapping.name, ret_section);
+			state_application(mapping.name, ret_section);
 	}
 	free(line);
 	fclose(file);
@@ -281,22 +258,6 @@ static int read_subject(pid_t pid, struct subject *subject)
 
 /* ---- its rule ---- */
 
-/* C0, DEL and, in UTF-8, C1: a terminal is not to do what another user writes. */
-static bool is_control(const char *text)
-{
-	const unsigned char *c = (const unsigned char *)text;
-
-	return c[0] < ' ' || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0);
-}
-
-static bool has_control(const char *text)
-{
-	for (; *text; text++)
-		if (is_control(text))
-			return true;
-	return false;
-}
-
 struct mistake {
 	struct arena *arena;
 	const char *first;
@@ -305,16 +266,14 @@ struct mistake {
 static void note_mistake(void *context, const char *file, unsigned line, const char *problem)
 {
 	struct mistake *mistake = context;
-	char text[1024], where[16] = "", *c;
+	char text[1024], where[16] = "";
 
 	if (mistake->first)
 		return;
 	if (line)
 		snprintf(where, sizeof(where), ":%u", line);
 	snprintf(text, sizeof(text), "%s%s: %s", file, where, problem);
-	for (c = text; *c; c++)
-		if (is_control(c))
-			*c = '?';
+	text_make_safe(text);
 	mistake->first = arena_copy(mistake->arena, text, strlen(text));
 }
 
@@ -369,8 +328,8 @@ static void judge(const struct subject *subject, struct fenced_looks *looks,
 			return;
 		}
 	}
-	if ((rule && has_control(rule->name)) ||
-	    (settings.policy.file && has_control(settings.policy.file))) {
+	if ((rule && text_has_control(rule->name)) ||
+	    (settings.policy.file && text_has_control(settings.policy.file))) {
 		ret_fenced->state = FENCED_UNKNOWN;
 		ret_fenced->why = "the name of its section or file has control characters";
 		return;

@@ -3,6 +3,7 @@
 #include "../core/fd.h"
 #include "../core/ownership.h"
 #include "../core/state.h"
+#include "../core/text.h"
 #include "array.h"
 #include "processes.h"
 #include "sockets.h"
@@ -340,49 +341,11 @@ int lease_publish(int fd, const struct lease *lease)
 	return n == sizeof(record) ? 0 : -ENOSPC;
 }
 
-/* Return: length of the character, 0 if it is none or one that a terminal obeys (RFC 3629) */
-static size_t character(const unsigned char *c)
-{
-	static const struct {
-		unsigned char mask, lead;
-		uint32_t least;
-	} kinds[] = { { 0x80, 0x00, 0x20 },
-		      { 0xe0, 0xc0, 0xa0 }, /* C1 is below */
-		      { 0xf0, 0xe0, 0x800 },
-		      { 0xf8, 0xf0, 0x10000 } };
-	size_t len, i;
-	uint32_t code;
-
-	for (len = 0; len < 4; len++)
-		if ((c[0] & kinds[len].mask) == kinds[len].lead)
-			break;
-	if (len == 4)
-		return 0;
-	code = c[0] & (unsigned char)~kinds[len].mask;
-	for (i = 1; i <= len; i++) {
-		if ((c[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (c[i] & 0x3f);
-	}
-	if (code < kinds[len].least || code == 0x7f || code > 0x10ffff ||
-	    (code >= 0xd800 && code < 0xe000))
-		return 0;
-	return len + 1;
-}
-
 /* Copies what any user may have written, so that it can be shown. */
 static void copy_text(const char *from, char *ret_text, size_t size)
 {
-	size_t len, i;
-
 	snprintf(ret_text, size, "%.*s", (int)size - 1, from);
-	for (i = 0; ret_text[i]; i += len) {
-		len = character((const unsigned char *)ret_text + i);
-		if (len)
-			continue;
-		ret_text[i] = '?';
-		len = 1;
-	}
+	text_make_safe(ret_text);
 }
 
 /* Without a record that fits the lock, the rest is not known. */
