@@ -44,7 +44,7 @@ UNIT_ALSO := cli/status_bar machine/array machine/port_origin machine/procfs mac
 FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/library machine/procfs machine/programs \
 	machine/sockets machine/target shim/caller_memory shim/child_environ
 FUZZ := $(call names,test/fuzz)
-PAGES := libportfence.8 portfence.1 portfence.ini.5
+PAGES := libportfence.8 portfence.1 portfence.7 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf \
 	$(addprefix testing/,Makefile leases.bats meet.sh nginx.sh postgresql.sh redis.sh test_leases.py)
 
@@ -347,6 +347,7 @@ INSTALLED := \
 	644:$(BUILD)/libportfence.so:$(LIBDIR)/libportfence.so \
 	644:$(BUILD)/man/portfence.1:$(MANDIR)/man1/portfence.1 \
 	644:$(BUILD)/man/portfence.ini.5:$(MANDIR)/man5/portfence.ini.5 \
+	644:$(BUILD)/man/portfence.7:$(MANDIR)/man7/portfence.7 \
 	644:$(BUILD)/man/libportfence.8:$(MANDIR)/man8/libportfence.8 \
 	644:conf/portfence.ini:$(DOCDIR)/examples/portfence.ini \
 	$(foreach example,$(EXAMPLES),644:conf/examples/$(example):$(DOCDIR)/examples/$(example)) \

@@ -32,7 +32,7 @@ files() {
 		for file in bin/portfence lib/libportfence.so share/bash-completion/completions/portfence \
 			share/zsh/site-functions/_portfence share/fish/vendor_completions.d/portfence.fish \
 			share/doc/portfence/examples/portfence.ini share/man/man1/portfence.1 \
-			share/man/man5/portfence.ini.5 share/man/man8/libportfence.8; do
+			share/man/man5/portfence.ini.5 share/man/man7/portfence.7 share/man/man8/libportfence.8; do
 			grep -qx ".$prefix/$file" installed
 		done
 		# nothing outside PREFIX
@@ -58,6 +58,7 @@ files() {
 			./l/libportfence.so
 			./m/man1/portfence.1
 			./m/man5/portfence.ini.5
+			./m/man7/portfence.7
 			./m/man8/libportfence.8
 			./z/_portfence
 		END

@@ -46,7 +46,7 @@ synopsis_options() {
 
 @test "what is installed of them names places and version, and nothing is left to fill in" {
 	make -s -C "$ROOT" BUILD="$PWD/own" PREFIX=/opt/fence own="$PWD/own" \
-		"$PWD"/own/man/{portfence.1,portfence.ini.5,libportfence.8} >/dev/null
+		"$PWD"/own/man/{portfence.1,portfence.7,portfence.ini.5,libportfence.8} >/dev/null
 	run -1 grep -E '@[A-Z]+@' own/man/*
 	grep -q 'LD_PRELOAD=/opt/fence/lib/libportfence.so' own/man/libportfence.8
 	grep -q '/opt/fence/share/doc/portfence/examples' own/man/portfence.ini.5

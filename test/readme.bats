@@ -1,17 +1,18 @@
 #!/usr/bin/env bats
 #
-# What the README shows is what a new user gets: its sessions are typed again, on loopback, by a user
-# without rights, and its files are checked.
+# What the README and portfence(7) show is what a new user gets: their sessions are typed again, on
+# loopback, by a user without rights, and their files are checked.
 #
-# A block of the README that follows a line <!-- try: NAME --> is a session: what is behind '$ ' is
-# typed by that user, what is behind '# ' by root. One that follows <!-- file: PATH --> is a file, in
-# that user's home.
+# A block that follows a line <!-- try: NAME --> is a session: the user types what is behind '$ ', root
+# types what is behind '# '. A block that follows <!-- file: PATH --> is a file in that user's home. In
+# the manual page, such a line is a comment, and the block is an example.
 
 bats_require_minimum_version 1.5.0
 load lib/helpers
 load lib/root
 
 README=$ROOT/README.md
+PAGE=$ROOT/src/man/portfence.7
 ANN=(setpriv --reuid 4711 --regid 4711 --clear-groups
 	env -i HOME=/home/ann PATH=/usr/local/bin:/usr/bin:/bin LC_ALL=C.UTF-8 COLUMNS=72
 	sh -c 'cd && exec "$@"' sh)
@@ -34,13 +35,23 @@ as_ann() {
 	in_root "${ANN[@]}" "$@"
 }
 
-# block MARK: what the README's block after <!-- MARK --> holds
+# The page as the README writes it
+page() {
+	sed -E 's/^\.\\" (try|file): (.*)$/<!-- \1: \2 -->/; s/^\.EX$/```console/; s/^\.EE$/```/; s/\\-/-/g' "$PAGE"
+}
+
+# block MARK: what the block after <!-- MARK --> holds
 block() {
 	awk -v mark="<!-- $1 -->" '
 		inside && /^```$/ { exit }
 		inside { print }
 		marked && /^```/ { inside = 1 }
-		{ marked = $0 == mark }' "$README"
+		{ marked = $0 == mark }' "$README" <(page)
+}
+
+# The names in all marks of a kind
+marks() {
+	sed -nE "s/^<!-- $1: (.*) -->\$/\\1/p" "$README" <(page)
 }
 
 # put PATH: the README's file of that name
@@ -106,9 +117,9 @@ has_connections() {
 	[ "$(ns ss -Htn "dport = :$1" | grep -vc ^TIME-WAIT)" = "$2" ]
 }
 
-@test "each session of the README is replayed here" {
+@test "each session of the README and of portfence(7) is replayed here" {
 	[ "$(grep -c '^```console$' "$README")" = "$(grep -A1 '^<!-- try: ' "$README" | grep -c '^```console$')" ]
-	sed -nE 's/^<!-- try: (.*) -->$/\1/p' "$README" | while read -r name; do
+	marks try | while read -r name; do
 		grep -qE "^	replay '?$name'?$" "$BATS_TEST_FILENAME"
 	done
 }
@@ -128,11 +139,10 @@ has_connections() {
 	replay record
 }
 
-@test "what the README shows of check, which and presets" {
+@test "what the README shows of check and which" {
 	put new.ini
 	replay check
 	replay which
-	replay presets
 }
 
 @test "what the README shows of status and audit" {
@@ -148,7 +158,7 @@ for i in range(20):
 	replay audit
 }
 
-@test "the README's way to reserve a range: no other program gets a port of it, and a fenced one does" {
+@test "portfence(7)'s way to reserve a range: no other program gets a port of it, and a fenced one does" {
 	serve 8000
 	put inside.ini
 	replay isolation
@@ -161,9 +171,9 @@ for i in range(20):
 		http://127.0.0.1:8000/ | all_within 40000 40999
 }
 
-@test "the README's files are right" {
-	sed -nE 's/^<!-- file: (.*) -->$/\1/p' "$README" >names
-	[ "$(grep -c '^```ini$' "$README")" = "$(wc -l <names)" ]
+@test "the files of the README and of portfence(7) are right" {
+	marks file >names
+	[ "$(grep -c '^```ini$' "$README")" = "$(sed -nE '/^<!-- file: /p' "$README" | wc -l)" ]
 	while read -r name; do
 		put "$name"
 		as_ann portfence check "$name" </dev/null
@@ -180,4 +190,15 @@ for i in range(20):
 	while read -r heading; do
 		grep -qixE "#+ ${heading//-/ }" "$README"
 	done < <(grep -oE '\]\(#[^)]+\)' "$README" | tr -d ']()#')
+}
+
+@test "each function that the README names is there" {
+	sed -n '/^## The house/,$p' "$README" | grep '^- ' | grep -oE '`[a-z_0-9]+`' | tr -d '`' >names
+	[ "$(wc -l <names)" -ge 10 ]
+	while read -r name; do
+		case $name in
+		connect) grep -q "^	$name;" "$ROOT/src/shim/libportfence.map" ;;
+		*) grep -qE "^[a-z].*\b$name\(" "$ROOT"/src/*/*.c || [ -e "$ROOT/src/shim/$name.c" ] ;;
+		esac || { echo "no $name"; return 1; }
+	done <names
 }

@@ -44,21 +44,14 @@ entry() {
 	done
 }
 
-@test "the manual and the README name each value of a key that has a list of them" {
+@test "the manual names each value of a key that has a list of them" {
 	for key in bind exhausted engine via io-uring order; do
 		[ "$(allowed x "$key = x" | wc -l)" -ge 2 ]
 		while read -r value; do
 			[ "$key" = order ] || grep -qE "(^\.[BI]+|[ \"])$value( |\"|$)" <(entry KEYS "$key")
-			grep -q "\`$value\`" <(grep "^| \`$key\` |" "$ROOT/README.md")
 		done < <(allowed x "$key = x")
 	done
 	diff <(allowed x 'order = x' | sort) <(heads ORDERS | sort)
-}
-
-@test "the README's table has every key" {
-	for key in $(allowed x 'colour = red') $(allowed portfence 'colour = red'); do
-		grep -q "\`$key\`" "$ROOT/README.md"
-	done
 }
 
 @test "the manual's table of presets is the command's" {
@@ -75,9 +68,10 @@ entry() {
 	done
 }
 
-@test "help names the variables' options: each that stands for one is in the README beside it" {
-	# shellcheck disable=SC2016 # the backquotes are the README's
+@test "each option that stands for a variable is named in the variable's entry" {
 	# --via is none: a plain preload has nothing to choose; nor is what a lease takes
 	diff <(options run | sed -n 's/ .*//p' | grep -vxE 'lease|pool|via|wait' | sort) \
-		<(sed -nE 's/^\| `PORTFENCE_[A-Z]+` \|.*\| `--([a-z]+)` \|$/\1/p' "$ROOT/README.md" | sort)
+		<(sed 's/\\-/-/g' "$ROOT/src/man/portfence.1" | sed -n '/^\.SH ENVIRONMENT/,/^\.SH FILES/p' |
+			awk '/^\.TP/ { head = 1; next } head { head = 0; next } !seen[NR-1] && /^\.BR? --/ { print }' |
+			sed -nE 's/^\.BR? --([a-z]+).*/\1/p' | sort)
 }
