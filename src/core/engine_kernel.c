@@ -10,10 +10,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
-#endif
-
 /*
  * Theory of operation
  *
@@ -140,7 +136,7 @@ int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *
 
 int engine_kernel_set(const struct socket_calls *calls, const struct range *range, int fd)
 {
-	uint32_t value = (uint32_t)range_last(range) << 16 | range_first(range);
+	uint32_t value = engine_kernel_value(range);
 
 	return calls->setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value))
 		       ? -errno

@@ -5,10 +5,15 @@
 #include "range.h"
 #include "socket_calls.h"
 
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
+#endif
 
 /*
  * What is known of one range. Atomics; a race only means that the question is
@@ -20,6 +25,16 @@ struct engine_kernel {
 		serves; /* the network namespace where it does, by SO_NETNS_COOKIE; 0: none */
 	_Atomic bool refused;
 };
+
+/**
+ * engine_kernel_value() - A range as the value of IP_LOCAL_PORT_RANGE
+ *
+ * Only a range without gaps has one. Source: ip(7).
+ */
+static inline uint32_t engine_kernel_value(const struct range *range)
+{
+	return (uint32_t)range_last(range) << 16 | range_first(range);
+}
 
 /**
  * engine_kernel_judge() - Would the kernel keep to this range in this network namespace?

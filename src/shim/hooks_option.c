@@ -4,6 +4,7 @@
 #include "real.h"
 #include "with_port.h"
 
+#include "../core/engine_kernel.h"
 #include "../core/sctp.h"
 
 #include <string.h>
@@ -21,10 +22,6 @@
  */
 
 #define EXPORT __attribute__((visibility("default")))
-
-#ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
-#endif
 
 typedef int setsockopt_fn(int fd, int level, int option, const void *value, socklen_t len);
 typedef int getsockopt_fn(int fd, int level, int option, void *value, socklen_t *len);

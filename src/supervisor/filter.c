@@ -1,5 +1,6 @@
 #include "filter.h"
 
+#include "../core/engine_kernel.h"
 #include "../core/sctp.h"
 
 #include <errno.h>
@@ -25,10 +26,6 @@
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
-#endif
-
-#ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
 #endif
 
 #define SOCK_TYPE_MASK 0xf /* include/linux/net.h */

@@ -18,9 +18,6 @@
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
-#ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
-#endif
 
 /*
  * Theory of operation
@@ -38,7 +35,7 @@
 
 static bool serves(const struct range *range, int type, int protocol)
 {
-	uint32_t value = (uint32_t)range_last(range) << 16 | range_first(range);
+	uint32_t value = engine_kernel_value(range);
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC, protocol);
 	bool taken;
 
@@ -198,7 +195,7 @@ int newsocket_make(const struct rule *rule, struct newsocket_place *here, pid_t 
 		return -EACCES;
 	if (fd < 0)
 		return fd;
-	value = (uint32_t)range_last(rule->range[proto]) << 16 | range_first(rule->range[proto]);
+	value = engine_kernel_value(rule->range[proto]);
 	*ret_why = "the kernel has no IP_LOCAL_PORT_RANGE for this protocol";
 	if (!setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)))
 		return fd;

@@ -51,9 +51,6 @@
  * remembered by their cookies, and their calls go on at once.
  */
 
-#ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51 /* include/uapi/linux/in.h, since Linux 6.3 */
-#endif
 #ifndef SO_COOKIE
 #define SO_COOKIE 57 /* include/uapi/asm-generic/socket.h */
 #endif
@@ -149,9 +146,7 @@ static bool has_range(const struct trapped_call *trapped)
 		return false;
 	proto = policy_proto(protocol);
 	return rule && proto != PROTO_COUNT && rule->range[proto]->spans == 1 &&
-	       value == ((uint32_t)range_last(rule->range[proto]) << 16 |
-			 range_first(rule->range[proto])) &&
-	       newsocket_keeps(rule, proto);
+	       value == engine_kernel_value(rule->range[proto]) && newsocket_keeps(rule, proto);
 }
 
 static int choose(struct trapped_call *trapped, struct assign *assign)
