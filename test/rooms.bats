@@ -70,6 +70,19 @@ includes_of() {
 	! grep -nE '#[ \t]*include "\.\./machine/' supervisor/*.[ch] | grep -v '"\.\./machine/procfs\.h"'
 }
 
+# A file and its header are one room.
+@test "no circle: following includes never leads back to the file where one began" {
+	for file in */*.[ch]; do
+		for include in $(includes_of "$file"); do
+			case $include in
+			../*) include=${include#../} ;;
+			*) include=${file%%/*}/$include ;;
+			esac
+			[ "${file%.*}" = "${include%.h}" ] || echo "${file%.*} ${include%.h}"
+		done
+	done | tsort >/dev/null
+}
+
 @test "only conf includes inih" {
 	[ "$(grep -rlE '^#[ \t]*include.*\bini\.h' .)" = ./core/conf.c ]
 }

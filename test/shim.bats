@@ -371,14 +371,14 @@ time64() {
 	[ "$(comm -13 sorted asked)" = "" ]
 }
 
-@test "memory is asked for by environ_mend and inih alone, streams by inih alone" {
+@test "memory is asked for by child_environ_mend and inih alone, streams by inih alone" {
 	# inih's other entry points, which nobody calls, come with it
 	for object in "$BUILD"/core/*.o "$BUILD"/shim/*.o; do
 		heap=$(nm -u "$object" | awk '{ print $NF }' |
 			grep -xE '(__libc_)?(malloc|calloc|realloc|reallocarray|free|memalign|aligned_alloc|posix_memalign|strdup|strndup|asprintf|vasprintf|getline|getdelim|fopen(64)?|fdopen|fputs|fwrite|printf|fprintf|vfprintf|puts|putenv|setenv|unsetenv|qsort|syslog|getaddrinfo|localtime|gmtime|mktime)' |
 			sort | tr '\n' ' ' || true)
 		case ${object##*/} in
-		environ.o) [ "$heap" = "asprintf free putenv unsetenv " ] ;;
+		child_environ.o) [ "$heap" = "asprintf free putenv unsetenv " ] ;;
 		*) [ "$heap" = "" ] ;;
 		esac
 	done

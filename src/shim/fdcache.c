@@ -53,16 +53,16 @@
 #define DESCRIPTORS 4095
 
 /* After a fork all of it is 0. What is not used takes no memory. */
-struct descriptors {
+struct fdcache {
 	_Atomic pid_t owner;  /* the process that settles; 0: the next to come, NOBODY: none */
 	_Atomic uint8_t home; /* protocols, by bit */
-	_Atomic uintptr_t of[DESCRIPTORS]; /* an enum fdcache, or the mark of who is asking */
+	_Atomic uintptr_t of[DESCRIPTORS]; /* an enum fdcache_state, or the mark of who is asking */
 };
 
-struct descriptors *fdcache_start(void)
+struct fdcache *fdcache_start(void)
 {
-	struct descriptors *all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE,
-				       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct fdcache *all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (all == MAP_FAILED)
 		return NULL;
@@ -72,27 +72,27 @@ struct descriptors *fdcache_start(void)
 	return NULL;
 }
 
-static bool is_held(const struct descriptors *all, int fd)
+static bool is_held(const struct fdcache *all, int fd)
 {
 	return all && fd >= 0 && fd < DESCRIPTORS;
 }
 
-static void set(struct descriptors *all, int fd, enum fdcache what)
+static void set(struct fdcache *all, int fd, enum fdcache_state what)
 {
 	atomic_store_explicit(&all->of[fd], what, memory_order_relaxed);
 }
 
-enum fdcache fdcache_get(const struct descriptors *all, int fd)
+enum fdcache_state fdcache_get(const struct fdcache *all, int fd)
 {
 	uintptr_t what;
 
 	if (!is_held(all, fd))
 		return FDCACHE_UNKNOWN;
 	what = atomic_load_explicit(&all->of[fd], memory_order_relaxed);
-	return what <= FDCACHE_UDP6 ? (enum fdcache)what : FDCACHE_UNKNOWN;
+	return what <= FDCACHE_UDP6 ? (enum fdcache_state)what : FDCACHE_UNKNOWN;
 }
 
-static enum fdcache kind(int domain, int type, int protocol)
+static enum fdcache_state kind(int domain, int type, int protocol)
 {
 	bool v6 = domain == AF_INET6;
 
@@ -108,12 +108,12 @@ static enum fdcache kind(int domain, int type, int protocol)
 	return FDCACHE_UNKNOWN;
 }
 
-static pid_t get_owner(const struct descriptors *all)
+static pid_t get_owner(const struct fdcache *all)
 {
 	return atomic_load_explicit(&all->owner, memory_order_relaxed);
 }
 
-static bool owns(struct descriptors *all)
+static bool owns(struct fdcache *all)
 {
 	/* not libc's function, whose result a library between may have made up */
 	pid_t self = (pid_t)syscall(SYS_getpid), owner = 0;
@@ -123,7 +123,7 @@ static bool owns(struct descriptors *all)
 	       owner == self;
 }
 
-void fdcache_born(struct descriptors *all, int fd, int domain, int type, int protocol)
+void fdcache_note_new(struct fdcache *all, int fd, int domain, int type, int protocol)
 {
 	if (!is_held(all, fd))
 		return;
@@ -133,19 +133,19 @@ void fdcache_born(struct descriptors *all, int fd, int domain, int type, int pro
 	set(all, fd, get_owner(all) == NOBODY ? FDCACHE_UNKNOWN : kind(domain, type, protocol));
 }
 
-void fdcache_bound(struct descriptors *all, int fd)
+void fdcache_note_bound(struct fdcache *all, int fd)
 {
 	if (is_held(all, fd) && get_owner(all) != NOBODY)
 		set(all, fd, FDCACHE_BOUND);
 }
 
-void fdcache_ask(struct descriptors *all, int fd, const void *mark)
+void fdcache_ask(struct fdcache *all, int fd, const void *mark)
 {
 	if (is_held(all, fd))
 		atomic_store(&all->of[fd], (uintptr_t)mark);
 }
 
-void fdcache_settle(struct descriptors *all, int fd, enum fdcache what, const void *mark)
+void fdcache_settle(struct fdcache *all, int fd, enum fdcache_state what, const void *mark)
 {
 	uintptr_t asked = (uintptr_t)mark;
 
@@ -153,20 +153,20 @@ void fdcache_settle(struct descriptors *all, int fd, enum fdcache what, const vo
 		atomic_compare_exchange_strong(&all->of[fd], &asked, what);
 }
 
-void fdcache_forget(struct descriptors *all, int fd)
+void fdcache_forget(struct fdcache *all, int fd)
 {
 	/* not to write where nothing is saves most processes a page */
 	if (is_held(all, fd) && atomic_load(&all->of[fd]) != FDCACHE_UNKNOWN)
 		set(all, fd, FDCACHE_UNKNOWN);
 }
 
-void fdcache_replace(struct descriptors *all, int fd)
+void fdcache_replace(struct fdcache *all, int fd)
 {
 	if (is_held(all, fd))
 		atomic_store(&all->of[fd], FDCACHE_UNKNOWN);
 }
 
-void fdcache_dissolve(struct descriptors *all)
+void fdcache_dissolve(struct fdcache *all)
 {
 	int fd;
 
@@ -175,7 +175,7 @@ void fdcache_dissolve(struct descriptors *all)
 			atomic_store(&all->of[fd], FDCACHE_UNKNOWN);
 }
 
-void fdcache_disown(struct descriptors *all)
+void fdcache_disown(struct fdcache *all)
 {
 	if (!all)
 		return;
@@ -184,13 +184,13 @@ void fdcache_disown(struct descriptors *all)
 	fdcache_dissolve(all);
 }
 
-bool fdcache_home(const struct descriptors *all, enum proto proto)
+bool fdcache_same_netns(const struct fdcache *all, enum proto proto)
 {
 	return all && atomic_load_explicit(&all->home, memory_order_relaxed) & 1U << proto;
 }
 
-void fdcache_set_home(struct descriptors *all, enum proto proto)
+void fdcache_set_same_netns(struct fdcache *all, enum proto proto)
 {
-	if (all && !fdcache_home(all, proto) && get_owner(all) != NOBODY)
+	if (all && !fdcache_same_netns(all, proto) && get_owner(all) != NOBODY)
 		atomic_fetch_or_explicit(&all->home, (uint8_t)(1U << proto), memory_order_relaxed);
 }

@@ -158,3 +158,50 @@ int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned
 		return real(fd, messages, count, (libc_flags)flags);
 	return (int)result_of(gate()(SYS_sendmmsg, fd, (long)messages, count, flags, 0, 0));
 }
+
+/* ---- the same for core ---- */
+
+/* Core keeps its addresses in this union, on its own stack, where no other thread rewrites them. */
+static const union addr *as_seen(const struct sockaddr *addr)
+{
+	return (const union addr *)(const void *)addr;
+}
+
+static int call_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return gated_bind(fd, addr, len, as_seen(addr));
+}
+
+static int call_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return gated_connect(fd, addr, len, as_seen(addr));
+}
+
+static int call_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	return REAL(setsockopt)(fd, level, option, value, len);
+}
+
+static int call_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+{
+	return REAL(getsockopt)(fd, level, option, value, len);
+}
+
+static int call_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return REAL(getsockname)(fd, addr, len);
+}
+
+static int call_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return REAL(getpeername)(fd, addr, len);
+}
+
+const struct socket_calls gated_calls = {
+	.bind = call_bind,
+	.connect = call_connect,
+	.setsockopt = call_setsockopt,
+	.getsockopt = call_getsockopt,
+	.getsockname = call_getsockname,
+	.getpeername = call_getpeername,
+};

@@ -5,6 +5,7 @@
 #include "libc.h"
 
 #include "../core/addr.h"
+#include "../core/socket_calls.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -34,5 +35,8 @@ ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const str
 ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags, bool udp);
 
 int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags);
+
+/* gated_calls - The calls that core makes: bind and connect by way of the gate, the others as they are */
+extern const struct socket_calls gated_calls;
 
 #endif

@@ -16,64 +16,64 @@
 #define EXPORT __attribute__((visibility("default")))
 
 /* libc reads *len before the call, and what it says afterwards is another thing. */
-static socklen_t room(const struct shim *now, const struct sockaddr *addr, const socklen_t *len)
+static socklen_t room(const struct shim *shim, const struct sockaddr *addr, const socklen_t *len)
 {
-	return now->maps && addr ? translated_room(len) : 0;
+	return shim->maps && addr ? translated_room(len) : 0;
 }
 
 static int hook_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	struct shim *now = shim();
-	socklen_t size = room(now, addr, len);
+	struct shim *shim = shim_get();
+	socklen_t size = room(shim, addr, len);
 	int result = REAL(getsockname)(fd, addr, len);
 
 	if (!result && size)
-		translated_local(now, addr, size, *len);
+		translated_local(shim, addr, size, *len);
 	return result;
 }
 
 static int hook_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	struct shim *now = shim();
-	socklen_t size = room(now, addr, len);
+	struct shim *shim = shim_get();
+	socklen_t size = room(shim, addr, len);
 	int result = REAL(getpeername)(fd, addr, len);
 
 	if (!result && size)
-		translated_from(now, fd, addr, size, *len);
+		translated_from(shim, fd, addr, size, *len);
 	return result;
 }
 
 static int hook_accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	struct shim *now = shim();
-	socklen_t size = room(now, addr, len);
+	struct shim *shim = shim_get();
+	socklen_t size = room(shim, addr, len);
 	int result = REAL(accept)(fd, addr, len);
 
 	if (result >= 0 && size)
-		translated_from(now, result, addr, size, *len);
+		translated_from(shim, result, addr, size, *len);
 	return result;
 }
 
 static int hook_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	struct shim *now = shim();
-	socklen_t size = room(now, addr, len);
+	struct shim *shim = shim_get();
+	socklen_t size = room(shim, addr, len);
 	int result = REAL(accept4)(fd, addr, len, flags);
 
 	if (result >= 0 && size)
-		translated_from(now, result, addr, size, *len);
+		translated_from(shim, result, addr, size, *len);
 	return result;
 }
 
 static ssize_t hook_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *addr,
 			     socklen_t *len)
 {
-	struct shim *now = shim();
-	socklen_t space = room(now, addr, len);
+	struct shim *shim = shim_get();
+	socklen_t space = room(shim, addr, len);
 	ssize_t result = REAL(recvfrom)(fd, data, size, flags, addr, len);
 
 	if (result >= 0 && space)
-		translated_from(now, fd, addr, space, *len);
+		translated_from(shim, fd, addr, space, *len);
 	return result;
 }
 
@@ -81,12 +81,12 @@ static ssize_t hook_recvfrom(int fd, void *data, size_t size, int flags, struct 
 static ssize_t hook_recvfrom_chk(int fd, void *data, size_t size, size_t most, int flags,
 				 struct sockaddr *addr, socklen_t *len)
 {
-	struct shim *now = shim();
-	socklen_t space = room(now, addr, len);
+	struct shim *shim = shim_get();
+	socklen_t space = room(shim, addr, len);
 	ssize_t result = REAL(__recvfrom_chk)(fd, data, size, most, flags, addr, len);
 
 	if (result >= 0 && space)
-		translated_from(now, fd, addr, space, *len);
+		translated_from(shim, fd, addr, space, *len);
 	return result;
 }
 

@@ -16,39 +16,38 @@
 /*
  * Theory of operation
  *
- * These hooks change nothing. They note where a socket is made, and where a
- * number comes to mean another socket: see descriptor.c.
+ * These hooks change nothing, but for addresses under a map. They note where a
+ * socket is made, and where a number comes to mean another socket: see fdcache.c.
  */
 
 #define EXPORT __attribute__((visibility("default")))
+
+typedef ssize_t recvmsg_fn(int fd, struct msghdr *message, int flags);
+typedef int recvmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,
+			struct timespec *timeout);
 
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE (1U << 1) /* include/uapi/linux/close_range.h, since Linux 5.9 */
 #endif
 
-static struct descriptors *descriptors(void)
-{
-	return shim()->descriptors;
-}
-
 static int hook_socket(int domain, int type, int protocol)
 {
-	struct descriptors *all = descriptors();
+	struct fdcache *cache = shim_get()->fdcache;
 	int fd = REAL(socket)(domain, type, protocol);
 
 	if (fd >= 0)
-		fdcache_born(all, fd, domain, type, protocol);
+		fdcache_note_new(cache, fd, domain, type, protocol);
 	return fd;
 }
 
 /* Forgets the descriptors that came with a message. Keeps errno. */
 static void forget_received(const struct msghdr *message)
 {
-	struct descriptors *all = descriptors();
+	struct fdcache *cache = shim_get()->fdcache;
 	const struct cmsghdr *control;
 	size_t i;
 
-	if (!all || !message->msg_controllen)
+	if (!cache || !message->msg_controllen)
 		return;
 	for (control = CMSG_FIRSTHDR(message); control;
 	     control = CMSG_NXTHDR((struct msghdr *)message, (struct cmsghdr *)control)) {
@@ -58,28 +57,26 @@ static void forget_received(const struct msghdr *message)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
-			fdcache_forget(all, fd);
+			fdcache_forget(cache, fd);
 		}
 	}
 }
 
-static ssize_t recvmsg_mapped(ssize_t (*real)(int, struct msghdr *, int), int fd,
-			      struct msghdr *message, int flags)
+static ssize_t recvmsg_mapped(recvmsg_fn *real, int fd, struct msghdr *message, int flags)
 {
-	/* what is there before the call is what there is room for */
+	/* before the call, the length says how much room there is */
 	socklen_t room = translated_message_room(message);
 	ssize_t result = real(fd, message, flags);
 
 	if (result >= 0 && message->msg_name)
-		translated_from(shim(), fd, message->msg_name, room, message->msg_namelen);
+		translated_from(shim_get(), fd, message->msg_name, room, message->msg_namelen);
 	return result;
 }
 
-static ssize_t hook_recvmsg(ssize_t (*real)(int, struct msghdr *, int), int fd,
-			    struct msghdr *message, int flags)
+static ssize_t hook_recvmsg(recvmsg_fn *real, int fd, struct msghdr *message, int flags)
 {
-	ssize_t result =
-		shim()->maps ? recvmsg_mapped(real, fd, message, flags) : real(fd, message, flags);
+	ssize_t result = shim_get()->maps ? recvmsg_mapped(real, fd, message, flags)
+					  : real(fd, message, flags);
 
 	if (result >= 0)
 		forget_received(message);
@@ -95,7 +92,7 @@ static int forget_all_received(const struct mmsghdr *messages, int count)
 	return count;
 }
 
-/* Under a map: the room for each message's name, before recvmmsg() puts its length there. */
+/* Notes how much room there is for each message's name: recvmmsg() puts the name's length in its place. */
 static void note_rooms(const struct mmsghdr *messages, unsigned count, uint8_t rooms[UIO_MAXIOV])
 {
 	unsigned i;
@@ -114,18 +111,18 @@ static void translate_received(int fd, struct mmsghdr *messages, int count, cons
 
 	for (i = 0; i < count; i++)
 		if (messages[i].msg_hdr.msg_name)
-			translated_from(shim(), fd, messages[i].msg_hdr.msg_name, rooms[i],
+			translated_from(shim_get(), fd, messages[i].msg_hdr.msg_name, rooms[i],
 					messages[i].msg_hdr.msg_namelen);
 }
 
-/* Flags for the messages that follow, of which MSG_WAITFORONE would wait for one once more. */
+/* Flags for the messages after the first ones: with MSG_WAITFORONE, the kernel would wait once more. */
 static libc_flags flags_later(libc_flags flags)
 {
 	return flags & MSG_WAITFORONE ? flags | MSG_DONTWAIT : flags;
 }
 
-/* Is time up? The kernel writes what is left of it. */
-static bool is_up(const void *timeout, size_t size)
+/* Has the time run out? The kernel writes what is left of it. */
+static bool is_time_up(const void *timeout, size_t size)
 {
 	static const char zeros[16];
 
@@ -133,74 +130,68 @@ static bool is_up(const void *timeout, size_t size)
 }
 
 /*
- * Of what recvmmsg() takes at once there is no limit (net/socket.c,
- * do_recvmmsg), but of the rooms. An error that comes later is lost: the kernel
- * would tell it with the next call.
+ * The kernel has no limit on how many messages recvmmsg() takes at once
+ * (net/socket.c, do_recvmmsg), but we have one: the rooms. An error behind the
+ * first messages is lost here; the kernel would return it from the next call.
  */
-#define RECVMMSG_MAPPED(real, timeout_size)                                                        \
-	({                                                                                         \
-		uint8_t mmsg_rooms[UIO_MAXIOV] = { 0 };                                            \
-		unsigned mmsg_done = 0, mmsg_most;                                                 \
-		int mmsg_saved = errno, mmsg_some;                                                 \
-                                                                                                   \
-		do {                                                                               \
-			mmsg_most =                                                                \
-				count - mmsg_done < UIO_MAXIOV ? count - mmsg_done : UIO_MAXIOV;   \
-			note_rooms(messages + mmsg_done, mmsg_most, mmsg_rooms);                   \
-			mmsg_some = (real)(fd, messages + mmsg_done, mmsg_most,                    \
-					   mmsg_done ? flags_later(flags) : flags, timeout);       \
-			translate_received(fd, messages + mmsg_done, mmsg_some, mmsg_rooms);       \
-			if (mmsg_some > 0)                                                         \
-				mmsg_done += (unsigned)mmsg_some;                                  \
-		} while (mmsg_some == UIO_MAXIOV && mmsg_done < count &&                           \
-			 !is_up(timeout, timeout_size));                                           \
-		if (mmsg_done)                                                                     \
-			errno = mmsg_saved;                                                        \
-		mmsg_done ? (int)mmsg_done : mmsg_some;                                            \
-	})
-
-static int recvmmsg_mapped(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,
-			   struct timespec *timeout)
+static int recvmmsg_mapped(recvmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
+			   libc_flags flags, struct timespec *timeout, size_t timeout_size)
 {
-	return RECVMMSG_MAPPED(REAL(recvmmsg), sizeof(*timeout));
+	uint8_t rooms[UIO_MAXIOV] = { 0 };
+	unsigned done = 0, most;
+	int saved = errno, some;
+
+	do {
+		most = count - done < UIO_MAXIOV ? count - done : UIO_MAXIOV;
+		note_rooms(messages + done, most, rooms);
+		some = real(fd, messages + done, most, done ? flags_later(flags) : flags, timeout);
+		translate_received(fd, messages + done, some, rooms);
+		if (some > 0)
+			done += (unsigned)some;
+	} while (some == UIO_MAXIOV && done < count && !is_time_up(timeout, timeout_size));
+	if (done)
+		errno = saved;
+	return done ? (int)done : some;
 }
 
-#if LIBC_TIME64
-static int recvmmsg64_mapped(int fd, struct mmsghdr *messages, unsigned count, int flags,
-			     void *timeout)
+static int hook_recvmmsg(recvmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
+			 libc_flags flags, struct timespec *timeout, size_t timeout_size)
 {
-	return RECVMMSG_MAPPED(REAL(__recvmmsg64), 2 * sizeof(int64_t));
-}
-#endif
+	int received = shim_get()->maps ? recvmmsg_mapped(real, fd, messages, count, flags, timeout,
+							  timeout_size)
+					: real(fd, messages, count, flags, timeout);
 
-/* A second number for a socket: what is done by the one is not seen by the other. */
-static int twin(int fd, int to)
+	return forget_all_received(messages, received);
+}
+
+/* The socket has a second number now. What is done by one number is not seen by the other. */
+static int note_dup(int fd, int to)
 {
-	struct descriptors *all = descriptors();
+	struct fdcache *cache = shim_get()->fdcache;
 
 	if (to < 0)
 		return to;
-	fdcache_forget(all, to);
-	if (fdcache_get(all, fd) >= FDCACHE_TCP4)
-		fdcache_forget(all, fd);
+	fdcache_forget(cache, to);
+	if (fdcache_get(cache, fd) >= FDCACHE_TCP4)
+		fdcache_forget(cache, fd);
 	return to;
 }
 
 static int hook_dup(int fd)
 {
-	return twin(fd, REAL(dup)(fd));
+	return note_dup(fd, REAL(dup)(fd));
 }
 
 static int hook_dup2(int fd, int to)
 {
 	int result;
 
-	/* then it changes nothing (dup(2)) */
+	/* dup2() changes nothing then (dup(2)) */
 	if (fd == to)
 		return REAL(dup2)(fd, to);
-	fdcache_replace(descriptors(), to);
-	result = twin(fd, REAL(dup2)(fd, to));
-	fdcache_replace(descriptors(), to);
+	fdcache_replace(shim_get()->fdcache, to);
+	result = note_dup(fd, REAL(dup2)(fd, to));
+	fdcache_replace(shim_get()->fdcache, to);
 	return result;
 }
 
@@ -208,27 +199,26 @@ static int hook_dup3(int fd, int to, int flags)
 {
 	int result;
 
-	fdcache_replace(descriptors(), to);
-	result = twin(fd, REAL(dup3)(fd, to, flags));
-	fdcache_replace(descriptors(), to);
+	fdcache_replace(shim_get()->fdcache, to);
+	result = note_dup(fd, REAL(dup3)(fd, to, flags));
+	fdcache_replace(shim_get()->fdcache, to);
 	return result;
 }
 
-/* @real: fcntl, or one that differs in the lock commands alone */
+/* @real: fcntl, or a variant that differs in the lock commands alone; NULL: libc has no such variant */
 static int hook_fcntl(int (*real)(int, int, ...), int fd, int command, void *argument)
 {
 	int result;
 
-	/* a libc without files of two sizes has but one */
 	if (!real)
 		real = REAL(fcntl);
 	result = real(fd, command, argument);
-	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? twin(fd, result) : result;
+	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? note_dup(fd, result) : result;
 }
 
 static int hook_close(int fd)
 {
-	fdcache_forget(descriptors(), fd);
+	fdcache_forget(shim_get()->fdcache, fd);
 	return REAL(close)(fd);
 }
 
@@ -243,25 +233,26 @@ static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
 	}
 	result = function(pidfd, fd, flags);
 	if (result >= 0)
-		fdcache_forget(descriptors(), result);
+		fdcache_forget(shim_get()->fdcache, result);
 	return result;
 }
 
 /*
- * What follows parts a thread from the others' table of descriptors or network
- * namespace. All is forgotten before, as a signal handler may come right after.
+ * The hooks below move a thread to a table of descriptors or a network namespace
+ * of its own. The cache is emptied before the call, as a signal handler may run
+ * right after it.
  */
 
 static int hook_setns(int fd, int type)
 {
-	fdcache_disown(descriptors());
+	fdcache_disown(shim_get()->fdcache);
 	return REAL(setns)(fd, type);
 }
 
 static int hook_unshare(int flags)
 {
 	if (flags & (CLONE_FILES | CLONE_NEWNET))
-		fdcache_disown(descriptors());
+		fdcache_disown(shim_get()->fdcache);
 	return REAL(unshare)(flags);
 }
 
@@ -274,17 +265,24 @@ static int hook_close_range(unsigned first, unsigned last, int flags)
 		return -1;
 	}
 	if (flags & (int)CLOSE_RANGE_UNSHARE)
-		fdcache_disown(descriptors());
+		fdcache_disown(shim_get()->fdcache);
 	return function(first, last, flags);
 }
 
-/* The child goes on in @function, not here. */
+/*
+ * The child goes on in @function, not here. libc reads the three arguments at the
+ * end whatever the flags are (sysdeps/unix/sysv/linux/x86_64/clone.S).
+ */
 static int hook_clone(int (*function)(void *), void *stack, int flags, void *argument,
-		      pid_t *parent_id, void *tls, pid_t *child_id)
+		      va_list *rest)
 {
-	/* with CLONE_VFORK it is as after vfork(), see descriptor.c */
+	pid_t *parent_id = va_arg(*rest, pid_t *);
+	void *tls = va_arg(*rest, void *);
+	pid_t *child_id = va_arg(*rest, pid_t *);
+
+	/* with CLONE_VFORK the child is like one of vfork(), see fdcache.c */
 	if (flags & CLONE_VM && (flags & CLONE_NEWNET || !(flags & (CLONE_FILES | CLONE_VFORK))))
-		fdcache_disown(descriptors());
+		fdcache_disown(shim_get()->fdcache);
 	return REAL(clone)(function, stack, flags, argument, parent_id, tls, child_id);
 }
 
@@ -301,9 +299,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,
 		    struct timespec *timeout)
 {
-	return forget_all_received(
-		messages, shim()->maps ? recvmmsg_mapped(fd, messages, count, flags, timeout)
-				       : REAL(recvmmsg)(fd, messages, count, flags, timeout));
+	return hook_recvmmsg(REAL(recvmmsg), fd, messages, count, flags, timeout, sizeof(*timeout));
 }
 
 EXPORT int dup(int fd)
@@ -321,26 +317,30 @@ EXPORT int dup3(int fd, int to, int flags)
 	return hook_dup3(fd, to, flags);
 }
 
-/* Every command takes one argument at most, which fits a pointer: so does libc (sysdeps/unix/sysv/linux/fcntl64.c). */
-#define FCNTL(real)                                                                                \
+/*
+ * The argument of an fcntl() behind @last, its last named parameter. Every command
+ * takes one argument at most, which fits a pointer; glibc reads it in the same way
+ * (sysdeps/unix/sysv/linux/fcntl64.c).
+ */
+#define ARGUMENT_AFTER(last)                                                                       \
 	({                                                                                         \
-		va_list fcntl_list;                                                                \
-		void *fcntl_argument;                                                              \
+		va_list argument_list;                                                             \
+		void *argument_found;                                                              \
                                                                                                    \
-		va_start(fcntl_list, command);                                                     \
-		fcntl_argument = va_arg(fcntl_list, void *);                                       \
-		va_end(fcntl_list);                                                                \
-		hook_fcntl(real, fd, command, fcntl_argument);                                     \
+		va_start(argument_list, last);                                                     \
+		argument_found = va_arg(argument_list, void *);                                    \
+		va_end(argument_list);                                                             \
+		argument_found;                                                                    \
 	})
 
 EXPORT int fcntl(int fd, int command, ...)
 {
-	return FCNTL(REAL(fcntl));
+	return hook_fcntl(REAL(fcntl), fd, command, ARGUMENT_AFTER(command));
 }
 
 EXPORT int fcntl64(int fd, int command, ...)
 {
-	return FCNTL(REAL(fcntl64));
+	return hook_fcntl(REAL(fcntl64), fd, command, ARGUMENT_AFTER(command));
 }
 
 EXPORT int close(int fd)
@@ -368,25 +368,15 @@ EXPORT int close_range(unsigned first, unsigned last, int flags)
 	return hook_close_range(first, last, flags);
 }
 
-/* libc reads three arguments more, whatever the flags (sysdeps/unix/sysv/linux/x86_64/clone.S). */
-#define CLONE()                                                                                    \
-	({                                                                                         \
-		va_list clone_list;                                                                \
-		pid_t *clone_parent, *clone_child;                                                 \
-		void *clone_tls;                                                                   \
-                                                                                                   \
-		va_start(clone_list, argument);                                                    \
-		clone_parent = va_arg(clone_list, pid_t *);                                        \
-		clone_tls = va_arg(clone_list, void *);                                            \
-		clone_child = va_arg(clone_list, pid_t *);                                         \
-		va_end(clone_list);                                                                \
-		hook_clone(function, stack, flags, argument, clone_parent, clone_tls,              \
-			   clone_child);                                                           \
-	})
-
 EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 {
-	return CLONE();
+	va_list rest;
+	int result;
+
+	va_start(rest, argument);
+	result = hook_clone(function, stack, flags, argument, &rest);
+	va_end(rest);
+	return result;
 }
 
 EXPORT int __close(int fd)
@@ -401,25 +391,31 @@ EXPORT int __dup2(int fd, int to)
 
 EXPORT int __fcntl(int fd, int command, ...)
 {
-	return FCNTL(REAL(fcntl));
+	return hook_fcntl(REAL(fcntl), fd, command, ARGUMENT_AFTER(command));
 }
 
 EXPORT int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 {
-	return CLONE();
+	va_list rest;
+	int result;
+
+	va_start(rest, argument);
+	result = hook_clone(function, stack, flags, argument, &rest);
+	va_end(rest);
+	return result;
 }
 
 #if LIBC_TIME64
 EXPORT int __fcntl_time64(int fd, int command, ...)
 {
-	return FCNTL(REAL(__fcntl_time64));
+	return hook_fcntl(REAL(__fcntl_time64), fd, command, ARGUMENT_AFTER(command));
 }
 
-EXPORT int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout)
+EXPORT int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags,
+			struct timespec *timeout)
 {
-	return forget_all_received(
-		messages, shim()->maps ? recvmmsg64_mapped(fd, messages, count, flags, timeout)
-				       : REAL(__recvmmsg64)(fd, messages, count, flags, timeout));
+	return hook_recvmmsg(REAL(__recvmmsg64), fd, messages, count, flags, timeout,
+			     2 * sizeof(int64_t));
 }
 
 EXPORT ssize_t __recvmsg64(int fd, struct msghdr *message, int flags)

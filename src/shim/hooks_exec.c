@@ -12,24 +12,33 @@
 /*
  * Theory of operation
  *
- * A program that is started with another environment than ours would leave the
- * fence, so what it lacks is put back, and nothing else is changed. The caller
- * may be a child between vfork and exec, which shares its parent's memory: the
- * new environment is built on the stack, as glibc builds argv in its execl().
+ * A program that starts with an environment without our variables would leave
+ * the fence. So these hooks put back what is missing, and change nothing else.
+ * The caller may be a child between vfork and exec, which shares its parent's
+ * memory. So the new environment is built on the stack, as glibc builds argv in
+ * its execl().
  */
 
 #define EXPORT __attribute__((visibility("default")))
 
-/*
- * Makes @call, which returns an int, with @fenced as an environment that keeps
- * the program fenced; @none is its failure for want of memory.
+/**
+ * WITH_FENCE() - Start a program with an environment that keeps it fenced
+ * @envp:	the environment that the caller asked for
+ * @fenced:	name that @call uses for the environment to start with
+ * @failure:	result where there is no memory for that environment
+ * @call:	an expression of type int that starts the program
+ *
+ * A macro, as the environment is an array in the caller's frame: its size is
+ * known only at run time.
+ *
+ * Return: the result of @call, or @failure
  */
-#define WITH_FENCE(envp, fenced, none, call)                                                       \
+#define WITH_FENCE(envp, fenced, failure, call)                                                    \
 	({                                                                                         \
 		struct child_environ_plan with_plan;                                               \
-		int with_result = none, with_saved = errno;                                        \
+		int with_result = failure, with_saved = errno;                                     \
                                                                                                    \
-		child_environ_plan(&shim()->kept, envp, &with_plan);                               \
+		child_environ_plan(&shim_get()->kept, envp, &with_plan);                           \
 		char *with_room[with_plan.room];                                                   \
 		char *const *fenced = child_environ_build(&with_plan, with_room);                  \
                                                                                                    \
@@ -51,29 +60,32 @@ static int hook_execvpe(const char *file, char *const argv[], char *const envp[]
 	return WITH_FENCE(envp, fenced, -1, REAL(execvpe)(file, argv, fenced));
 }
 
-/* Number of arguments after the first, up to the NULL that ends them. */
-static size_t count_arguments(va_list arguments)
+/* How many arguments follow the first, with the NULL that ends them. Does not move the list. */
+static size_t count_arguments(va_list *arguments)
 {
-	size_t count = 0;
+	size_t count = 1;
+	va_list copy;
 
-	while (va_arg(arguments, char *))
+	va_copy(copy, *arguments);
+	while (va_arg(copy, char *))
 		count++;
+	va_end(copy);
 	return count;
 }
 
 /*
- * Collects execl()'s arguments into @argv, which must be declared by the
- * caller: an array whose size is known only now cannot leave its frame. The
- * list is handed over by its address, as the caller reads on from it (C11 7.16).
+ * Collects the arguments of an execl() into @argv, which has room for all of
+ * them. The array is the caller's: its size is known only at run time, so it
+ * lives in the caller's frame. Moves the list behind the NULL (C11 7.16).
  */
-static void collect_arguments(char **argv, const char *first, size_t count, va_list *arguments)
+static void collect_arguments(char **argv, const char *first, va_list *arguments)
 {
-	size_t i;
+	size_t i = 0;
 
 	argv[0] = (char *)first;
-	for (i = 1; i <= count; i++)
-		argv[i] = va_arg(*arguments, char *);
-	argv[count + 1] = NULL;
+	do
+		argv[++i] = va_arg(*arguments, char *);
+	while (argv[i]);
 }
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
@@ -96,35 +108,40 @@ EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 	return hook_execvpe(file, argv, envp);
 }
 
-/* Declares @argv in the calling function and fills it with the arguments after @first. */
-#define ARGUMENTS(argv, first, rest)                                                               \
-	va_list rest;                                                                              \
-	va_start(rest, first);                                                                     \
-	size_t argv##_count = count_arguments(rest);                                               \
-	va_end(rest);                                                                              \
-	char *argv[argv##_count + 2];                                                              \
-	va_start(rest, first);                                                                     \
-	collect_arguments(argv, first, argv##_count, &rest)
-
 EXPORT int execl(const char *path, const char *first, ...)
 {
-	ARGUMENTS(argv, first, rest);
+	va_list rest;
+
+	va_start(rest, first);
+	char *argv[1 + count_arguments(&rest)];
+
+	collect_arguments(argv, first, &rest);
 	va_end(rest);
 	return hook_execve(path, argv, environ);
 }
 
 EXPORT int execlp(const char *file, const char *first, ...)
 {
-	ARGUMENTS(argv, first, rest);
+	va_list rest;
+
+	va_start(rest, first);
+	char *argv[1 + count_arguments(&rest)];
+
+	collect_arguments(argv, first, &rest);
 	va_end(rest);
 	return hook_execvpe(file, argv, environ);
 }
 
 EXPORT int execle(const char *path, const char *first, ...)
 {
-	ARGUMENTS(argv, first, rest);
-	(void)va_arg(rest, char *); /* the NULL that ends them */
-	char *const *envp = va_arg(rest, char *const *);
+	char *const *envp;
+	va_list rest;
+
+	va_start(rest, first);
+	char *argv[1 + count_arguments(&rest)];
+
+	collect_arguments(argv, first, &rest);
+	envp = va_arg(rest, char *const *);
 	va_end(rest);
 	return hook_execve(path, argv, envp);
 }
@@ -133,7 +150,7 @@ EXPORT int execveat(int folder, const char *path, char *const argv[], char *cons
 {
 	int (*real)(int, const char *, char *const[], char *const[], int) = REAL(execveat);
 
-	/* musl has none */
+	/* musl has no execveat() */
 	if (!real) {
 		errno = ENOSYS;
 		return -1;
@@ -144,7 +161,7 @@ EXPORT int execveat(int folder, const char *path, char *const argv[], char *cons
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
 #ifdef __GLIBC__
-	/* which refuses it (sysdeps/unix/sysv/linux/fexecve.c); to others it is an empty environment */
+	/* glibc refuses it (sysdeps/unix/sysv/linux/fexecve.c); to other libcs it is an empty environment */
 	if (!envp)
 		return REAL(fexecve)(fd, argv, envp);
 #endif
@@ -165,12 +182,12 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
 			  REAL(posix_spawnp)(pid, file, actions, attributes, argv, fenced));
 }
 
-/* Return: false and errno if the shell would not be fenced */
-static bool mend(void)
+/* Fences the shell that libc is about to start. Return: false and errno if there is no memory for that */
+static bool mend_environment(void)
 {
 	int saved = errno;
 
-	if (child_environ_mend(&shim()->kept)) {
+	if (child_environ_mend(&shim_get()->kept)) {
 		errno = ENOMEM;
 		return false;
 	}
@@ -180,12 +197,12 @@ static bool mend(void)
 
 EXPORT int system(const char *command)
 {
-	return mend() ? REAL(system)(command) : -1;
+	return mend_environment() ? REAL(system)(command) : -1;
 }
 
 EXPORT FILE *popen(const char *command, const char *type)
 {
-	if (!mend())
+	if (!mend_environment())
 		return NULL;
 	return REAL(popen)(command, type);
 }

@@ -18,7 +18,7 @@
  * sctp_connectx() is set by older versions and got by newer ones, as an
  * association's number comes back.
  *
- * sctp_peeloff() is got, too, and makes a descriptor: see descriptor.c.
+ * sctp_peeloff() is got, too, and makes a descriptor: see fdcache.c.
  */
 
 #define EXPORT __attribute__((visibility("default")))
@@ -55,26 +55,26 @@ static bool first_address(struct assign *assign, const void *addrs, socklen_t si
 	return there;
 }
 
-static int sctp_bindx(struct shim *now, setsockopt_fn *real, int fd, const void *addrs,
+static int sctp_bindx(struct shim *shim, setsockopt_fn *real, int fd, const void *addrs,
 		      socklen_t size)
 {
 	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .sctp = true, .addrs = addrs };
 
 	if ((int)size <= 0 || !first_address(&assign, addrs, size))
 		return real(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size);
-	return AROUND(int, now, &assign, "sctp_bindx",
-		      real(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size));
+	return WITH_PORT(int, shim, &assign, "sctp_bindx",
+			 real(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size));
 }
 
-static int sctp_connectx(struct shim *now, setsockopt_fn *real, int fd, int option,
+static int sctp_connectx(struct shim *shim, setsockopt_fn *real, int fd, int option,
 			 const void *addrs, socklen_t size)
 {
 	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .sctp = true };
 
 	if ((int)size <= 0 || !first_address(&assign, addrs, size))
 		return real(fd, IPPROTO_SCTP, option, addrs, size);
-	return AROUND(int, now, &assign, "sctp_connectx",
-		      real(fd, IPPROTO_SCTP, option, addrs, size));
+	return WITH_PORT(int, shim, &assign, "sctp_connectx",
+			 real(fd, IPPROTO_SCTP, option, addrs, size));
 }
 
 /* What the kernel is asked to connect to. Return: false if it will not get as far. Keeps errno. */
@@ -90,7 +90,7 @@ static bool connectx_param(const void *value, const socklen_t *len, struct sctp_
 	return there;
 }
 
-static int sctp_connectx3(struct shim *now, getsockopt_fn *real, int fd, void *value,
+static int sctp_connectx3(struct shim *shim, getsockopt_fn *real, int fd, void *value,
 			  socklen_t *len)
 {
 	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .sctp = true };
@@ -99,43 +99,43 @@ static int sctp_connectx3(struct shim *now, getsockopt_fn *real, int fd, void *v
 	if (!connectx_param(value, len, &param) || param.size <= 0 ||
 	    !first_address(&assign, param.addrs, (socklen_t)param.size))
 		return real(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len);
-	return AROUND(int, now, &assign, "sctp_connectx",
-		      real(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len));
+	return WITH_PORT(int, shim, &assign, "sctp_connectx",
+			 real(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len));
 }
 
 static int set_sctp(setsockopt_fn *real, int fd, int option, const void *value, socklen_t len)
 {
-	struct shim *now = shim();
+	struct shim *shim = shim_get();
 
-	if (now->fenced && option == SCTP_OPTION_BINDX_ADD)
-		return sctp_bindx(now, real, fd, value, len);
-	if (now->fenced && (option == SCTP_OPTION_CONNECTX || option == SCTP_OPTION_CONNECTX_OLD))
-		return sctp_connectx(now, real, fd, option, value, len);
+	if (shim->fenced && option == SCTP_OPTION_BINDX_ADD)
+		return sctp_bindx(shim, real, fd, value, len);
+	if (shim->fenced && (option == SCTP_OPTION_CONNECTX || option == SCTP_OPTION_CONNECTX_OLD))
+		return sctp_connectx(shim, real, fd, option, value, len);
 	return real(fd, IPPROTO_SCTP, option, value, len);
 }
 
 static int get_sctp(getsockopt_fn *real, int fd, int option, void *value, socklen_t *len)
 {
-	struct shim *now = shim();
+	struct shim *shim = shim_get();
 	int result;
 
-	if (now->fenced && option == SCTP_OPTION_CONNECTX3)
-		return sctp_connectx3(now, real, fd, value, len);
+	if (shim->fenced && option == SCTP_OPTION_CONNECTX3)
+		return sctp_connectx3(shim, real, fd, value, len);
 	result = real(fd, IPPROTO_SCTP, option, value, len);
 	/* the kernel returns the descriptor, too */
 	if (option == SCTP_OPTION_PEELOFF || option == SCTP_OPTION_PEELOFF_FLAGS)
-		fdcache_forget(now->descriptors, result);
+		fdcache_forget(shim->fdcache, result);
 	return result;
 }
 
 static int hook_setsockopt(setsockopt_fn *real, int fd, int level, int option, const void *value,
 			   socklen_t len)
 {
-	struct descriptors *all;
+	struct fdcache *all;
 
 	if (level == IPPROTO_SCTP)
 		return set_sctp(real, fd, option, value, len);
-	all = shim()->descriptors;
+	all = shim_get()->fdcache;
 	if (is_option_of_ours(level, option) && fdcache_get(all, fd) >= FDCACHE_TCP4)
 		fdcache_forget(all, fd);
 	return real(fd, level, option, value, len);

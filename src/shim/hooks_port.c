@@ -32,31 +32,31 @@
 static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len, uint16_t asked)
 {
 	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .len = len, .asked = asked };
-	struct shim *now = shim();
+	struct shim *shim = shim_get();
 	int saved = errno, result;
-	bool copied = now->fenced && caller_memory_address(addr, len, &assign.addr);
+	bool copied = shim->fenced && caller_memory_address(addr, len, &assign.addr);
 
 	errno = saved;
 	if (!copied)
 		return gated_bind(fd, addr, len, NULL);
-	result = AROUND(int, now, &assign, "bind", gated_bind(fd, addr, len, &assign.addr));
+	result = WITH_PORT(int, shim, &assign, "bind", gated_bind(fd, addr, len, &assign.addr));
 	if (!result && addr_port(&assign.addr))
-		fdcache_bound(now->descriptors, fd);
+		fdcache_note_bound(shim->fdcache, fd);
 	return result;
 }
 
 /* Has a bind() to a port that the program named settled all? One system call, if it may have. */
-static bool is_bound(struct shim *now, int fd)
+static bool is_bound(struct shim *shim, int fd)
 {
 	int saved = errno;
-	bool bound = fdcache_get(now->descriptors, fd) == FDCACHE_BOUND &&
-		     assign_settled(&now->fence, fd);
+	bool bound =
+		fdcache_get(shim->fdcache, fd) == FDCACHE_BOUND && assign_settled(&shim->fence, fd);
 
 	errno = saved;
 	return bound;
 }
 
-static bool is_settled(enum fdcache what)
+static bool is_settled(enum fdcache_state what)
 {
 	return what == FDCACHE_SETTLED || what == FDCACHE_SETTLED_UDP;
 }
@@ -67,18 +67,18 @@ static bool is_settled(enum fdcache what)
  * a destination is noticed (net/ipv4/udp.c, udp_sendmsg), and a connect()'s
  * address is looked at last (net/ipv4/af_inet.c, inet_dgram_connect).
  */
-static ssize_t undo(struct shim *now, int fd, ssize_t result)
+static ssize_t take_back_port(struct shim *shim, int fd, ssize_t result)
 {
 	int error;
 
-	if (result >= 0 || !now->fenced || is_settled(fdcache_get(now->descriptors, fd)))
+	if (result >= 0 || !shim->fenced || is_settled(fdcache_get(shim->fdcache, fd)))
 		return result;
 	error = errno;
 	if (error == EDESTADDRREQ || error == EMSGSIZE || error == EOPNOTSUPP ||
 	    error == EAFNOSUPPORT || error == EINVAL) {
-		/* what is remembered stays true: no such port is, see settled() */
-		if (assign_undo(&now->fence, fd))
-			log_kept(&now->log);
+		/* what is remembered stays true: no such port is, see remember_if_settled() */
+		if (assign_undo(&shim->fence, fd))
+			log_kept(&shim->log);
 		errno = error;
 	}
 	return result;
@@ -87,62 +87,62 @@ static ssize_t undo(struct shim *now, int fd, ssize_t result)
 static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .len = len };
-	struct shim *now = shim();
+	struct shim *shim = shim_get();
 	int saved = errno, result;
-	bool copied = now->fenced && caller_memory_address(addr, len, &assign.addr);
+	bool copied = shim->fenced && caller_memory_address(addr, len, &assign.addr);
 
 	errno = saved;
 	if (!copied)
 		return gated_connect(fd, addr, len, NULL);
 	if (assign.addr.sa.sa_family == AF_UNSPEC) {
-		fdcache_dissolve(now->descriptors);
-		result = AROUND(int, now, &assign, "connect",
-				gated_connect(fd, addr, len, &assign.addr));
-		fdcache_dissolve(now->descriptors);
+		fdcache_dissolve(shim->fdcache);
+		result = WITH_PORT(int, shim, &assign, "connect",
+				   gated_connect(fd, addr, len, &assign.addr));
+		fdcache_dissolve(shim->fdcache);
 		return result;
 	}
 	/* most of them; no other family's socket takes such an address */
 	if (assign.addr.sa.sa_family == AF_UNIX)
-		return (int)undo(now, fd, gated_connect(fd, addr, len, &assign.addr));
-	if (fdcache_get(now->descriptors, fd) == FDCACHE_SETTLED_UDP || is_bound(now, fd))
+		return (int)take_back_port(shim, fd, gated_connect(fd, addr, len, &assign.addr));
+	if (fdcache_get(shim->fdcache, fd) == FDCACHE_SETTLED_UDP || is_bound(shim, fd))
 		return gated_connect(fd, addr, len, &assign.addr);
-	return AROUND(int, now, &assign, "connect", gated_connect(fd, addr, len, &assign.addr));
+	return WITH_PORT(int, shim, &assign, "connect", gated_connect(fd, addr, len, &assign.addr));
 }
 
 static int hook_listen(int fd, int backlog)
 {
 	struct assign assign = { .call = ASSIGN_LISTEN, .fd = fd, .backlog = backlog };
-	struct shim *now = shim();
+	struct shim *shim = shim_get();
 
-	if (!now->fenced || is_bound(now, fd))
+	if (!shim->fenced || is_bound(shim, fd))
 		return gated_listen(fd, backlog);
-	return AROUND(int, now, &assign, "listen", gated_listen(fd, backlog));
+	return WITH_PORT(int, shim, &assign, "listen", gated_listen(fd, backlog));
 }
 
 /* Known to be a UDP socket? Of interest only to whoever has a gate. */
-static bool is_udp(struct shim *now, int fd)
+static bool is_udp(struct shim *shim, int fd)
 {
-	enum fdcache what;
+	enum fdcache_state what;
 
 	if (!gate())
 		return false;
-	what = fdcache_get(now->descriptors, fd);
+	what = fdcache_get(shim->fdcache, fd);
 	return what == FDCACHE_SETTLED_UDP || what == FDCACHE_UDP4 || what == FDCACHE_UDP6;
 }
 
 /* Does no send through this socket need a port from us? Remembers it if so. */
-static bool settled(struct shim *now, int fd)
+static bool remember_if_settled(struct shim *shim, int fd)
 {
-	enum fdcache what = fdcache_get(now->descriptors, fd);
+	enum fdcache_state what = fdcache_get(shim->fdcache, fd);
 	char mark;
 
 	if (is_settled(what) || what == FDCACHE_UDP4 || what == FDCACHE_UDP6)
 		return is_settled(what);
 	/* that it is a fresh TCP socket is a hint, too, and no bind would put it right */
-	fdcache_ask(now->descriptors, fd, &mark);
-	switch (assign_state(&now->fence, fd)) {
+	fdcache_ask(shim->fdcache, fd, &mark);
+	switch (assign_state(&shim->fence, fd)) {
 	case ASSIGN_SETTLED:
-		fdcache_settle(now->descriptors, fd, FDCACHE_SETTLED, &mark);
+		fdcache_settle(shim->fdcache, fd, FDCACHE_SETTLED, &mark);
 		return true;
 	case ASSIGN_FOREIGN_UDP:
 		/* chosen by the kernel for somebody else, whoever shares the socket can dissolve it */
@@ -150,7 +150,7 @@ static bool settled(struct shim *now, int fd)
 			return true;
 		/* fallthrough */
 	case ASSIGN_SETTLED_UDP:
-		fdcache_settle(now->descriptors, fd, FDCACHE_SETTLED_UDP, &mark);
+		fdcache_settle(shim->fdcache, fd, FDCACHE_SETTLED_UDP, &mark);
 		return true;
 	default:
 		return false;
@@ -158,10 +158,11 @@ static bool settled(struct shim *now, int fd)
 }
 
 /* Does a send to an address need a port first? Keeps errno. */
-static bool needs_port(struct shim *now, struct assign *assign, const struct sockaddr *addr)
+static bool needs_port(struct shim *shim, struct assign *assign, const struct sockaddr *addr)
 {
 	int saved = errno;
-	bool needs = now->fenced && (assign->fast_open || !settled(now, assign->fd)) &&
+	bool needs = shim->fenced &&
+		     (assign->fast_open || !remember_if_settled(shim, assign->fd)) &&
 		     caller_memory_address(addr, assign->len, &assign->addr);
 
 	errno = saved;
@@ -172,26 +173,26 @@ static ssize_t hook_send(int fd, const void *data, size_t size, int flags)
 {
 	ssize_t result = REAL(send)(fd, data, size, flags);
 
-	return result < 0 ? undo(shim(), fd, result) : result;
+	return result < 0 ? take_back_port(shim_get(), fd, result) : result;
 }
 
 /* Is there nothing to be done for a send, as far as can be told without a system call? */
-static bool passes(struct shim *now, int fd, int flags)
+static bool needs_nothing(struct shim *shim, int fd, int flags)
 {
-	return !now->fenced ||
-	       (!(flags & MSG_FASTOPEN) && is_settled(fdcache_get(now->descriptors, fd)));
+	return !shim->fenced ||
+	       (!(flags & MSG_FASTOPEN) && is_settled(fdcache_get(shim->fdcache, fd)));
 }
 
 static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
 			   const struct sockaddr *addr, socklen_t len)
 {
-	struct shim *now = shim();
+	struct shim *shim = shim_get();
 
-	if (passes(now, fd, flags))
-		return gated_sendto(fd, data, size, flags, addr, len, is_udp(now, fd));
+	if (needs_nothing(shim, fd, flags))
+		return gated_sendto(fd, data, size, flags, addr, len, is_udp(shim, fd));
 	if (!addr)
-		return undo(now, fd,
-			    gated_sendto(fd, data, size, flags, addr, len, is_udp(now, fd)));
+		return take_back_port(
+			shim, fd, gated_sendto(fd, data, size, flags, addr, len, is_udp(shim, fd)));
 
 	struct assign assign = {
 		.call = ASSIGN_SEND,
@@ -200,18 +201,18 @@ static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
 		.fast_open = flags & MSG_FASTOPEN,
 	};
 
-	if (!needs_port(now, &assign, addr))
-		return gated_sendto(fd, data, size, flags, addr, len, is_udp(now, fd));
-	return AROUND(ssize_t, now, &assign, "sendto",
-		      gated_sendto(fd, data, size, flags, addr, len, is_udp(now, fd)));
+	if (!needs_port(shim, &assign, addr))
+		return gated_sendto(fd, data, size, flags, addr, len, is_udp(shim, fd));
+	return WITH_PORT(ssize_t, shim, &assign, "sendto",
+			 gated_sendto(fd, data, size, flags, addr, len, is_udp(shim, fd)));
 }
 
 /*
  * The destination of a message. Return: false if there is none, or no send
  * through this socket needs a port. Keeps errno.
  */
-static bool destination(struct shim *now, struct assign *assign, const void *message,
-			const struct sockaddr **ret_addr)
+static bool read_destination(struct shim *shim, struct assign *assign, const void *message,
+			     const struct sockaddr **ret_addr)
 {
 	struct msghdr copy = { .msg_name = NULL };
 	int saved = errno;
@@ -219,7 +220,7 @@ static bool destination(struct shim *now, struct assign *assign, const void *mes
 
 	/* to look at far memory costs a system call each time, to ask about the socket only one */
 	there = (caller_memory_near(message, sizeof(copy)) || assign->fast_open ||
-		 !settled(now, assign->fd)) &&
+		 !remember_if_settled(shim, assign->fd)) &&
 		caller_memory_readable(message, sizeof(copy));
 	errno = saved;
 	/* it need not be aligned for the kernel */
@@ -239,10 +240,10 @@ static bool destination(struct shim *now, struct assign *assign, const void *mes
  * Has it no destination for sure? Behind a gate nobody looks at a message that
  * another thread may rewrite, so there its socket has to be settled. Keeps errno.
  */
-static bool stays_so(struct shim *now, int fd)
+static bool may_pass_unread(struct shim *shim, int fd)
 {
 	int saved = errno;
-	bool stays = !gate() || settled(now, fd);
+	bool stays = !gate() || remember_if_settled(shim, fd);
 
 	errno = saved;
 	return stays;
@@ -251,22 +252,23 @@ static bool stays_so(struct shim *now, int fd)
 static ssize_t hook_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags)
 {
 	const struct sockaddr *addr;
-	struct shim *now = shim();
+	struct shim *shim = shim_get();
 
-	if (passes(now, fd, flags))
-		return gated_sendmsg(real, fd, message, flags, is_udp(now, fd));
+	if (needs_nothing(shim, fd, flags))
+		return gated_sendmsg(real, fd, message, flags, is_udp(shim, fd));
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
-	if (!destination(now, &assign, message, &addr))
-		return undo(now, fd,
-			    stays_so(now, fd)
-				    ? gated_sendmsg(real, fd, message, flags, is_udp(now, fd))
-				    : real(fd, message, flags));
-	if (!needs_port(now, &assign, addr))
-		return gated_sendmsg(real, fd, message, flags, is_udp(now, fd));
-	return AROUND(ssize_t, now, &assign, "sendmsg",
-		      gated_sendmsg(real, fd, message, flags, is_udp(now, fd)));
+	if (!read_destination(shim, &assign, message, &addr))
+		return take_back_port(shim, fd,
+				      may_pass_unread(shim, fd)
+					      ? gated_sendmsg(real, fd, message, flags,
+							      is_udp(shim, fd))
+					      : real(fd, message, flags));
+	if (!needs_port(shim, &assign, addr))
+		return gated_sendmsg(real, fd, message, flags, is_udp(shim, fd));
+	return WITH_PORT(ssize_t, shim, &assign, "sendmsg",
+			 gated_sendmsg(real, fd, message, flags, is_udp(shim, fd)));
 }
 
 /*
@@ -292,47 +294,49 @@ static unsigned count_unnamed(const struct mmsghdr *messages, unsigned count)
 }
 
 /* Sends messages of which the first has a destination: once it is sent, the socket has its port. */
-static int send_named(struct shim *now, sendmmsg_fn *real, struct assign *assign,
+static int send_named(struct shim *shim, sendmmsg_fn *real, struct assign *assign,
 		      const struct sockaddr *addr, struct mmsghdr *messages, unsigned count,
 		      int flags)
 {
 	int fd = assign->fd;
 
-	if (!needs_port(now, assign, addr))
+	if (!needs_port(shim, assign, addr))
 		return gated_sendmmsg(real, fd, messages, count, flags);
-	return AROUND(int, now, assign, "sendmmsg",
-		      gated_sendmmsg(real, fd, messages, count, flags));
+	return WITH_PORT(int, shim, assign, "sendmmsg",
+			 gated_sendmmsg(real, fd, messages, count, flags));
 }
 
 /* Sends messages that have no destination. */
-static int pass_unnamed(struct shim *now, sendmmsg_fn *real, int fd, struct mmsghdr *messages,
+static int pass_unnamed(struct shim *shim, sendmmsg_fn *real, int fd, struct mmsghdr *messages,
 			unsigned count, int flags)
 {
-	return stays_so(now, fd) ? gated_sendmmsg(real, fd, messages, count, flags)
-				 : real(fd, messages, count, (libc_flags)flags);
+	return may_pass_unread(shim, fd) ? gated_sendmmsg(real, fd, messages, count, flags)
+					 : real(fd, messages, count, (libc_flags)flags);
 }
 
 /* Sends messages of which the first has none, and then, if it went well, those that may need a port. */
-static int send_unnamed(struct shim *now, sendmmsg_fn *real, int fd, struct mmsghdr *messages,
+static int send_unnamed(struct shim *shim, sendmmsg_fn *real, int fd, struct mmsghdr *messages,
 			unsigned count, int flags)
 {
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
-	unsigned first = passes(now, fd, flags) ? 0 : count_unnamed(messages, count);
+	unsigned first = needs_nothing(shim, fd, flags) ? 0 : count_unnamed(messages, count);
 	const struct sockaddr *addr;
 	int sent, more, saved;
 
 	if (first == 0 || first == count)
-		return (int)undo(now, fd, pass_unnamed(now, real, fd, messages, count, flags));
-	sent = pass_unnamed(now, real, fd, messages, first, flags);
+		return (int)take_back_port(shim, fd,
+					   pass_unnamed(shim, real, fd, messages, count, flags));
+	sent = pass_unnamed(shim, real, fd, messages, first, flags);
 	if (sent < (int)first)
-		return (int)undo(now, fd, sent);
+		return (int)take_back_port(shim, fd, sent);
 	saved = errno;
 	messages += first;
 	count -= first;
-	if (destination(now, &assign, messages, &addr))
-		more = send_named(now, real, &assign, addr, messages, count, flags);
+	if (read_destination(shim, &assign, messages, &addr))
+		more = send_named(shim, real, &assign, addr, messages, count, flags);
 	else
-		more = (int)undo(now, fd, pass_unnamed(now, real, fd, messages, count, flags));
+		more = (int)take_back_port(shim, fd,
+					   pass_unnamed(shim, real, fd, messages, count, flags));
 	/* that the others failed, the kernel does not tell either */
 	errno = saved;
 	return more < 0 ? sent : sent + more;
@@ -342,20 +346,20 @@ static int hook_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, un
 			 int flags)
 {
 	const struct sockaddr *addr;
-	struct shim *now = shim();
+	struct shim *shim = shim_get();
 
-	if (count == 0 || passes(now, fd, flags))
+	if (count == 0 || needs_nothing(shim, fd, flags))
 		return gated_sendmmsg(real, fd, messages, count, flags);
 
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 
-	if (!destination(now, &assign, messages, &addr))
-		return send_unnamed(now, real, fd, messages, count, flags);
-	return send_named(now, real, &assign, addr, messages, count, flags);
+	if (!read_destination(shim, &assign, messages, &addr))
+		return send_unnamed(shim, real, fd, messages, count, flags);
+	return send_named(shim, real, &assign, addr, messages, count, flags);
 }
 
 /* Is it certainly no IPv4 socket? Keeps errno. */
-static bool is_other(int fd)
+static bool is_not_ipv4(int fd)
 {
 	union addr local = { .sa.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof(local);
@@ -376,7 +380,7 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 {
 	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .now = true };
 	int (*real)(int, struct sockaddr_in *) = REAL(bindresvport);
-	struct shim *now = shim();
+	struct shim *shim = shim_get();
 	int rc;
 
 	/* musl has none */
@@ -384,15 +388,15 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 		errno = ENOSYS;
 		return -1;
 	}
-	if (!now->fenced || is_other(fd) || (addr && addr->sin_family != AF_INET))
+	if (!shim->fenced || is_not_ipv4(fd) || (addr && addr->sin_family != AF_INET))
 		return real(fd, addr);
 	assign.len = addr_wildcard(&assign.addr, AF_INET);
 	if (addr)
 		assign.addr.in4.sin_addr = addr->sin_addr;
-	rc = AROUND(int, now, &assign, "bindresvport",
-		    assign_serves(&assign)
-			    ? gated_bind(fd, &assign.addr.sa, assign.len, &assign.addr)
-			    : real(fd, addr));
+	rc = WITH_PORT(int, shim, &assign, "bindresvport",
+		       assign_serves(&assign)
+			       ? gated_bind(fd, &assign.addr.sa, assign.len, &assign.addr)
+			       : real(fd, addr));
 	if (!rc && addr && assign.port)
 		addr->sin_port = htons(assign.port);
 	return rc;
@@ -403,7 +407,7 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 /* So many messages are copied at once: the stack may be a signal handler's. */
 #define MAPPED_AT_ONCE 8
 
-static int fail(int error)
+static int fail_with(int error)
 {
 	errno = -error;
 	return -1;
@@ -413,17 +417,17 @@ static int bind_mapped(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct translated mapped;
 
-	translated_bind(shim(), fd, addr, len, &mapped);
+	translated_bind(shim_get(), fd, addr, len, &mapped);
 	return hook_bind(fd, mapped.addr, mapped.len, mapped.asked);
 }
 
 static int connect_mapped(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct translated mapped;
-	int rc = translated_to(shim(), fd, addr, len, &mapped);
+	int rc = translated_to(shim_get(), fd, addr, len, &mapped);
 
 	if (rc)
-		return fail(rc);
+		return fail_with(rc);
 	return hook_connect(fd, mapped.addr, mapped.len);
 }
 
@@ -431,10 +435,10 @@ static ssize_t sendto_mapped(int fd, const void *data, size_t size, int flags,
 			     const struct sockaddr *addr, socklen_t len)
 {
 	struct translated mapped;
-	int rc = translated_to(shim(), fd, addr, len, &mapped);
+	int rc = translated_to(shim_get(), fd, addr, len, &mapped);
 
 	if (rc)
-		return fail(rc);
+		return fail_with(rc);
 	return hook_sendto(fd, data, size, flags, mapped.addr, mapped.len);
 }
 
@@ -442,25 +446,26 @@ static ssize_t sendmsg_mapped(sendmsg_fn *real, int fd, const struct msghdr *mes
 {
 	struct translated mapped;
 	struct msghdr copy;
-	int rc = translated_message(shim(), fd, message, &copy, &mapped);
+	int rc = translated_message(shim_get(), fd, message, &copy, &mapped);
 
 	if (rc < 0)
-		return fail(rc);
+		return fail_with(rc);
 	return hook_sendmsg(real, fd, rc ? &copy : message, flags);
 }
 
 /* Some messages, of which those that need it have another destination. Return: as sendmmsg() */
-static int send_some(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags)
+static int send_mapped_some(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
+			    int flags)
 {
 	struct mmsghdr copies[MAPPED_AT_ONCE];
 	struct translated mapped[MAPPED_AT_ONCE];
-	struct shim *now = shim();
+	struct shim *shim = shim_get();
 	bool any = false;
 	int sent, rc = 0;
 	unsigned i;
 
 	for (i = 0; i < count; i++) {
-		rc = translated_message(now, fd, &messages[i].msg_hdr, &copies[i].msg_hdr,
+		rc = translated_message(shim, fd, &messages[i].msg_hdr, &copies[i].msg_hdr,
 					&mapped[i]);
 		if (rc > 0)
 			any = true;
@@ -470,7 +475,7 @@ static int send_some(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsign
 			break;
 	}
 	if (rc < 0 && !i)
-		return fail(rc);
+		return fail_with(rc);
 	if (rc < 0)
 		count = i;
 	if (!any)
@@ -492,7 +497,7 @@ static int sendmmsg_mapped(sendmmsg_fn *real, int fd, struct mmsghdr *messages, 
 		count = UIO_MAXIOV;
 	do {
 		unsigned most = count - done < MAPPED_AT_ONCE ? count - done : MAPPED_AT_ONCE;
-		int sent = send_some(real, fd, messages + done, most, flags);
+		int sent = send_mapped_some(real, fd, messages + done, most, flags);
 
 		if (sent < 0 && !done)
 			return sent;
@@ -509,12 +514,12 @@ static int sendmmsg_mapped(sendmmsg_fn *real, int fd, struct mmsghdr *messages, 
 
 EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return shim()->maps ? bind_mapped(fd, addr, len) : hook_bind(fd, addr, len, 0);
+	return shim_get()->maps ? bind_mapped(fd, addr, len) : hook_bind(fd, addr, len, 0);
 }
 
 EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return shim()->maps ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
+	return shim_get()->maps ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
 }
 
 EXPORT int listen(int fd, int backlog)
@@ -530,20 +535,20 @@ EXPORT ssize_t send(int fd, const void *data, size_t size, int flags)
 EXPORT ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
 		      socklen_t len)
 {
-	return shim()->maps ? sendto_mapped(fd, data, size, flags, addr, len)
-			    : hook_sendto(fd, data, size, flags, addr, len);
+	return shim_get()->maps ? sendto_mapped(fd, data, size, flags, addr, len)
+				: hook_sendto(fd, data, size, flags, addr, len);
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	return shim()->maps ? sendmsg_mapped(REAL(sendmsg), fd, message, flags)
-			    : hook_sendmsg(REAL(sendmsg), fd, message, flags);
+	return shim_get()->maps ? sendmsg_mapped(REAL(sendmsg), fd, message, flags)
+				: hook_sendmsg(REAL(sendmsg), fd, message, flags);
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags)
 {
-	return shim()->maps ? sendmmsg_mapped(REAL(sendmmsg), fd, messages, count, (int)flags)
-			    : hook_sendmmsg(REAL(sendmmsg), fd, messages, count, (int)flags);
+	return shim_get()->maps ? sendmmsg_mapped(REAL(sendmmsg), fd, messages, count, (int)flags)
+				: hook_sendmmsg(REAL(sendmmsg), fd, messages, count, (int)flags);
 }
 
 EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
@@ -553,7 +558,7 @@ EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
 
 EXPORT int __connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return shim()->maps ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
+	return shim_get()->maps ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
 }
 
 EXPORT ssize_t __send(int fd, const void *data, size_t size, int flags)
@@ -564,13 +569,13 @@ EXPORT ssize_t __send(int fd, const void *data, size_t size, int flags)
 #if LIBC_TIME64
 EXPORT int __sendmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-	return shim()->maps ? sendmmsg_mapped(REAL(__sendmmsg64), fd, messages, count, flags)
-			    : hook_sendmmsg(REAL(__sendmmsg64), fd, messages, count, flags);
+	return shim_get()->maps ? sendmmsg_mapped(REAL(__sendmmsg64), fd, messages, count, flags)
+				: hook_sendmmsg(REAL(__sendmmsg64), fd, messages, count, flags);
 }
 
 EXPORT ssize_t __sendmsg64(int fd, const struct msghdr *message, int flags)
 {
-	return shim()->maps ? sendmsg_mapped(REAL(__sendmsg64), fd, message, flags)
-			    : hook_sendmsg(REAL(__sendmsg64), fd, message, flags);
+	return shim_get()->maps ? sendmsg_mapped(REAL(__sendmsg64), fd, message, flags)
+				: hook_sendmsg(REAL(__sendmsg64), fd, message, flags);
 }
 #endif

@@ -53,7 +53,9 @@ ssize_t __send(int fd, const void *data, size_t size, int flags);
 /* And of programs with 64-bit times (GLIBC_2.34). */
 int __fcntl_time64(int fd, int command, ...);
 int __getsockopt64(int fd, int level, int option, void *value, socklen_t *len);
-int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout);
+/* the timeout has 64-bit members in fact */
+int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags,
+		 struct timespec *timeout);
 ssize_t __recvmsg64(int fd, struct msghdr *message, int flags);
 int __sendmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags);
 ssize_t __sendmsg64(int fd, const struct msghdr *message, int flags);

@@ -4,8 +4,6 @@
 
 #include "libc.h"
 
-#include "../core/socket_calls.h"
-
 #include <netinet/in.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -79,7 +77,7 @@
 	X(int, __fcntl_time64, (int fd, int command, ...))                                         \
 	X(int, __getsockopt64, (int fd, int level, int option, void *value, socklen_t *len))       \
 	X(int, __recvmmsg64,                                                                       \
-	  (int fd, struct mmsghdr *messages, unsigned count, int flags, void *timeout))            \
+	  (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)) \
 	X(ssize_t, __recvmsg64, (int fd, struct msghdr *message, int flags))                       \
 	X(int, __sendmmsg64, (int fd, struct mmsghdr *messages, unsigned count, int flags))        \
 	X(ssize_t, __sendmsg64, (int fd, const struct msghdr *message, int flags))                 \
@@ -121,8 +119,5 @@ static inline void *real_get(void **function, const char *name)
 
 /* real_resolve_all() - Resolve them now, where there are going to be threads */
 void real_resolve_all(void);
-
-/* real_sys - Those of them that core works with */
-extern const struct socket_calls real_sys;
 
 #endif

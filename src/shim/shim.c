@@ -3,7 +3,7 @@
 #include "../core/settings.h"
 #include "caller_memory.h"
 #include "gate.h"
-#include "real.h"
+#include "gated.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -16,7 +16,7 @@
 static struct shim helpless = {
 	.fenced = true,
 	.kept.lost = true,
-	.log = { .calls = &real_sys,
+	.log = { .calls = &gated_calls,
 		 .application = "unknown",
 		 .error = "no memory to read the configuration" },
 };
@@ -101,12 +101,12 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	int proto;
 
 	new->fenced = true;
-	new->fence.calls = &real_sys;
+	new->fence.calls = &gated_calls;
 	new->fence.kernel = new->kernel;
 	new->fence.sources = &new->sources;
-	new->descriptors = fdcache_start();
+	new->fdcache = fdcache_start();
 	caller_memory_start();
-	new->log.calls = &real_sys;
+	new->log.calls = &gated_calls;
 	new->log.destination = settings->log;
 	new->log.record = settings->record;
 	new->log.application =
@@ -122,7 +122,7 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 		new->maps = settings->rule->map;
 		for (proto = 0; settings->rule->engine == ENGINE_KERNEL && proto < PROTO_COUNT;
 		     proto++)
-			engine_kernel_prepare(&new->kernel[proto], &real_sys,
+			engine_kernel_prepare(&new->kernel[proto], &gated_calls,
 					      settings->rule->range[proto]);
 		find_warnings(new, settings, arena);
 	}
@@ -170,7 +170,7 @@ static struct shim *build(void)
 	int rc;
 
 	if (!new) {
-		helpless.fence.calls = &real_sys;
+		helpless.fence.calls = &gated_calls;
 		log_start(&helpless.log);
 		return publish(&helpless);
 	}
@@ -191,17 +191,17 @@ struct shim *shim_build(void)
 	/* a library's constructor may call a hook before ours has run */
 	int saved = errno;
 	char **before = start_libc();
-	struct shim *now = build();
+	struct shim *shim = build();
 
 	environ = before;
 	errno = saved;
-	return now;
+	return shim;
 }
 
 __attribute__((constructor)) static void start(void)
 {
 	int saved = errno;
 
-	shim();
+	shim_get();
 	errno = saved;
 }

@@ -21,7 +21,7 @@ struct shim {
 	struct fence fence;
 	struct engine_kernel kernel[PROTO_COUNT];
 	struct source_addr_cache sources;
-	struct descriptors *descriptors;
+	struct fdcache *fdcache;
 	struct child_environ_kept kept;
 	struct log log;
 };
@@ -32,16 +32,16 @@ extern struct shim *_Atomic shim_published;
 struct shim *shim_build(void);
 
 /**
- * shim() - What this process runs under
+ * shim_get() - What this process runs under
  *
  * Built by our constructor, or by the first hook where that runs before it.
  * No lock: two threads that come first build one each, and one is published.
  */
-static inline struct shim *shim(void)
+static inline struct shim *shim_get(void)
 {
-	struct shim *now = atomic_load_explicit(&shim_published, memory_order_acquire);
+	struct shim *shim = atomic_load_explicit(&shim_published, memory_order_acquire);
 
-	return __builtin_expect(now != NULL, 1) ? now : shim_build();
+	return __builtin_expect(shim != NULL, 1) ? shim : shim_build();
 }
 
 #endif

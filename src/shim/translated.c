@@ -23,30 +23,30 @@ static void put(struct translated *mapped)
 		mapped->len = sizeof(mapped->copy);
 }
 
-void translated_bind(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+void translated_bind(struct shim *shim, int fd, const struct sockaddr *addr, socklen_t len,
 		     struct translated *ret_mapped)
 {
 	int saved = errno;
 
 	ret_mapped->asked = take(addr, len, ret_mapped)
-				    ? translate_bind(&now->fence, fd, &ret_mapped->copy)
+				    ? translate_bind(&shim->fence, fd, &ret_mapped->copy)
 				    : 0;
 	if (ret_mapped->asked)
 		put(ret_mapped);
 	errno = saved;
 }
 
-int translated_to(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+int translated_to(struct shim *shim, int fd, const struct sockaddr *addr, socklen_t len,
 		  struct translated *ret_mapped)
 {
 	int saved = errno, rc = 0;
 
 	if (take(addr, len, ret_mapped))
-		rc = translate_to(&now->fence, fd, &ret_mapped->copy);
+		rc = translate_to(&shim->fence, fd, &ret_mapped->copy);
 	if (rc > 0)
 		put(ret_mapped);
 	if (rc < 0)
-		log_strange(&now->log);
+		log_strange(&shim->log);
 	errno = saved;
 	return rc < 0 ? rc : 0;
 }
@@ -60,7 +60,7 @@ static bool is_readable(const void *at, size_t size)
 	return readable;
 }
 
-int translated_message(struct shim *now, int fd, const struct msghdr *message,
+int translated_message(struct shim *shim, int fd, const struct msghdr *message,
 		       struct msghdr *ret_copy, struct translated *ret_mapped)
 {
 	int rc;
@@ -75,7 +75,7 @@ int translated_message(struct shim *now, int fd, const struct msghdr *message,
 	if (ret_copy->msg_namelen > sizeof(struct sockaddr_storage) &&
 	    ret_copy->msg_namelen <= INT_MAX)
 		ret_copy->msg_namelen = sizeof(struct sockaddr_storage);
-	rc = translated_to(now, fd, ret_copy->msg_name, ret_copy->msg_namelen, ret_mapped);
+	rc = translated_to(shim, fd, ret_copy->msg_name, ret_copy->msg_namelen, ret_mapped);
 	if (rc || ret_mapped->addr != &ret_mapped->copy.sa)
 		return rc;
 	ret_copy->msg_name = &ret_mapped->copy;
@@ -110,16 +110,17 @@ static size_t written(const struct sockaddr *addr, socklen_t room, socklen_t len
 	return size;
 }
 
-void translated_local(struct shim *now, struct sockaddr *addr, socklen_t room, socklen_t len)
+void translated_local(struct shim *shim, struct sockaddr *addr, socklen_t room, socklen_t len)
 {
 	union addr copy;
 	size_t size = written(addr, room, len, &copy);
 
-	if (size && translate_local(&now->fence, &copy))
+	if (size && translate_local(&shim->fence, &copy))
 		memcpy(addr, &copy, size);
 }
 
-void translated_from(struct shim *now, int fd, struct sockaddr *addr, socklen_t room, socklen_t len)
+void translated_from(struct shim *shim, int fd, struct sockaddr *addr, socklen_t room,
+		     socklen_t len)
 {
 	union addr copy;
 	size_t size = written(addr, room, len, &copy);
@@ -127,7 +128,7 @@ void translated_from(struct shim *now, int fd, struct sockaddr *addr, socklen_t 
 
 	/* of one that was cut, nobody can tell whose it is */
 	if (size && size >= (len < sizeof(copy) ? len : sizeof(copy)) &&
-	    translate_from(&now->fence, fd, &copy))
+	    translate_from(&shim->fence, fd, &copy))
 		memcpy(addr, &copy, size);
 	errno = saved;
 }

@@ -21,7 +21,7 @@ struct translated {
 /* All of these keep errno. Without a map, do not call them. */
 
 /* translated_bind() - The address of a bind() */
-void translated_bind(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+void translated_bind(struct shim *shim, int fd, const struct sockaddr *addr, socklen_t len,
 		     struct translated *ret_mapped);
 
 /**
@@ -29,7 +29,7 @@ void translated_bind(struct shim *now, int fd, const struct sockaddr *addr, sock
  *
  * Return: 0; -errno if nobody can tell whether it is this machine's, and the call has to fail
  */
-int translated_to(struct shim *now, int fd, const struct sockaddr *addr, socklen_t len,
+int translated_to(struct shim *shim, int fd, const struct sockaddr *addr, socklen_t len,
 		  struct translated *ret_mapped);
 
 /**
@@ -38,7 +38,7 @@ int translated_to(struct shim *now, int fd, const struct sockaddr *addr, socklen
  *
  * Return: 1; 0 if it needs no other, or cannot be read; -errno as translated_to()
  */
-int translated_message(struct shim *now, int fd, const struct msghdr *message,
+int translated_message(struct shim *shim, int fd, const struct msghdr *message,
 		       struct msghdr *ret_copy, struct translated *ret_mapped);
 
 /* translated_room() - What *@len says before a call, 0 if it cannot be read */
@@ -52,10 +52,10 @@ socklen_t translated_message_room(const struct msghdr *message);
  * @room:	of the program's buffer, before the call
  * @len:	of the address, as the kernel says after it
  */
-void translated_local(struct shim *now, struct sockaddr *addr, socklen_t room, socklen_t len);
+void translated_local(struct shim *shim, struct sockaddr *addr, socklen_t room, socklen_t len);
 
 /* translated_from() - Likewise a peer's; @fd is any socket of the same network namespace */
-void translated_from(struct shim *now, int fd, struct sockaddr *addr, socklen_t room,
+void translated_from(struct shim *shim, int fd, struct sockaddr *addr, socklen_t room,
 		     socklen_t len);
 
 #endif

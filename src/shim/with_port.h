@@ -1,4 +1,4 @@
-/* with_port: what is done before and after a real call that may need a port; it knows no call by name. */
+/* with_port: gives the socket a port around a real call that may need one; it knows no call by name. */
 #ifndef PORTFENCE_SHIM_WITH_PORT_H
 #define PORTFENCE_SHIM_WITH_PORT_H
 
@@ -8,22 +8,37 @@
 #include <errno.h>
 #include <stdbool.h>
 
-/* with_port_begin() - assign_begin(), with its failure told; @name is the call's. Return: its answer */
-int with_port_begin(struct shim *now, struct assign *assign, const char *name);
-
-/* with_port_end() - assign_end(). Return: true if the real call has to be made again. errno may have changed. */
-bool with_port_end(struct shim *now, struct assign *assign, const char *name, int *error);
+/**
+ * with_port_begin() - Do what assign_begin() does, and log a failure
+ * @name:	of the hooked call, for the log
+ *
+ * Return: what assign_begin() returns
+ */
+int with_port_begin(struct shim *shim, struct assign *assign, const char *name);
 
 /**
- * AROUND() - Make a real call, the expression @call of type @type, between the two
+ * with_port_end() - Do what assign_end() does, and log what became of the call
+ * @error:	errno of the real call, 0 if it succeeded; changed if the call has to fail otherwise
  *
- * errno is what the real call made of the program's own. Return: the call's result
+ * May change errno. Return: true if the real call has to be made once more
  */
-#define AROUND(type, now, assign, name, call)                                                      \
+bool with_port_end(struct shim *shim, struct assign *assign, const char *name, int *error);
+
+/**
+ * WITH_PORT() - Give the socket a port, then make the real call
+ * @type:	of the call's result: int or ssize_t
+ * @call:	an expression that makes the real call. It may be evaluated not at all, or twice.
+ *
+ * The real call starts with the program's errno, and the program sees the errno
+ * that the real call leaves.
+ *
+ * Return: the call's result; -1 and errno if no port could be given
+ */
+#define WITH_PORT(type, shim, assign, name, call)                                                  \
 	({                                                                                         \
 		int with_port_saved = errno, with_port_error;                                      \
 		type with_port_result = -1;                                                        \
-		int with_port_rc = with_port_begin(now, assign, name);                             \
+		int with_port_rc = with_port_begin(shim, assign, name);                            \
                                                                                                    \
 		if (with_port_rc < 0) {                                                            \
 			errno = -with_port_rc;                                                     \
@@ -33,7 +48,7 @@ bool with_port_end(struct shim *now, struct assign *assign, const char *name, in
 				with_port_result = with_port_rc == ASSIGN_MADE ? 0 : (call);       \
 				with_port_error = with_port_result < 0 ? errno : 0;                \
 				with_port_saved = with_port_error ? with_port_saved : errno;       \
-			} while (with_port_end(now, assign, name, &with_port_error));              \
+			} while (with_port_end(shim, assign, name, &with_port_error));             \
 			errno = with_port_error ? with_port_error : with_port_saved;               \
 			if (with_port_error)                                                       \
 				with_port_result = -1;                                             \
