@@ -313,6 +313,32 @@ alpha
 none" ]
 }
 
+@test "env prints a map, and --unset forgets it" {
+	run -0 "$PORTFENCE" env --range 20000-20099 --map 8080
+	[[ "$output" = *"export PORTFENCE_MAP='8080'"* ]]
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run -0 bash -c '
+		before=$(export -p | grep -v " _=")
+		eval "$("$1" env app --range 20000-20099 --map 8080)"
+		echo "$PORTFENCE_MAP $PORTFENCE_MAP_8080"
+		eval "$("$1" env app --range 20000-20099 --map 9090)"
+		echo "$PORTFENCE_MAP ${PORTFENCE_MAP_8080-none} $PORTFENCE_MAP_9090"
+		eval "$("$1" env --unset)"
+		[ "$(export -p | grep -v " _=")" = "$before" ] && echo as before' bash "$PORTFENCE"
+	diff - <(echo "$output") <<-END
+		8080=20099 20099
+		9090=20099 none 20099
+		as before
+	END
+}
+
+@test "env takes no shell code over from a variable that looks like one of a map" {
+	# shellcheck disable=SC2016 # no shell may expand it
+	PORTFENCE_MAP_8080='$(touch pwned)' run -0 "$PORTFENCE" env --range 20000-20099
+	[[ "$output" = *"unset PORTFENCE_MAP_8080"* ]]
+	[[ "$output" != *touch* ]]
+}
+
 @test "env checks what run checks, in the same words, and then the eval fails" {
 	write_sections sections.ini
 	printf '[alpha]\nrange = 2-1\norder = fast\n' >bad.ini

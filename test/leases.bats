@@ -568,6 +568,15 @@ who is not started by it gets none"* ]]
 	awk -v now="$(date +%s)" '{ exit !($1 > now - 60 && $1 <= now + 1) }' since
 }
 
+@test "leases pays no heed to the variables of one run or of one program" {
+	tenant
+	wait_until has_leases 1
+	run -0 ns env PORTFENCE_RECORD=relative PORTFENCE_FIRST=x PORTFENCE_LAST=9 PORTFENCE_LOG=nowhere \
+		PORTFENCE_APP=nobody PORTFENCE_RANGE=2-1 PORTFENCE_ORDER=fast PORTFENCE_SEED=x PORTFENCE_MAP=x \
+		"$PORTFENCE" leases
+	[[ "$output" = *20000-20009* ]]
+}
+
 @test "where there is no lease yet, the list is empty, and makes nothing" {
 	run ns "$PORTFENCE" leases
 	[ "$output" = "0 leases; of the 10000 ports of the pool 20000-29999, 0 are leased and 10000 are not" ]

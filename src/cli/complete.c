@@ -2,6 +2,7 @@
 
 #include "../core/preset.h"
 #include "../core/settings.h"
+#include "../core/variables.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ static void set_config(const char *path)
 	if (!strncmp(path, "~/", 2) && home &&
 	    snprintf(text, sizeof(text), "%s%s", home, path + 1) < (int)sizeof(text))
 		path = text;
-	setenv("PORTFENCE_CONFIG", path, 1);
+	variables_set(VARIABLE_CONFIG, path);
 }
 
 static void offer_sections(const char *before, const char *config)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OPTION_UNSET = LAUNCH_OPTIONS };
 
@@ -37,12 +38,6 @@ const struct verb verb_env = {
 	.function = env,
 };
 
-/* What the lines set, or take away. */
-static const char *const variables[] = {
-	"LD_PRELOAD",      "PORTFENCE_CONFIG", "PORTFENCE_APP", "PORTFENCE_RANGE",
-	"PORTFENCE_ORDER", "PORTFENCE_SEED",   "PORTFENCE_LOG",
-};
-
 /* Writes a word that sh takes as it is: within single quotes, nothing but these is special. */
 static void print_quoted(const char *text)
 {
@@ -56,35 +51,65 @@ static void print_quoted(const char *text)
 	putchar('\'');
 }
 
+static void print_variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	if (value && *value) {
+		printf("export %s=", name);
+		print_quoted(value);
+		putchar('\n');
+	} else if (value) {
+		printf("unset %s\n", name);
+	}
+}
+
 static void print_variables(void)
 {
-	size_t i;
+	char **entry;
+	int i;
 
-	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-		const char *value = getenv(variables[i]);
+	print_variable("LD_PRELOAD");
+	for (i = 0; i < VARIABLE_COUNT; i++)
+		if (variables_table[i].printed)
+			print_variable(variables_table[i].name);
+	/* these are launch's own by now: a port's number needs no quotes */
+	for (entry = environ; *entry; entry++)
+		if (launch_map_variable(*entry))
+			printf("export %s\n", *entry);
+}
 
-		if (!value)
-			continue;
-		if (*value) {
-			printf("export %s=", variables[i]);
-			print_quoted(value);
-			putchar('\n');
-		} else {
-			printf("unset %s\n", variables[i]);
-		}
-	}
+/*
+ * The lines that remove each PORTFENCE_MAP_PORT which the shell has now: an earlier env may have set
+ * them for another map. Return: NULL if there is no memory; to be freed
+ */
+static char *write_map_unset(void)
+{
+	char **entry, *lines;
+	size_t size;
+	FILE *to = open_memstream(&lines, &size);
+
+	if (!to)
+		return NULL;
+	for (entry = environ; *entry; entry++)
+		fprintf(to, launch_map_variable(*entry) ? "unset %.*s\n" : "%.*s",
+			(int)launch_map_variable(*entry), *entry);
+	return fclose(to) ? NULL : lines;
 }
 
 /* Empties what the lines of another `portfence env` have set. */
 static int unset(const char *library)
 {
 	char *list = NULL;
-	size_t i;
+	int i;
 
 	if (library_unload(library, getenv("LD_PRELOAD"), &list))
 		return say_failure("%s", strerror(ENOMEM));
-	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
-		setenv(variables[i], i ? "" : list, 1);
+	setenv("LD_PRELOAD", list, 1);
+	for (i = 0; i < VARIABLE_COUNT; i++)
+		if (variables_table[i].printed)
+			variables_set((enum variable)i, "");
+	launch_unset_map();
 	free(list);
 	return 0;
 }
@@ -98,11 +123,12 @@ static int set(const struct option_values *given, const char *library)
 	struct arena arena = { 0 };
 	int rc;
 
+	launch_unset_map();
 	rc = launch_options(given->value, app);
 	if (!rc)
 		rc = launch_read(&nobody, &arena, &settings);
-	app = getenv("PORTFENCE_APP");
-	if (!rc && app && *app && settings.rule && settings.rule->lease)
+	app = variables_get(VARIABLE_APP);
+	if (!rc && app && settings.rule && settings.rule->lease)
 		rc = say_failure(
 			"[%s] has 'range = lease', and only 'portfence run' takes a lease; use "
 			"that, or '--range'",
@@ -111,7 +137,7 @@ static int set(const struct option_values *given, const char *library)
 		rc = launch_judge(&settings);
 	if (rc)
 		return rc;
-	if (!app || !*app)
+	if (!app)
 		settings.rule = NULL;
 	else
 		policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning,
@@ -144,13 +170,16 @@ static int prepare(int argc, char *argv[])
 
 static int env(int argc, char *argv[])
 {
-	int rc = prepare(argc, argv);
+	char *map_unset = write_map_unset();
+	int rc = map_unset ? prepare(argc, argv) : say_failure("%s", strerror(ENOMEM));
 
 	if (rc == OPTION_GO_ON) {
+		fputs(map_unset, stdout);
 		print_variables();
-		return 0;
-	}
-	if (rc)
+		rc = 0;
+	} else if (rc) {
 		puts("false");
+	}
+	free(map_unset);
 	return rc;
 }

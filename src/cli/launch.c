@@ -41,39 +41,37 @@ static int set_log(const char *log)
 
 	if (!*where || !strcmp(where, "stderr") || !strcmp(where, "syslog") ||
 	    !strcmp(where, "none"))
-		return set_variable("PORTFENCE_LOG", log);
-	return set_path("PORTFENCE_LOG", prefix, where);
+		return set_variable(variables_name(VARIABLE_LOG), log);
+	return set_path(variables_name(VARIABLE_LOG), prefix, where);
 }
 
 int launch_record(const char *path)
 {
-	return set_path("PORTFENCE_RECORD", "", path);
+	return set_path(variables_name(VARIABLE_RECORD), "", path);
 }
 
 int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app)
 {
-	const struct {
-		const char *variable;
-		const char *value;
-	} table[] = {
-		{ "PORTFENCE_APP", app },
-		{ "PORTFENCE_RANGE", value[LAUNCH_RANGE] },
-		{ "PORTFENCE_ORDER", value[LAUNCH_ORDER] },
-		{ "PORTFENCE_SEED", value[LAUNCH_SEED] },
-		{ "PORTFENCE_MAP", value[LAUNCH_MAP] },
+	const char *const text[VARIABLE_COUNT] = {
+		[VARIABLE_APP] = app,
+		[VARIABLE_RANGE] = value[LAUNCH_RANGE],
+		[VARIABLE_ORDER] = value[LAUNCH_ORDER],
+		[VARIABLE_SEED] = value[LAUNCH_SEED],
+		[VARIABLE_MAP] = value[LAUNCH_MAP],
 	};
 	bool anew = app || value[LAUNCH_CONFIG] || value[LAUNCH_RANGE];
-	size_t i;
-	int rc = 0;
+	int i, rc = 0;
 
-	for (i = 0; !rc && i < sizeof(table) / sizeof(table[0]); i++) {
-		if (table[i].value)
-			rc = set_variable(table[i].variable, table[i].value);
-		else if (anew && getenv(table[i].variable))
-			rc = set_variable(table[i].variable, "");
+	for (i = 0; !rc && i < VARIABLE_COUNT; i++) {
+		const struct variables_row *row = &variables_table[i];
+
+		if (text[i])
+			rc = set_variable(row->name, text[i]);
+		else if (anew && row->kind == VARIABLES_RULE && variables_get((enum variable)i))
+			rc = set_variable(row->name, "");
 	}
 	if (!rc && value[LAUNCH_CONFIG])
-		rc = set_path("PORTFENCE_CONFIG", "", value[LAUNCH_CONFIG]);
+		rc = set_path(variables_name(VARIABLE_CONFIG), "", value[LAUNCH_CONFIG]);
 	if (!rc && value[LAUNCH_LOG])
 		rc = set_log(value[LAUNCH_LOG]);
 	return rc;
@@ -128,19 +126,28 @@ int launch_via(const char *text, const struct rule *rule, enum via *ret_via)
 	return 0;
 }
 
-#define MAP_VARIABLE "PORTFENCE_MAP"
+#define MAP_PORT_PREFIX "PORTFENCE_MAP_"
 
-/* Those of a run around this one say nothing of this one's ports. */
-static void unset_map(void)
+size_t launch_map_variable(const char *entry)
 {
-	static const char prefix[] = MAP_VARIABLE "_";
-	char name[sizeof(prefix) + 8];
+	const size_t prefix = strlen(MAP_PORT_PREFIX);
+	size_t digits;
+
+	if (strncmp(entry, MAP_PORT_PREFIX, prefix) != 0)
+		return 0;
+	digits = strspn(entry + prefix, "0123456789");
+	return digits && digits <= 5 && entry[prefix + digits] == '=' ? prefix + digits : 0;
+}
+
+void launch_unset_map(void)
+{
+	char name[sizeof(MAP_PORT_PREFIX "65535")];
 	char **entry = environ;
 
 	while (*entry) {
-		size_t len = strcspn(*entry, "=");
+		size_t len = launch_map_variable(*entry);
 
-		if (strncmp(*entry, prefix, strlen(prefix)) != 0 || len >= sizeof(name)) {
+		if (!len) {
 			entry++;
 			continue;
 		}
@@ -151,20 +158,20 @@ static void unset_map(void)
 	}
 }
 
-/* The whole map for who reads the variables anew, and each port for who looks from outside. */
+/* PORTFENCE_MAP holds the whole map, for the library. PORTFENCE_MAP_PORT holds one port each, for scripts. */
 static int set_map(const struct portmap *map)
 {
-	char text[PORTMAP_TEXT], name[sizeof(MAP_VARIABLE "_65535")], port[8];
+	char text[PORTMAP_TEXT], name[sizeof(MAP_PORT_PREFIX "65535")], port[8];
 	uint32_t i;
 	int rc;
 
-	unset_map();
+	launch_unset_map();
 	if (!map)
 		return 0;
 	portmap_format(map, text, sizeof(text));
-	rc = set_variable(MAP_VARIABLE, text);
+	rc = set_variable(variables_name(VARIABLE_MAP), text);
 	for (i = 0; !rc && i < map->count; i++) {
-		snprintf(name, sizeof(name), MAP_VARIABLE "_%d", map->entry[i].asked);
+		snprintf(name, sizeof(name), MAP_PORT_PREFIX "%d", map->entry[i].asked);
 		snprintf(port, sizeof(port), "%d", map->entry[i].real);
 		rc = set_variable(name, port);
 	}
@@ -199,11 +206,11 @@ int launch_environment(const struct settings *settings, const char *library, boo
 	int rc = 0;
 
 	if (settings->rule)
-		rc = set_variable("PORTFENCE_APP", settings->rule->name);
+		rc = set_variable(variables_name(VARIABLE_APP), settings->rule->name);
 	if (!rc && settings->rule)
 		rc = set_map(settings->rule->map);
 	if (!rc && file)
-		rc = set_path("PORTFENCE_CONFIG", "", file);
+		rc = set_path(variables_name(VARIABLE_CONFIG), "", file);
 	return rc ? rc : set_preload(library, preload);
 }
 
@@ -222,5 +229,5 @@ int launch_rule(const struct settings *settings)
 	/* too long: then they read the file */
 	if (handover_write(&handover, text))
 		text[0] = '\0';
-	return set_variable(HANDOVER_VARIABLE, text);
+	return set_variable(variables_name(VARIABLE_RULE), text);
 }

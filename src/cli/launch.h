@@ -3,6 +3,7 @@
 #define PORTFENCE_CLI_LAUNCH_H
 
 #include "../core/settings.h"
+#include "../core/variables.h"
 #include "option.h"
 
 /* The options that stand for variables. A verb's own follow them: its first is LAUNCH_OPTIONS. */
@@ -56,6 +57,12 @@ enum {
  * Return: 0, or say_status()
  */
 int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app);
+
+/* launch_map_variable() - Length of the name of an entry PORTFENCE_MAP_PORT=...; 0 if it is none */
+size_t launch_map_variable(const char *entry);
+
+/* launch_unset_map() - Remove the variables PORTFENCE_MAP_PORT, which an outer run may have set */
+void launch_unset_map(void);
 
 /* launch_record() - Name the record in its variable. Return: 0, or say_status() */
 int launch_record(const char *path);

@@ -1,4 +1,5 @@
 #include "../core/settings.h"
+#include "../core/variables.h"
 #include "../machine/lease.h"
 #include "../machine/processes.h"
 #include "say.h"
@@ -153,18 +154,13 @@ static void print_json(const struct found *found)
 
 static int read_settings(const char *config, struct arena *arena, struct found *found)
 {
-	/* of a program, not of the machine */
-	static const char *const not_ours[] = { "PORTFENCE_APP",   "PORTFENCE_RANGE",
-						"PORTFENCE_ORDER", "PORTFENCE_SEED",
-						"PORTFENCE_MAP",   "PORTFENCE_LOG" };
 	const struct policy_process nobody = { .exe = NULL };
-	size_t i;
 	int rc;
 
-	for (i = 0; i < sizeof(not_ours) / sizeof(not_ours[0]); i++)
-		unsetenv(not_ours[i]);
-	if (config && setenv("PORTFENCE_CONFIG", config, 1))
-		return say_failure("%s", strerror(errno));
+	/* those of a program and of a run tell nothing about the machine */
+	variables_unset(VARIABLES_RULE | VARIABLES_RUN);
+	if (config && variables_set(VARIABLE_CONFIG, config))
+		return say_failure("%s", strerror(ENOMEM));
 	if (settings_load(&nobody, arena, say_conf_error, NULL, &found->settings))
 		return say_status();
 	rc = key_pool(&found->settings.policy, arena, &found->pool);

@@ -102,15 +102,13 @@ static int read_rule(const struct target *target, char *argv[], struct arena *ar
 /* What tells of a lease tells of the range; of one that is another, it would be wrong. */
 static void forget_lease(const struct option_values *given)
 {
-	const char *range = getenv("PORTFENCE_RANGE");
-
-	if (range && *range && !given->value[LAUNCH_RANGE])
+	if (variables_get(VARIABLE_RANGE) && !given->value[LAUNCH_RANGE])
 		return;
 	/* emptied, as a fence around this process would put back what is missing */
-	if (getenv("PORTFENCE_FIRST"))
-		setenv("PORTFENCE_FIRST", "", 1);
-	if (getenv("PORTFENCE_LAST"))
-		setenv("PORTFENCE_LAST", "", 1);
+	if (variables_get(VARIABLE_FIRST))
+		variables_set(VARIABLE_FIRST, "");
+	if (variables_get(VARIABLE_LAST))
+		variables_set(VARIABLE_LAST, "");
 }
 
 static int find_rule(const struct option_values *given, const struct target *target,

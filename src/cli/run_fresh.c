@@ -3,6 +3,7 @@
 #include "../core/fd.h"
 #include "../core/ownership.h"
 #include "../core/state.h"
+#include "../core/variables.h"
 #include "../machine/lease.h"
 #include "../supervisor/supervise.h"
 #include "say.h"
@@ -141,7 +142,7 @@ static int take_state(struct settings *settings, struct arena *arena)
 	close(slot);
 	rc = rc ? rc : supervise_hold(fd);
 	settings->state = rc ? NULL : arena_copy(arena, state, strlen(state));
-	if (!settings->state || setenv("PORTFENCE_STATE", state, 1))
+	if (!settings->state || variables_set(VARIABLE_STATE, state))
 		return cannot(path, "no file can be made", rc ? -rc : ENOMEM);
 	return 0;
 }
@@ -162,12 +163,12 @@ static int choose_rule(struct settings *settings, struct arena *arena)
 	if (!rule->seeded) {
 		rule->seeded = true;
 		rule->seed = 0;
-		rc = setenv("PORTFENCE_SEED", "0", 1);
+		rc = variables_set(VARIABLE_SEED, "0");
 	}
 	/* the order that `auto` stands for would tell peers of one block from those of another */
 	if (rule->order == ORDER_AUTO) {
 		rule->order = ORDER_RANDOM;
-		rc = rc ? rc : setenv("PORTFENCE_ORDER", order_name(ORDER_RANDOM), 1);
+		rc = rc ? rc : variables_set(VARIABLE_ORDER, order_name(ORDER_RANDOM));
 	}
 	settings->rule = rule;
 	return rc ? say_failure("%s", strerror(ENOMEM)) : 0;

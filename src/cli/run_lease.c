@@ -1,5 +1,6 @@
 #include "run_lease.h"
 
+#include "../core/variables.h"
 #include "../machine/lease.h"
 #include "../supervisor/supervise.h"
 #include "say.h"
@@ -289,12 +290,12 @@ static int export_block(const struct run_lease *block, const struct settings *se
 	sprintf(range, "%d-%d", block->lease.first, block->lease.last);
 	sprintf(first, "%d", block->lease.first);
 	sprintf(last, "%d", block->lease.last);
-	if (setenv("PORTFENCE_RANGE", range, 1) || setenv("PORTFENCE_FIRST", first, 1) ||
-	    setenv("PORTFENCE_LAST", last, 1))
+	if (variables_set(VARIABLE_RANGE, range) || variables_set(VARIABLE_FIRST, first) ||
+	    variables_set(VARIABLE_LAST, last))
 		return say_failure("%s", strerror(errno));
 	/* with other arguments, another section might fit */
 	if (settings->rule && settings->rule->line &&
-	    setenv("PORTFENCE_APP", settings->rule->name, 1))
+	    variables_set(VARIABLE_APP, settings->rule->name))
 		return say_failure("%s", strerror(errno));
 	return 0;
 }

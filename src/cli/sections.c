@@ -1,6 +1,7 @@
 #include "sections.h"
 
 #include "../core/settings.h"
+#include "../core/variables.h"
 #include "say.h"
 #include "suggest.h"
 
@@ -44,21 +45,14 @@ static int pick(const struct policy *policy, const char *app, struct arena *aren
 int sections_read(const char *config, conf_error_fn *error, void *context,
 		  struct sections *ret_sections)
 {
-	static const char *const not_ours[] = {
-		"PORTFENCE_APP",   "PORTFENCE_RANGE", "PORTFENCE_ORDER", "PORTFENCE_SEED",
-		"PORTFENCE_MAP",   "PORTFENCE_LOG",   "PORTFENCE_STATE", "PORTFENCE_RECORD",
-		"PORTFENCE_FIRST", "PORTFENCE_LAST",
-	};
 	const struct policy_process nobody = { .exe = NULL };
 	struct settings settings = { .rule = NULL };
-	size_t i;
 	int rc;
 
 	memset(ret_sections, 0, sizeof(*ret_sections));
-	for (i = 0; i < sizeof(not_ours) / sizeof(not_ours[0]); i++)
-		unsetenv(not_ours[i]);
-	if (config && setenv("PORTFENCE_CONFIG", config, 1))
-		return -errno;
+	variables_unset(VARIABLES_RULE | VARIABLES_RUN | VARIABLES_STATE);
+	if (config && variables_set(VARIABLE_CONFIG, config))
+		return -ENOMEM;
 	rc = settings_load(&nobody, &ret_sections->arena, error, context, &settings);
 	ret_sections->policy = settings.policy;
 	ret_sections->rule = settings.policy.rules;

@@ -1,4 +1,5 @@
 #include "../core/settings.h"
+#include "../core/variables.h"
 #include "../machine/lease.h"
 #include "../machine/occupancy.h"
 #include "say.h"
@@ -582,7 +583,7 @@ static int status(int argc, char *argv[])
 	call.range = given.value[OPTION_RANGE];
 	call.app = given.operand[0];
 	/* not the machine's, so it is taken away when the sections are read; but the leases are there */
-	call.state = getenv("PORTFENCE_STATE");
+	call.state = variables_get(VARIABLE_STATE);
 	call.state = call.state && *call.state == '/' ? strdup(call.state) : NULL;
 	call.json = given.value[OPTION_JSON];
 	call.watch = given.value[OPTION_WATCH];

@@ -108,7 +108,7 @@ static void explain_section(const struct option_values *given, const struct poli
 			    struct answer *answer)
 {
 	const struct settings *settings = &answer->settings;
-	const char *app = getenv("PORTFENCE_APP");
+	const char *app = variables_get(VARIABLE_APP);
 	char *why = answer->section;
 	const size_t size = sizeof(answer->section);
 
@@ -119,10 +119,10 @@ static void explain_section(const struct option_values *given, const struct poli
 			 settings->policy.file);
 	else if (!settings->rule->line)
 		snprintf(why, size, "%s gives its range",
-			 given->value[LAUNCH_RANGE] ? "'--range'" : "PORTFENCE_RANGE");
-	else if (app && *app)
+			 given->value[LAUNCH_RANGE] ? "'--range'" : variables_name(VARIABLE_RANGE));
+	else if (app)
 		snprintf(why, size, "%s names it",
-			 given->value[OPTION_APP] ? "'--app'" : "PORTFENCE_APP");
+			 given->value[OPTION_APP] ? "'--app'" : variables_name(VARIABLE_APP));
 	else if (!strcmp(settings->rule->name, "*") && !policy_match(settings->rule, process))
 		snprintf(why, size, "no other section of %s fits it", settings->policy.file);
 	else

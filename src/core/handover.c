@@ -1,6 +1,7 @@
 #include "handover.h"
 
 #include "siphash.h"
+#include "variables.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -27,21 +28,17 @@
 
 #define VERSION '3'
 
-static const char *const variables[] = {
-	"PORTFENCE_APP",    "PORTFENCE_CONFIG", "PORTFENCE_RANGE", "PORTFENCE_ORDER",
-	"PORTFENCE_SEED",   "PORTFENCE_MAP",    "PORTFENCE_LOG",   "PORTFENCE_STATE",
-	"PORTFENCE_RECORD", "PORTFENCE_FIRST",  "PORTFENCE_LAST",
-};
-
 static uint64_t signature(void)
 {
 	static const struct siphash_key fixed = { { 0x706f727466656e63ULL, 0x72756c65ULL } };
 	struct siphash_key chain = fixed;
-	size_t i;
+	int i;
 
-	for (i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-		const char *value = secure_getenv(variables[i]);
+	for (i = 0; i < VARIABLE_COUNT; i++) {
+		const char *value = variables_get((enum variable)i);
 
+		if (variables_table[i].kind == VARIABLES_HANDOVER)
+			continue;
 		value = value ? value : "";
 		chain.k[0] ^= siphash(&chain, value, strlen(value));
 		chain.k[1]++;

@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HANDOVER_VARIABLE "PORTFENCE_RULE"
 #define HANDOVER_MAX 4096
 
 /* What is handed over: all that was found out from the configuration for one process tree. */

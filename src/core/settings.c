@@ -2,6 +2,7 @@
 
 #include "fd.h"
 #include "handover.h"
+#include "variables.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -21,7 +22,8 @@ struct self {
 	char args[ARGS_LONGEST];
 };
 
-static const char *variable(const char *name)
+/* A variable that is not ours. */
+static const char *other_variable(const char *name)
 {
 	const char *value = secure_getenv(name);
 
@@ -49,7 +51,7 @@ static int describe_self(struct self *self, bool with_args, conf_error_fn *error
 	long len, i;
 
 	/* a section that is pinned need not fit */
-	if (variable("PORTFENCE_APP"))
+	if (variables_get(VARIABLE_APP))
 		return 0;
 	n = readlink("/proc/self/exe", self->exe, sizeof(self->exe) - 1);
 	if (n < 0 && errno != ENOENT && errno != ENOTDIR)
@@ -101,7 +103,7 @@ static int try_file(const char *folder, const char *rest, struct arena *arena, c
 static int try_home(struct arena *arena, conf_error_fn *error, void *context,
 		    struct policy *ret_policy)
 {
-	const char *home = variable("HOME");
+	const char *home = other_variable("HOME");
 	char folder[PATH_MAX], problem[256];
 	int rc;
 
@@ -121,7 +123,8 @@ static int try_home(struct arena *arena, conf_error_fn *error, void *context,
 static int load_policy(struct arena *arena, conf_error_fn *error, void *context,
 		       struct policy *ret_policy)
 {
-	const char *named = variable("PORTFENCE_CONFIG"), *xdg = variable("XDG_CONFIG_HOME");
+	const char *named = variables_get(VARIABLE_CONFIG),
+		   *xdg = other_variable("XDG_CONFIG_HOME");
 	int rc;
 
 	if (named) {
@@ -143,7 +146,7 @@ static int load_policy(struct arena *arena, conf_error_fn *error, void *context,
 static int select_rule(const struct policy_process *process, const struct policy *policy,
 		       conf_error_fn *error, void *context, const struct rule **ret_rule)
 {
-	const char *app = variable("PORTFENCE_APP");
+	const char *app = variables_get(VARIABLE_APP);
 	char why[256];
 
 	if (!app) {
@@ -151,14 +154,14 @@ static int select_rule(const struct policy_process *process, const struct policy
 		return 0;
 	}
 	*ret_rule = policy_find(policy, app);
-	if (*ret_rule || variable("PORTFENCE_RANGE"))
+	if (*ret_rule || variables_get(VARIABLE_RANGE))
 		return 0;
 	if (policy->file)
 		snprintf(why, sizeof(why), "there is no section [%s] in %s", app, policy->file);
 	else
 		snprintf(why, sizeof(why),
 			 "there is no section [%s], as there is no configuration file", app);
-	error(context, "PORTFENCE_APP", 0, why);
+	error(context, variables_name(VARIABLE_APP), 0, why);
 	return -EINVAL;
 }
 
@@ -167,22 +170,22 @@ static int override_rule(const struct policy_process *process, struct arena *are
 			 conf_error_fn *error, void *context, const struct rule **rule)
 {
 	static const struct {
-		const char *variable;
+		enum variable variable;
 		enum key key;
 	} table[] = {
-		{ "PORTFENCE_RANGE", KEY_RANGE },
-		{ "PORTFENCE_ORDER", KEY_ORDER },
-		{ "PORTFENCE_SEED", KEY_SEED },
-		{ "PORTFENCE_MAP", KEY_MAP },
+		{ VARIABLE_RANGE, KEY_RANGE },
+		{ VARIABLE_ORDER, KEY_ORDER },
+		{ VARIABLE_SEED, KEY_SEED },
+		{ VARIABLE_MAP, KEY_MAP },
 	};
-	const char *name = variable("PORTFENCE_APP");
-	const char *last = "PORTFENCE_RANGE";
+	const char *name = variables_get(VARIABLE_APP);
+	enum variable last = VARIABLE_RANGE;
 	struct rule *copy;
 	char why[384];
 	int rc = 0;
 	size_t i;
 
-	if (!*rule && !variable("PORTFENCE_RANGE"))
+	if (!*rule && !variables_get(VARIABLE_RANGE))
 		return 0;
 	copy = arena_alloc(arena, sizeof(*copy));
 	if (!copy)
@@ -199,13 +202,13 @@ static int override_rule(const struct policy_process *process, struct arena *are
 			return -ENOMEM;
 	}
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		const char *text = variable(table[i].variable);
+		const char *text = variables_get(table[i].variable);
 
 		if (text)
 			last = table[i].variable;
 		if (!text || !key_override(copy, table[i].key, text, arena, why, sizeof(why)))
 			continue;
-		error(context, table[i].variable, 0, why);
+		error(context, variables_name(table[i].variable), 0, why);
 		rc = -EINVAL;
 	}
 	*rule = copy;
@@ -215,21 +218,21 @@ static int override_rule(const struct policy_process *process, struct arena *are
 	if (!rc)
 		rc = key_check(copy, why, sizeof(why));
 	if (rc == -EINVAL)
-		error(context, last, 0, why);
+		error(context, variables_name(last), 0, why);
 	return rc;
 }
 
 static int select_log(const struct policy *policy, struct arena *arena, conf_error_fn *error,
 		      void *context, const char **ret_log)
 {
-	const char *log = variable("PORTFENCE_LOG");
+	const char *log = variables_get(VARIABLE_LOG);
 	char why[384];
 
 	*ret_log = policy->log;
 	if (!log)
 		return 0;
 	if (key_log_valid(log, why, sizeof(why))) {
-		error(context, "PORTFENCE_LOG", 0, why);
+		error(context, variables_name(VARIABLE_LOG), 0, why);
 		return -EINVAL;
 	}
 	/* the program may change its environment */
@@ -238,9 +241,9 @@ static int select_log(const struct policy *policy, struct arena *arena, conf_err
 }
 
 /* A port of a variable, 0 if it is not set. Return: false if it is none */
-static bool port_variable(const char *name, uint16_t *ret_port)
+static bool port_variable(enum variable variable, uint16_t *ret_port)
 {
-	const char *text = variable(name);
+	const char *text = variables_get(variable);
 	unsigned long port;
 	char *end;
 
@@ -257,17 +260,18 @@ static bool port_variable(const char *name, uint16_t *ret_port)
 static int select_record(struct arena *arena, conf_error_fn *error, void *context,
 			 struct record *ret_record)
 {
-	const char *path = variable("PORTFENCE_RECORD");
+	const char *path = variables_get(VARIABLE_RECORD);
 	struct summary_block *block = &ret_record->block;
 
 	if (path && *path != '/') {
-		error(context, "PORTFENCE_RECORD", 0, "this is no record, write an absolute path");
+		error(context, variables_name(VARIABLE_RECORD), 0,
+		      "this is no record, write an absolute path");
 		return -EINVAL;
 	}
-	if (!port_variable("PORTFENCE_FIRST", &block->first) ||
-	    !port_variable("PORTFENCE_LAST", &block->last) || !block->first != !block->last ||
+	if (!port_variable(VARIABLE_FIRST, &block->first) ||
+	    !port_variable(VARIABLE_LAST, &block->last) || !block->first != !block->last ||
 	    block->first > block->last) {
-		error(context, "PORTFENCE_FIRST", 0,
+		error(context, variables_name(VARIABLE_FIRST), 0,
 		      "PORTFENCE_FIRST and PORTFENCE_LAST are no block of ports, unset them");
 		return -EINVAL;
 	}
@@ -280,7 +284,7 @@ static int select_record(struct arena *arena, conf_error_fn *error, void *contex
 /* What `portfence run` has found for the whole tree. Return: false if it has to be found again */
 static bool take_over(struct arena *arena, struct settings *ret_settings)
 {
-	const char *text = variable(HANDOVER_VARIABLE);
+	const char *text = variables_get(VARIABLE_RULE);
 	struct handover handover;
 
 	if (!text || handover_read(text, arena, &handover))
@@ -312,7 +316,8 @@ static int check_lease(const struct settings *settings, conf_error_fn *error, vo
 int settings_load(const struct policy_process *process, struct arena *arena, conf_error_fn *error,
 		  void *context, struct settings *ret_settings)
 {
-	const char *runtime = variable("XDG_RUNTIME_DIR"), *state = variable("PORTFENCE_STATE");
+	const char *runtime = other_variable("XDG_RUNTIME_DIR"),
+		   *state = variables_get(VARIABLE_STATE);
 	struct settings settings = { .rule = NULL };
 	struct self *self = NULL;
 	const bool own = !process;
@@ -331,7 +336,7 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 	rc = rc ? rc : other;
 	settings.state = state ? arena_copy(arena, state, strlen(state)) : settings.policy.state;
 	if (state && *state != '/') {
-		error(context, "PORTFENCE_STATE", 0,
+		error(context, variables_name(VARIABLE_STATE), 0,
 		      "this is no state folder, write an absolute path");
 		rc = rc ? rc : -EINVAL;
 	}

@@ -1,9 +1,9 @@
 #include "fenced.h"
 
-#include "../core/handover.h"
 #include "../core/settings.h"
 #include "../core/state.h"
 #include "../core/text.h"
+#include "../core/variables.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -305,7 +305,8 @@ static void judge(const struct subject *subject, struct fenced_looks *looks,
 		  struct fenced *ret_fenced)
 {
 	struct arena *arena = &looks->arena;
-	bool told = variable(subject, "PORTFENCE_APP") || variable(subject, "PORTFENCE_RANGE");
+	bool told = variable(subject, variables_name(VARIABLE_APP)) ||
+		    variable(subject, variables_name(VARIABLE_RANGE));
 	struct settings settings = { .rule = NULL };
 	struct mistake mistake = { .arena = arena };
 	const struct rule *rule;
@@ -318,7 +319,8 @@ static void judge(const struct subject *subject, struct fenced_looks *looks,
 	rule = settings.rule;
 	if (!told && *subject->section && (!rule || strcmp(rule->name, subject->section))) {
 		rule = policy_find(&settings.policy, subject->section);
-		if (!rule && looks->otherwise && !variable(subject, "PORTFENCE_CONFIG")) {
+		if (!rule && looks->otherwise &&
+		    !variable(subject, variables_name(VARIABLE_CONFIG))) {
 			rule = policy_find(looks->otherwise, subject->section);
 			settings.policy.file = looks->otherwise->file;
 		}
@@ -394,7 +396,7 @@ const struct fenced *fenced_look(struct fenced_looks *looks, pid_t pid)
 	rc = read_subject(pid, &subject);
 	if (rc)
 		fenced = rc == -ENOMEM ? &no_memory : &unseen;
-	else if (!mapped && !variable(&subject, HANDOVER_VARIABLE))
+	else if (!mapped && !variable(&subject, variables_name(VARIABLE_RULE)))
 		fenced = &not_fenced;
 	else
 		fenced = find_rule(looks, &subject);

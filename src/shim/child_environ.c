@@ -1,6 +1,5 @@
 #include "child_environ.h"
 
-#include "../core/handover.h"
 #include "caller_memory.h"
 
 #include <errno.h>
@@ -13,14 +12,6 @@
 
 #define OUR_NAME "libportfence.so"
 #define STACK_MOST ((size_t)8192) /* a thread's stack may be PTHREAD_STACK_MIN, 16 kB */
-
-static const char *const carried[] = {
-	"PORTFENCE_APP", "PORTFENCE_RANGE",  "PORTFENCE_ORDER", "PORTFENCE_SEED", "PORTFENCE_MAP",
-	"PORTFENCE_LOG", "PORTFENCE_RECORD", "PORTFENCE_FIRST", "PORTFENCE_LAST", HANDOVER_VARIABLE,
-};
-
-_Static_assert(sizeof(carried) / sizeof(carried[0]) + 2 <= CHILD_ENVIRON_KEPT_MAX,
-	       "room for these, PORTFENCE_CONFIG and PORTFENCE_STATE");
 
 /* ld.so separates the entries of LD_PRELOAD by colons and blanks (ld.so(8)). */
 static const char *find_entry(const char *list, size_t *ret_len)
@@ -72,9 +63,8 @@ void child_environ_remember(const struct settings *settings, struct arena *arena
 			    struct child_environ_kept *ret_kept)
 {
 	const char *list = secure_getenv("LD_PRELOAD"), *entry, *file = settings->policy.file;
-	const char *named = secure_getenv("PORTFENCE_CONFIG"),
-		   *state = secure_getenv("PORTFENCE_STATE");
-	size_t len, i;
+	size_t len;
+	int i;
 
 	entry = list ? find_entry(list, &len) : NULL;
 	if (!entry)
@@ -82,17 +72,17 @@ void child_environ_remember(const struct settings *settings, struct arena *arena
 	ret_kept->preload = assignment(arena, "LD_PRELOAD", entry, len, true);
 	ret_kept->lost = !ret_kept->preload;
 	/* where HOME or XDG_CONFIG_HOME led to the file, a fresh environment would not */
-	if (named && *named)
-		file = named;
-	if (file && strcmp(file, SETTINGS_SYSTEM_FILE))
-		keep(ret_kept, assignment(arena, "PORTFENCE_CONFIG", file, strlen(file), true));
-	if (state && *state)
-		keep(ret_kept, assignment(arena, "PORTFENCE_STATE", state, strlen(state), false));
-	for (i = 0; i < sizeof(carried) / sizeof(carried[0]); i++) {
-		const char *value = secure_getenv(carried[i]);
+	if (file && !strcmp(file, SETTINGS_SYSTEM_FILE))
+		file = NULL;
+	for (i = 0; i < VARIABLE_COUNT; i++) {
+		const char *value = variables_get((enum variable)i);
+		const bool is_path = i == VARIABLE_CONFIG;
 
-		if (value && *value)
-			keep(ret_kept, assignment(arena, carried[i], value, strlen(value), false));
+		if (!value && is_path)
+			value = file;
+		if (value)
+			keep(ret_kept, assignment(arena, variables_table[i].name, value,
+						  strlen(value), is_path));
 	}
 }
 

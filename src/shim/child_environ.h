@@ -4,16 +4,15 @@
 
 #include "../core/arena.h"
 #include "../core/settings.h"
+#include "../core/variables.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CHILD_ENVIRON_KEPT_MAX 13
-
 /* What children need in their environment. Immutable; strings live as long as the arena. */
 struct child_environ_kept {
-	const char *preload; /* our own entry of LD_PRELOAD; NULL: keep nothing */
-	const char *variable[CHILD_ENVIRON_KEPT_MAX]; /* "NAME=value" */
+	const char *preload;                  /* our own entry of LD_PRELOAD; NULL: keep nothing */
+	const char *variable[VARIABLE_COUNT]; /* "NAME=value" */
 	unsigned count;
 	bool lost; /* there was no memory to keep them: no program can be started */
 };
