@@ -327,7 +327,7 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr -D__GNUC__ -D_GNU_SOURCE src
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard src/*/*.c) -- -std=gnu11 $(ALL_CPPFLAGS)
-	shellcheck -x $(SCRIPTS) test/lib/calls.bash test/lib/helpers.bash test/lib/hold.bash
+	shellcheck -x $(SCRIPTS) test/lib/calls.bash test/lib/helpers.bash test/lib/hold.bash test/lib/machine.bash
 	# SC1091: /vm/tap.sh, as it is in the virtual machine
 	shellcheck -s sh -e SC1091 $(sort $(wildcard test/vm/guest/*.sh)) test/vm/guest/init
 	# SC2154: variables that helpers.bash sets

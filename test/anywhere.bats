@@ -60,7 +60,7 @@ closed() {
 # needs_library NAME: its path is in $found
 needs_library() {
 	found=$(find /usr/lib /lib -name "$1" ! -type d 2>/dev/null | head -n 1)
-	[ -n "$found" ] || skip_or_fail "$1 is not installed"
+	[ -n "$found" ] || not_installed "$1 is not installed"
 }
 
 # --- before our constructor and after main()

@@ -334,7 +334,7 @@ both_ready() {
 }
 
 @test "without a configuration there is nobody's range to sit in" {
-	[ ! -e /etc/portfence.ini ] || skip "this machine has an /etc/portfence.ini"
+	needs_no /etc/portfence.ini
 	unset PORTFENCE_CONFIG
 	hold udp 20001
 	finds 0 'no escape among 0 sockets of 0 fenced processes'

@@ -100,7 +100,7 @@ is none" ]
 }
 
 @test "without FILE, the file is found as the library finds it, whatever else the variables say" {
-	[ ! -e /etc/portfence.ini ] || skip_or_fail "this machine has an /etc/portfence.ini"
+	needs_no /etc/portfence.ini
 	export HOME=$PWD/home PORTFENCE_APP=nobody PORTFENCE_RANGE=x PORTFENCE_LOG=x PORTFENCE_STATE=x
 	mkdir -p home/.config "$XDG_CONFIG_HOME"
 	run -1 --separate-stderr ns "$PORTFENCE" check

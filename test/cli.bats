@@ -342,7 +342,7 @@ none" ]
 @test "env checks what run checks, in the same words, and then the eval fails" {
 	write_sections sections.ini
 	printf '[alpha]\nrange = 2-1\norder = fast\n' >bad.ini
-	[ ! -e /etc/portfence.ini ] || skip_or_fail "this machine has an /etc/portfence.ini"
+	needs_no /etc/portfence.ini
 	fails 1 "portfence: there is no configuration file; write /etc/portfence.ini, or use --config or \
 --range" env
 	fails 1 "portfence: PORTFENCE_APP: there is no section [nobody] in $PWD/sections.ini" \
@@ -375,7 +375,7 @@ system's ephemeral range 32768-60999; use 'engine = auto'" env a --config kernel
 }
 
 @test "env needs the library, and a path that LD_PRELOAD can hold" {
-	[ ! -e /usr/local/lib/libportfence.so ] || skip_or_fail "portfence is installed here"
+	needs_no /usr/local/lib/libportfence.so
 	mkdir alone 'a blank'
 	cp "$PORTFENCE" alone
 	cp "$PORTFENCE" "$LIBRARY" 'a blank'

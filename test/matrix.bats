@@ -23,14 +23,17 @@ load lib/calls
 }
 
 @test "mptcp: every call gets a port of a range outside the ephemeral range" {
+	needs_mptcp
 	each_family "$OUTSIDE" mptcp
 }
 
 @test "mptcp: every call gets a port of a range inside the ephemeral range" {
+	needs_mptcp
 	each_family "$INSIDE" mptcp
 }
 
 @test "mptcp: every call gets its port from the kernel engine when it is asked for" {
+	needs_mptcp
 	each_family "$INSIDE" mptcp 'engine = kernel'
 }
 
@@ -54,6 +57,7 @@ load lib/calls
 
 @test "on a kernel without IP_LOCAL_PORT_RANGE, every call gets a port" {
 	fence=("$PROBES/without" "${fence[@]}")
+	needs_mptcp
 	each_family "$INSIDE" tcp
 	each_family "$INSIDE" mptcp
 	each_family "$INSIDE" udp

@@ -25,7 +25,8 @@ load programs/fences
 }
 
 @test "IPv6 is there, so that the tests of this file are run over it" {
-	[ "${#ADDRESSES[@]}" = 2 ] || skip_or_fail 'there is no ::1'
+	needs_ipv6
+	[ "${#ADDRESSES[@]}" = 2 ]
 }
 
 # --- clients

@@ -186,8 +186,7 @@ warned() {
 }
 
 @test "SCTP is recorded, too" {
-	ns $PYTHON -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)' ||
-		skip "the kernel has no SCTP"
+	needs_sctp
 	recorded --order sequential -- $PYTHON -c 'import socket
 socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132).bind(("127.0.0.1", 0))'
 	diff record - <<-'END'

@@ -224,7 +224,7 @@ path, with 'json:' before it for JSON lines" \
 }
 
 @test "no configuration at all is 125" {
-	[ ! -e /etc/portfence.ini ] || skip_or_fail "this machine has an /etc/portfence.ini"
+	needs_no /etc/portfence.ini
 	says 125 "portfence: there is no configuration file; write /etc/portfence.ini, or use --config or \
 --range" "$PORTFENCE" run -- touch started
 	says 125 "portfence: PORTFENCE_APP: there is no section [a], as there is no configuration file" \
@@ -283,7 +283,7 @@ dollar sign, which LD_PRELOAD cannot hold; install portfence elsewhere" \
 }
 
 @test "a library that is not there is 125" {
-	[ ! -e /usr/local/lib/libportfence.so ] || skip_or_fail "portfence is installed here"
+	needs_no /usr/local/lib/libportfence.so
 	mkdir alone
 	cp "$PORTFENCE" alone
 	end ns alone/portfence run --range "$RANGE" -- touch started
@@ -389,7 +389,7 @@ dollar sign, which LD_PRELOAD cannot hold; install portfence elsewhere" \
 @test "a static program cannot be preloaded" {
 	skip_missing busybox
 	if readelf -l "$(command -v busybox)" | grep -q INTERP; then
-		skip_or_fail "busybox is not static"
+		not_installed "busybox is not static"
 	fi
 	path=$(command -v busybox)
 	says 125 "portfence: '$path' is statically linked, so no library can be preloaded into it; use \
@@ -499,8 +499,7 @@ preloads nothing into such a program; run it as the user that it becomes" \
 }
 
 @test "a program with file capabilities is refused, unless root runs it" {
-	needs_suid
-	skip_missing setcap
+	needs_file_capabilities
 	cp /bin/true "$install/program"
 	setcap cap_net_bind_service+ep "$install/program"
 	says 125 "portfence: '$install/program' cannot be fenced: it has file capabilities, and the dynamic \

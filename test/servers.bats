@@ -217,7 +217,7 @@ ftp_transfer() {
 }
 
 setup_ftp() {
-	"$PYTHON" -c 'import pyftpdlib' 2>/dev/null || skip_or_fail "$PYTHON has no pyftpdlib"
+	"$PYTHON" -c 'import pyftpdlib' 2>/dev/null || not_installed "$PYTHON has no pyftpdlib"
 	mkdir www
 	echo hello >www/hello
 }
@@ -281,7 +281,7 @@ rpcbind_listens() {
 
 setup_rpcbind() {
 	skip_missing rpcbind rpcinfo
-	unshare -m true 2>/dev/null || skip_or_fail 'needs a mount namespace of its own'
+	unshare -m true 2>/dev/null || skip 'needs a mount namespace of its own'
 }
 
 @test "rpcinfo asks rpcbind from its range, though it would like a reserved port" {

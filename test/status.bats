@@ -97,7 +97,7 @@ has_line() {
 }
 
 @test "MPTCP, UDP-Lite and IPv6 are counted, and have a holder" {
-	[ "$(ns cat /proc/sys/net/mptcp/enabled)" = 1 ] || skip_or_fail "the kernel has no MPTCP"
+	needs_mptcp
 	hold listen 9000
 	hold_fenced -- mptcp 9000 udplite 20005 v6 20006
 	status --json >seen
@@ -474,7 +474,7 @@ assert [json.loads(line)["sections"][0]["name"] for line in sys.stdin] == ["app"
 	[ "$output" = "$PORTFENCE_CONFIG has no section yet, so there is no range to look at" ]
 	[ "$(json sections status --json)" = '[]' ]
 	unset PORTFENCE_CONFIG
-	[ ! -e /etc/portfence.ini ] || skip "this machine has an /etc/portfence.ini"
+	needs_no /etc/portfence.ini
 	run -1 status
 	[ "$output" = "portfence: there is no configuration file; write /etc/portfence.ini, or use --config or --range" ]
 	run -1 status app

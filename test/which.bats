@@ -121,7 +121,7 @@ reaches() {
 }
 
 @test "a range of no file is said to be the option's or the variable's" {
-	[ ! -e /etc/portfence.ini ] || skip_or_fail "this machine has an /etc/portfence.ini"
+	needs_no /etc/portfence.ini
 	answers 0 --range 20000 true
 	line section "[true], of no file, as '--range' gives its range"
 	line range "20000 (1 port)"
@@ -131,7 +131,7 @@ reaches() {
 }
 
 @test "a command that falls under no section is not fenced, and why is said" {
-	[ ! -e /etc/portfence.ini ] || skip_or_fail "this machine has an /etc/portfence.ini"
+	needs_no /etc/portfence.ini
 	printf '[curl]\nrange = 20000\n' >curl.ini
 	answers 1 --config curl.ini true
 	[ "${lines[0]}" = "'true' falls under no section and is left alone" ]
@@ -280,8 +280,7 @@ for you, but not for other users: it is setgid"
 }
 
 @test "a program with file capabilities is reached for root alone" {
-	needs_suid
-	skip_missing setcap
+	needs_file_capabilities
 	setcap cap_net_bind_service+ep "$install/spawn"
 	reaches "$install/spawn"
 	line preload "$REACHED
@@ -375,7 +374,7 @@ env starts another program, so ask for that one as well"
 }
 
 @test "without the library there is no answer" {
-	[ ! -e /usr/local/lib/libportfence.so ] || skip_or_fail "portfence is installed here"
+	needs_no /usr/local/lib/libportfence.so
 	rm "$install/libportfence.so"
 	run -1 --separate-stderr ns "$PORTFENCE" which --range 20000 true
 	[ "$stderr" = "portfence: the library '/usr/local/lib/libportfence.so' cannot be read: No such file or \

@@ -9,12 +9,10 @@
 #   capture_stop              end it; what was seen is in $capture, one line a packet
 #   install_for_all           a copy of what is built where other users can reach it, in $install
 #   as_nobody COMMAND...      run a command there as another user, who sees nothing of root's
-#   needs_suid                skip where setuid bits and capabilities mean nothing
 #   patch FILE OFFSET BYTE... write bytes, in octal
 #   verbs, options VERB       what --help lists, one a line
-#   skip_missing COMMAND...   skip (or fail, in CI) where a program is not installed
 #
-# PORTFENCE_NO_SKIP=1 turns skips into failures.
+# lib/machine, which it loads, says why a test is skipped.
 #
 # shellcheck disable=SC2034 # the tests use them
 
@@ -24,26 +22,11 @@ LIBRARY=$BUILD/libportfence.so
 PORTFENCE=$BUILD/portfence
 PROBES=$BUILD/test/probes
 
-NO_SKIP=${PORTFENCE_NO_SKIP:-${NO_SKIP:-0}}
-export NO_SKIP
+# shellcheck source=test/lib/machine.bash
+. "${BASH_SOURCE[0]%/*}/machine.bash"
 
 # What a developer's shell has set must not leak into the tests.
 unset LD_PRELOAD "${!PORTFENCE_@}" XDG_CONFIG_HOME 2>/dev/null || true
-
-skip_or_fail() {
-	if [ "${NO_SKIP:-0}" = 1 ]; then
-		echo "$1 (a failure here, as PORTFENCE_NO_SKIP is set)" >&2
-		return 1
-	fi
-	skip "$1"
-}
-
-skip_missing() {
-	local command
-	for command in "$@"; do
-		command -v "$command" >/dev/null || skip_or_fail "$command is not installed"
-	done
-}
 
 # A namespace lives as long as the process that holds it.
 ns_open() {
@@ -166,12 +149,6 @@ AS_NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 as_nobody() {
 	chmod 1777 "$PORTFENCE_STATE"
 	ns "${AS_NOBODY[@]}" "$@"
-}
-
-needs_suid() {
-	if findmnt -no OPTIONS -T "$BATS_TEST_TMPDIR" | grep -qw nosuid; then
-		skip_or_fail "$BATS_TEST_TMPDIR is on a file system without setuid"
-	fi
 }
 
 patch() {
