@@ -26,12 +26,12 @@ rule() {
 	printf '%s\n' '[*]' "range = $LOW-$HIGH" "engine = $1" "${@:2}" >rule.ini
 }
 
-# preloaded LIBRARIES [NAME=VALUE...] COMMAND...: what it says is in said; it must end well and soon
+# preloaded LIBRARIES [NAME=VALUE...] COMMAND...: what it says is in said; it must end, and well
 preloaded() {
 	local libraries=$1
 	shift
 	# shellcheck disable=SC2016 # the inner shell expands it
-	ns timeout 60 env PORTFENCE_CONFIG="$PWD/rule.ini" LD_PRELOAD="$libraries" "$@" >said 2>errors ||
+	ns timeout 120 env PORTFENCE_CONFIG="$PWD/rule.ini" LD_PRELOAD="$libraries" "$@" >said 2>errors ||
 		{ echo "status $?"; cat said errors; return 1; }
 }
 
@@ -472,7 +472,7 @@ proxy_start() {
 
 # proxied COMMAND...: it tries two connections, and both come from the range
 proxied() {
-	ns timeout 60 "$@" python3 client.py >said 2>errors || true
+	ns timeout 120 "$@" python3 client.py >said 2>errors || true
 	cat said errors
 	[ "$(wc -l <said)" = 2 ]
 	capture_stop

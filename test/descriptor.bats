@@ -26,7 +26,7 @@ every_way() {
 		command=("${fence[@]}" "$PROBES/settled" "$way" "$family" 7777)
 		# the socket that it inherits is not to be fenced
 		[[ "$way" != outside-* ]] || command=("$PROBES/settled" outside "$family" "${command[@]}")
-		ns timeout 30 "${command[@]}" || echo "$way status $?"
+		ns timeout 120 "${command[@]}" || echo "$way status $?"
 	done >said
 	capture_stop
 	ports_to 7777 >wire

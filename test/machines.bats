@@ -223,7 +223,7 @@ settled_ways() {
 	printf '[settled]\nrange = 20000-20099\ntcp.range = 45000\n' >matrix.ini
 	capture_start 'udp dst port 7777'
 	for way in $("$PROBES/settled" list | grep -vE "^unspec-loop$|^outside-|$but"); do
-		ns timeout 60 "${fence[@]}" "$program" "$way" "$family" 7777 || echo "$way status $?"
+		ns timeout 120 "${fence[@]}" "$program" "$way" "$family" 7777 || echo "$way status $?"
 	done >said
 	capture_stop
 	cat said

@@ -187,7 +187,7 @@ s.recv(1)'
 	for proto in tcp udp; do
 		for way in "${WAYS[@]}"; do
 			# shellcheck disable=SC2086
-			ns timeout 20 "$PORTFENCE" run --range 20000-20099 --map 8080,8081 -- \
+			ns timeout 120 "$PORTFENCE" run --range 20000-20099 --map 8080,8081 -- \
 				./mapped-static "$proto" 8080 $way >out || { cat out; return 1; }
 		done
 	done
@@ -226,7 +226,7 @@ s.recv(1)'
 			return 0;
 		}
 	END
-	run -0 ns timeout 30 "$PORTFENCE" run --range 21000-21099 --map 8080 -- ./waits
+	run -0 ns timeout 120 "$PORTFENCE" run --range 21000-21099 --map 8080 -- ./waits
 	[ "$output" = '3 more' ]
 }
 
@@ -289,7 +289,7 @@ s.recv(1)'
 			kill(child, SIGKILL);
 			waitpid(child, &status, 0);
 			signal(SIGALRM, SIG_DFL);
-			alarm(10);
+			alarm(120);
 			while (waiting() > before)
 				;
 			alarm(0);
@@ -309,8 +309,8 @@ s.recv(1)'
 		}
 	END
 	cc -w -static -D_GNU_SOURCE -o signals signals.c
-	ns timeout 30 ./signals >plain
-	ns timeout 30 "$PORTFENCE" run --via supervise --range 20000-20099 --map 8080 ./signals >mapped
+	ns timeout 120 ./signals >plain
+	ns timeout 120 "$PORTFENCE" run --via supervise --range 20000-20099 --map 8080 ./signals >mapped
 	diff plain mapped
 	grep -qx 'go(fresh(0)) EINTR' plain
 	grep -qx 'go(fresh(0)) 0' plain
@@ -479,7 +479,7 @@ ping.connect(("127.0.0.1", 8080)); print(ping.getpeername())'
 	END
 	cc -w -o many many.c
 	ns ./many >plain
-	ns "$PORTFENCE" run --via preload --range 20000-20099 --map 8080,8081 -- timeout 20 ./many >mapped
+	ns "$PORTFENCE" run --via preload --range 20000-20099 --map 8080,8081 -- timeout 120 ./many >mapped
 	diff plain mapped
 	[ "$(head -n 1 plain)" = '2500, wrong 0; none is left: -1' ]
 }
@@ -489,7 +489,7 @@ ping.connect(("127.0.0.1", 8080)); print(ping.getpeername())'
 	cat >group.py <<-'END'
 		import socket, struct
 		UDP = (socket.AF_INET, socket.SOCK_DGRAM)
-		s = socket.socket(*UDP); s.bind(("", 8080)); s.settimeout(5)
+		s = socket.socket(*UDP); s.bind(("", 8080)); s.settimeout(120)
 		s.setsockopt(0, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.2.3") + socket.inet_aton("127.0.0.1"))
 		for to in "239.1.2.3", "192.0.2.255":
 		    c = socket.socket(*UDP); c.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)

@@ -568,7 +568,7 @@ linker preloads nothing into such a program; run it as the user that it becomes"
 	printf '#!%s/fifo\n' "$PWD" >script
 	chmod +x script
 	says 125 "portfence: '$PWD/fifo' cannot be read: Permission denied" \
-		timeout 10 "$PORTFENCE" run --range "$RANGE" -- ./script
+		timeout 120 "$PORTFENCE" run --range "$RANGE" -- ./script
 }
 
 @test "a script whose interpreter is not there is not run" {

@@ -123,7 +123,7 @@ plant() {
 
 # victim [NAME=VALUE...]: root's program; the file is untouched and the ports are in the range
 victim() {
-	in_root timeout 20 env -u PORTFENCE_STATE "$@" LD_PRELOAD="$install/libportfence.so" \
+	in_root timeout 120 env -u PORTFENCE_STATE "$@" LD_PRELOAD="$install/libportfence.so" \
 		PORTFENCE_RANGE=$RANGE PORTFENCE_ORDER=sequential "$install/spawn" child >said 2>errors
 	[ "$(sed -nE 's/^(port|connected) //p' said | tr '\n' ' ')" = "20000 20001 " ]
 	[ "$(cat "$files$precious")" = precious ]
@@ -215,7 +215,7 @@ copy_state() {
 	echo precious >"$files$precious"
 	chmod 600 "$files$precious"
 	logged() {
-		in_root timeout 20 env LD_PRELOAD="$install/libportfence.so" PORTFENCE_RANGE=$RANGE \
+		in_root timeout 120 env LD_PRELOAD="$install/libportfence.so" PORTFENCE_RANGE=$RANGE \
 			PORTFENCE_LOG=/shared/log "$install/spawn" child >said 2>warned
 		sed -n 's/^port //p' said | all_within 20000 20099
 	}

@@ -6,7 +6,7 @@ BUILD ?= build
 CC ?= cc
 CFLAGS ?= -O2 -g
 
-BENCH_DRIVER := bench calls curves measure report scene subject
+BENCH_DRIVER := bench calls curves measure report scene subject views
 BENCH_WORKER := worker holder rows server
 BENCH_SHIMS := floor least lean
 BENCH_PROGRAMS := $(BUILD)/test/bench/bench $(BUILD)/test/bench/ways $(BUILD)/test/bench/worker \

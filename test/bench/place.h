@@ -16,6 +16,10 @@
 /* Outside it, for the bind engine. */
 #define PLACE_OUTSIDE 10000
 
+/* What `portfence status` is asked about. */
+#define PLACE_VIEW 20000
+#define PLACE_VIEW_SIZE 28000
+
 /* Longest command or answer on a pipe. */
 #define PLACE_LINE 256
 

@@ -59,9 +59,9 @@ ns_background() {
 	PIDS+=("$pid")
 }
 
-# Waiting for an event, not for a time: asks again until it is so, and gives up after 10 s.
+# Waiting for an event, not for a time: asks again until it is so, and gives up after a minute.
 wait_until() {
-	local deadline=$((SECONDS + 10))
+	local deadline=$((SECONDS + 60))
 	until "$@"; do
 		if ((SECONDS > deadline)); then
 			echo "waited in vain for: $*" >&2

@@ -36,30 +36,60 @@ static long left(const union addr *src, const union addr *dst)
 	return msg.idiag_expires;
 }
 
+struct pair {
+	int server;
+	unsigned int port;
+};
+
 static void connect_and_close(void *arg)
 {
-	int *server = arg, fd = tcp4();
+	const struct pair *pair = arg;
+	int fd = tcp4();
 
-	expect("bind", try_bind(fd, "127.0.0.1", 20000), 0);
+	expect("bind", try_bind(fd, "127.0.0.1", pair->port), 0);
 	expect("connect", try_connect(fd, "127.0.0.1", 30000), 0);
-	close_in_order(fd, accept_one(*server));
+	close_in_order(fd, accept_one(pair->server));
+}
+
+/*
+ * The kernel counts in jiffies, which are late where its processor is taken away
+ * meanwhile. So one of many has to have had its 60 seconds.
+ *
+ * Return: what was left of it; its port is in @ret_pair
+ */
+static long expect_60_seconds(int server, const union addr *dst, struct pair *ret_pair)
+{
+	long before, elapsed, found;
+
+	*ret_pair = (struct pair){ server, 20000 };
+	for (;; ret_pair->port++) {
+		union addr src = addr("127.0.0.1", ret_pair->port);
+
+		before = now_ms();
+		as_nobody(connect_and_close, ret_pair);
+		found = left(&src, dst);
+		elapsed = now_ms() - before;
+		check(found <= TIMEWAIT_LEN_MS, "expected at most %d ms, found %ld",
+		      TIMEWAIT_LEN_MS, found);
+		if (found >= TIMEWAIT_LEN_MS - elapsed - JIFFIES_MS)
+			return found;
+		check(ret_pair->port < 20999,
+		      "expected %d ms less at most the %ld elapsed, found %ld", TIMEWAIT_LEN_MS,
+		      elapsed, found);
+	}
 }
 
 int main(void)
 {
-	union addr src = addr("127.0.0.1", 20000), dst = addr("127.0.0.1", 30000);
-	long before, after, first, elapsed;
+	union addr src, dst = addr("127.0.0.1", 30000);
+	struct pair pair;
+	long after, first;
 	int server;
 
 	begin();
 	server = open_server("127.0.0.1", 30000);
-	before = now_ms();
-	as_nobody(connect_and_close, &server);
-	first = left(&src, &dst);
-	elapsed = now_ms() - before;
-	check(first <= TIMEWAIT_LEN_MS && first >= TIMEWAIT_LEN_MS - elapsed - JIFFIES_MS,
-	      "expected %d ms less at most the %ld elapsed, found %ld", TIMEWAIT_LEN_MS, elapsed,
-	      first);
+	first = expect_60_seconds(server, &dst, &pair);
+	src = addr("127.0.0.1", pair.port);
 
 	/* It counts down: ask until it says less than at first. */
 	do

@@ -133,7 +133,7 @@ static inline void begin(void)
 			skip("needs a network namespace of its own: run it under 'unshare -n'");
 	}
 	freeifaddrs(list);
-	alarm(60);
+	alarm(240);
 }
 
 /* @name is relative to /proc/sys/net. Returns 0 or -errno. */

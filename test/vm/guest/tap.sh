@@ -8,7 +8,7 @@
 #
 # Each case is a shell of its own that runs the same script, in namespaces of its own (network, mounts,
 # processes), with loopback up, in an empty /tmp and with a state folder there. What it prints is shown
-# where it fails; what it leaves running ends with it. It may take TAP_SECONDS (30). There are no skips: a
+# where it fails; what it leaves running ends with it. It may take TAP_SECONDS (120). There are no skips: a
 # script is told the kernel, and asks of it what it has to be able to do.
 
 tap_count=0
@@ -21,7 +21,7 @@ alone() {
 	unshare -n -m -p -f sh -c '
 		mount -t proc proc /proc && mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs /dev/shm &&
 			ip link set lo up && cd /tmp && mkdir -m 700 state && export PORTFENCE_STATE=/tmp/state &&
-			timeout "${TAP_SECONDS:-30}" sh "$0" run "$@"
+			timeout "${TAP_SECONDS:-120}" sh "$0" run "$@"
 		exit $?' \
 		"$0" "$@"
 }
@@ -46,10 +46,10 @@ plan() {
 	exit
 }
 
-# Asks again until it is so, and gives up after 10 s.
+# Asks again until it is so, and gives up after a minute.
 wait_until() {
 	read -r wait_end _ </proc/uptime
-	wait_end=$((${wait_end%.*} + 10))
+	wait_end=$((${wait_end%.*} + 60))
 	until "$@"; do
 		read -r wait_now _ </proc/uptime
 		if [ "${wait_now%.*}" -gt "$wait_end" ]; then
