@@ -543,7 +543,7 @@ static void run_receive(const void *context)
 	const struct receipt *receipt = context;
 	struct iovec vectors[2] = { { data[0], 64 }, { data[1], 64 } };
 	struct mmsghdr messages[2], *at = messages;
-	struct timespec brief = { 0, 1000000 }, *timeout = NULL;
+	struct timespec hour = { 3600, 0 }, *timeout = NULL;
 	int fd = sources[receipt->source].open(), i;
 	long result;
 
@@ -576,7 +576,7 @@ static void run_receive(const void *context)
 	if (receipt->shape == READ_ONLY)
 		at = address_place("read-only")->put(messages, sizeof(messages));
 	if (receipt->timeout)
-		timeout = strcmp(receipt->timeout, "bad") ? &brief : unreadable();
+		timeout = strcmp(receipt->timeout, "bad") ? &hour : unreadable();
 	if (receipt->count)
 		result = CALL(
 			recvmmsg(fd, at, receipt->count, flags[receipt->flags].flags, timeout));
@@ -608,8 +608,8 @@ static void receive_run(void)
 				}
 	receipt = (struct receipt){ .source = 1, .shape = WHOLE_ROOM, .count = 2 };
 	for (receipt.source = 0; receipt.source < COUNT(sources); receipt.source++) {
-		receipt.timeout = "brief";
-		transparent_case(run_receive, &receipt, "receive-2/%s/whole/brief",
+		receipt.timeout = "hour";
+		transparent_case(run_receive, &receipt, "receive-2/%s/whole/hour",
 				 sources[receipt.source].name);
 		receipt.timeout = "bad";
 		transparent_case(run_receive, &receipt, "receive-2/%s/whole/bad-timeout",

@@ -141,6 +141,8 @@ static void run_pipe(const void *context)
 		return;
 	if (types[i][0] == 'r' && fgets(line, sizeof(line), stream))
 		transparent_say("said=%s", line);
+	/* or it is chance whether pclose() has to wait for it */
+	waitid(P_ALL, 0, &(siginfo_t){ 0 }, WEXITED | WNOWAIT);
 	CALL(pclose(stream));
 }
 

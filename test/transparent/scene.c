@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define PATIENCE_MS 60000 /* for what comes at once where there is a processor for it */
+
 /* ---- kinds ---- */
 
 static int make_file(void)
@@ -320,7 +322,7 @@ static void nonblock_connected(struct scene *scene)
 
 	to_nonblock(scene);
 	connected(scene);
-	poll(&ready, 1, 2000);
+	poll(&ready, 1, PATIENCE_MS);
 }
 
 /* Nobody answers, as the listener takes no more. */
@@ -411,11 +413,11 @@ static void reset(struct scene *scene)
 	int fd;
 
 	connected(scene);
-	poll(&ready, 1, 2000);
+	poll(&ready, 1, PATIENCE_MS);
 	fd = accept(scene->peer, NULL, NULL);
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	close(fd);
-	poll(&gone, 1, 2000);
+	poll(&gone, 1, PATIENCE_MS);
 }
 
 static void send_to_peer(struct scene *scene, int times)
@@ -753,7 +755,7 @@ static void wait_for(int fd, bool expected)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
 
-	poll(&ready, 1, expected ? 2000 : 0);
+	poll(&ready, 1, expected ? PATIENCE_MS : 0);
 }
 
 void scene_arrived(struct scene *scene, bool expected)

@@ -61,7 +61,7 @@ extern bool transparent_few;
 
 /*
  * CALL() - The call under test, an expression: its result, errno (which a
- * success leaves alone), how long it took, signals and descriptors
+ * success leaves alone), whether it waited, signals and descriptors
  */
 #define CALL(call)                                                                                 \
 	({                                                                                         \
