@@ -851,10 +851,26 @@ build_cancelled() {
 		#include <stdio.h>
 		#include <string.h>
 		#include <sys/socket.h>
+		#include <sys/syscall.h>
 		#include <unistd.h>
 		static const char *call;
 		static sockaddr_in peer;
 		static volatile int gone, ready;
+		/* Until the thread waits in that call, as the kernel says; sooner, it is cancelled there, too. */
+		static void wait_for(long wanted)
+		{
+			char path[64], text[256];
+			long found = -1;
+			while (!ready)
+				usleep(1000);
+			snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", ready);
+			while (found != wanted) {
+				FILE *file = fopen(path, "r");
+				if (!fgets(text, sizeof(text), file) || sscanf(text, "%ld", &found) != 1)
+					found = -1;
+				fclose(file);
+			}
+		}
 		struct guard { ~guard() { gone++; } };
 		static void *work(void *)
 		{
@@ -862,14 +878,15 @@ build_cancelled() {
 			char big[65536] = { 0 };
 			int fd = socket(AF_INET, SOCK_STREAM, 0);
 			if (!strcmp(call, "pending")) {
-				ready = 1;
+				ready = gettid();
 				pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
 				while (usleep(1000), !gone) ;
 				pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
 			}
-			ready = strcmp(call, "recv");
+			if (!strcmp(call, "connect"))
+				ready = gettid();
 			connect(fd, (sockaddr *)&peer, sizeof(peer));
-			ready = 1;
+			ready = gettid();
 			if (!strcmp(call, "recv"))
 				recv(fd, big, 1, 0);
 			while (!strcmp(call, "sendto"))
@@ -885,10 +902,8 @@ build_cancelled() {
 			peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 			peer.sin_port = htons(7000);
 			pthread_create(&thread, nullptr, work, nullptr);
-			while (!ready)
-				usleep(1000);
-			/* and a moment, so that it waits in the call; sooner, it is cancelled there, too */
-			usleep(20000);
+			wait_for(!strcmp(call, "connect") ? SYS_connect : !strcmp(call, "pending") ? SYS_clock_nanosleep :
+				 !strcmp(call, "recv") ? SYS_recvfrom : SYS_sendto);
 			pthread_cancel(thread);
 			if (!strcmp(call, "pending"))
 				gone++;

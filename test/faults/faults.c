@@ -33,7 +33,7 @@
 #include <unistd.h>
 
 #define WORKERS 2
-#define HANG_MS 10000
+#define HANG_MS 120000
 #define RECORDS 16
 #define KEYS 4096
 

@@ -16,12 +16,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/time.h>
 #include <ucontext.h>
 
 #define MEASURED (64 << 10)
@@ -122,7 +122,8 @@ static void small_thread(size_t size)
 /* ---- connects that wait ---- */
 
 static struct sockaddr_in deaf;
-static volatile int cleaned, waiting;
+static volatile int cleaned;
+static _Atomic pid_t waiting;
 static sigjmp_buf back;
 
 /* A listener whose queue is full: the kernel drops what comes. */
@@ -157,7 +158,7 @@ static void clean_up(void *unused)
 
 static int connect_and_wait(int fd)
 {
-	waiting = 1;
+	waiting = (pid_t)syscall(SYS_gettid);
 	return connect(fd, (struct sockaddr *)&deaf, sizeof(deaf)) ? errno : 0;
 }
 
@@ -169,12 +170,23 @@ static void *waiter(void *fd)
 	return NULL;
 }
 
-/* Is a thread of ours, or this one, asleep in the kernel with a connection half made? */
-static void wait_for_syn(int fd)
+/* Until that thread waits in connect(), as the kernel says. */
+static void wait_for_connect(pid_t thread)
 {
-	while (!waiting || !calls_port(fd))
-		usleep(100);
-	usleep(10000);
+	char path[32], text[256];
+	int number = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", thread);
+	while (number != SYS_connect) {
+		file = fopen(path, "r");
+		if (!file)
+			die(path);
+		/* "running", or the number and what goes with it */
+		if (fgets(text, sizeof(text), file) && sscanf(text, "%d", &number) != 1)
+			number = -1;
+		fclose(file);
+	}
 }
 
 static void cancel(int fd)
@@ -185,7 +197,9 @@ static void cancel(int fd)
 
 	if (pthread_create(&thread, NULL, waiter, &fd))
 		die("thread");
-	wait_for_syn(fd);
+	while (!waiting)
+		sched_yield();
+	wait_for_connect(waiting);
 	pthread_cancel(thread);
 	pthread_join(thread, &result);
 	printf("cancel %s, cleaned up %d, descriptors %+d\n",
@@ -204,10 +218,10 @@ static void only_return(int unused)
 	(void)unused;
 }
 
-static void alarmed(int fd, void (*handler)(int))
+/* The signal comes from another process, once we wait. */
+static void signalled(int fd, void (*handler)(int))
 {
 	const struct sigaction action = { .sa_handler = handler };
-	const struct itimerval soon = { { 0, 0 }, { 0, 50000 } };
 	volatile int before = descriptors();
 
 	sigaction(SIGALRM, &action, NULL);
@@ -215,7 +229,11 @@ static void alarmed(int fd, void (*handler)(int))
 		printf("leave left, descriptors %+d\n", descriptors() - before);
 		return;
 	}
-	setitimer(ITIMER_REAL, &soon, NULL);
+	if (!fork()) {
+		wait_for_connect(getppid());
+		kill(getppid(), SIGALRM);
+		_exit(0);
+	}
 	printf("interrupt %s, ", strerrorname_np(connect_and_wait(fd)));
 	printf("descriptors %+d\n", descriptors() - before);
 }
@@ -241,7 +259,7 @@ int main(int argc, char *argv[])
 	if (!strcmp(way, "cancel"))
 		cancel(fd);
 	else
-		alarmed(fd, strcmp(way, "leave") ? only_return : jump);
+		signalled(fd, strcmp(way, "leave") ? only_return : jump);
 	fflush(stdout);
 	calls_say(way, "left", calls_port(fd), 0);
 	close(fd);

@@ -4,8 +4,8 @@
  *	storm TIMES STACK     until the handler has run so often; STACK: the size of its own stack, 0 for
  *	                      none. What main() and the handler got is counted, not listed:
  *	                      "main CALL LOWEST HIGHEST FAILED", "handler ..."
- *	storm TIMES jump      the handler makes no calls, but leaves by siglongjmp(); "descriptors N" tells
- *	                      how many are open then that were not before
+ *	storm TIMES jump      the handler makes no calls, but leaves by siglongjmp(), "jumped often" in a tenth
+ *	                      of so many; "descriptors N" tells how many are open then that were not before
  *	storm TIMES sctp      likewise, of bind() over SCTP to an address of this host
  */
 #include "calls.h"
@@ -120,7 +120,8 @@ static void jump(long times, int protocol)
 		connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&other, sizeof(other));
 	before = descriptors();
 	begin(on_alarm_jump, 0);
-	for (kind = 0; signals < times; kind++) {
+	/* how many come while the call is made is chance: on until there are enough, but not for ever */
+	for (kind = 0; signals < times || (jumps <= times / 10 && signals < times * 1000); kind++) {
 		struct sockaddr_in peer = calls_peer(CALLS_TCP), any = calls_peer(0);
 		const struct linger reset = { 1, 0 };
 
