@@ -316,7 +316,7 @@ bench: all
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
 SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/bench/ways.sh test/demo/demo \
-	test/faults/table \
+	test/faults/table test/under-load \
 	test/lib/inih test/lib/need test/fuzz/run test/programs/fences.bash test/soak/table \
 	$(addprefix test/vm/,all boot fetch)
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
