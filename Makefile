@@ -160,7 +160,7 @@ $(BUILD)/test/soak/soak: $(wildcard test/soak/*.c) $(wildcard test/soak/*.h) Mak
 FUZZ_WRAP_assign := clock_gettime getpeername getsockname getsockopt syscall
 FUZZ_WRAP_state := clock_gettime openat64
 FUZZ_WRAP_diag := syscall
-FUZZ_WRAP_fenced := open64
+FUZZ_WRAP_fenced := fd_open open64
 FUZZ_WRAP_preset := syscall
 FUZZ_WRAP_sockets := mnl_socket_bind mnl_socket_close mnl_socket_get_portid mnl_socket_open2 \
 	mnl_socket_recvfrom mnl_socket_sendto

@@ -261,6 +261,27 @@ note: 2 processes cannot be looked at, being other users'"'"'; root sees them' ]
 	[[ $output != *note:* ]]
 }
 
+# audit_while_ending PID FILE CALL ERROR: audit, with the kernel's answer for a process that has just ended
+audit_while_ending() {
+	ns strace -qq -o strace.log -P "/proc/$1/$2" -e "inject=$3:error=$4" "$PORTFENCE" audit 2>&1
+	grep -q "$4.*INJECTED" strace.log
+}
+
+@test "a process that ends while audit looks at it is not counted as hidden" {
+	skip_missing strace
+	# as a child of the test it stays a zombie, so that its id is never another's
+	hold_fenced -- raw-connect 9000
+	for answer in 'fd openat ENOENT' 'fd openat ESRCH' 'status openat ENOENT' 'status read ESRCH' \
+		'maps openat ESRCH' 'maps read ESRCH' 'cmdline openat ENOENT' 'environ openat ESRCH' \
+		'exe readlink ENOENT'; do
+		# shellcheck disable=SC2086 # three words
+		run -0 audit_while_ending "$pid" $answer
+		echo "$answer: $output"
+		[[ $output == *'no escape among 0 sockets of 0 fenced processes'* ]]
+		[[ $output != *'cannot be looked at'* && $output != *"(pid $pid)"* ]]
+	done
+}
+
 @test "a fenced process in another network namespace is told of, with where to look" {
 	hold_by unshare -n "$PORTFENCE" run --via preload -- "$HOLDER" udp 20001
 	finds 0 'no escape among 0 sockets of 0 fenced processes' \

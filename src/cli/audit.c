@@ -270,6 +270,8 @@ static int check_pid(struct view *view, pid_t pid)
 	if (!processes_find(&view->machine.processes, pid) || processes_describe(pid, &process))
 		return say_failure("there is no process %d", (int)pid);
 	switch (fenced_look(&view->machine.looks, pid)->state) {
+	case FENCED_GONE:
+		return say_failure("there is no process %d", (int)pid);
 	case FENCED_UNSEEN:
 		return say_failure("%s (pid %d) may not be looked at%s", process.name, (int)pid,
 				   geteuid() ? "; ask as root or as its user" : "");

@@ -57,7 +57,7 @@ const struct verb verb_status = {
 		"a map. All sockets of this network "
 		"namespace count, whoever holds them. Who is not root sees no other user's processes; "
 		"their ports are counted all the same, by user. A TCP socket that is only bound is not "
-		"view before Linux 6.8.",
+		"seen before Linux 6.8.",
 	.options = options,
 	.operands = 1,
 	.usage_status = EXIT_USAGE,
@@ -168,7 +168,7 @@ static void print_holder(const struct occupancy_holder *holder, const struct can
 	case OCCUPANCY_UNSEEN:
 		processes_format_user(holder->uid, user);
 		fprintf(canvas->to, "opened by %s, by a process that %s", user,
-			geteuid() ? "only root can see" : "cannot be view from here");
+			geteuid() ? "only root can see" : "cannot be seen from here");
 		break;
 	}
 	fputc('\n', canvas->to);

@@ -2,12 +2,12 @@
 
 #include "../core/preset.h"
 #include "array.h"
+#include "procfs.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PORTS 65536
 #define GENERATIONS 64 /* deepest line of ancestors that is followed */
@@ -23,24 +23,12 @@ struct bench {
 
 /* ---- processes ---- */
 
-/* The network namespace's name, as "net:[4026531840]"; "" if it cannot be seen. */
-static void read_namespace(const char *process, char *ret_name, size_t size)
+static bool is_elsewhere(pid_t pid)
 {
-	char path[64];
-	ssize_t n;
+	char here[64], there[64];
 
-	snprintf(path, sizeof(path), "/proc/%s/ns/net", process);
-	n = readlink(path, ret_name, size - 1);
-	ret_name[n > 0 ? n : 0] = '\0';
-}
-
-static bool is_elsewhere(pid_t pid, const char *here)
-{
-	char process[16], there[64];
-
-	snprintf(process, sizeof(process), "%d", (int)pid);
-	read_namespace(process, there, sizeof(there));
-	return *there && strcmp(here, there);
+	return !procfs_link(PROCFS_SELF, "ns/net", here, sizeof(here)) &&
+	       !procfs_link(pid, "ns/net", there, sizeof(there)) && strcmp(here, there) != 0;
 }
 
 static int add_doubt(struct escapes *verdict, pid_t pid, const char *why)
@@ -73,15 +61,13 @@ static bool in_scope(const struct escapes_scope *scope, const struct process *pr
 static int look_at_processes(struct bench *bench)
 {
 	const struct processes *processes = bench->scope->processes;
-	char here[64];
 	size_t i;
 	int rc = 0;
 
 	bench->verdict->unseen = processes->unseen;
-	read_namespace("self", here, sizeof(here));
 	for (i = 0; !rc && i < processes->count; i++) {
 		const struct process *process = &processes->entry[i];
-		bool elsewhere = !process->holds && is_elsewhere(process->pid, here);
+		bool elsewhere = !process->holds && is_elsewhere(process->pid);
 		const struct fenced *fenced;
 
 		if (!process->holds && !elsewhere && process->pid != bench->scope->pid)

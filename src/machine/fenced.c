@@ -4,11 +4,12 @@
 #include "../core/state.h"
 #include "../core/text.h"
 #include "../core/variables.h"
+#include "procfs.h"
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
+#include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct fenced_known {
 	struct fenced fenced;
 };
 
+static const struct fenced gone = { .state = FENCED_GONE };
 static const struct fenced unseen = { .state = FENCED_UNSEEN };
 static const struct fenced not_fenced = { .state = FENCED_NOT };
 static const struct fenced no_memory = { .state = FENCED_UNKNOWN, .why = "there is no memory" };
@@ -56,35 +58,6 @@ struct subject {
 	char *variables;            /* "NAME=value", each with a NUL behind it */
 	size_t size;
 };
-
-static int open_proc(pid_t pid, const char *name)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-/* Reads at most @size bytes. Return: how many, or -errno */
-static ssize_t read_proc(pid_t pid, const char *name, char *ret_data, size_t size)
-{
-	size_t used = 0;
-	ssize_t n = 1;
-	int fd = open_proc(pid, name);
-
-	if (fd < 0)
-		return fd;
-	while (used < size && n > 0) {
-		n = read(fd, ret_data + used, size - used);
-		used += n > 0 ? (size_t)n : 0;
-	}
-	if (n < 0)
-		n = -errno;
-	close(fd);
-	return n < 0 ? n : (ssize_t)used;
-}
 
 /* ---- what is mapped ---- */
 
@@ -105,8 +78,7 @@ static bool parse_mapping(char *line, struct mapping *ret_mapping)
 	    strlen(ret_mapping->rights) != 4 || !path || line[path] != '/')
 		return false;
 	line += path;
-	len = strcspn(line, "\n");
-	line[len] = '\0';
+	len = strlen(line);
 	/* of an upgrade, say */
 	if (len > strlen(DELETED) && !strcmp(line + len - strlen(DELETED), DELETED))
 		line[len - strlen(DELETED)] = '\0';
@@ -114,46 +86,48 @@ static bool parse_mapping(char *line, struct mapping *ret_mapping)
 	return true;
 }
 
-/* Return: 1 if the library is mapped, 0 if not, -errno if it cannot be seen */
+/* What a process's mappings tell. */
+struct mapped {
+	size_t state_size; /* of a state file's mapping */
+	bool library;
+	char *section; /* of NAME_MAX + 1 bytes: by its state file, "" if none is mapped */
+};
+
+static bool read_mapping(char *line, void *context)
+{
+	struct mapped *mapped = context;
+	struct mapping mapping;
+
+	if (!parse_mapping(line, &mapping))
+		return true;
+	if (mapping.rights[2] == 'x' && !strcmp(mapping.name, LIBRARY))
+		mapped->library = true;
+	if (!strcmp(mapping.rights, "rw-s") && mapping.to - mapping.from == mapped->state_size)
+		state_application(mapping.name, mapped->section);
+	return true;
+}
+
+/* Return: 1 if the library is mapped, 0 if not, -errno if that cannot be seen */
 static int read_maps(pid_t pid, char ret_section[NAME_MAX + 1])
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	const size_t state = (sizeof(struct state_file) + page - 1) / page * page;
-	struct mapping mapping;
-	char *line = NULL;
-	size_t size = 0;
-	int found = 0, fd = open_proc(pid, "maps");
-	FILE *file;
+	struct mapped mapped = {
+		.state_size = (sizeof(struct state_file) + page - 1) / page * page,
+		.section = ret_section,
+	};
+	int rc;
 
 	*ret_section = '\0';
-	if (fd < 0)
-		return fd;
-	file = fdopen(fd, "r");
-	if (!file) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while (getline(&line, &size, file) > 0) {
-		if (!parse_mapping(line, &mapping))
-			continue;
-		if (mapping.rights[2] == 'x' && !strcmp(mapping.name, LIBRARY))
-			found = 1;
-		if (!strcmp(mapping.rights, "rw-s") && mapping.to - mapping.from == state)
-			state_application(mapping.name, ret_section);
-	}
-	free(line);
-	fclose(file);
-	return found;
+	rc = procfs_lines(pid, "maps", read_mapping, &mapped);
+	return rc ? rc : mapped.library;
 }
 
-/* Return: true if it is under a filter (proc_pid_status(5), Seccomp) */
+/* Does it run under a seccomp filter? */
 static bool is_filtered(pid_t pid)
 {
-	char text[4096];
-	ssize_t n = read_proc(pid, "status", text, sizeof(text) - 1);
+	struct procfs_status status;
 
-	text[n > 0 ? n : 0] = '\0';
-	return strstr(text, "\nSeccomp:\t2\n") != NULL;
+	return !procfs_status(pid, &status) && status.seccomp == SECCOMP_MODE_FILTER;
 }
 
 /* ---- what it was started with ---- */
@@ -179,12 +153,11 @@ static int read_environment(pid_t pid, struct subject *subject)
 
 	if (!text)
 		return -ENOMEM;
-	n = read_proc(pid, "environ", text, FILE_LARGEST);
+	n = procfs_read(pid, "environ", text, FILE_LARGEST);
 	if (n < 0) {
 		free(text);
 		return (int)n;
 	}
-	text[n] = '\0';
 	to = text;
 	for (from = text; from < text + n; from += strlen(from) + 1)
 		for (i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
@@ -208,9 +181,8 @@ static int read_environment(pid_t pid, struct subject *subject)
 static void read_started_as(pid_t pid, const char *first_word, char ret_path[PATH_MAX])
 {
 	Elf64_auxv_t table[64];
-	ssize_t n = read_proc(pid, "auxv", (char *)table, sizeof(table));
+	long n = procfs_read(pid, "auxv", (char *)table, sizeof(table));
 	size_t i;
-	int fd;
 
 	snprintf(ret_path, PATH_MAX, "%s", first_word);
 	for (i = 0; n > 0 && i < (size_t)n / sizeof(table[0]); i++) {
@@ -218,42 +190,38 @@ static void read_started_as(pid_t pid, const char *first_word, char ret_path[PAT
 
 		if (table[i].a_type != AT_EXECFN)
 			continue;
-		fd = open_proc(pid, "mem");
-		if (fd < 0)
-			return;
-		n = pread(fd, path, sizeof(path) - 1, (off_t)table[i].a_un.a_val);
-		close(fd);
-		if (n <= 0)
-			return;
-		path[n] = '\0';
+		n = procfs_memory(pid, table[i].a_un.a_val, path, sizeof(path) - 1);
+		path[n > 0 ? n : 0] = '\0';
 		if (*path)
 			strcpy(ret_path, path);
 		return;
 	}
 }
 
+/*
+ * The executable is read last. Its link goes when the memory goes, so if it is
+ * there, nothing that was read before it is empty because the process has ended.
+ */
 static int read_subject(pid_t pid, struct subject *subject)
 {
-	char path[64];
-	ssize_t n;
-	size_t i;
+	long n = procfs_read(pid, "cmdline", subject->args, sizeof(subject->args));
+	size_t len, i;
+	int rc;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	n = readlink(path, subject->exe, sizeof(subject->exe) - 1);
-	if (n < 0)
-		return -errno;
-	subject->exe[n] = '\0';
-	if ((size_t)n > strlen(DELETED) && !strcmp(subject->exe + n - strlen(DELETED), DELETED))
-		subject->exe[(size_t)n - strlen(DELETED)] = '\0';
-	n = read_proc(pid, "cmdline", subject->args, sizeof(subject->args) - 1);
 	if (n < 0)
 		return (int)n;
-	subject->args[n] = '\0';
 	read_started_as(pid, subject->args, subject->started_as);
 	for (i = 0; i + 1 < (size_t)n; i++)
 		if (!subject->args[i])
 			subject->args[i] = ' ';
-	return read_environment(pid, subject);
+	rc = read_environment(pid, subject);
+	rc = rc ? rc : procfs_link(pid, "exe", subject->exe, sizeof(subject->exe));
+	if (rc)
+		return rc;
+	len = strlen(subject->exe);
+	if (len > strlen(DELETED) && !strcmp(subject->exe + len - strlen(DELETED), DELETED))
+		subject->exe[len - strlen(DELETED)] = '\0';
+	return 0;
 }
 
 /* ---- its rule ---- */
@@ -383,6 +351,13 @@ out:
 	return known ? &known->fenced : &no_memory;
 }
 
+static const struct fenced *explain_failure(int rc)
+{
+	if (rc == -ENOMEM)
+		return &no_memory;
+	return rc == -ESRCH ? &gone : &unseen;
+}
+
 const struct fenced *fenced_look(struct fenced_looks *looks, pid_t pid)
 {
 	struct subject subject = { .size = 0 };
@@ -390,12 +365,12 @@ const struct fenced *fenced_look(struct fenced_looks *looks, pid_t pid)
 	int mapped = read_maps(pid, subject.section), rc;
 
 	if (mapped < 0)
-		return &unseen;
+		return explain_failure(mapped);
 	if (!mapped && !is_filtered(pid))
 		return &not_fenced;
 	rc = read_subject(pid, &subject);
 	if (rc)
-		fenced = rc == -ENOMEM ? &no_memory : &unseen;
+		fenced = explain_failure(rc);
 	else if (!mapped && !variable(&subject, variables_name(VARIABLE_RULE)))
 		fenced = &not_fenced;
 	else
@@ -412,23 +387,12 @@ void fenced_forget(struct fenced_looks *looks)
 
 time_t fenced_since(pid_t pid)
 {
-	char text[1024];
-	const char *rest;
-	unsigned long long ticks;
+	struct procfs_stat stat;
 	struct timespec now, up;
-	ssize_t n = read_proc(pid, "stat", text, sizeof(text) - 1);
 
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	/* the name before it may hold blanks and brackets */
-	rest = strrchr(text, ')');
-	if (!rest || sscanf(rest + 1,
-			    " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-			    "%*s %*s %llu",
-			    &ticks) != 1)
+	if (procfs_stat(pid, &stat))
 		return 0;
 	clock_gettime(CLOCK_REALTIME, &now);
 	clock_gettime(CLOCK_BOOTTIME, &up);
-	return now.tv_sec - up.tv_sec + (time_t)(ticks / (unsigned long long)sysconf(_SC_CLK_TCK));
+	return now.tv_sec - up.tv_sec + (time_t)(stat.started / (uint64_t)sysconf(_SC_CLK_TCK));
 }

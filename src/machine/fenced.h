@@ -9,7 +9,8 @@
 #include <time.h>
 
 enum fenced_state {
-	FENCED_UNSEEN, /* it may not be looked at, or it has ended */
+	FENCED_GONE,   /* it has ended */
+	FENCED_UNSEEN, /* it may not be looked at */
 	FENCED_NOT,    /* it has not mapped the library, or no rule applies to it */
 	FENCED_RULE,   /* it is fenced */
 	FENCED_UNKNOWN /* it is, but its rule cannot be told */

@@ -1,15 +1,14 @@
 #include "processes.h"
 
 #include "array.h"
+#include "procfs.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int compare_inodes(const void *a, const void *b)
 {
@@ -34,104 +33,64 @@ static int compare_processes(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
-/* A number that is all of a text or ends at @end. Return: 0 if it is none */
-static unsigned long read_number(const char *text, char end)
-{
-	char *rest;
-	unsigned long number;
-
-	if (*text < '1' || *text > '9')
-		return 0;
-	number = strtoul(text, &rest, 10);
-	return *rest == end ? number : 0;
-}
-
 int processes_describe(pid_t pid, struct process *ret_process)
 {
-	char path[64], line[256], *c;
-	unsigned effective;
-	long number;
-	FILE *file;
+	struct procfs_status status;
+	int rc = procfs_status(pid, &status);
+	char *c;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return -ESRCH;
+	if (rc)
+		return rc;
 	ret_process->pid = pid;
-	while (fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, "Name:\t", 6)) {
-			snprintf(ret_process->name, sizeof(ret_process->name), "%.*s",
-				 (int)strcspn(line + 6, "\n"), line + 6);
-		} else if (sscanf(line, "PPid:\t%ld", &number) == 1) {
-			ret_process->parent = (pid_t)number;
-		} else if (sscanf(line, "Uid:\t%*u\t%u", &effective) == 1) {
-			ret_process->uid = effective;
-			break;
-		}
-	}
-	fclose(file);
-	/* a terminal is not to do what a process is called */
+	ret_process->parent = status.parent;
+	ret_process->uid = status.uid;
+	memcpy(ret_process->name, status.name, sizeof(ret_process->name));
+	/* a name must not control the terminal that it is shown on */
 	for (c = ret_process->name; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
 	return 0;
 }
 
-/* Notes which of @inodes the descriptors in a folder are. Return: 0 or -errno */
-static int read_descriptors(DIR *folder, const uint32_t *inodes, size_t count,
-			    struct processes *processes)
+/* What the descriptors of one process are compared with. */
+struct search {
+	const uint32_t *inodes; /* of all sockets, ascending */
+	size_t count;
+	struct processes *processes; /* the process is the one behind the last */
+};
+
+static int note_hold(uint32_t inode, void *context)
 {
-	static const char prefix[] = "socket:[";
-	const size_t len = sizeof(prefix) - 1, before = processes->holds;
-	const struct dirent *item;
+	const struct search *search = context;
+	struct processes *processes = search->processes;
+	struct processes_hold *hold;
 
-	while ((item = readdir(folder))) {
-		struct processes_hold *hold;
-		char link[64];
-		uint32_t inode;
-		ssize_t n;
-
-		n = readlinkat(dirfd(folder), item->d_name, link, sizeof(link) - 1);
-		if (n <= (ssize_t)len || memcmp(link, prefix, len))
-			continue;
-		link[n] = '\0';
-		inode = (uint32_t)read_number(link + len, ']');
-		if (!bsearch(&inode, inodes, count, sizeof(*inodes), compare_inodes))
-			continue;
-		hold = array_grow(processes->hold, processes->holds, sizeof(*hold));
-		if (!hold)
-			return -ENOMEM;
-		processes->hold = hold;
-		hold[processes->holds].inode = inode;
-		hold[processes->holds++].process = (uint32_t)processes->count;
-	}
-	processes->entry[processes->count].holds = processes->holds > before;
+	if (!bsearch(&inode, search->inodes, search->count, sizeof(inode), compare_inodes))
+		return 0;
+	hold = array_grow(processes->hold, processes->holds, sizeof(*hold));
+	if (!hold)
+		return -ENOMEM;
+	processes->hold = hold;
+	hold[processes->holds].inode = inode;
+	hold[processes->holds++].process = (uint32_t)processes->count;
 	return 0;
 }
 
-/* A kernel thread or a process that has ended holds nothing that could be missed. */
-static bool has_memory(pid_t pid)
+/* Could a process hold sockets that we may not see? A kernel thread cannot, nor what has ended. */
+static bool may_hold(pid_t pid)
 {
-	char path[64], line[256];
-	bool found = false;
-	FILE *file;
+	struct procfs_status status;
+	int rc = procfs_status(pid, &status);
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "re");
-	while (file && !found && fgets(line, sizeof(line), file))
-		found = !strncmp(line, "VmSize:", 7);
-	if (file)
-		fclose(file);
-	return found;
+	return rc ? rc != -ESRCH : status.has_memory;
 }
 
-static int read_process(pid_t pid, const uint32_t *inodes, size_t count,
-			struct processes *processes)
+static int read_process(pid_t pid, struct search *search)
 {
+	struct processes *processes = search->processes;
+	const size_t before = processes->holds;
 	struct process *entry;
-	char path[64];
-	DIR *folder;
-	int rc = 0;
+	int rc;
 
 	entry = array_grow(processes->entry, processes->count, sizeof(*entry));
 	if (!entry)
@@ -140,19 +99,19 @@ static int read_process(pid_t pid, const uint32_t *inodes, size_t count,
 	entry += processes->count;
 	memset(entry, 0, sizeof(*entry));
 	entry->pid = pid;
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	folder = opendir(path);
-	if (folder) {
-		rc = read_descriptors(folder, inodes, count, processes);
-		closedir(folder);
-	} else if (errno == EACCES || errno == EPERM) {
-		processes->unseen += has_memory(pid);
-	} else {
-		return errno == ENOMEM || errno == EMFILE || errno == ENFILE ? -errno : 0;
+	rc = procfs_sockets(pid, note_hold, search);
+	if (rc == -EACCES || rc == -EPERM) {
+		processes->unseen += may_hold(pid);
+		rc = 0;
+	}
+	entry->holds = processes->holds > before;
+	if (!rc && entry->holds)
+		rc = processes_describe(pid, entry);
+	if (rc == -ESRCH) {
+		processes->holds = before;
+		return 0;
 	}
 	processes->count++;
-	if (!rc && entry->holds)
-		processes_describe(pid, entry);
 	return rc;
 }
 
@@ -186,23 +145,24 @@ static void drop_doubles(struct processes *processes)
 int processes_read(const struct sockets *sockets, struct processes *ret_processes)
 {
 	const struct dirent *item;
+	struct search search = { .processes = ret_processes };
 	uint32_t *inodes;
-	size_t count;
 	DIR *proc;
 	int rc;
 
 	memset(ret_processes, 0, sizeof(*ret_processes));
-	inodes = list_inodes(sockets, &count);
+	inodes = list_inodes(sockets, &search.count);
 	if (!inodes)
 		return -ENOMEM;
+	search.inodes = inodes;
 	proc = opendir("/proc");
 	rc = proc ? 0 : -errno;
 	/* the kernel lists them by ascending id (fs/proc/base.c, proc_pid_readdir) */
 	while (proc && !rc && (item = readdir(proc))) {
-		pid_t pid = (pid_t)read_number(item->d_name, '\0');
+		pid_t pid = (pid_t)strtol(item->d_name, NULL, 10);
 
-		if (pid)
-			rc = read_process(pid, inodes, count, ret_processes);
+		if (pid > 0)
+			rc = read_process(pid, &search);
 	}
 	if (proc)
 		closedir(proc);

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,22 +18,32 @@ enum { FILES = sizeof(names) / sizeof(names[0]) };
 
 static int files[FILES];
 
+int __wrap_fd_open(const char *path, int flags, mode_t mode);
 int __wrap_open64(const char *path, int flags, ...);
-int __real_open64(const char *path, int flags, ...);
 
-int __wrap_open64(const char *path, int flags, ...)
+/* procfs opens the files of a process by it */
+int __wrap_fd_open(const char *path, int flags, mode_t mode)
 {
 	const char *name = strrchr(path, '/');
 	char again[32];
-	int i;
+	int i, fd;
 
+	(void)flags;
+	(void)mode;
 	for (i = 0; !strncmp(path, "/proc/", 6) && i < FILES; i++) {
 		if (strcmp(name + 1, names[i]))
 			continue;
 		snprintf(again, sizeof(again), "/proc/self/fd/%d", files[i]);
-		return __real_open64(again, O_RDONLY | O_CLOEXEC);
+		fd = openat(AT_FDCWD, again, O_RDONLY | O_CLOEXEC);
+		return fd < 0 ? -errno : fd;
 	}
-	/* the environment may name any file as configuration */
+	return -ENOENT;
+}
+
+/* the environment may name any file as configuration */
+int __wrap_open64(const char *path, int flags, ...)
+{
+	(void)path;
 	(void)flags;
 	errno = ENOENT;
 	return -1;
