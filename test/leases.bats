@@ -214,13 +214,13 @@ print(socket.create_server(("127.0.0.1", int(sys.argv[1]))).getsockname()[1])' '
 one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 	says 125 "portfence: '--lease' takes the place of '--range', give only one, see 'portfence run \
 --help'" leased --range 20000-20001 -- true
-	says 125 "portfence: --wait: 'x' is no number of seconds, 0 to 86400 are allowed" \
+	says 125 "portfence: --wait: 'x' is not a number of seconds from 0 to 86400" \
 		leased --wait x -- true
-	says 125 "portfence: --wait: 'nan' is no number of seconds, 0 to 86400 are allowed" \
+	says 125 "portfence: --wait: 'nan' is not a number of seconds from 0 to 86400" \
 		leased --wait nan -- true
-	says 125 "portfence: --wait: '-1' is no number of seconds, 0 to 86400 are allowed" \
+	says 125 "portfence: --wait: '-1' is not a number of seconds from 0 to 86400" \
 		leased --wait -1 -- true
-	says 125 "portfence: '--substitute' is for a lease, and there is none to take; use '--lease N'" \
+	says 125 "portfence: '--substitute' needs a lease; add '--lease N'" \
 		ns "$PORTFENCE" run --range 20000-20009 --substitute -- true
 	says 125 "portfence: '{first+10}' lies outside the lease, which has 10 ports" \
 		leased --substitute -- echo {last} {first+10}
@@ -285,8 +285,8 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 	[ "${lines[4]}" = '             map  8080 is 20009, 80 is 20008' ]
 	[ "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["leases"][0]["map"])' \
 		<<<"$(printf '%s\n' "${lines[@]:6}")")" = "{'8080': 20009, '80': 20008}" ]
-	says 125 "portfence: an argument names port 20009, which stands for 8080 of the map; name one \
-further from the end of the block" leased --substitute --map 8080 -- true {last}
+	says 125 "portfence: an argument names port 20009, which the map uses for port 8080; name a \
+port nearer to the beginning of the lease" leased --substitute --map 8080 -- true {last}
 	# more than a lease has room to tell of
 	run -0 leased --map "$(seq -s, 30001 30005),$(seq -s, 30006 30009)" -- portfence leases
 	[ "${lines[2]}" = '             map  30001 is 20009, 30002 is 20008, 30003 is 20007, 30004 is 20006, 30005 is 20005, 30006 is 20004, 30007 is 20003, 30008 is 20002, 30009 is 20001' ]
@@ -741,13 +741,13 @@ denied" ns "${AS_NOBODY[@]}" "$PORTFENCE" run --lease 10 -- touch ran
 		PORTFENCE_STATE=$PWD/full "$0" run --lease 10 -- touch ran; status=$?
 		PORTFENCE_STATE=$PWD/full "$0" leases; exit $status' "$PORTFENCE"
 	[ "$status" = 125 ]
-	[ "${lines[0]}" = "portfence: nobody could tell who has the lease: No space left on device" ]
+	[ "${lines[0]}" = "portfence: the lease's holder cannot be written down: No space left on device" ]
 	[ "${lines[1]}" = "0 leases; of the 10000 ports of the pool 20000-29999, 0 are leased and 10000 are not" ]
 	[ ! -e ran ]
 }
 
 @test "a limit on the size of files is told, and is no end by a signal" {
-	says 125 "portfence: nobody could tell who has the lease: File too large" \
+	says 125 "portfence: the lease's holder cannot be written down: File too large" \
 		bash -c 'ulimit -f 1; exec "$@"' bash "$PORTFENCE" run --lease 10 -- touch ran
 	[ ! -e ran ]
 }

@@ -129,13 +129,13 @@ static void print_doubt(const struct escapes_doubt *doubt, bool in_colour)
 }
 
 /* A process keeps to the configuration that it was started with. */
-static void print_ages(const struct escapes *verdict, bool in_colour)
+static void print_ages(const struct escapes *escapes, bool in_colour)
 {
 	const struct process *before = NULL;
 	size_t i;
 
-	for (i = 0; i < verdict->findings; i++) {
-		const struct escapes_finding *finding = &verdict->finding[i];
+	for (i = 0; i < escapes->findings; i++) {
+		const struct escapes_finding *finding = &escapes->finding[i];
 		const char *file = finding->fenced->file;
 		struct stat st;
 		time_t since;
@@ -153,40 +153,40 @@ static void print_ages(const struct escapes *verdict, bool in_colour)
 	}
 }
 
-static void print_head(const struct escapes *verdict, bool in_colour)
+static void print_head(const struct escapes *escapes, bool in_colour)
 {
-	size_t escapes = verdict->count[PORT_ORIGIN_ESCAPE];
+	size_t count = escapes->count[PORT_ORIGIN_ESCAPE];
 
-	if (escapes)
-		printf("%s%zu escape%s%s", in_colour ? SAY_RED : "", escapes, plural(escapes),
+	if (count)
+		printf("%s%zu escape%s%s", in_colour ? SAY_RED : "", count, plural(count),
 		       in_colour ? SAY_PLAIN : "");
 	else
 		fputs("no escape", stdout);
-	printf(" among %zu socket%s of %zu fenced process%s", verdict->sockets,
-	       plural(verdict->sockets), verdict->processes, verdict->processes == 1 ? "" : "es");
-	if (verdict->findings > escapes)
-		printf("; %zu outside the range for a reason", verdict->findings - escapes);
+	printf(" among %zu socket%s of %zu fenced process%s", escapes->sockets,
+	       plural(escapes->sockets), escapes->processes, escapes->processes == 1 ? "" : "es");
+	if (escapes->findings > count)
+		printf("; %zu outside the range for a reason", escapes->findings - count);
 	putchar('\n');
 }
 
-static void print_text(const struct view *view, const struct escapes *verdict)
+static void print_text(const struct view *view, const struct escapes *escapes)
 {
 	bool in_colour = say_in_colour(stdout);
 	size_t i;
 
-	print_head(verdict, in_colour);
-	for (i = 0; i < verdict->findings; i++)
-		print_finding(&verdict->finding[i], in_colour);
-	print_ages(verdict, in_colour);
-	for (i = 0; i < verdict->squatters;)
-		i += print_squatters(view, &verdict->squatter[i], verdict->squatters - i,
+	print_head(escapes, in_colour);
+	for (i = 0; i < escapes->findings; i++)
+		print_finding(&escapes->finding[i], in_colour);
+	print_ages(escapes, in_colour);
+	for (i = 0; i < escapes->squatters;)
+		i += print_squatters(view, &escapes->squatter[i], escapes->squatters - i,
 				     in_colour);
-	for (i = 0; i < verdict->doubts; i++)
-		print_doubt(&verdict->doubt[i], in_colour);
-	if (verdict->unseen) {
+	for (i = 0; i < escapes->doubts; i++)
+		print_doubt(&escapes->doubt[i], in_colour);
+	if (escapes->unseen) {
 		print_kind("note", SAY_CYAN, in_colour);
-		printf("%zu process%s cannot be looked at%s\n", verdict->unseen,
-		       verdict->unseen == 1 ? "" : "es",
+		printf("%zu process%s cannot be looked at%s\n", escapes->unseen,
+		       escapes->unseen == 1 ? "" : "es",
 		       geteuid() ? ", being other users'; root sees them" : ", not even by root");
 	}
 }
@@ -222,16 +222,16 @@ static json_t *describe_doubt(const struct escapes_doubt *doubt)
 			 "process", describe_process(&doubt->process));
 }
 
-static int print_json(const struct view *view, const struct escapes *verdict)
+static int print_json(const struct view *view, const struct escapes *escapes)
 {
 	json_t *findings = json_array(), *squatters = json_array(), *doubts = json_array(), *all;
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; i < verdict->findings; i++)
-		json_array_append_new(findings, describe_finding(&verdict->finding[i]));
-	for (i = 0; i < verdict->squatters; i++) {
-		const struct escapes_squatter *one = &verdict->squatter[i];
+	for (i = 0; i < escapes->findings; i++)
+		json_array_append_new(findings, describe_finding(&escapes->finding[i]));
+	for (i = 0; i < escapes->squatters; i++) {
+		const struct escapes_squatter *one = &escapes->squatter[i];
 
 		json_array_append_new(
 			squatters, json_pack("{s:s, s:s, s:i, s:o}", "section",
@@ -239,18 +239,18 @@ static int print_json(const struct view *view, const struct escapes *verdict)
 					     policy_proto_name(one->proto), "port", (int)one->port,
 					     "process", describe_process(one->process)));
 	}
-	for (i = 0; i < verdict->doubts; i++)
-		json_array_append_new(doubts, describe_doubt(&verdict->doubt[i]));
+	for (i = 0; i < escapes->doubts; i++)
+		json_array_append_new(doubts, describe_doubt(&escapes->doubt[i]));
 	all = json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "escapes",
-			(json_int_t)verdict->count[PORT_ORIGIN_ESCAPE], "processes",
-			(json_int_t)verdict->processes, "sockets", (json_int_t)verdict->sockets,
-			"accepted", (json_int_t)verdict->count[PORT_ORIGIN_ACCEPTED], "outside",
+			(json_int_t)escapes->count[PORT_ORIGIN_ESCAPE], "processes",
+			(json_int_t)escapes->processes, "sockets", (json_int_t)escapes->sockets,
+			"accepted", (json_int_t)escapes->count[PORT_ORIGIN_ACCEPTED], "outside",
 			findings, "unfenced", squatters, "unknown", doubts, "unseen",
-			(json_int_t)verdict->unseen);
+			(json_int_t)escapes->unseen);
 	/* what jansson did not take is missing in its array */
-	if (all && json_array_size(findings) == verdict->findings &&
-	    json_array_size(squatters) == verdict->squatters &&
-	    json_array_size(doubts) == verdict->doubts) {
+	if (all && json_array_size(findings) == escapes->findings &&
+	    json_array_size(squatters) == escapes->squatters &&
+	    json_array_size(doubts) == escapes->doubts) {
 		json_dumpf(all, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
@@ -285,8 +285,8 @@ static int check_pid(struct view *view, pid_t pid)
 	}
 }
 
-static int judge(const struct option_values *given, pid_t pid, struct view *view,
-		 struct escapes *ret_verdict)
+static int read_escapes(const struct option_values *given, pid_t pid, struct view *view,
+			struct escapes *ret_escapes)
 {
 	struct escapes_scope scope = {
 		.app = given->operand[0],
@@ -306,18 +306,18 @@ static int judge(const struct option_values *given, pid_t pid, struct view *view
 		rc = check_pid(view, pid);
 	if (rc)
 		return rc;
-	rc = escapes_read(&scope, ret_verdict);
+	rc = escapes_read(&scope, ret_escapes);
 	if (rc)
 		return say_failure("%s", strerror(-rc));
-	if (ret_verdict->count[PORT_ORIGIN_ESCAPE])
+	if (ret_escapes->count[PORT_ORIGIN_ESCAPE])
 		return EXIT_ESCAPE;
-	return pid && ret_verdict->doubts ? EXIT_FAILED : EXIT_CLEAN;
+	return pid && ret_escapes->doubts ? EXIT_FAILED : EXIT_CLEAN;
 }
 
 static int audit(int argc, char *argv[])
 {
 	struct view view = { .sections = { .rule = NULL } };
-	struct escapes verdict = { .findings = 0 };
+	struct escapes escapes = { .findings = 0 };
 	struct option_values given;
 	unsigned long pid = 0;
 	char *rest;
@@ -335,14 +335,14 @@ static int audit(int argc, char *argv[])
 			return option_wrong(&verb_audit,
 					    "'--pid' and a section do not go together");
 	}
-	rc = judge(&given, (pid_t)pid, &view, &verdict);
-	if (rc != EXIT_FAILED || verdict.doubts) {
-		if (given.value[OPTION_JSON] && print_json(&view, &verdict))
+	rc = read_escapes(&given, (pid_t)pid, &view, &escapes);
+	if (rc != EXIT_FAILED || escapes.doubts) {
+		if (given.value[OPTION_JSON] && print_json(&view, &escapes))
 			rc = EXIT_FAILED;
 		else if (!given.value[OPTION_JSON])
-			print_text(&view, &verdict);
+			print_text(&view, &escapes);
 	}
-	escapes_free(&verdict);
+	escapes_free(&escapes);
 	view_free(&view);
 	return rc;
 }

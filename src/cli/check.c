@@ -71,10 +71,10 @@ static void note_error(void *context, const char *file, unsigned line, const cha
 
 /* ---- engines ---- */
 
-static void judge_engine(const struct rule *rule, struct check_findings *findings)
+static void find_useless_engine(const struct rule *rule, struct check_findings *findings)
 {
-	struct part part[PROTO_COUNT];
-	size_t i, count = section_ranges_of(rule, part), useless = 0;
+	struct section_range entry[PROTO_COUNT];
+	size_t i, count = section_ranges_of(rule, entry), useless = 0;
 	char text[ENGINE_CHOICE_TEXT];
 	int call;
 
@@ -82,7 +82,7 @@ static void judge_engine(const struct rule *rule, struct check_findings *finding
 		for (call = 0; call < ENGINE_CHOICE_CALLS; call++) {
 			struct engine_choice choice;
 
-			if (!(part[i].protos &
+			if (!(entry[i].protos &
 			      1U << engine_choice_proto((enum engine_choice_call)call)))
 				continue;
 			engine_choice_make(rule, (enum engine_choice_call)call, &choice);
@@ -90,10 +90,10 @@ static void judge_engine(const struct rule *rule, struct check_findings *finding
 				continue;
 			useless++;
 			check_findings_add(
-				findings, SAY_ERROR, part[i].line, "engine", rule->name,
+				findings, SAY_ERROR, entry[i].line, "engine", rule->name,
 				"'engine = kernel' cannot serve '%s' of [%s]: %s; use 'engine = "
 				"auto'",
-				part[i].key, rule->name, choice.why);
+				entry[i].key, rule->name, choice.why);
 			break;
 		}
 	}
@@ -106,7 +106,7 @@ static void judge_engine(const struct rule *rule, struct check_findings *finding
 
 /* ---- leases ---- */
 
-static void judge_lease(const struct rule *rule, struct check_findings *findings)
+static void note_lease(const struct rule *rule, struct check_findings *findings)
 {
 	char pool[SECTION_RANGES_TEXT];
 
@@ -120,7 +120,7 @@ static void judge_lease(const struct rule *rule, struct check_findings *findings
 		rule->name, rule->lease, rule->lease == 1 ? "" : "s", pool);
 }
 
-static void judge_lease_file(const struct policy *policy, struct check_findings *findings)
+static void try_lease_file(const struct policy *policy, struct check_findings *findings)
 {
 	const struct settings settings = { .policy = *policy };
 	char why[3 * PATH_MAX];
@@ -134,7 +134,7 @@ static void judge_lease_file(const struct policy *policy, struct check_findings 
 
 /* ---- programs ---- */
 
-static void judge_match(const struct rule *rule, struct check_findings *findings)
+static void find_programs(const struct rule *rule, struct check_findings *findings)
 {
 	const char *list = rule->match ? rule->match : rule->name;
 	const enum say_level level = rule->match ? SAY_WARNING : SAY_NOTE;
@@ -169,7 +169,7 @@ static void judge_match(const struct rule *rule, struct check_findings *findings
 
 /* ---- the log ---- */
 
-static void judge_log(const char *log, struct check_findings *findings)
+static void try_log(const char *log, struct check_findings *findings)
 {
 	char why[PATH_MAX + 128];
 
@@ -179,7 +179,7 @@ static void judge_log(const char *log, struct check_findings *findings)
 
 /* ---- files ---- */
 
-static void judge_file_rights(const char *what, const char *path, struct check_findings *findings)
+static void find_file_rights(const char *what, const char *path, struct check_findings *findings)
 {
 	char text[3 * PATH_MAX];
 
@@ -189,31 +189,31 @@ static void judge_file_rights(const char *what, const char *path, struct check_f
 
 /* ---- the verb ---- */
 
-static void judge(struct report *report)
+static void find_all(struct report *report)
 {
 	const struct sections *sections = &report->sections;
 	char library[PATH_MAX];
-	struct part *part;
+	struct section_range *entry;
 	size_t i, count;
 
-	part = section_ranges_of_all(sections->rule, sections->count, &count);
-	if (!part) {
+	entry = section_ranges_of_all(sections->rule, sections->count, &count);
+	if (!entry) {
 		report->findings.no_memory = true;
 		return;
 	}
 	for (i = 0; i < sections->count; i++) {
-		judge_engine(sections->rule[i], &report->findings);
-		judge_lease(sections->rule[i], &report->findings);
-		judge_match(sections->rule[i], &report->findings);
+		find_useless_engine(sections->rule[i], &report->findings);
+		note_lease(sections->rule[i], &report->findings);
+		find_programs(sections->rule[i], &report->findings);
 	}
-	judge_lease_file(&sections->policy, &report->findings);
-	judge_log(sections->policy.log, &report->findings);
-	judge_file_rights("this file", report->file, &report->findings);
+	try_lease_file(&sections->policy, &report->findings);
+	try_log(sections->policy.log, &report->findings);
+	find_file_rights("this file", report->file, &report->findings);
 	if (!library_find(library))
-		judge_file_rights("the library", library, &report->findings);
-	check_ranges_judge(part, count, &report->findings, &report->sysctl);
-	check_sockets_judge(part, count, &report->findings);
-	free(part);
+		find_file_rights("the library", library, &report->findings);
+	check_ranges_find(entry, count, &report->findings, &report->sysctl);
+	check_sockets_find(entry, count, &report->findings);
+	free(entry);
 }
 
 static int print_json(const struct report *report)
@@ -260,7 +260,7 @@ static bool is_fine(const struct check_findings *findings, bool strict)
 	return !findings->of_level[SAY_ERROR] && !(strict && findings->of_level[SAY_WARNING]);
 }
 
-static int judge_file(const struct option_values *given, struct report *report)
+static int check_file(const struct option_values *given, struct report *report)
 {
 	int rc = sections_read(given->operand[0], note_error, report, &report->sections);
 	const bool whole = !rc;
@@ -270,7 +270,7 @@ static int judge_file(const struct option_values *given, struct report *report)
 				   SETTINGS_SYSTEM_FILE);
 	if (whole) {
 		report->file = report->sections.policy.file;
-		judge(report);
+		find_all(report);
 	}
 	if (rc == -ENOMEM || report->findings.no_memory)
 		return say_failure("%s", strerror(ENOMEM));
@@ -294,7 +294,7 @@ static int check(int argc, char *argv[])
 		return rc;
 	if (given.operand[0] && !*given.operand[0])
 		return option_wrong(&verb_check, "the file's name is empty");
-	rc = judge_file(&given, &report);
+	rc = check_file(&given, &report);
 	check_findings_free(&report.findings);
 	sections_free(&report.sections);
 	free(report.sysctl);

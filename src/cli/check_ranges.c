@@ -30,7 +30,7 @@ struct machine {
 	struct range_set well_known; /* the others below 1024 */
 };
 
-struct judge {
+struct check_ranges {
 	struct machine machine;
 	struct check_findings *findings;
 	struct arena arena;
@@ -76,40 +76,42 @@ static void read_machine(struct machine *machine, struct check_findings *finding
 
 /* ---- other sections ---- */
 
-static void say_overlap(struct judge *judge, const struct part *part, const struct part *other)
+static void say_overlap(struct check_ranges *check, const struct section_range *entry,
+			const struct section_range *other)
 {
 	const struct range *common;
 	char ports[SECTION_RANGES_TEXT];
 
-	range_set_clear(&judge->other);
-	range_set_add_range(&judge->other, other->range);
-	common = section_ranges_common(part->range, &judge->other, &judge->arena);
+	range_set_clear(&check->other);
+	range_set_add_range(&check->other, other->range);
+	common = section_ranges_common(entry->range, &check->other, &check->arena);
 	if (!common)
 		return;
 	section_ranges_format(common, ports);
 	check_findings_add(
-		judge->findings, SAY_WARNING, part->line, "overlap", part->rule->name,
+		check->findings, SAY_WARNING, entry->line, "overlap", entry->rule->name,
 		"'%s' of [%s] overlaps '%s' of [%s] (line %u) in %s; give each application "
 		"ports of its own",
-		part->key, part->rule->name, other->key, other->rule->name, other->line, ports);
+		entry->key, entry->rule->name, other->key, other->rule->name, other->line, ports);
 }
 
-/* Holds a part against those before it. */
-static void judge_overlaps(struct judge *judge, const struct part *first, const struct part *part)
+/* Compares one range with those before it. */
+static void find_overlaps(struct check_ranges *check, const struct section_range *first,
+			  const struct section_range *entry)
 {
-	const struct part *other;
+	const struct section_range *other;
 	unsigned overlaps = 0;
 
 	/* two leases have no port in common */
-	for (other = first; other < part; other++)
-		if (!(other->rule->lease && part->rule->lease) && other->protos & part->protos &&
-		    range_overlap(other->range, part->range) && overlaps++ < OVERLAPS_SHOWN)
-			say_overlap(judge, part, other);
+	for (other = first; other < entry; other++)
+		if (!(other->rule->lease && entry->rule->lease) && other->protos & entry->protos &&
+		    range_overlap(other->range, entry->range) && overlaps++ < OVERLAPS_SHOWN)
+			say_overlap(check, entry, other);
 	if (overlaps > OVERLAPS_SHOWN)
-		check_findings_add(judge->findings, SAY_WARNING, part->line, "overlap",
-				   part->rule->name,
-				   "'%s' of [%s] overlaps %u more ranges above it", part->key,
-				   part->rule->name, overlaps - OVERLAPS_SHOWN);
+		check_findings_add(check->findings, SAY_WARNING, entry->line, "overlap",
+				   entry->rule->name,
+				   "'%s' of [%s] overlaps %u more ranges above it", entry->key,
+				   entry->rule->name, overlaps - OVERLAPS_SHOWN);
 }
 
 /* ---- the system ---- */
@@ -125,47 +127,47 @@ static bool covers_ephemeral(const struct machine *machine, const struct range *
 	return false;
 }
 
-static void judge_ephemeral(struct judge *judge, const struct part *part)
+static void find_ephemeral(struct check_ranges *check, const struct section_range *entry)
 {
-	const struct machine *machine = &judge->machine;
-	const char *key = part->key, *name = part->rule->name;
-	const bool all = covers_ephemeral(machine, part->range);
+	const struct machine *machine = &check->machine;
+	const char *key = entry->key, *name = entry->rule->name;
+	const bool all = covers_ephemeral(machine, entry->range);
 	const struct range *taken;
 	char ports[SECTION_RANGES_TEXT];
 
-	taken = section_ranges_common(part->range, &machine->open, &judge->arena);
+	taken = section_ranges_common(entry->range, &machine->open, &check->arena);
 	if (!taken)
 		return;
 	section_ranges_format(taken, ports);
-	if (all && range_first(part->range) == machine->first &&
-	    range_last(part->range) == machine->last) {
+	if (all && range_first(entry->range) == machine->first &&
+	    range_last(entry->range) == machine->last) {
 		check_findings_add(
-			judge->findings, SAY_NOTE, part->line, "ephemeral", name,
+			check->findings, SAY_NOTE, entry->line, "ephemeral", name,
 			"'%s' of [%s] is the system's own ephemeral range, so every other "
 			"program may be given its ports",
 			key, name);
 	} else if (all) {
 		check_findings_add(
-			judge->findings, SAY_WARNING, part->line, "ephemeral", name,
+			check->findings, SAY_WARNING, entry->line, "ephemeral", name,
 			"'%s' of [%s] holds all of the system's ephemeral range %d-%d, so "
 			"every other program may be given its ports, and would get none if they "
 			"were reserved; choose a range outside of it",
 			key, name, machine->first, machine->last);
-	} else if (part->rule->engine == ENGINE_KERNEL) {
+	} else if (entry->rule->engine == ENGINE_KERNEL) {
 		check_findings_add(
-			judge->findings, SAY_WARNING, part->line, "ephemeral", name,
+			check->findings, SAY_WARNING, entry->line, "ephemeral", name,
 			"other programs may be given %s of '%s' of [%s], as the system's "
 			"ephemeral range is %d-%d, and 'engine = kernel' needs them unreserved; "
 			"use 'engine = auto' and reserve them",
 			ports, key, name, machine->first, machine->last);
 	} else {
 		check_findings_add(
-			judge->findings, SAY_WARNING, part->line, "ephemeral", name,
+			check->findings, SAY_WARNING, entry->line, "ephemeral", name,
 			"other programs may be given %s of '%s' of [%s], as the system's "
 			"ephemeral range is %d-%d; reserve them as told at the end, or choose a "
 			"range outside of it",
 			ports, key, name, machine->first, machine->last);
-		range_set_add_range(&judge->wanted, part->range);
+		range_set_add_range(&check->wanted, entry->range);
 	}
 }
 
@@ -173,23 +175,23 @@ static void judge_ephemeral(struct judge *judge, const struct part *part)
  * A reservation of all that could be given to others is the way to keep a range
  * for its application. One of some ports is somebody else's.
  */
-static void judge_reserved(struct judge *judge, const struct part *part)
+static void find_reserved(struct check_ranges *check, const struct section_range *entry)
 {
-	const struct machine *machine = &judge->machine;
-	const char *key = part->key, *name = part->rule->name;
+	const struct machine *machine = &check->machine;
+	const char *key = entry->key, *name = entry->rule->name;
 	const struct range *cut, *inside, *both = NULL;
 	char ports[SECTION_RANGES_TEXT];
 
-	cut = section_ranges_common(part->range, &machine->reserved, &judge->arena);
+	cut = section_ranges_common(entry->range, &machine->reserved, &check->arena);
 	if (!cut)
 		return;
-	inside = section_ranges_common(part->range, &machine->ephemeral, &judge->arena);
+	inside = section_ranges_common(entry->range, &machine->ephemeral, &check->arena);
 	if (inside)
-		both = section_ranges_common(inside, &machine->reserved, &judge->arena);
-	if (cut->count == part->range->count ||
+		both = section_ranges_common(inside, &machine->reserved, &check->arena);
+	if (cut->count == entry->range->count ||
 	    (both && both->count == inside->count && both->count == cut->count)) {
 		check_findings_add(
-			judge->findings, SAY_NOTE, part->line, "reserved", name,
+			check->findings, SAY_NOTE, entry->line, "reserved", name,
 			"'%s' of [%s] is reserved (ip_local_reserved_ports): the kernel gives "
 			"its ports to no program, and portfence binds to them all the same",
 			key, name);
@@ -197,7 +199,7 @@ static void judge_reserved(struct judge *judge, const struct part *part)
 	}
 	section_ranges_format(cut, ports);
 	check_findings_add(
-		judge->findings, SAY_WARNING, part->line, "reserved", name,
+		check->findings, SAY_WARNING, entry->line, "reserved", name,
 		"ip_local_reserved_ports holds %s of '%s' of [%s], which another program may "
 		"rely on; leave out what is not this application's with 'exclude'",
 		ports, key, name);
@@ -222,10 +224,10 @@ static char *compose_sysctl(const struct range *range)
 }
 
 /* Tells the one command that reserves all that ought to be, and loses no reservation there is. */
-static void say_sysctl(struct judge *judge, char **ret_sysctl)
+static void say_sysctl(struct check_ranges *check, char **ret_sysctl)
 {
-	const struct machine *machine = &judge->machine;
-	struct range_set *all = &judge->wanted, *left = &judge->other;
+	const struct machine *machine = &check->machine;
+	struct range_set *all = &check->wanted, *left = &check->other;
 	const struct range *range, *others;
 	char *line = NULL;
 
@@ -233,23 +235,23 @@ static void say_sysctl(struct judge *judge, char **ret_sysctl)
 	range_set_clear(left);
 	range_set_join(left, &machine->ephemeral);
 	range_set_remove(left, all);
-	if (range_build(left, &judge->arena, &others)) {
+	if (range_build(left, &check->arena, &others)) {
 		check_findings_add(
-			judge->findings, SAY_NOTE, 0, "ephemeral", NULL,
+			check->findings, SAY_NOTE, 0, "ephemeral", NULL,
 			"to reserve all these ranges would leave no port of %d-%d to other "
 			"programs; choose ranges outside of it",
 			machine->first, machine->last);
 		return;
 	}
-	if (!range_build(all, &judge->arena, &range))
+	if (!range_build(all, &check->arena, &range))
 		line = compose_sysctl(range);
 	if (!line) {
-		judge->findings->no_memory = true;
+		check->findings->no_memory = true;
 		return;
 	}
 	if (strlen(line) > strlen(SYSCTL) + SYSCTL_LONGEST) {
 		check_findings_add(
-			judge->findings, SAY_NOTE, 0, "ephemeral", NULL,
+			check->findings, SAY_NOTE, 0, "ephemeral", NULL,
 			"to reserve all these ranges takes a list of %zu characters, of which "
 			"the kernel would read %d; choose ranges outside of %d-%d, or with "
 			"fewer gaps",
@@ -259,13 +261,13 @@ static void say_sysctl(struct judge *judge, char **ret_sysctl)
 		return;
 	}
 	check_findings_add(
-		judge->findings, SAY_NOTE, 0, "ephemeral", NULL,
+		check->findings, SAY_NOTE, 0, "ephemeral", NULL,
 		"'sysctl -w %s' reserves these ranges, keeps what is reserved already, and "
 		"leaves %u ports to other programs; write what follows '-w' to a file in "
 		"/etc/sysctl.d to have it at every start",
 		line, others->count);
 	check_findings_add(
-		judge->findings, SAY_NOTE, 0, "ephemeral", NULL,
+		check->findings, SAY_NOTE, 0, "ephemeral", NULL,
 		"to reserve is safe: the kernel passes over reserved ports when it chooses "
 		"one, and any program may still bind to them explicitly, which the bind "
 		"engine does; the kernel engine no longer serves then");
@@ -274,10 +276,10 @@ static void say_sysctl(struct judge *judge, char **ret_sysctl)
 
 /* ---- others ---- */
 
-static void judge_services(struct judge *judge, const struct part *part)
+static void find_services(struct check_ranges *check, const struct section_range *entry)
 {
 	const struct range *named =
-		section_ranges_common(part->range, &judge->machine.services, &judge->arena);
+		section_ranges_common(entry->range, &check->machine.services, &check->arena);
 	char list[512];
 	size_t used = 0;
 	uint32_t i;
@@ -292,66 +294,66 @@ static void judge_services(struct judge *judge, const struct part *part)
 	}
 	if (named)
 		check_findings_add(
-			judge->findings, SAY_WARNING, part->line, "services", part->rule->name,
+			check->findings, SAY_WARNING, entry->line, "services", entry->rule->name,
 			"'%s' of [%s] holds %u port%s named in /etc/services: %s%s; leave %s "
 			"out %s",
-			part->key, part->rule->name, named->count, named->count == 1 ? "" : "s",
+			entry->key, entry->rule->name, named->count, named->count == 1 ? "" : "s",
 			list, named->count > SERVICES_SHOWN ? ", ..." : "",
 			named->count == 1 ? "it" : "them",
-			part->rule->lease ? "of the 'pool'" : "with 'exclude = services'");
+			entry->rule->lease ? "of the 'pool'" : "with 'exclude = services'");
 }
 
-static void judge_privileged(struct judge *judge, const struct part *part)
+static void find_privileged(struct check_ranges *check, const struct section_range *entry)
 {
-	const struct machine *machine = &judge->machine;
-	const char *key = part->key, *name = part->rule->name;
+	const struct machine *machine = &check->machine;
+	const char *key = entry->key, *name = entry->rule->name;
 	const struct range *ports;
 	char text[SECTION_RANGES_TEXT];
 
-	ports = section_ranges_common(part->range, &machine->privileged, &judge->arena);
+	ports = section_ranges_common(entry->range, &machine->privileged, &check->arena);
 	if (ports) {
 		section_ranges_format(ports, text);
 		check_findings_add(
-			judge->findings, machine->may_bind ? SAY_NOTE : SAY_WARNING, part->line,
+			check->findings, machine->may_bind ? SAY_NOTE : SAY_WARNING, entry->line,
 			"privileged", name,
 			"'%s' of [%s] holds %s that only programs with CAP_NET_BIND_SERVICE, "
 			"such as root's, may bind to, and others pass over; any program may "
 			"from port %u on (ip_unprivileged_port_start)",
 			key, name, text, machine->start);
 	}
-	ports = section_ranges_common(part->range, &machine->well_known, &judge->arena);
+	ports = section_ranges_common(entry->range, &machine->well_known, &check->arena);
 	if (ports) {
 		section_ranges_format(ports, text);
 		check_findings_add(
-			judge->findings, SAY_NOTE, part->line, "privileged", name,
+			check->findings, SAY_NOTE, entry->line, "privileged", name,
 			"'%s' of [%s] holds %s below 1024 that any program may bind to here, as "
 			"it may from port %u on (ip_unprivileged_port_start)",
 			key, name, text, machine->start);
 	}
 }
 
-void check_ranges_judge(const struct part *part, size_t count, struct check_findings *findings,
-			char **ret_sysctl)
+void check_ranges_find(const struct section_range *entry, size_t count,
+		       struct check_findings *findings, char **ret_sysctl)
 {
-	struct judge *judge = calloc(1, sizeof(*judge));
+	struct check_ranges *check = calloc(1, sizeof(*check));
 	size_t i;
 
 	*ret_sysctl = NULL;
-	if (!judge) {
+	if (!check) {
 		findings->no_memory = true;
 		return;
 	}
-	judge->findings = findings;
-	read_machine(&judge->machine, findings);
+	check->findings = findings;
+	read_machine(&check->machine, findings);
 	for (i = 0; i < count; i++) {
-		judge_overlaps(judge, part, &part[i]);
-		judge_ephemeral(judge, &part[i]);
-		judge_reserved(judge, &part[i]);
-		judge_services(judge, &part[i]);
-		judge_privileged(judge, &part[i]);
+		find_overlaps(check, entry, &entry[i]);
+		find_ephemeral(check, &entry[i]);
+		find_reserved(check, &entry[i]);
+		find_services(check, &entry[i]);
+		find_privileged(check, &entry[i]);
 	}
-	if (judge->wanted.count)
-		say_sysctl(judge, ret_sysctl);
-	arena_free(&judge->arena);
-	free(judge);
+	if (check->wanted.count)
+		say_sysctl(check, ret_sysctl);
+	arena_free(&check->arena);
+	free(check);
 }

@@ -6,12 +6,12 @@
 #include "section_ranges.h"
 
 /**
- * check_ranges_judge() - Hold all ranges against each other, this machine's sysctls and /etc/services
+ * check_ranges_find() - Hold all ranges against each other, this machine's sysctls and /etc/services
  * @ret_sysctl:	what reserves the ranges that other programs may take ports of,
  *		"net.ipv4.ip_local_reserved_ports=...", for the caller to free; NULL if there
  *		is nothing to reserve, or no sense in it
  */
-void check_ranges_judge(const struct part *part, size_t count, struct check_findings *findings,
-			char **ret_sysctl);
+void check_ranges_find(const struct section_range *entry, size_t count,
+		       struct check_findings *findings, char **ret_sysctl);
 
 #endif

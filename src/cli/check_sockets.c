@@ -131,8 +131,8 @@ static void find_strangers(struct check_sockets *busy, const struct rule *rule,
 	*ret_strangers = strangers;
 }
 
-static void say_listener(struct check_sockets *busy, const struct part *part, enum proto proto,
-			 uint16_t port, const struct strangers *strangers)
+static void say_listener(struct check_sockets *busy, const struct section_range *part,
+			 enum proto proto, uint16_t port, const struct strangers *strangers)
 {
 	char user[PROCESSES_USER], who[PROCESSES_USER + 128], more[32] = "";
 
@@ -154,7 +154,8 @@ static void say_listener(struct check_sockets *busy, const struct part *part, en
 		policy_proto_name(proto), port, part->key, part->rule->name, who, port);
 }
 
-static void judge_listeners(struct check_sockets *busy, const struct part *part, enum proto proto)
+static void judge_listeners(struct check_sockets *busy, const struct section_range *part,
+			    enum proto proto)
 {
 	uint32_t i, found = 0;
 
@@ -181,7 +182,8 @@ static void judge_listeners(struct check_sockets *busy, const struct part *part,
 /* ---- how many there are ---- */
 
 /* The connections that a listener has accepted share its port, and need none of the range's. */
-static void judge_size(struct check_sockets *busy, const struct part *part, enum proto proto)
+static void judge_size(struct check_sockets *busy, const struct section_range *part,
+		       enum proto proto)
 {
 	uint32_t i, sockets = 0, waiting = 0;
 
@@ -201,7 +203,8 @@ static void judge_size(struct check_sockets *busy, const struct part *part, enum
 			part->range->count == 1 ? "it" : "them", waiting);
 }
 
-void check_sockets_judge(const struct part *part, size_t count, struct check_findings *findings)
+void check_sockets_find(const struct section_range *part, size_t count,
+			struct check_findings *findings)
 {
 	struct check_sockets busy = { .findings = findings };
 	size_t i;

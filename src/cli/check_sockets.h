@@ -6,11 +6,12 @@
 #include "section_ranges.h"
 
 /**
- * check_sockets_judge() - Hold all ranges against this network namespace's sockets
+ * check_sockets_find() - Hold all ranges against this network namespace's sockets
  *
  * What a section's own processes listen on is no finding. Whose processes cannot
  * be seen, for want of root's rights, is said.
  */
-void check_sockets_judge(const struct part *part, size_t count, struct check_findings *findings);
+void check_sockets_find(const struct section_range *part, size_t count,
+			struct check_findings *findings);
 
 #endif

@@ -98,7 +98,7 @@ static char *write_map_unset(void)
 }
 
 /* Empties what the lines of another `portfence env` have set. */
-static int unset(const char *library)
+static int unset_variables(const char *library)
 {
 	char *list = NULL;
 	int i;
@@ -114,7 +114,7 @@ static int unset(const char *library)
 	return 0;
 }
 
-static int set(const struct option_values *given, const char *library)
+static int set_variables(const struct option_values *given, const char *library)
 {
 	/* no program is known yet, so only [*] fits */
 	const struct policy_process nobody = { .exe = NULL };
@@ -134,7 +134,7 @@ static int set(const struct option_values *given, const char *library)
 			"that, or '--range'",
 			app);
 	if (!rc)
-		rc = launch_judge(&settings);
+		rc = launch_check(&settings);
 	if (rc)
 		return rc;
 	if (!app)
@@ -150,7 +150,7 @@ static int set(const struct option_values *given, const char *library)
 	return rc;
 }
 
-static int prepare(int argc, char *argv[])
+static int prepare_variables(int argc, char *argv[])
 {
 	struct option_values given;
 	char library[PATH_MAX];
@@ -164,14 +164,14 @@ static int prepare(int argc, char *argv[])
 	rc = library_find(library);
 	if (rc)
 		return say_failure("the library '%s' cannot be read: %s", library, strerror(-rc));
-	rc = given.value[OPTION_UNSET] ? unset(library) : set(&given, library);
+	rc = given.value[OPTION_UNSET] ? unset_variables(library) : set_variables(&given, library);
 	return rc ? rc : OPTION_GO_ON;
 }
 
 static int env(int argc, char *argv[])
 {
 	char *map_unset = write_map_unset();
-	int rc = map_unset ? prepare(argc, argv) : say_failure("%s", strerror(ENOMEM));
+	int rc = map_unset ? prepare_variables(argc, argv) : say_failure("%s", strerror(ENOMEM));
 
 	if (rc == OPTION_GO_ON) {
 		fputs(map_unset, stdout);

@@ -78,7 +78,7 @@ int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app)
 }
 
 /* `engine = kernel` fails every call on a machine where it cannot serve: say so before. */
-static int check_engine(const struct rule *rule)
+static int refuse_useless_engine(const struct rule *rule)
 {
 	enum engine_choice_call call;
 	struct engine_choice choice;
@@ -105,10 +105,10 @@ int launch_read(const struct policy_process *process, struct arena *arena,
 	return rc ? say_status() : 0;
 }
 
-int launch_judge(const struct settings *settings)
+int launch_check(const struct settings *settings)
 {
 	if (settings->rule)
-		return check_engine(settings->rule);
+		return refuse_useless_engine(settings->rule);
 	if (settings->policy.file)
 		return 0;
 	return say_failure("there is no configuration file; write %s, or use --config or --range",

@@ -77,12 +77,12 @@ int launch_read(const struct policy_process *process, struct arena *arena,
 		struct settings *ret_settings);
 
 /**
- * launch_judge() - Is what was read good for this machine?
+ * launch_check() - Is what was read good for this machine?
  * @settings:	its rule may be NULL, but not where there is no file
  *
  * Return: 0, or say_status()
  */
-int launch_judge(const struct settings *settings);
+int launch_check(const struct settings *settings);
 
 /**
  * launch_via() - What --via says, or the rule

@@ -63,7 +63,7 @@ static const char *user_name(uid_t uid, char text[PROCESSES_USER])
 	return blank ? blank + 1 : text;
 }
 
-static void print_row(const struct lease *lease)
+static void print_lease(const struct lease *lease)
 {
 	char ports[sizeof("65535-65535")], user[PROCESSES_USER], since[LEASE_SINCE];
 	struct portmap map;
@@ -95,7 +95,7 @@ static void print_text(const struct found *found)
 		printf("%-11s  %5s  %5s  %-8s  %-19s  %s\n", "PORTS", "COUNT", "PID", "USER",
 		       "SINCE", "COMMAND");
 	for (i = 0; i < found->count; i++)
-		print_row(&found->lease[i]);
+		print_lease(&found->lease[i]);
 	range_format(found->pool, pool, sizeof(pool));
 	printf("%zu lease%s; of the %u ports of the pool %s, %u are leased and %u are not\n",
 	       found->count, found->count == 1 ? "" : "s", found->pool->count, pool, found->held,
@@ -104,7 +104,7 @@ static void print_text(const struct found *found)
 
 /* ---- JSON ---- */
 
-static json_t *describe_map(const struct lease *lease)
+static json_t *describe_lease_map(const struct lease *lease)
 {
 	struct portmap map;
 	struct rule rule = { .map = lease_map(lease, &map) ? &map : NULL };
@@ -112,7 +112,7 @@ static json_t *describe_map(const struct lease *lease)
 	return section_ranges_json_map(&rule);
 }
 
-static json_t *describe(const struct lease *lease)
+static json_t *describe_lease(const struct lease *lease)
 {
 	json_t *object = json_pack("{s:i, s:i, s:i}", "first", lease->first, "last", lease->last,
 				   "ports", lease->last - lease->first + 1);
@@ -125,7 +125,7 @@ static json_t *describe(const struct lease *lease)
 			    known ? json_real((double)lease->since / 1e9) : json_null());
 	json_object_set_new(object, "section",
 			    *lease->application ? json_string(lease->application) : json_null());
-	json_object_set_new(object, "map", describe_map(lease));
+	json_object_set_new(object, "map", describe_lease_map(lease));
 	json_object_set_new(object, "command", known ? json_string(lease->command) : json_null());
 	return object;
 }
@@ -140,7 +140,7 @@ static void print_json(const struct found *found)
 	if (range)
 		range_format(found->pool, range, size);
 	for (i = 0; i < found->count; i++)
-		json_array_append_new(list, describe(&found->lease[i]));
+		json_array_append_new(list, describe_lease(&found->lease[i]));
 	object = json_pack("{s:{s:s?, s:i, s:i, s:i}, s:o}", "pool", "range", range, "ports",
 			   (int)found->pool->count, "leased", (int)found->held, "free",
 			   (int)(found->pool->count - found->held), "leases", list);

@@ -32,7 +32,7 @@ const struct verb verb_presets = {
 	.function = presets,
 };
 
-static void print_row(const struct preset *preset)
+static void print_preset(const struct preset *preset)
 {
 	char range[sizeof("65535-65535")];
 
@@ -41,7 +41,7 @@ static void print_row(const struct preset *preset)
 	       preset->last - preset->first + 1, preset->whose, preset->source);
 }
 
-static json_t *describe(const struct preset *preset)
+static json_t *describe_preset(const struct preset *preset)
 {
 	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s}", "name", preset->name, "first",
 			 preset->first, "last", preset->last, "ports",
@@ -55,9 +55,9 @@ static void print_json(const struct preset *system)
 	json_t *list = json_array();
 
 	for (preset = preset_table; preset->name; preset++)
-		json_array_append_new(list, describe(preset));
+		json_array_append_new(list, describe_preset(preset));
 	if (system)
-		json_array_append_new(list, describe(system));
+		json_array_append_new(list, describe_preset(system));
 	json_dumpf(list, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(list);
@@ -69,9 +69,9 @@ static void print_table(const struct preset *system)
 
 	printf("%-16s  %-11s  %5s  %-45s  %s\n", "PRESET", "RANGE", "PORTS", "WHOSE", "SOURCE");
 	for (preset = preset_table; preset->name; preset++)
-		print_row(preset);
+		print_preset(preset);
 	if (system)
-		print_row(system);
+		print_preset(system);
 }
 
 static int presets(int argc, char *argv[])

@@ -114,26 +114,26 @@ static void forget_lease(const struct option_values *given)
 static int find_rule(const struct option_values *given, const struct target *target,
 		     struct arena *arena, struct settings *ret_settings)
 {
-	const struct run_lease_request request = {
+	const struct run_lease_options lease_options = {
 		.lease = given->value[OPTION_LEASE],
 		.pool = given->value[OPTION_POOL],
 		.wait = given->value[OPTION_WAIT],
 		.substitute = given->value[OPTION_SUBSTITUTE],
 	};
 	char **argv = given->operand;
-	struct run_lease block;
+	struct run_lease lease;
 	int rc = read_rule(target, argv, arena, ret_settings);
 
 	if (!rc)
-		rc = run_lease_take(&request, ret_settings, argv, arena, &block);
+		rc = run_lease_take(&lease_options, ret_settings, argv, arena, &lease);
 	if (rc)
 		return rc;
-	if (block.taken)
+	if (lease.taken)
 		rc = read_rule(target, argv, arena, ret_settings);
 	else
 		forget_lease(given);
 	if (!rc)
-		rc = launch_judge(ret_settings);
+		rc = launch_check(ret_settings);
 	if (rc)
 		return rc;
 	if (!ret_settings->rule)
@@ -141,14 +141,14 @@ static int find_rule(const struct option_values *given, const struct target *tar
 			"no section of %s fits '%s' and there is no [*]; add one, or use "
 			"--app or --range",
 			ret_settings->policy.file, argv[0]);
-	if (block.taken && given->value[OPTION_VERBOSE])
+	if (lease.taken && given->value[OPTION_VERBOSE])
 		fprintf(stderr, "portfence: '%s' has a lease of the ports %d-%d\n", argv[0],
-			block.lease.first, block.lease.last);
-	return run_lease_finish(&block, arena, ret_settings);
+			lease.entry.first, lease.entry.last);
+	return run_lease_finish(&lease, arena, ret_settings);
 }
 
 /* Empties the record that was asked for; one of a run around this goes on. */
-static int begin_record(const struct record *record)
+static int empty_record(const struct record *record)
 {
 	int rc = record_begin(record);
 
@@ -176,8 +176,8 @@ static int cannot_run(const char *command, int error)
 }
 
 /* What was asked for is no news to the log. */
-static void tell_way(const struct settings *settings, const char *command, bool chosen,
-		     bool verbose, const char *way)
+static void report_way(const struct settings *settings, const char *command, bool chosen,
+		       bool verbose, const char *way)
 {
 	struct log log = { .destination = settings->log, .application = settings->rule->name };
 	char text[5 * PATH_MAX];
@@ -260,11 +260,11 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	if (!rc)
 		rc = launch_rule(settings);
 	if (!rc)
-		tell_way(settings, command, via == VIA_AUTO, verbose, way);
+		report_way(settings, command, via == VIA_AUTO, verbose, way);
 	return rc;
 }
 
-static int pin_own_options(const struct option_values *given)
+static int launch_own_options(const struct option_values *given)
 {
 	const char *value[LAUNCH_OPTIONS];
 
@@ -294,7 +294,7 @@ static int run(int argc, char *argv[])
 	if (given.value[OPTION_LEASE] && given.value[LAUNCH_RANGE])
 		return option_wrong(&verb_run,
 				    "'--lease' takes the place of '--range', give only one");
-	rc = pin_own_options(&given);
+	rc = launch_own_options(&given);
 	if (!rc && given.value[OPTION_RECORD])
 		rc = launch_record(given.value[OPTION_RECORD]);
 	if (rc)
@@ -321,7 +321,7 @@ static int run(int argc, char *argv[])
 	if (settings.policy.file)
 		say_distrust("the configuration", settings.policy.file);
 	if (given.value[OPTION_RECORD])
-		rc = begin_record(&settings.record);
+		rc = empty_record(&settings.record);
 	if (rc)
 		return rc;
 	if (!logfile_writable(settings.log, why, sizeof(why)))

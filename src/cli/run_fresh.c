@@ -31,7 +31,7 @@
 #define SLOTS_MOST 1000
 #define FOLDERS_OPEN 8
 
-static int cannot(const char *folder, const char *what, int error)
+static int say_cannot(const char *folder, const char *what, int error)
 {
 	return say_failure("'--fresh' needs a state of its own, and %s in '%s': %s; name another "
 			   "folder with PORTFENCE_STATE",
@@ -49,13 +49,13 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 }
 
 /* Removes all that is in a slot but its lock. Return: 0 or -errno */
-static int empty(const char *slot)
+static int empty_slot(const char *slot)
 {
 	return nftw(slot, remove_one, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS) ? -errno : 0;
 }
 
 /* Return: the lock's descriptor; -EBUSY if another run has it, another -errno if it cannot be had */
-static int lock(int slot)
+static int lock_slot(int slot)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int fd = fd_openat(slot, LEASE_FRESH_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600), rc;
@@ -75,7 +75,7 @@ static int lock(int slot)
  *
  * Return: the lock's descriptor, -EBUSY if it is not free, another -errno
  */
-static int take(int folder, const char *name, int *ret_slot)
+static int take_slot(int folder, const char *name, int *ret_slot)
 {
 	struct stat st;
 	int slot, fd;
@@ -88,7 +88,7 @@ static int take(int folder, const char *name, int *ret_slot)
 	if (fstat(slot, &st) || st.st_uid != geteuid() || st.st_mode & (S_IRWXG | S_IRWXO))
 		fd = -EBUSY;
 	else
-		fd = lock(slot);
+		fd = lock_slot(slot);
 	if (fd < 0)
 		close(slot);
 	else
@@ -97,7 +97,7 @@ static int take(int folder, const char *name, int *ret_slot)
 }
 
 /* Return: the lock's descriptor, or -errno; -EBUSY if all slots are taken */
-static int take_first(int folder, bool shared, char *ret_name, size_t size, int *ret_slot)
+static int take_first_slot(int folder, bool shared, char *ret_name, size_t size, int *ret_slot)
 {
 	unsigned i;
 	int fd = -EBUSY;
@@ -107,7 +107,7 @@ static int take_first(int folder, bool shared, char *ret_name, size_t size, int 
 			snprintf(ret_name, size, "fresh-%u-%u", i, (unsigned)geteuid());
 		else
 			snprintf(ret_name, size, "fresh-%u", i);
-		fd = take(folder, ret_name, ret_slot);
+		fd = take_slot(folder, ret_name, ret_slot);
 	}
 	return fd;
 }
@@ -121,13 +121,13 @@ static int take_state(struct settings *settings, struct arena *arena)
 	int rc = 0;
 
 	if (folder < 0)
-		return cannot(settings->state ? settings->state : "/dev/shm",
-			      "no folder can be had", -folder);
+		return say_cannot(settings->state ? settings->state : "/dev/shm",
+				  "no folder can be had", -folder);
 	/* wherever that is, and by whatever links it was come to */
 	rc = ownership_path(folder, path);
 	if (rc)
-		return cannot("/proc/self/fd", "no folder can be found", -rc);
-	fd = take_first(folder, settings->state != NULL, name, sizeof(name), &slot);
+		return say_cannot("/proc/self/fd", "no folder can be found", -rc);
+	fd = take_first_slot(folder, settings->state != NULL, name, sizeof(name), &slot);
 	close(folder);
 	if (fd == -EBUSY)
 		return say_failure(
@@ -135,15 +135,15 @@ static int take_state(struct settings *settings, struct arena *arena)
 			"in '%s'; name another folder with PORTFENCE_STATE",
 			SLOTS_MOST, path);
 	if (fd < 0)
-		return cannot(path, "no folder can be made or locked", -fd);
+		return say_cannot(path, "no folder can be made or locked", -fd);
 	snprintf(state, sizeof(state), "%s/%s", path, name);
-	rc = empty(state);
+	rc = empty_slot(state);
 	rc = rc ? rc : state_make(slot, settings->rule);
 	close(slot);
 	rc = rc ? rc : supervise_hold(fd);
 	settings->state = rc ? NULL : arena_copy(arena, state, strlen(state));
 	if (!settings->state || variables_set(VARIABLE_STATE, state))
-		return cannot(path, "no file can be made", rc ? -rc : ENOMEM);
+		return say_cannot(path, "no file can be made", rc ? -rc : ENOMEM);
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* run_lease: the lease that `portfence run` takes for a command: how large, from where, told to whom. */
+/* run_lease: takes the lease that `portfence run` asks for and hands its ports to the command. */
 #ifndef PORTFENCE_CLI_RUN_LEASE_H
 #define PORTFENCE_CLI_RUN_LEASE_H
 
@@ -9,50 +9,46 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the command line says of it; NULL where it says nothing. */
-struct run_lease_request {
+/* What the command line says about the lease. NULL: the option was not given. */
+struct run_lease_options {
 	const char *lease; /* how many ports */
 	const char *pool;
 	const char *wait;
 	const char *substitute;
 };
 
-/* The ports that were taken, and which of them the command's arguments name. */
+/* The lease of this run, and which of its ports the command's arguments name. */
 struct run_lease {
 	bool taken;
-	bool names; /* there are such */
+	bool names; /* an argument names at least one port */
 	uint8_t named[65536 / 8];
-	struct lease lease; /* the ports, and what others are told of it */
-	int fd;             /* of the file */
+	struct lease entry; /* the ports, and what 'portfence leases' shows about them */
+	int fd;             /* of the lease file */
 };
 
 /* Both return 0, or report the problem on standard error and return say_status(). */
 
 /**
  * run_lease_take() - Take a lease, if the command line or the rule asks for one
- * @settings:	of the command, its rule may be NULL
+ * @settings:	of the command; the rule may be NULL
  * @argv:	the command; with `substitute`, its arguments are replaced
- * @arena:	where these are
- * @ret_block:	not taken where nobody asks for one
+ * @arena:	holds the new arguments
+ * @ret_lease:	its @taken is false if no lease was asked for
  *
- * The lease is held as supervise_hold() has it. PORTFENCE_RANGE, PORTFENCE_FIRST and PORTFENCE_LAST
- * tell of it from here on, so the rule has to be found again.
- *
- * Return: 0, or say_status()
+ * supervise_hold() keeps the lease as long as the process tree lives. PORTFENCE_RANGE,
+ * PORTFENCE_FIRST and PORTFENCE_LAST are set to it, so the caller has to read the settings again.
  */
-int run_lease_take(const struct run_lease_request *request, const struct settings *settings,
-		   char *argv[], struct arena *arena, struct run_lease *ret_block);
+int run_lease_take(const struct run_lease_options *options, const struct settings *settings,
+		   char *argv[], struct arena *arena, struct run_lease *ret_lease);
 
 /**
- * run_lease_finish() - Take the ports that the command's arguments name out of its rule's range, and
- * tell others of its map
+ * run_lease_finish() - Exclude the ports that arguments name from the rule's range, and publish
+ * the map
  *
- * They are the program's to bind to, so nobody else of the tree is to get them by chance. The
- * range stays as it is where nothing would be left, and with `bind = own`, for which a port
- * outside it is not the program's. One that stands for another port is a mistake.
- *
- * Return: 0, or say_status()
+ * The command binds to the named ports itself, so no other call of the tree may get one by chance.
+ * The range stays as it is if nothing would be left, and under `bind = own`, which forbids to bind
+ * to a port outside the range. An argument that names the real port of a mapped one is an error.
  */
-int run_lease_finish(struct run_lease *block, struct arena *arena, struct settings *settings);
+int run_lease_finish(struct run_lease *lease, struct arena *arena, struct settings *settings);
 
 #endif

@@ -10,7 +10,7 @@ static const char *const keys[PROTO_COUNT + 1] = {
 	[PROTO_COUNT] = "range",
 };
 
-size_t section_ranges_of(const struct rule *rule, struct part ret_part[PROTO_COUNT])
+size_t section_ranges_of(const struct rule *rule, struct section_range ret_entry[PROTO_COUNT])
 {
 	size_t count = 0, i;
 	int proto;
@@ -19,31 +19,32 @@ size_t section_ranges_of(const struct rule *rule, struct part ret_part[PROTO_COU
 		int key = rule->range_line[proto] ? proto : PROTO_COUNT;
 
 		/* what several protocols have from one key is one object */
-		for (i = 0; i < count && ret_part[i].range != rule->range[proto]; i++)
+		for (i = 0; i < count && ret_entry[i].range != rule->range[proto]; i++)
 			;
 		if (i == count)
-			ret_part[count++] = (struct part){
+			ret_entry[count++] = (struct section_range){
 				.rule = rule,
 				.range = rule->range[proto],
 				.key = keys[key],
 				.line = rule->range_line[key],
 			};
-		ret_part[i].protos |= 1U << proto;
+		ret_entry[i].protos |= 1U << proto;
 	}
 	return count;
 }
 
-struct part *section_ranges_of_all(const struct rule *const *rule, size_t count, size_t *ret_count)
+struct section_range *section_ranges_of_all(const struct rule *const *rule, size_t count,
+					    size_t *ret_count)
 {
-	struct part *part = calloc(count * PROTO_COUNT + 1, sizeof(*part));
+	struct section_range *entry = calloc(count * PROTO_COUNT + 1, sizeof(*entry));
 	size_t i, used = 0;
 
-	if (!part)
+	if (!entry)
 		return NULL;
 	for (i = 0; i < count; i++)
-		used += section_ranges_of(rule[i], part + used);
+		used += section_ranges_of(rule[i], entry + used);
 	*ret_count = used;
-	return part;
+	return entry;
 }
 
 /* Walks what both hold. Return: number of spans; they are written to @ret_span unless it is NULL */

@@ -1,4 +1,4 @@
-/* section_ranges: the ranges of all sections by the keys that give them; it judges none of them. */
+/* section_ranges: lists the ranges of sections with the keys that give them; it judges none of them. */
 #ifndef PORTFENCE_CLI_SECTION_RANGES_H
 #define PORTFENCE_CLI_SECTION_RANGES_H
 
@@ -10,32 +10,33 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* What one key of a section says. */
-struct part {
+/* The range that one key of a section gives. */
+struct section_range {
 	const struct rule *rule;
 	const struct range *range;
 	const char *key; /* "range", "tcp.range" and the like */
 	unsigned line;
-	unsigned protos; /* that have it: bits by enum proto */
+	unsigned protos; /* that use it: bits by enum proto */
 };
 
 /**
- * section_ranges_of() - The parts of one section, those of tcp first
+ * section_ranges_of() - The ranges of one section, that of tcp first
  *
- * Of a rule whose range was overridden, key and line are still the file's.
+ * For a rule whose range was overridden, key and line are still those of the file.
  *
  * Return: how many
  */
-size_t section_ranges_of(const struct rule *rule, struct part ret_part[PROTO_COUNT]);
+size_t section_ranges_of(const struct rule *rule, struct section_range ret_entry[PROTO_COUNT]);
 
 /**
- * section_ranges_of_all() - The parts of several sections, in their order
+ * section_ranges_of_all() - The ranges of several sections, in their order
  *
  * Return: for the caller to free; NULL if there is no memory
  */
-struct part *section_ranges_of_all(const struct rule *const *rule, size_t count, size_t *ret_count);
+struct section_range *section_ranges_of_all(const struct rule *const *rule, size_t count,
+					    size_t *ret_count);
 
-/* section_ranges_common() - What a range has of a set: NULL if nothing, or if there is no memory */
+/* section_ranges_common() - The ports that range and set share. NULL: none, or no memory */
 const struct range *section_ranges_common(const struct range *range, const struct range_set *set,
 					  struct arena *arena);
 
@@ -45,19 +46,19 @@ const struct range *section_ranges_common(const struct range *range, const struc
 void section_ranges_format(const struct range *range, char ret_text[SECTION_RANGES_TEXT]);
 
 /**
- * section_ranges_list() - All of a range as text, however long it is
+ * section_ranges_list() - A whole range as text, however long
  *
  * Return: for the caller to free; NULL if there is no memory
  */
 char *section_ranges_list(const struct range *range);
 
-/* section_ranges_map() - A rule's map with each port placed, as it is at work; false if there is none */
+/* section_ranges_map() - A rule's map with a real port for each. Return: false if there is no map */
 bool section_ranges_map(const struct rule *rule, struct portmap *ret_map);
 
 /* section_ranges_print_map() - "8080 is 20099, 5432 is 20098" and a newline */
 void section_ranges_print_map(const struct portmap *map, FILE *to);
 
-/* section_ranges_json_map() - The same as an object, {"8080": 20099}; null if there is none */
+/* section_ranges_json_map() - A rule's map as a JSON object, {"8080": 20099}; null if there is none */
 json_t *section_ranges_json_map(const struct rule *rule);
 
 #endif

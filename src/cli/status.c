@@ -98,10 +98,10 @@ static bool same_ranges(const struct rule *rule, enum proto a, enum proto b)
 	return rule->range[a]->count == rule->range[b]->count && !strcmp(one, other);
 }
 
-static void print_verdict(const struct occupancy *usage, enum proto proto,
-			  const struct canvas *canvas)
+static void print_proto(const struct occupancy *occupancy, enum proto proto,
+			const struct canvas *canvas)
 {
-	const struct occupancy_proto *one = &usage->proto[proto];
+	const struct occupancy_proto *one = &occupancy->proto[proto];
 	const uint32_t count = one->range->count;
 	/* rounded down, so that 100 % is all of it */
 	unsigned percent = (unsigned)((uint64_t)one->ports * 100 / count);
@@ -118,16 +118,16 @@ static void print_verdict(const struct occupancy *usage, enum proto proto,
 	fputc('\n', canvas->to);
 }
 
-static void print_strip(const struct occupancy_proto *one, const struct canvas *canvas)
+static void print_bar(const struct occupancy_proto *one, const struct canvas *canvas)
 {
 	unsigned width = canvas->width > 2 * INDENT + 12 ? canvas->width - 2 * INDENT : 12;
-	char strip[STATUS_BAR_SIZE(STATUS_BAR_WIDEST)];
+	char bar[STATUS_BAR_SIZE(STATUS_BAR_WIDEST)];
 
 	width = width > STATUS_BAR_WIDEST ? STATUS_BAR_WIDEST : width;
-	status_bar_draw(one->used, one->range->count, width, canvas->utf8, strip);
-	fprintf(canvas->to, "%*s%s\n", INDENT, "", strip);
-	status_bar_label(range_first(one->range), range_last(one->range), width, strip);
-	fprintf(canvas->to, "%*s%s\n", INDENT, "", strip);
+	status_bar_draw(one->used, one->range->count, width, canvas->utf8, bar);
+	fprintf(canvas->to, "%*s%s\n", INDENT, "", bar);
+	status_bar_label(range_first(one->range), range_last(one->range), width, bar);
+	fprintf(canvas->to, "%*s%s\n", INDENT, "", bar);
 }
 
 static void print_fullest(const struct occupancy_proto *one, const struct canvas *canvas)
@@ -175,26 +175,26 @@ static void print_holder(const struct occupancy_holder *holder, const struct can
 }
 
 /* Who looks from outside finds a server at another port than its own log says. */
-static void print_map(const struct occupancy *usage, const struct canvas *canvas)
+static void print_map(const struct occupancy *occupancy, const struct canvas *canvas)
 {
 	struct portmap map;
 
-	if (!section_ranges_map(usage->rule, &map))
+	if (!section_ranges_map(occupancy->rule, &map))
 		return;
 	fprintf(canvas->to, "%*smap   ", INDENT, "");
 	section_ranges_print_map(&map, canvas->to);
 }
 
-static void print_holders(const struct occupancy *usage, const struct canvas *canvas)
+static void print_holders(const struct occupancy *occupancy, const struct canvas *canvas)
 {
 	uint32_t processes = 0, ports = 0, shown = 0;
 	size_t i;
 
-	if (!usage->holders)
+	if (!occupancy->holders)
 		return;
 	fprintf(canvas->to, "%*sports  held by\n", INDENT, "");
-	for (i = 0; i < usage->holders; i++) {
-		const struct occupancy_holder *holder = &usage->holder[i];
+	for (i = 0; i < occupancy->holders; i++) {
+		const struct occupancy_holder *holder = &occupancy->holder[i];
 
 		if (holder->kind != OCCUPANCY_PROCESS || shown++ < HOLDERS_SHOWN) {
 			print_holder(holder, canvas);
@@ -202,7 +202,7 @@ static void print_holders(const struct occupancy *usage, const struct canvas *ca
 		}
 		processes++;
 		ports += holder->total;
-		if (i + 1 == usage->holders || holder[1].kind != OCCUPANCY_PROCESS)
+		if (i + 1 == occupancy->holders || holder[1].kind != OCCUPANCY_PROCESS)
 			fprintf(canvas->to, "%*s%5u  %u more processes, see --json\n", INDENT, "",
 				ports, processes);
 	}
@@ -220,12 +220,12 @@ __attribute__((format(printf, 2, 3))) static void warn(const struct canvas *canv
 	fputc('\n', canvas->to);
 }
 
-static void print_warnings(const struct occupancy *usage, const struct canvas *canvas)
+static void print_warnings(const struct occupancy *occupancy, const struct canvas *canvas)
 {
 	int i;
 
 	for (i = 0; i < PROTO_COUNT; i++) {
-		const struct occupancy_proto *one = &usage->proto[i];
+		const struct occupancy_proto *one = &occupancy->proto[i];
 		char peer[SOCKETS_TEXT];
 
 		if (one->ports < one->range->count)
@@ -240,43 +240,43 @@ static void print_warnings(const struct occupancy *usage, const struct canvas *c
 			     "no tcp port is left to bind to, only to connect to where it is free");
 		}
 	}
-	if (usage->outside)
+	if (occupancy->outside)
 		warn(canvas,
-		     *usage->rule->name
+		     *occupancy->rule->name
 			     ? "%u %s held by processes that are not fenced by this section"
 			     : "%u %s held by processes that are not fenced by this range",
-		     usage->outside, usage->outside == 1 ? "port is" : "ports are");
+		     occupancy->outside, occupancy->outside == 1 ? "port is" : "ports are");
 }
 
 /* Few machines have SCTP: it is told of only where there is something to tell. */
-static bool is_told(const struct occupancy *usage, enum proto proto)
+static bool is_shown(const struct occupancy *occupancy, enum proto proto)
 {
-	return proto != PROTO_SCTP || usage->proto[proto].ports ||
-	       !same_ranges(usage->rule, proto, PROTO_TCP);
+	return proto != PROTO_SCTP || occupancy->proto[proto].ports ||
+	       !same_ranges(occupancy->rule, proto, PROTO_TCP);
 }
 
-static void print_section(const struct occupancy *usage, const struct canvas *canvas)
+static void print_section(const struct occupancy *occupancy, const struct canvas *canvas)
 {
 	int proto;
 
-	if (*usage->rule->name)
-		fprintf(canvas->to, "%s[%s]%s\n", on(canvas, SAY_BOLD), usage->rule->name,
+	if (*occupancy->rule->name)
+		fprintf(canvas->to, "%s[%s]%s\n", on(canvas, SAY_BOLD), occupancy->rule->name,
 			off(canvas));
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
-		const struct occupancy_proto *one = &usage->proto[proto];
+		const struct occupancy_proto *one = &occupancy->proto[proto];
 
-		if (!is_told(usage, (enum proto)proto))
+		if (!is_shown(occupancy, (enum proto)proto))
 			continue;
-		print_verdict(usage, (enum proto)proto, canvas);
+		print_proto(occupancy, (enum proto)proto, canvas);
 		/* of the ranges that are the same, one without a port in use is drawn */
-		if (one->ports || !same_ranges(usage->rule, (enum proto)proto, PROTO_TCP) ||
+		if (one->ports || !same_ranges(occupancy->rule, (enum proto)proto, PROTO_TCP) ||
 		    proto == PROTO_TCP)
-			print_strip(one, canvas);
+			print_bar(one, canvas);
 		print_fullest(one, canvas);
 	}
-	print_map(usage, canvas);
-	print_holders(usage, canvas);
-	print_warnings(usage, canvas);
+	print_map(occupancy, canvas);
+	print_holders(occupancy, canvas);
+	print_warnings(occupancy, canvas);
 }
 
 /* ---- JSON ---- */
@@ -337,21 +337,21 @@ static json_t *describe_holder(const struct occupancy_holder *holder)
 	return object;
 }
 
-static json_t *describe_section(const struct occupancy *usage)
+static json_t *describe_section(const struct occupancy *occupancy)
 {
 	json_t *holders = json_array(), *object;
 	size_t i;
 
-	for (i = 0; i < usage->holders; i++)
-		json_array_append_new(holders, describe_holder(&usage->holder[i]));
-	object = json_pack("{s:s, s:o}", "name", usage->rule->name, "map",
-			   section_ranges_json_map(usage->rule));
+	for (i = 0; i < occupancy->holders; i++)
+		json_array_append_new(holders, describe_holder(&occupancy->holder[i]));
+	object = json_pack("{s:s, s:o}", "name", occupancy->rule->name, "map",
+			   section_ranges_json_map(occupancy->rule));
 	/* where it is NULL, so is all that follows */
 	for (i = 0; i < PROTO_COUNT; i++)
 		json_object_set_new(object, policy_proto_name((enum proto)i),
-				    describe_proto(&usage->proto[i]));
+				    describe_proto(&occupancy->proto[i]));
 	json_object_set_new(object, "holders", holders);
-	json_object_set_new(object, "outside", json_integer(usage->outside));
+	json_object_set_new(object, "outside", json_integer(occupancy->outside));
 	return object;
 }
 
@@ -383,15 +383,15 @@ static unsigned find_width(void)
 static int draw_rule(const struct rule *rule, struct view *view, const struct canvas *canvas,
 		     json_t *list)
 {
-	struct occupancy usage;
+	struct occupancy occupancy;
 	int rc = occupancy_read(rule, &view->machine.sockets, &view->machine.processes,
-				&view->machine.looks, &usage);
+				&view->machine.looks, &occupancy);
 
-	if (!rc && list && json_array_append_new(list, describe_section(&usage)))
+	if (!rc && list && json_array_append_new(list, describe_section(&occupancy)))
 		rc = -EILSEQ; /* jansson takes only UTF-8 */
 	else if (!rc && !list)
-		print_section(&usage, canvas);
-	occupancy_free(&usage);
+		print_section(&occupancy, canvas);
+	occupancy_free(&occupancy);
 	return rc;
 }
 
@@ -460,7 +460,7 @@ static int make_rule(const struct lease *lease, struct arena *arena, struct port
 	return rc;
 }
 
-static void name_lease(json_t *object, const struct lease *lease)
+static void describe_lease(json_t *object, const struct lease *lease)
 {
 	json_object_del(object, "name");
 	json_object_set_new(object, "first", json_integer(lease->first));
@@ -493,7 +493,7 @@ static int draw_leases(const struct leased *leased, struct view *view, const str
 				off(canvas), text);
 		rc = draw_rule(&rule, view, canvas, list);
 		if (!rc && list)
-			name_lease(json_array_get(list, i), lease);
+			describe_lease(json_array_get(list, i), lease);
 	}
 	arena_free(&arena);
 	return rc;
@@ -501,7 +501,7 @@ static int draw_leases(const struct leased *leased, struct view *view, const str
 
 /* ---- the whole ---- */
 
-static int look(const struct call *call, struct leased *ret_leased, struct view *ret_view)
+static int read_status(const struct call *call, struct leased *ret_leased, struct view *ret_view)
 {
 	int rc;
 
@@ -535,7 +535,7 @@ static int print_json(const struct call *call, const struct view *view, json_t *
 	return 0;
 }
 
-static int draw(FILE *to, void *context)
+static int draw_status(FILE *to, void *context)
 {
 	const struct call *call = context;
 	const struct canvas canvas = {
@@ -549,7 +549,7 @@ static int draw(FILE *to, void *context)
 	struct leased leased = { .count = 0 };
 	int rc, failed;
 
-	rc = look(call, &leased, &view);
+	rc = read_status(call, &leased, &view);
 	failed = rc ? 0 : draw_sections(&view, &canvas, list);
 	if (!rc && !failed)
 		failed = draw_leases(&leased, &view, &canvas, leases);
@@ -599,5 +599,6 @@ static int status(int argc, char *argv[])
 				given.value[OPTION_WATCH]);
 	}
 	setlocale(LC_CTYPE, "");
-	return call.watch ? status_watch_run(seconds, draw, &call) : draw(stdout, &call);
+	return call.watch ? status_watch_run(seconds, draw_status, &call)
+			  : draw_status(stdout, &call);
 }

@@ -56,7 +56,7 @@ struct answer {
 	char preload[2 * PATH_MAX]; /* why no library reaches it, or "" */
 	enum via via;               /* as asked for */
 	char supervise[256];        /* why nobody can supervise it, or "" */
-	bool useless;               /* its engine serves not all of its calls */
+	bool unserved;              /* its engine serves not all of its calls */
 };
 
 /* ---- why this section ---- */
@@ -144,7 +144,7 @@ static bool is_supervised(const struct answer *answer)
 }
 
 /* Would the supervisor stop at the making of sockets alone? */
-static bool stops_births(const struct answer *answer)
+static bool stops_at_socket(const struct answer *answer)
 {
 	return answer->via == VIA_SUPERVISE && answer->settings.rule &&
 	       supervise_only_socket(answer->settings.rule);
@@ -169,7 +169,7 @@ static const char *via_name(const struct answer *answer)
 
 static bool is_fenced(const struct answer *answer)
 {
-	return answer->settings.rule && is_reached(answer) && !answer->useless;
+	return answer->settings.rule && is_reached(answer) && !answer->unserved;
 }
 
 static const char *colour(const char *code)
@@ -182,7 +182,7 @@ static void print_head(const char *name)
 	printf("  %s%-8s%s ", colour(SAY_BOLD), name, colour(SAY_PLAIN));
 }
 
-static void print_verdict(const struct answer *answer)
+static void print_headline(const struct answer *answer)
 {
 	const struct rule *rule = answer->settings.rule;
 
@@ -193,7 +193,7 @@ static void print_verdict(const struct answer *answer)
 	else if (!is_reached(answer))
 		printf("falls under [%s], but %scannot be fenced%s\n", rule->name, colour(SAY_RED),
 		       colour(SAY_PLAIN));
-	else if (answer->useless)
+	else if (answer->unserved)
 		printf("falls under [%s], but %swould get no ports%s\n", rule->name,
 		       colour(SAY_RED), colour(SAY_PLAIN));
 	else
@@ -242,8 +242,8 @@ static void print_lease(const struct rule *rule)
 
 static void print_ranges(const struct rule *rule)
 {
-	struct part part[PROTO_COUNT];
-	size_t i, count = section_ranges_of(rule, part);
+	struct section_range entry[PROTO_COUNT];
+	size_t i, count = section_ranges_of(rule, entry);
 	int proto;
 
 	if (rule->lease) {
@@ -257,14 +257,14 @@ static void print_ranges(const struct rule *rule)
 
 		print_head(i ? "" : "range");
 		for (proto = 0; count > 1 && proto < PROTO_COUNT; proto++) {
-			if (!(part[i].protos & 1U << proto))
+			if (!(entry[i].protos & 1U << proto))
 				continue;
 			printf("%s%s", before, policy_proto_name((enum proto)proto));
 			before = ", ";
 		}
-		range_format(part[i].range, range, sizeof(range));
-		printf("%s%s (%u port%s)\n", count > 1 ? ": " : "", range, part[i].range->count,
-		       part[i].range->count == 1 ? "" : "s");
+		range_format(entry[i].range, range, sizeof(range));
+		printf("%s%s (%u port%s)\n", count > 1 ? ": " : "", range, entry[i].range->count,
+		       entry[i].range->count == 1 ? "" : "s");
 	}
 }
 
@@ -298,7 +298,8 @@ static void print_order(const struct answer *answer)
 	engine_choice_make(rule, ENGINE_CHOICE_CONNECT, &connect);
 	engine_choice_make(rule, ENGINE_CHOICE_TCP, &other);
 	if (is_supervised(answer) && !is_preloaded(answer))
-		connect.engine = other.engine = stops_births(answer) ? ENGINE_KERNEL : ENGINE_BIND;
+		connect.engine = other.engine =
+			stops_at_socket(answer) ? ENGINE_KERNEL : ENGINE_BIND;
 	first = order_of(rule, ENGINE_CHOICE_CONNECT, connect.engine);
 	second = order_of(rule, ENGINE_CHOICE_TCP, other.engine);
 	print_head("order");
@@ -318,13 +319,13 @@ static void print_engine(const struct answer *answer)
 	int call;
 
 	print_head("engine");
-	if (!answer->useless && !is_preloaded(answer) && is_supervised(answer)) {
-		puts(stops_births(answer)
+	if (!answer->unserved && !is_preloaded(answer) && is_supervised(answer)) {
+		puts(stops_at_socket(answer)
 			     ? "every call gets the kernel engine, as a supervisor does best with it"
 			     : "every call gets the bind engine, as a supervisor has no other");
 		return;
 	}
-	if (!answer->useless) {
+	if (!answer->unserved) {
 		engine_choice_describe(rule, text);
 		puts(text);
 		return;
@@ -387,7 +388,7 @@ static void print_via(const struct answer *answer)
 
 static void print_text(const struct answer *answer)
 {
-	print_verdict(answer);
+	print_headline(answer);
 	print_program(answer);
 	print_section(answer);
 	if (answer->settings.rule) {
@@ -500,14 +501,15 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 	if (rc)
 		return rc;
 	if (answer->via != VIA_PRELOAD)
-		supervise_check(stops_births(answer), answer->via == VIA_AUTO && !*answer->preload,
-				answer->supervise, sizeof(answer->supervise));
+		supervise_check(stops_at_socket(answer),
+				answer->via == VIA_AUTO && !*answer->preload, answer->supervise,
+				sizeof(answer->supervise));
 	explain_section(given, &process, answer);
 	for (call = 0; answer->settings.rule && call < ENGINE_CHOICE_CALLS; call++) {
 		struct engine_choice choice;
 
 		engine_choice_make(answer->settings.rule, (enum engine_choice_call)call, &choice);
-		answer->useless |= choice.engine == ENGINE_AUTO;
+		answer->unserved |= choice.engine == ENGINE_AUTO;
 	}
 	return 0;
 }
@@ -515,7 +517,7 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 static int which(int argc, char *argv[])
 {
 	struct option_values given;
-	struct answer answer = { .useless = false };
+	struct answer answer = { .unserved = false };
 	int rc;
 
 	rc = option_parse(&verb_which, argc, argv, &given);
