@@ -56,8 +56,8 @@ COMMAND_OBJECTS := $(call objects,machine) $(call objects,supervisor) $(call obj
 PLATFORM := $(patsubst %,$(BUILD)/test/platform/%,$(call names,test/platform))
 UNIT_PROGRAMS := $(patsubst %,$(BUILD)/test/unit/%,$(call names,test/unit))
 UNIT_OBJECTS := $(CORE_OBJECTS) $(UNIT_ALSO:%=$(BUILD)/%.o)
-PROBE_PROGRAMS := $(patsubst %,$(BUILD)/test/probes/%,$(filter-out plug,$(call names,test/probes))) \
-	$(BUILD)/test/probes/plug.so
+PROBE_PROGRAMS := $(patsubst %,$(BUILD)/test/probes/%,$(filter-out ctor_calls,$(call names,test/probes))) \
+	$(BUILD)/test/probes/ctor_calls.so
 FUZZ_OBJECTS := $(CORE_OBJECTS) $(FUZZ_ALSO:%=$(BUILD)/%.o)
 PAGE_FILES := $(PAGES:%=$(BUILD)/man/%)
 

@@ -18,7 +18,7 @@ setup() {
 	common_setup
 	ns_background "$PROBES/matrix" serve 7777
 	wait_tcp 7777
-	PLUG_SO=$PROBES/plug.so
+	CTOR_SO=$PROBES/ctor_calls.so
 }
 
 # rule ENGINE [KEY=VALUE...]: for every program
@@ -68,14 +68,14 @@ needs_library() {
 @test "an executable's IFUNC resolver, preinit array and constructor, and all that runs after main()" {
 	for engine in bind kernel; do
 		rule $engine
-		fenced "$PROBES/early"
+		fenced "$PROBES/around_main"
 		for place in ifunc preinit constructor main atexit destructor; do
 			seen $place 1
 		done
 		seen thread 20
 		# what came first does not decide for the rest
 		for place in ifunc preinit; do
-			fenced "$PROBES/early" $place
+			fenced "$PROBES/around_main" $place
 			seen $place 1
 		done
 	done
@@ -84,7 +84,7 @@ needs_library() {
 @test "before libc has started, a broken configuration is a closed fence, too" {
 	printf '[*]\nrange = 20000-\n' >rule.ini
 	for place in ifunc preinit main; do
-		fenced "$PROBES/early" $place
+		fenced "$PROBES/around_main" $place
 		diff <(cut -d ' ' -f 3- said | sort -u) <(echo '0 13')
 		grep -q 'rule\.ini:2' errors
 	done
@@ -92,19 +92,19 @@ needs_library() {
 
 @test "without the environment of a start, the early calls of other programs are left alone" {
 	printf '[other]\nrange = %s-%s\n' $LOW $HIGH >rule.ini
-	fenced "$PROBES/early" ifunc
+	fenced "$PROBES/around_main" ifunc
 	diff <(cut -d ' ' -f 1,4 said | sort -u) <(echo 'ifunc 0')
 }
 
 @test "another library's constructor and destructor, preloaded before ours and behind it" {
 	for engine in bind kernel; do
 		rule $engine
-		for libraries in "$PLUG_SO:$LIBRARY" "$LIBRARY:$PLUG_SO" "$PLUG_SO:$LIBRARY:$PLUG_SO"; do
-			preloaded "$libraries" PLUG=1 "$PROBES/early" main
+		for libraries in "$CTOR_SO:$LIBRARY" "$LIBRARY:$CTOR_SO" "$CTOR_SO:$LIBRARY:$CTOR_SO"; do
+			preloaded "$libraries" CTOR=1 "$PROBES/around_main" main
 			seen constructor 1
 			seen main 1
 			seen destructor 1
-			preloaded "$libraries" PLUG=1 PLUG_THREAD=1 "$PROBES/early" main
+			preloaded "$libraries" CTOR=1 CTOR_THREAD=1 "$PROBES/around_main" main
 			seen constructor-thread 1
 		done
 	done
@@ -112,12 +112,12 @@ needs_library() {
 
 @test "a library that is loaded later, and one whose constructor waits for a thread's calls" {
 	rule auto
-	load_it='import ctypes, os, sys; ctypes.CDLL(sys.argv[1]).plug_calls(b"called")'
-	fenced PLUG=1 python3 -c "$load_it" "$PLUG_SO"
+	load_it='import ctypes, os, sys; ctypes.CDLL(sys.argv[1]).ctor_calls(b"called")'
+	fenced CTOR=1 python3 -c "$load_it" "$CTOR_SO"
 	seen constructor 1
 	seen called 1
 	seen destructor 1
-	fenced PLUG=1 PLUG_THREAD=1 python3 -c "$load_it" "$PLUG_SO"
+	fenced CTOR=1 CTOR_THREAD=1 python3 -c "$load_it" "$CTOR_SO"
 	seen constructor-thread 1
 	seen called 1
 }
@@ -129,7 +129,7 @@ needs_library() {
 		int main(int argc, char *argv[])
 		{
 			void *library = dlmopen(argc > 2 ? LM_ID_BASE : LM_ID_NEWLM, argv[1], RTLD_NOW);
-			void (*calls)(const char *) = library ? dlsym(library, "plug_calls") : 0;
+			void (*calls)(const char *) = library ? dlsym(library, "ctor_calls") : 0;
 			if (calls)
 				calls("there");
 			return !calls;
@@ -138,9 +138,9 @@ needs_library() {
 	cc -w -o dlm dlm.c -ldl
 	LOW=20000 HIGH=20099
 	rule bind
-	fenced ./dlm "$PLUG_SO" base
+	fenced ./dlm "$CTOR_SO" base
 	seen there 1
-	fenced ./dlm "$PLUG_SO"
+	fenced ./dlm "$CTOR_SO"
 	diff <(cut -d ' ' -f 1,2,4 said) <(printf 'there %s 0\n' bind-udp bind-tcp listen connect-tcp \
 		connect-udp sendto)
 	LOW=32768 HIGH=60999
@@ -248,7 +248,7 @@ storm() {
 @test "a child that is forked while another thread loads a library" {
 	for engine in bind kernel; do
 		rule $engine
-		fenced "$PROBES/children" dlopen-fork "$PLUG_SO"
+		fenced "$PROBES/children" dlopen-fork "$CTOR_SO"
 		seen child 1
 		seen parent 1
 	done
@@ -287,7 +287,7 @@ storm() {
 	for engine in bind kernel; do
 		rule $engine
 		for way in closefrom close_range close close-raw; do
-			fenced "$PROBES/leaves" $way
+			fenced "$PROBES/context_change" $way
 			seen before 1
 			seen after 20
 		done
@@ -300,7 +300,7 @@ storm() {
 		rule $engine
 		for way in "chroot $PWD/empty" setuid capset; do
 			# shellcheck disable=SC2086 # two words
-			fenced "$PROBES/leaves" $way
+			fenced "$PROBES/context_change" $way
 			seen before 1
 			seen after 2
 		done
@@ -311,14 +311,14 @@ storm() {
 	for engine in bind auto; do
 		rule $engine
 		for way in unshare clone; do
-			fenced "$PROBES/leaves" $way '50000 50099'
+			fenced "$PROBES/context_change" $way '50000 50099'
 			[ "$way" = clone ] || seen after 2
 			[ "$way" = unshare ] || seen after 1
 		done
-		fenced "$PROBES/leaves" unshare-thread '50000 50099'
+		fenced "$PROBES/context_change" unshare-thread '50000 50099'
 		seen after 2
 		seen beside 31
-		fenced "$PROBES/leaves" setns '50000 50099'
+		fenced "$PROBES/context_change" setns '50000 50099'
 		seen after 2
 		seen back 2
 	done
@@ -327,18 +327,18 @@ storm() {
 @test "in a namespace where the kernel engine cannot serve, its calls fail, and only there" {
 	rule kernel
 	for way in unshare unshare-thread setns clone; do
-		fenced "$PROBES/leaves" $way '50000 50099'
+		fenced "$PROBES/context_change" $way '50000 50099'
 		# a port that the program named is left alone, or the probe would have ended
 		awk '$1 == "after" && ($3 != 0 || $4 == 0) { print; bad = 1 } END { exit bad }' said
 		seen before 1
 		grep -q "'engine = kernel' cannot serve" errors
 	done
-	fenced "$PROBES/leaves" setns '50000 50099'
+	fenced "$PROBES/context_change" setns '50000 50099'
 	seen back 2
-	fenced "$PROBES/leaves" unshare-thread '50000 50099'
+	fenced "$PROBES/context_change" unshare-thread '50000 50099'
 	seen beside 31
 	# the whole of another range, where it can
-	fenced "$PROBES/leaves" setns "$LOW $HIGH"
+	fenced "$PROBES/context_change" setns "$LOW $HIGH"
 	seen after 2
 	seen back 2
 }
@@ -346,7 +346,7 @@ storm() {
 @test "a program that changes its namespace behind our back does not leave the range unnoticed" {
 	for engine in bind kernel auto; do
 		rule $engine
-		fenced "$PROBES/leaves" unshare-raw '50000 50099'
+		fenced "$PROBES/context_change" unshare-raw '50000 50099'
 		seen before 1
 		closed after
 	done
@@ -355,7 +355,7 @@ storm() {
 @test "behind a filter that refuses what the program itself does not need, the fence is closed" {
 	for engine in bind kernel auto; do
 		rule $engine
-		fenced "$PROBES/leaves" seccomp
+		fenced "$PROBES/context_change" seccomp
 		seen before 1
 		closed after
 		[ $engine = kernel ] || seen after 2
@@ -372,13 +372,13 @@ beside() {
 		for libraries in "$found:$LIBRARY" "$LIBRARY:$found"; do
 			# (in an IFUNC's resolver, these libraries are not ready themselves)
 			for place in preinit atexit; do
-				preloaded "$libraries" "$PROBES/early" $place
+				preloaded "$libraries" "$PROBES/around_main" $place
 				seen $place 1
 			done
 			preloaded "$libraries" "$PROBES/storm" 200 0
 			awk -v low="$LOW" -v high="$HIGH" '$3 < low || $4 > high || $5 != 0 { exit 1 }' said
-			preloaded "$libraries" PLUG=1 PLUG_THREAD=1 python3 -c \
-				'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$PLUG_SO"
+			preloaded "$libraries" CTOR=1 CTOR_THREAD=1 python3 -c \
+				'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$CTOR_SO"
 			seen constructor-thread 1
 		done
 	done
@@ -404,7 +404,7 @@ beside() {
 		export FAKETIME
 		rule bind
 		for libraries in "$found:$LIBRARY" "$LIBRARY:$found"; do
-			preloaded "$libraries" "$PROBES/early" main
+			preloaded "$libraries" "$PROBES/around_main" main
 			seen main 1
 			preloaded "$libraries" "$PROBES/storm" 200 0
 			awk -v low="$LOW" -v high="$HIGH" '$3 < low || $4 > high || $5 != 0 { exit 1 }' said
@@ -423,7 +423,7 @@ beside() {
 		}
 	END
 	rule bind
-	fenced "$PROBES/early" main
+	fenced "$PROBES/around_main" main
 	# claims of that moment, and of nobody, wherever claims may be
 	python3 - "$PORTFENCE_STATE"/%2A.* <<-'END'
 		import os, sys
@@ -432,7 +432,7 @@ beside() {
 		    file.seek(16)
 		    file.write((0xdeadbe0001000000 | 1000000).to_bytes(8, sys.byteorder) * ((size - 16) // 8))
 	END
-	preloaded "$PWD/frozen.so:$LIBRARY" "$PROBES/early" main
+	preloaded "$PWD/frozen.so:$LIBRARY" "$PROBES/around_main" main
 	seen main 1
 }
 
@@ -443,12 +443,12 @@ beside() {
 	for engine in bind kernel; do
 		rule $engine
 		# its sockets are UNIX ones, and its ports made up
-		preloaded "$found:$LIBRARY" "$PROBES/early" main
+		preloaded "$found:$LIBRARY" "$PROBES/around_main" main
 		cut -d ' ' -f 1,2,4 said >fenced
-		preloaded "$found" "$PROBES/early" main
+		preloaded "$found" "$PROBES/around_main" main
 		diff <(cut -d ' ' -f 1,2,4 said) fenced
 		[ "$(wc -l <fenced)" = $CALLS ]
-		preloaded "$LIBRARY:$found" "$PROBES/early" main
+		preloaded "$LIBRARY:$found" "$PROBES/around_main" main
 		[ "$(wc -l <said)" = $CALLS ]
 	done
 }

@@ -148,7 +148,7 @@ races() {
 		ns strace -f --seccomp-bpf -o /dev/null -e trace=getpid,connect,dup2,dup3 \
 			-e inject=getpid:delay_enter=200 -e inject=connect,dup2,dup3:delay_enter=1000 \
 			-E LD_PRELOAD="$LIBRARY" -E PORTFENCE_CONFIG="$PWD/rule.ini" \
-			"$PROBES/race" $how "$2" 7777 300 "${1%-*}" "${1#*-}"
+			"$PROBES/fd_race" $how "$2" 7777 300 "${1%-*}" "${1#*-}"
 	done >said
 	cat said
 	[ "$(grep -c ' 0 outside$' said)" = 6 ]
@@ -156,10 +156,10 @@ races() {
 
 @test "what a thread has asked before, it does not remember of the socket that came meanwhile" {
 	skip_missing strace
-	rule race bind $BIND
+	rule fd_race bind $BIND
 	races $BIND 4
 	races $BIND 6
-	rule race kernel $KERNEL
+	rule fd_race kernel $KERNEL
 	races $KERNEL 4
 	races $KERNEL 6
 }

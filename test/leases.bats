@@ -14,9 +14,9 @@ leased() {
 	ns "$PORTFENCE" run --lease 10 --pool 20000-20029 "$@"
 }
 
-# tenant [OPTION]...: somebody who keeps such a lease; its process id is in $pid
-tenant() {
-	ns_background "$PORTFENCE" run --lease 10 --pool 20000-20029 "$@" -- "$PROBES/tenant" wait
+# holder [OPTION]...: somebody who keeps such a lease; its process id is in $pid
+holder() {
+	ns_background "$PORTFENCE" run --lease 10 --pool 20000-20029 "$@" -- "$PROBES/lease_holder" wait
 }
 
 # The blocks that are leased, one a line, as they are listed
@@ -29,12 +29,12 @@ are_leased() {
 	[ "$(blocks | xargs)" = "$*" ]
 }
 
-# tenants COUNT: so many, one after the other; their ids are in $ids
-tenants() {
+# holders COUNT: so many, one after the other; their ids are in $ids
+holders() {
 	local i
 	ids=()
 	for ((i = 0; i < $1; i++)); do
-		tenant "${@:2}"
+		holder "${@:2}"
 		ids+=("$pid")
 		wait_until has_leases $((i + 1))
 	done
@@ -88,7 +88,7 @@ says() {
 }
 
 @test "runs at the same time have different blocks, and a block that was given back is taken again" {
-	tenants 2
+	holders 2
 	are_leased 20000-20009 20010-20019
 	run leased -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 20020-20029 ]
@@ -197,7 +197,7 @@ print(socket.create_server(("127.0.0.1", int(sys.argv[1]))).getsockname()[1])' '
 
 @test "bad input is refused before anything is taken" {
 	local number="write a whole number from 1 to 65535"
-	tenants 1
+	holders 1
 	says 125 "portfence: --lease: '0' is no number of ports for a lease, $number" \
 		ns "$PORTFENCE" run --lease 0 -- true
 	says 125 "portfence: --lease: '65536' is no number of ports for a lease, $number" \
@@ -233,15 +233,15 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 }
 
 @test "where all are taken, it is said who has them" {
-	tenants 3
+	holders 3
 	run leased -- touch ran
 	[ "$status" = 125 ]
 	[ ! -e ran ]
 	[ "${#lines[@]}" = 4 ]
 	[ "${lines[0]}" = "portfence: no 10 ports in a row are free of leases and sockets in the pool \
 20000-20029; use a larger '--pool', or '--wait SECONDS'" ]
-	[[ ${lines[1]} =~ ^"  20000-20009 by '$PROBES/tenant wait' (pid ${ids[0]}, user root, since "20..-..-..\ ..:..:.. ]]
-	[[ ${lines[3]} = "  20020-20029 by '$PROBES/tenant wait' (pid ${ids[2]}, "* ]]
+	[[ ${lines[1]} =~ ^"  20000-20009 by '$PROBES/lease_holder wait' (pid ${ids[0]}, user root, since "20..-..-..\ ..:..:.. ]]
+	[[ ${lines[3]} = "  20020-20029 by '$PROBES/lease_holder wait' (pid ${ids[2]}, "* ]]
 	run leased --wait 0 -- touch ran
 	[ "$status" = 125 ]
 	run leased --wait 0.1 -- touch ran
@@ -252,7 +252,7 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 @test "of many holders, ten are told" {
 	local i
 	for i in {1..12}; do
-		ns_background "$PORTFENCE" run --lease 1 --pool 20000-20011 -- "$PROBES/tenant" wait
+		ns_background "$PORTFENCE" run --lease 1 --pool 20000-20011 -- "$PROBES/lease_holder" wait
 	done
 	wait_until has_leases 12
 	run ns "$PORTFENCE" run --lease 1 --pool 20000-20011 -- true
@@ -262,8 +262,8 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 }
 
 @test "--wait takes a block as soon as its holder has ended" {
-	tenants 3
-	ns_background "$PORTFENCE" run --lease 10 --pool 20000-20029 --wait 60 -- "$PROBES/tenant" wait \
+	holders 3
+	ns_background "$PORTFENCE" run --lease 10 --pool 20000-20029 --wait 60 -- "$PROBES/lease_holder" wait \
 		>waiting
 	waiting=$pid
 	# it sleeps between two tries
@@ -293,7 +293,7 @@ port nearer to the beginning of the lease" leased --substitute --map 8080 -- tru
 }
 
 @test "status shows each lease as it shows a section, and what stands for what in it" {
-	tenant --map 8080
+	holder --map 8080
 	is_told() { ns "$PORTFENCE" status 2>/dev/null | grep -qx '  map   8080 is 20009'; }
 	wait_until is_told
 	run -0 ns "$PORTFENCE" status
@@ -335,7 +335,7 @@ it here with '--range'" leased -- "$PORTFENCE" run --lease 5 --pool 21000-21009 
 @test "a program that closes every descriptor keeps its lease, and is left none of it" {
 	local way
 	for way in $WAYS; do
-		tenants 1 --via "$way"
+		holders 1 --via "$way"
 		run bash -c "ls -l /proc/$pid/fd | grep leases"
 		[ "$status" = 1 ]
 		end "$pid"
@@ -368,7 +368,7 @@ os.execvp("sleep", ["sleep", "infinity"])'
 	local way
 	for way in auto preload; do
 		ns_background bash -c 'ulimit -n 8192; exec "$@"' - "$PORTFENCE" run --via "$way" \
-			--lease 2000 --pool 20000-21999 -- "$PROBES/tenant" wait >said
+			--lease 2000 --pool 20000-21999 -- "$PROBES/lease_holder" wait >said
 		wait_until grep -q held said
 		run ns python3 - "$PORTFENCE_STATE/.leases.0" "$pid" <<-'END'
 			import fcntl, os, signal, socket, struct, sys
@@ -379,7 +379,7 @@ os.execvp("sleep", ["sleep", "infinity"])'
 			    pass
 			# from the last on, as they are closed from the first on
 			for port in range(21999, 19999, -1):
-			    socket.socket(socket.AF_UNIX).bind("\0tenant-%d" % port)
+			    socket.socket(socket.AF_UNIX).bind("\0lease_holder-%d" % port)
 			print("all are free")
 		END
 		[ "$output" = "all are free" ]
@@ -393,7 +393,7 @@ threading.Thread(target=time.sleep, args=(1000,)).start()
 print("ready", flush=True)
 ctypes.CDLL(None).syscall({"x86_64": 60}.get(platform.machine(), 93), 0)' >ready
 	wait_until grep -q '^State:.Z' "/proc/$pid/status"
-	tenants 1
+	holders 1
 	end "$pid"
 	wait_until are_leased
 	kill -0 "${PIDS[0]}"
@@ -401,7 +401,7 @@ ctypes.CDLL(None).syscall({"x86_64": 60}.get(platform.machine(), 93), 0)' >ready
 }
 
 @test "a lease that was taken, and not yet signed, is listed, and is free when its holder is killed" {
-	tenants 1
+	holders 1
 	end "$pid"
 	wait_until are_leased
 	file=$PORTFENCE_STATE/.leases.0
@@ -444,9 +444,9 @@ configured() {
 	configured
 	run ns "$PORTFENCE" run --config some.ini -- sh -c 'echo $PORTFENCE_RANGE $PORTFENCE_APP'
 	[ "$output" = "20000-20004 sh" ]
-	ns_background "$PORTFENCE" run --config some.ini --app sh -- "$PROBES/tenant" wait
+	ns_background "$PORTFENCE" run --config some.ini --app sh -- "$PROBES/lease_holder" wait
 	wait_until are_leased 20000-20004
-	ns "$PORTFENCE" leases | grep -q "\[sh\] $PROBES/tenant wait$"
+	ns "$PORTFENCE" leases | grep -q "\[sh\] $PROBES/lease_holder wait$"
 	[ "$(field "answer['leases'][0]['section']")" = sh ]
 	run ns "$PORTFENCE" run --config some.ini --substitute -- python3 -c '
 import socket, sys
@@ -523,11 +523,11 @@ who is not started by it gets none"* ]]
 	run ns "$PORTFENCE" which --config some.ini sh
 	[[ $output = *"range    a lease of 5 ports out of 20000-20029, another for each run"* ]]
 	ns "$PORTFENCE" which --config some.ini --json python3 | grep -q '"lease": 20,'
-	ns_background "$PORTFENCE" run --config some.ini --app sh -- "$PROBES/tenant" wait >said
+	ns_background "$PORTFENCE" run --config some.ini --app sh -- "$PROBES/lease_holder" wait >said
 	wait_until grep -q held said
 	run ns "$PORTFENCE" status --config some.ini sh
 	[[ $output = *"tcp   20000-20029  5 of 30 ports in use (16 %)"* ]]
-	[[ $output = *"    5  tenant (pid $pid, user root)"* ]]
+	[[ $output = *"    5  lease_holder (pid $pid, user root)"* ]]
 	# neither in the pool nor in the lease, all of whose ports it has
 	[[ $output != *"not fenced"* ]]
 	[ "$(grep -c warning <<<"$output")" = "$(grep -c 'warning: no tcp port is left' <<<"$output")" ]
@@ -548,27 +548,27 @@ who is not started by it gets none"* ]]
 
 @test "the list is sorted by port, and says how much of the pool is left" {
 	before=$(date +%s)
-	tenants 2 --lease 5
-	ns_background "$PORTFENCE" run --lease 3 --pool 24000-24002,20000-20029 -- "$PROBES/tenant" wait
+	holders 2 --lease 5
+	ns_background "$PORTFENCE" run --lease 3 --pool 24000-24002,20000-20029 -- "$PROBES/lease_holder" wait
 	wait_until has_leases 3
 
-	ns_background "$PORTFENCE" run --lease 3 --pool 19000-19002 -- "$PROBES/tenant" wait
+	ns_background "$PORTFENCE" run --lease 3 --pool 19000-19002 -- "$PROBES/lease_holder" wait
 	wait_until are_leased 19000-19002 20000-20004 20005-20009 20010-20012
 	printf '[portfence]\npool = 20000-20029\n' >some.ini
 	run ns "$PORTFENCE" leases --config some.ini
 	[[ ${lines[0]} = "PORTS        COUNT    PID  USER      SINCE                COMMAND" ]]
-	[[ ${lines[2]} =~ ^"20000-20004      5  "\ *"${ids[0]}  root      "20..-..-..\ ..:..:..\ \ "$PROBES/tenant wait"$ ]]
+	[[ ${lines[2]} =~ ^"20000-20004      5  "\ *"${ids[0]}  root      "20..-..-..\ ..:..:..\ \ "$PROBES/lease_holder wait"$ ]]
 	[ "${lines[5]}" = "4 leases; of the 30 ports of the pool 20000-20029, 13 are leased and 17 are not" ]
 	[ "$(field "answer['pool']" --config some.ini)" = \
 		"{'range': '20000-20029', 'ports': 30, 'leased': 13, 'free': 17}" ]
 	[ "$(field "answer['leases'][1]['pid'], answer['leases'][1]['uid'], answer['leases'][1]['command']")" = \
-		"${ids[0]} 0 $PROBES/tenant wait" ]
+		"${ids[0]} 0 $PROBES/lease_holder wait" ]
 	field "answer['leases'][1]['since']" >since
 	awk -v before="$before" -v now="$(date +%s)" '{ exit !(int($1) >= before && int($1) <= now) }' since
 }
 
 @test "leases pays no heed to the variables of one run or of one program" {
-	tenant
+	holder
 	wait_until has_leases 1
 	run -0 ns env PORTFENCE_RECORD=relative PORTFENCE_FIRST=x PORTFENCE_LAST=9 PORTFENCE_LOG=nowhere \
 		PORTFENCE_APP=nobody PORTFENCE_RANGE=2-1 PORTFENCE_ORDER=fast PORTFENCE_SEED=x PORTFENCE_MAP=x \
@@ -588,7 +588,7 @@ nobody_sees() {
 
 @test "two users share the file that the administrator gives, and without it they do not" {
 	install_for_all
-	cp "$PROBES/tenant" "$install"
+	cp "$PROBES/lease_holder" "$install"
 	PROBES=$install
 	printf '[portfence]\nlease-file = %s/shared\npool = 20000-20029\n' "$install" >"$install/some.ini"
 	says 125 "portfence: the lease file '$install/shared' is not there; make it with 'touch \
@@ -598,7 +598,7 @@ $install/shared && chmod 666 $install/shared', or take 'lease-file' out" \
 	[ "$status" = 1 ]
 	[[ $output = *"the lease file '$install/shared' is not there"* ]]
 	install -m 666 /dev/null "$install/shared"
-	ns_background "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- "$install/tenant" wait
+	ns_background "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- "$install/lease_holder" wait
 	wait_until nobody_sees 20000-20009
 	run as_nobody "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 20010-20019 ]
@@ -658,7 +658,7 @@ $install/shared && chmod 666 $install/shared', or take 'lease-file' out" \
 }
 
 @test "damaged and forged records are shown as far as they can be, and are no danger" {
-	tenants 1
+	holders 1
 	file=$PORTFENCE_STATE/.leases.0
 	record=$((65536 + 20000 * 512))
 	# the section's name: not ended, and with what a terminal obeys
@@ -682,8 +682,8 @@ $install/shared && chmod 666 $install/shared', or take 'lease-file' out" \
 		[[ ${lines[1]} =~ ^"20000-20009     10      ?" ]]
 		end "$pid"
 		wait_until are_leased
-		tenants 1
-		[[ $(ns "$PORTFENCE" leases) = *"tenant wait"* ]]
+		holders 1
+		[[ $(ns "$PORTFENCE" leases) = *"lease_holder wait"* ]]
 	done
 	truncate -s 0 "$file"
 	run ns "$PORTFENCE" leases
@@ -762,7 +762,7 @@ denied" ns "${AS_NOBODY[@]}" "$PORTFENCE" run --lease 10 -- touch ran
 }
 
 @test "network namespaces share the leases of a user, and each looks at its own sockets" {
-	tenants 1
+	holders 1
 	run unshare -n "$PORTFENCE" run --lease 10 --pool 20000-20029 -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 20010-20019 ]
 	end "$pid"
@@ -782,10 +782,10 @@ time.sleep(1000)' >ready
 # ---- all at once ----
 
 @test "of 1,000 leases by 32 at a time, a third killed, no port ever had two holders, and none is lost" {
-	run ns "$BATS_TEST_DIRNAME/programs/tenants" 1000 32 10 "$PORTFENCE" "$PROBES/tenant" \
+	run ns "$BATS_TEST_DIRNAME/programs/lease_holders" 1000 32 10 "$PORTFENCE" "$PROBES/lease_holder" \
 		--pool 20000-20239 --wait 100
 	[ "$output" = "1000 leases, 333 killed" ]
 	wait_until are_leased
-	run ns "$PORTFENCE" run --lease 240 --pool 20000-20239 -- "$PROBES/tenant" end
+	run ns "$PORTFENCE" run --lease 240 --pool 20000-20239 -- "$PROBES/lease_holder" end
 	[ "$output" = "held 20000-20239" ]
 }

@@ -56,12 +56,12 @@ load lib/calls
 }
 
 @test "on a kernel without IP_LOCAL_PORT_RANGE, every call gets a port" {
-	fence=("$PROBES/without" "${fence[@]}")
+	fence=("$PROBES/no_range_option" "${fence[@]}")
 	needs_mptcp
 	each_family "$INSIDE" tcp
 	each_family "$INSIDE" mptcp
 	each_family "$INSIDE" udp
-	ns "$PROBES/without" "$PORTFENCE" run --config matrix.ini --log "$PWD/log" -- \
+	ns "$PROBES/no_range_option" "$PORTFENCE" run --config matrix.ini --log "$PWD/log" -- \
 		"$PROBES/matrix" tcp 4 7777 </dev/null
 	grep -q 'connect tcp4 .* engine=bind' log
 	run grep 'engine=kernel' log

@@ -227,7 +227,7 @@ True" ]
 }
 
 @test "calls that are easily overlooked stay in the range, and bad pointers are EFAULT" {
-	run ns "$PORTFENCE" run --range 20000-20099 -- "$PROBES/odd"
+	run ns "$PORTFENCE" run --range 20000-20099 -- "$PROBES/overlooked_calls"
 	echo "$output"
 	[ "$status" = 0 ]
 	awk '$2 ~ /^[0-9]+$/ && $1 != "still-connected" { print $2 }' <<<"$output" | all_within 20000 20099

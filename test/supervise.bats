@@ -34,7 +34,7 @@ setup_file() {
 setup() {
 	common_setup
 	install_for_all
-	cp "$PROBES"/{disturbed,load,matrix,odd,raw,rewrite} "$install"
+	cp "$PROBES"/{signalled_calls,load,matrix,overlooked_calls,raw,rewrite} "$install"
 }
 
 # fenced WAY COMMAND...: as nobody
@@ -600,10 +600,10 @@ s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 	local way
 	serve
 	for way in $WAYS; do
-		fenced "$way" "$install/disturbed" restart 400 7000 >"told-$way"
+		fenced "$way" "$install/signalled_calls" restart 400 7000 >"told-$way"
 		diff <(printf '%s\n' bind listen connect connect-udp sendto) "told-$way"
 		# a signal that comes before the supervisor has heard of the call fails it, as the kernel has it
-		fenced "$way" "$install/disturbed" fail 400 7000 >"told-$way"
+		fenced "$way" "$install/signalled_calls" fail 400 7000 >"told-$way"
 		run grep -vE '^[a-z-]+( EINTR [0-9]+)?$' "told-$way"
 		echo "$output"
 		[ "$status" = 1 ]
@@ -692,7 +692,7 @@ for pid in waiting: os.kill(pid, 9); os.waitpid(pid, 0)'
 		mkfifo hold
 		# shellcheck disable=SC2016 # the inner shell expands it
 		ns_background bash -c 'exec "$@" <hold >said' - \
-			"$PORTFENCE" run --via "${VIA[$way]}" --range 20000 -- "$PROBES/late" 7000
+			"$PORTFENCE" run --via "${VIA[$way]}" --range 20000 -- "$PROBES/late_connect" 7000
 		exec 4>hold
 		wait_until grep -qs ready said
 		supervisor_of >&4

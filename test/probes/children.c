@@ -4,7 +4,7 @@
  *	children WAY
  *
  * WAY:	fork		of a process whose other threads make calls and hold malloc's lock, 50 times
- *	dlopen-fork	of a process whose other thread is in a library's constructor (PLUG_WAIT)
+ *	dlopen-fork	of a process whose other thread is in a library's constructor (CTOR_WAIT)
  *	vfork		what POSIX does not allow, but programs do
  *	clone-vm	clone(CLONE_VM), the parent goes on meanwhile
  *	clone-vm-files	likewise, and the table of descriptors is shared
@@ -28,7 +28,7 @@
 #define STACK (256 << 10)
 
 static _Atomic int ended;
-static const char *plug;
+static const char *library;
 
 static void die(const char *what)
 {
@@ -86,7 +86,7 @@ static void way_fork(void)
 
 static void *load(void *unused)
 {
-	if (!dlopen(plug, RTLD_NOW))
+	if (!dlopen(library, RTLD_NOW))
 		_exit(3);
 	return unused;
 }
@@ -99,7 +99,7 @@ static void way_dlopen_fork(void)
 	pid_t pid;
 
 	snprintf(text, sizeof(text), "%p", (void *)there);
-	setenv("PLUG_WAIT", text, 1);
+	setenv("CTOR_WAIT", text, 1);
 	if (pthread_create(&thread, NULL, load, NULL))
 		die("thread");
 	while (!__atomic_load_n(there, __ATOMIC_ACQUIRE))
@@ -201,7 +201,7 @@ int main(int argc, char *argv[])
 {
 	const char *way = argc > 1 ? argv[1] : "";
 
-	plug = argc > 2 ? argv[2] : "";
+	library = argc > 2 ? argv[2] : "";
 	if (!strcmp(way, "fork"))
 		way_fork();
 	else if (!strcmp(way, "dlopen-fork"))

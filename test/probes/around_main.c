@@ -1,9 +1,15 @@
 /*
- * early: every call before main() and after it: while the executable is relocated (an IFUNC's
- * resolver), in its preinit array and its constructor, in main(), in a function of atexit(), in a
- * thread that goes on while the process ends, and in its destructor.
+ * around_main: makes every call before main() and after it, in each place that a program has for that.
  *
- *	early [PLACE]	ifunc preinit constructor main thread atexit destructor; all if none is named
+ *	around_main [PLACE]	one place; all of them if none is named
+ *
+ * PLACE:	ifunc		while the executable is relocated, in an IFUNC's resolver
+ *		preinit		in the executable's preinit array
+ *		constructor	in the executable's constructor
+ *		main		in main()
+ *		thread		in a thread that goes on while the process ends
+ *		atexit		in a function of atexit()
+ *		destructor	in the executable's destructor
  */
 #include "calls.h"
 

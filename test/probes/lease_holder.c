@@ -1,14 +1,14 @@
 /*
- * A holder of a lease, which proves that it is the only one: of each port that
- * PORTFENCE_FIRST and PORTFENCE_LAST name, it takes what one process alone can
- * have, and what goes with the process: an abstract Unix socket, which nobody
- * who looks for used ports sees, and the TCP port itself.
+ * lease_holder: holds a lease, and proves that nobody else holds it. For each port from PORTFENCE_FIRST
+ * to PORTFENCE_LAST it takes two things that only one process can have, and that go with the process:
+ * an abstract UNIX socket, which no search for used ports sees, and the TCP port itself.
  *
- *	tenant end|child|wait
+ *	lease_holder end	then ends
+ *	lease_holder child	leaves a child that holds them for some moments more
+ *	lease_holder wait	waits to be killed
  *
- * It prints "held 20000-20009", and then ends, or leaves a child that holds them
- * for some moments more, or waits to be killed. Where something is another's, it
- * prints "clash 20003" instead. Exit: 0, 1 for a clash, 2 if it cannot be tried.
+ * Prints "held 20000-20009", or "clash 20003" where something is taken. Exit status: 0; 1 for a clash;
+ * 2 if it cannot be tried.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -34,7 +34,7 @@ static int take_port(int port)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	struct sockaddr_in tcp = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	int len = sprintf(name.sun_path + 1, "tenant-%d", port);
+	int len = sprintf(name.sun_path + 1, "lease_holder-%d", port);
 
 	tcp.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	return take(AF_UNIX, &name,

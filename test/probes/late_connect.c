@@ -1,11 +1,12 @@
 /*
- * late: a thread is told to go on with its connect, but gets no processor; then another one connects.
+ * late_connect: a thread's connect may go on, but the thread gets no processor; then another thread
+ * connects. Both connect to PORT of this host, by system calls that no library sees.
  *
- *   late PORT   the supervisor's process id is read from standard input, once "ready" is printed
+ *   late_connect PORT
  *
- * To PORT of this host, by system calls that no library sees. Prints one more line, "ERRNO ERRNO": what
- * the late one and what the other one got. Exit status 77 where it has not two
- * processors, or no right to one of them in real time.
+ * Prints "ready", then reads the supervisor's process id from standard input, then prints
+ * "ERRNO ERRNO": the result of the late connect and of the other one. Exit status 77 where the
+ * machine lacks two processors, or the right to run a thread in real time on one.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,10 +1,12 @@
 /*
- * disturbed: calls of a thread that gets a signal each 200 microseconds.
+ * signalled_calls: makes calls in a thread that gets a signal each 200 microseconds.
  *
- *   disturbed ACTION TIMES PORT    "CALL" and, for each error seen (of socket(), too), "ERRNO N"; destination is PORT of
- *                                  this host. Sockets have to be as the result says: bound or not.
+ *   signalled_calls ACTION TIMES PORT
  *
- * ACTION: restart or fail, what becomes of a call that is interrupted (sigaction(2), SA_RESTART)
+ * Prints "CALL", and for each error that was seen "ERRNO N", of socket(), too. The destination is PORT of
+ * this host. It checks that each socket is as its call's result says: bound or not bound.
+ *
+ * ACTION: restart or fail: what becomes of a call that is interrupted (sigaction(2), SA_RESTART)
  */
 #include <arpa/inet.h>
 #include <errno.h>

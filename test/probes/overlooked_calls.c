@@ -1,8 +1,8 @@
 /*
- * odd: calls that the kernel takes and that are easily overlooked. A line for each:
+ * overlooked_calls: calls that the kernel takes and that are easily overlooked. A line for each:
  *
- *   "NAME LOCAL-PORT"  after a call, and after a send that follows it where the call itself fails
- *   "NAME ERRNO"       for a call that must fail just so
+ *   "NAME LOCAL-PORT"  after the call; where it fails, after a send that follows it
+ *   "NAME ERRNO"       for a call that must fail with this error
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,17 +1,18 @@
 /*
- * race: a thread asks about a number again and again, by sends that fail before the kernel would
- * choose a port, while another one gives the number new UDP sockets and sends through them. (Two
- * threads that send may meet between question and answer however often one asks.)
+ * fd_race: one thread asks about a descriptor's number again and again, by sends that fail before the
+ * kernel would choose a port. Another thread meanwhile gives the number new UDP sockets and sends
+ * through them. (Two threads that send hardly ever meet between question and answer.)
  *
- *   race HOW FAMILY PORT TIMES LOW HIGH    "HOW FAMILY N outside": how many of them sent from a port
- *                                          that is not within LOW to HIGH; destination is PORT of
- *                                          this host
+ *   fd_race HOW FAMILY PORT TIMES LOW HIGH
  *
- * HOW:	dup2, dup3	over the old socket
- *	reopen		the old socket is closed first, and the new one made under its number
- *	dup		likewise, and the new one comes by dup()
- *	unspec		the same socket, which loses its port; no range is set on it any more
- *	signal		by dup2(), in a signal handler of the thread that asks
+ * Prints "HOW FAMILY N outside": how many sockets sent from a port that is not within LOW to HIGH.
+ * The destination is PORT of this host.
+ *
+ * HOW:	dup2, dup3	the new socket is put over the old one
+ *	reopen		the old socket is closed, and the new one made under its number
+ *	dup		the old socket is closed, and the new one comes to its number by dup()
+ *	unspec		the same socket loses its port; no range is set on it any more
+ *	signal		dup2() in a signal handler of the thread that asks
  */
 #include <arpa/inet.h>
 #include <errno.h>

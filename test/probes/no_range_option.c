@@ -1,7 +1,7 @@
 /*
- * without: run a command as if the kernel did not have IP_LOCAL_PORT_RANGE (before Linux 6.3).
+ * no_range_option: runs a command as if the kernel had no IP_LOCAL_PORT_RANGE (before Linux 6.3).
  *
- *   without COMMAND [ARGUMENT]...
+ *   no_range_option COMMAND [ARGUMENT]...
  *
  * A seccomp filter answers ENOPROTOOPT, as such a kernel does (ip(7)). Needs CAP_SYS_ADMIN.
  */

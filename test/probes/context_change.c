@@ -1,18 +1,18 @@
 /*
- * leaves: a program that has made every call goes where the fence may not find what it knew, and makes
- * them again. As root, with port 7777 of this host listened on.
+ * context_change: makes every call, changes what the process is or has, and makes every call again.
+ * Run it as root, with a listener on port 7777 of this host.
  *
- *	leaves WAY [ARGUMENT]
+ *	context_change WAY [ARGUMENT]
  *
- * WAY:	closefrom, close_range, close, close-raw	closes all but 0 to 2, in that way
- *	chroot			into an empty folder, ARGUMENT
+ * WAY:	closefrom, close_range, close, close-raw	closes all descriptors but 0 to 2, in that way
+ *	chroot			changes the root to an empty folder, ARGUMENT
  *	setuid			becomes nobody
  *	capset			drops all capabilities and forbids itself new ones
- *	unshare, unshare-raw	into a network namespace whose ephemeral range is ARGUMENT ("FIRST LAST")
- *	unshare-thread		a thread alone does; the others go on meanwhile
- *	setns			there and back, and there again
- *	clone			a child with CLONE_NEWNET does
- *	seccomp			a filter refuses what the calls do not need without the fence
+ *	unshare, unshare-raw	enters a network namespace whose ephemeral range is ARGUMENT ("FIRST LAST")
+ *	unshare-thread		one thread enters it; the other threads go on meanwhile
+ *	setns			enters it, comes back, and enters it again
+ *	clone			a child with CLONE_NEWNET is in it
+ *	seccomp			installs a filter that refuses what the calls do not need without the fence
  */
 #include "calls.h"
 
