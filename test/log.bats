@@ -437,6 +437,31 @@ print(subprocess.run(sys.argv[1:], stderr=w, stdout=subprocess.DEVNULL, timeout=
 	[ ! -s readonly ]
 }
 
+@test "in a folder like /tmp, run and check warn of the log that the library will not write to" {
+	mkdir -m 1777 shared
+	touch shared/planted shared/own elsewhere
+	chown 65534 shared/planted
+	ln -s "$PWD/elsewhere" shared/link
+	for name in planted link own; do
+		preloaded PORTFENCE_RANGE="$RANGE" PORTFENCE_LOG="$PWD/shared/$name" "$PROBES/spawn" child >said 2>errors
+		run --separate-stderr run_with --log "$PWD/shared/$name" -- true
+		printf '[portfence]\nlog = %s\n[x]\nrange = 20000\n' "$PWD/shared/$name" >some.ini
+		"$PORTFENCE" check some.ini >checked 2>&1 || true
+		if [ "$name" = own ]; then
+			[ ! -s errors ]
+			[ -s shared/own ]
+			[ "$stderr" = "" ]
+			run ! grep -F 'cannot be written to' checked
+		else
+			grep -qF "the log '$PWD/shared/$name' cannot be opened, or is another user's" errors
+			[[ "$stderr" = *"the log '$PWD/shared/$name' cannot be written to: "* ]]
+			grep -qF "the log '$PWD/shared/$name' cannot be written to: " checked
+		fi
+	done
+	[ ! -s shared/planted ]
+	[ ! -s elsewhere ]
+}
+
 @test "a log that cannot be opened is one warning on standard error, a FIFO without a reader none" {
 	mkdir folder
 	mkfifo fifo

@@ -1,6 +1,7 @@
 #include "launch.h"
 
 #include "../core/handover.h"
+#include "../core/log_destination.h"
 #include "../machine/library.h"
 #include "engine_choice.h"
 #include "say.h"
@@ -18,8 +19,8 @@ static int set_variable(const char *name, const char *value)
 	return say_failure("cannot set %s: %s", name, strerror(errno));
 }
 
-/* A path that holds wherever the command goes. */
-static int set_path(const char *name, const char *prefix, const char *path)
+/* Makes a path absolute, so that it holds wherever the command goes. @path is the end of @whole. */
+static int set_path(const char *name, const char *whole, const char *path)
 {
 	char folder[PATH_MAX] = "", text[2 * PATH_MAX + 8];
 
@@ -28,7 +29,8 @@ static int set_path(const char *name, const char *prefix, const char *path)
 			return say_failure("cannot tell the current folder: %s", strerror(errno));
 		strcat(folder, "/");
 	}
-	if (snprintf(text, sizeof(text), "%s%s%s", prefix, folder, path) >= (int)sizeof(text))
+	if (snprintf(text, sizeof(text), "%.*s%s%s", (int)(path - whole), whole, folder, path) >=
+	    (int)sizeof(text))
 		return say_failure("the path '%s' is too long", path);
 	return set_variable(name, text);
 }
@@ -36,18 +38,16 @@ static int set_path(const char *name, const char *prefix, const char *path)
 /* "--log errors.txt" means a file here; in the configuration only an absolute path is a file. */
 static int set_log(const char *log)
 {
-	const char *prefix = strncmp(log, "json:", 5) ? "" : "json:";
-	const char *where = log + strlen(prefix);
+	const struct log_destination destination = log_destination_of(log);
 
-	if (!*where || !strcmp(where, "stderr") || !strcmp(where, "syslog") ||
-	    !strcmp(where, "none"))
+	if (destination.to != LOG_TO_FILE || !*destination.path)
 		return set_variable(variables_name(VARIABLE_LOG), log);
-	return set_path(variables_name(VARIABLE_LOG), prefix, where);
+	return set_path(variables_name(VARIABLE_LOG), log, destination.path);
 }
 
 int launch_record(const char *path)
 {
-	return set_path(variables_name(VARIABLE_RECORD), "", path);
+	return set_path(variables_name(VARIABLE_RECORD), path, path);
 }
 
 int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app)

@@ -179,13 +179,13 @@ static int cannot_run(const char *command, int error)
 static void report_way(const struct settings *settings, const char *command, bool chosen,
 		       bool verbose, const char *way)
 {
-	struct log log = { .destination = settings->log, .application = settings->rule->name };
+	struct log log = { .application = settings->rule->name };
 	char text[5 * PATH_MAX];
 
 	snprintf(text, sizeof(text), "'%s' is fenced by %s", command, way);
 	if (verbose)
 		fprintf(stderr, "portfence: %s\n", text);
-	log_start(&log);
+	log_start(&log, settings->log);
 	if (chosen)
 		log_say(&log, "info", text);
 }

@@ -1,6 +1,7 @@
 #include "conf.h"
 
 #include "fd.h"
+#include "log_destination.h"
 #include "preset.h"
 #include "range.h"
 
@@ -398,7 +399,7 @@ static void settings_key(struct conf *conf, const char *name, const char *value)
 	}
 	if (has_hash(conf, value))
 		return;
-	if (key == SETTINGS_LOG && key_log_valid(value, why, sizeof(why))) {
+	if (key == SETTINGS_LOG && log_destination_check(value, why, sizeof(why))) {
 		fail(conf, "%s", why);
 		return;
 	}

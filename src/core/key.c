@@ -49,21 +49,6 @@ static int parse_seed(const char *text, uint64_t *ret_seed, char *ret_why, size_
 	return 0;
 }
 
-int key_log_valid(const char *text, char *ret_why, size_t size)
-{
-	const char *where = strncmp(text, "json:", 5) ? text : text + 5;
-
-	if (*where == '/' || !strcmp(where, "stderr") || !strcmp(where, "syslog") ||
-	    !strcmp(where, "none"))
-		return 0;
-	snprintf(
-		ret_why, size,
-		"'%s' is no log, write stderr, syslog, none or an absolute path, with 'json:' before it "
-		"for JSON lines",
-		text);
-	return -EINVAL;
-}
-
 static int parse_globs(const char *text, struct arena *arena, const char **ret_globs, char *ret_why,
 		       size_t size)
 {

@@ -113,10 +113,4 @@ int key_lease_fits(uint32_t count, const struct range *pool, char *ret_why, size
  */
 int key_check(const struct rule *rule, char *ret_why, size_t size);
 
-/**
- * key_log_valid() - Is it a log destination: stderr, syslog, none or an absolute path,
- * with "json:" before it or not?
- */
-int key_log_valid(const char *text, char *ret_why, size_t size);
-
 #endif

@@ -27,18 +27,6 @@
 #define SYSLOG_INFO "<30>"
 #define SYSLOG_WARNING "<28>"
 
-static bool is_json(const struct log *log)
-{
-	return log->destination && !strncmp(log->destination, "json:", 5);
-}
-
-static const char *where(const struct log *log)
-{
-	if (!log->destination)
-		return "stderr";
-	return is_json(log) ? log->destination + 5 : log->destination;
-}
-
 static void write_stderr(const struct log *log, const char *text, size_t len)
 {
 	struct stat st;
@@ -99,25 +87,25 @@ static void write_syslog(const char *severity, const char *text, size_t len)
 
 static void write_line(struct log *log, const char *severity, const char *text, size_t len)
 {
-	const char *to = where(log);
+	const struct log_destination *destination = &log->destination;
 	struct signals signals;
 
-	if (!strcmp(to, "stderr")) {
+	if (destination->to == LOG_TO_WARNINGS || destination->to == LOG_TO_STDERR) {
 		write_stderr(log, text, len);
 		return;
 	}
 	signals_hold(&signals);
-	if (!strcmp(to, "syslog"))
+	if (destination->to == LOG_TO_SYSLOG)
 		write_syslog(severity, text, len);
-	else if (*to == '/')
-		write_file(log, to, text, len);
+	else if (destination->to == LOG_TO_FILE)
+		write_file(log, destination->path, text, len);
 	signals_release(&signals);
 }
 
 static void begin(const struct log *log, struct logline *ret_line)
 {
 	ret_line->record = NULL;
-	ret_line->json = is_json(log);
+	ret_line->json = log->destination.json;
 	ret_line->pid = log->pid ? log->pid : (int)getpid();
 	ret_line->application = log->application;
 	clock_gettime(CLOCK_REALTIME, &ret_line->time);
@@ -139,7 +127,7 @@ __attribute__((noinline)) static void tell(struct log *log, const char *level, c
 
 void log_say(struct log *log, const char *level, const char *message)
 {
-	if (log->destination || strcmp(level, "info") != 0)
+	if (log->destination.to != LOG_TO_WARNINGS || strcmp(level, "info") != 0)
 		tell(log, level, message);
 }
 
@@ -218,17 +206,26 @@ void log_strange(struct log *log)
 		     "a port of the map fail; a program needs AF_NETLINK and a descriptor to spare");
 }
 
-void log_start(struct log *log)
+void log_start(struct log *log, const char *destination)
 {
 	struct stat st;
 
+	log->destination = log_destination_of(destination);
 	log->stderr_fd = STDERR_FILENO;
-	if (*where(log) == '/')
-		ownership_folder(where(log), &log->folder);
+	/* a rule that was handed over may hold anything */
+	if (log->destination.to == LOG_TO_FILE && *log->destination.path != '/')
+		log->destination.to = LOG_TO_NONE;
+	if (log->destination.to == LOG_TO_FILE)
+		ownership_folder(log->destination.path, &log->folder);
 	if (fstat(STDERR_FILENO, &st))
 		return;
 	log->stderr_dev = st.st_dev;
 	log->stderr_ino = st.st_ino;
+}
+
+bool log_is_on(const struct log *log)
+{
+	return log->destination.to > LOG_TO_NONE;
 }
 
 /* The socket's address once it has its port. Return: false where there is none */
@@ -288,7 +285,7 @@ __attribute__((noinline)) static int write_record(struct log *log, const char *c
 
 void log_assign(struct log *log, const char *call, const struct assign *assign)
 {
-	bool logs = log->destination && strcmp(where(log), "none");
+	bool logs = log_is_on(log);
 	union addr found, *local = NULL;
 	int rc;
 
@@ -302,5 +299,6 @@ void log_assign(struct log *log, const char *call, const struct assign *assign)
 		tell_lost(log, "record", log->record.path, record_problem(rc));
 	if (atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_CLOSED_FILE &&
 	    first_time(log, LOG_CLOSED_FILE_TOLD))
-		tell_lost(log, "log", where(log), "cannot be opened, or is another user's");
+		tell_lost(log, "log", log->destination.path,
+			  "cannot be opened, or is another user's");
 }

@@ -3,6 +3,7 @@
 #define PORTFENCE_CORE_LOG_H
 
 #include "assign.h"
+#include "log_destination.h"
 #include "ownership.h"
 #include "record.h"
 
@@ -31,7 +32,7 @@ enum log_topic {
 
 struct log {
 	const struct socket_calls *calls;
-	const char *destination; /* as configured; NULL: standard error, warnings only */
+	struct log_destination destination;
 	const char *application;
 	struct record record; /* where each assignment is told besides, whatever the destination */
 	int pid;              /* whose lines they are; 0: this process's own */
@@ -45,8 +46,14 @@ struct log {
 	_Atomic unsigned told; /* topics, by bit; the one part that changes */
 };
 
-/* log_start() - Note what standard error is now, and whose the log file's folder */
-void log_start(struct log *log);
+/**
+ * log_start() - Note what standard error is now, and whose the log file's folder is
+ * @destination:	as the configuration has it, or NULL
+ */
+void log_start(struct log *log, const char *destination);
+
+/* log_is_on() - Does a line for each port go to the log? The record is another matter */
+bool log_is_on(const struct log *log);
 
 /**
  * log_assign() - A line for an assignment or a failed one, and once a warning where it needs one

@@ -2,6 +2,7 @@
 
 #include "fd.h"
 #include "handover.h"
+#include "log_destination.h"
 #include "variables.h"
 
 #include <errno.h>
@@ -231,7 +232,7 @@ static int select_log(const struct policy *policy, struct arena *arena, conf_err
 	*ret_log = policy->log;
 	if (!log)
 		return 0;
-	if (key_log_valid(log, why, sizeof(why))) {
+	if (log_destination_check(log, why, sizeof(why))) {
 		error(context, variables_name(VARIABLE_LOG), 0, why);
 		return -EINVAL;
 	}

@@ -1,14 +1,44 @@
 #include "logfile.h"
 
+#include "../core/log_destination.h"
+#include "../core/ownership.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/*
+ * May the library write to this file? In a folder like /tmp it follows no link and
+ * writes to nobody else's file: see core/log.
+ *
+ * Return: 0, or an errno; EPERM if another user may have put the file there
+ */
+static int check_planted(const char *path)
+{
+	struct ownership_folder folder = { .shared = false };
+	struct stat st;
+	int fd, error = 0;
+
+	if (!ownership_folder(path, &folder) || !folder.shared)
+		return 0;
+	/* opens a link itself, and no device */
+	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : errno;
+	if (!fstat(fd, &st) && S_ISLNK(st.st_mode))
+		error = ELOOP;
+	else if (ownership_is_planted(fd, &folder))
+		error = EPERM;
+	close(fd);
+	return error;
+}
+
 /* Return: 0, or what open() for writing would fail with */
-static int check(const char *path)
+static int check_access(const char *path)
 {
 	char folder[PATH_MAX];
 	struct stat st;
@@ -31,15 +61,17 @@ static int check(const char *path)
 
 bool logfile_writable(const char *log, char *ret_why, size_t size)
 {
+	const struct log_destination destination = log_destination_of(log);
 	int error;
 
-	if (log && !strncmp(log, "json:", 5))
-		log += 5;
-	if (!log || *log != '/')
+	if (destination.to != LOG_TO_FILE || *destination.path != '/')
 		return true;
-	error = check(log);
+	error = check_planted(destination.path);
+	if (!error)
+		error = check_access(destination.path);
 	if (!error)
 		return true;
-	snprintf(ret_why, size, "the log '%s' cannot be written to: %s", log, strerror(error));
+	snprintf(ret_why, size, "the log '%s' cannot be written to: %s", destination.path,
+		 error == EPERM ? "another user may have put it there" : strerror(error));
 	return false;
 }

@@ -1,4 +1,4 @@
-/* logfile: whether the log that a configuration names can be written; it opens nothing. */
+/* logfile: whether the log that a configuration names can be written; it writes nothing. */
 #ifndef PORTFENCE_MACHINE_LOGFILE_H
 #define PORTFENCE_MACHINE_LOGFILE_H
 

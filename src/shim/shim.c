@@ -90,7 +90,7 @@ static void find_warnings(struct shim *new, const struct settings *settings, str
 			     "the state is in XDG_RUNTIME_DIR, as its folder in /dev/shm is not "
 			     "this user's alone; remove that one");
 	}
-	if (settings->log && strcmp(settings->log, "none"))
+	if (log_is_on(&new->log))
 		policy_warnings(&settings->policy, settings->rule, settings_port_start(),
 				note_warning, &warnings);
 }
@@ -107,11 +107,10 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	new->fdcache = fdcache_start();
 	caller_memory_start();
 	new->log.calls = &gated_calls;
-	new->log.destination = settings->log;
 	new->log.record = settings->record;
 	new->log.application =
 		settings->rule ? settings->rule->name : program_invocation_short_name;
-	log_start(&new->log);
+	log_start(&new->log, settings->log);
 	if (mistakes->count || !settings->rule) {
 		new->log.error = describe_mistakes(mistakes, arena);
 	} else if (state_open(settings->state, settings->runtime, settings->rule,
@@ -171,7 +170,7 @@ static struct shim *build(void)
 
 	if (!new) {
 		helpless.fence.calls = &gated_calls;
-		log_start(&helpless.log);
+		log_start(&helpless.log, NULL);
 		return publish(&helpless);
 	}
 	rc = settings_load(NULL, &arena, note_mistake, &mistakes, &settings);

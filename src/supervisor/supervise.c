@@ -112,10 +112,9 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	new->fence.kernel = new->kernel;
 	new->fence.sources = &new->sources;
 	new->log.calls = &real_sys;
-	new->log.destination = settings->log;
 	new->log.record = settings->record;
 	new->log.application = settings->rule->name;
-	log_start(&new->log);
+	log_start(&new->log, settings->log);
 	if (state_open(settings->state, settings->runtime, settings->rule, &new->fence.state))
 		return -ENOMEM;
 	/* else the library says so */

@@ -49,8 +49,8 @@ void trapped_call_tell(struct trapped_call *trapped, const struct assign *assign
 	const struct log *log = trapped->trap->log;
 	int fd;
 
-	if (!(log->destination && strcmp(log->destination, "none")) && !log->record.path &&
-	    (!log->warnings || trapped->trap->warned) && !assign_speaks(assign) && !assign->system)
+	if (!log_is_on(log) && !log->record.path && (!log->warnings || trapped->trap->warned) &&
+	    !assign_speaks(assign) && !assign->system)
 		return;
 	trapped->trap->warned = true;
 	fd = trapped_call_lend_stderr(trapped);

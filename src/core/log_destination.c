@@ -1,0 +1,43 @@
+#include "log_destination.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define JSON_PREFIX "json:"
+
+struct log_destination log_destination_of(const char *text)
+{
+	struct log_destination destination = { .to = LOG_TO_WARNINGS };
+
+	if (!text)
+		return destination;
+	destination.json = !strncmp(text, JSON_PREFIX, strlen(JSON_PREFIX));
+	if (destination.json)
+		text += strlen(JSON_PREFIX);
+	if (!strcmp(text, "none")) {
+		destination.to = LOG_TO_NONE;
+	} else if (!strcmp(text, "stderr")) {
+		destination.to = LOG_TO_STDERR;
+	} else if (!strcmp(text, "syslog")) {
+		destination.to = LOG_TO_SYSLOG;
+	} else {
+		destination.to = LOG_TO_FILE;
+		destination.path = text;
+	}
+	return destination;
+}
+
+int log_destination_check(const char *text, char *ret_why, size_t size)
+{
+	const struct log_destination destination = log_destination_of(text);
+
+	if (destination.to != LOG_TO_FILE || *destination.path == '/')
+		return 0;
+	snprintf(
+		ret_why, size,
+		"'%s' is no log, write stderr, syslog, none or an absolute path, with 'json:' before it "
+		"for JSON lines",
+		text);
+	return -EINVAL;
+}
