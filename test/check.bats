@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 #
-# `portfence check`: every message word for word, each with a file of test/check or test/conf that
+# `portfence check`: every message word for word, each with a file of test/fixtures that
 # earns it, and the machine it is held against made by the test: sysctls, services, sockets.
 
 bats_require_minimum_version 1.5.0
 load lib/helpers
 load lib/hold
 
-FILES=$BATS_TEST_DIRNAME/check
+FILES=$BATS_TEST_DIRNAME/fixtures/check
 SAFE=": note: to reserve is safe: the kernel passes over reserved ports when it chooses one, and any \
 program may still bind to them explicitly, which the bind engine does; the kernel engine no longer \
 serves then"
@@ -40,14 +40,14 @@ tells() {
 	diff <(printf '%s\n' "$text") <(grep -vE ': note: \[[^]]+\]: ' <<<"$output")
 }
 
-# checks STATUS NAME [OPTION...]: the same of `portfence check` and test/check/NAME.ini
+# checks STATUS NAME [OPTION...]: the same of `portfence check` and test/fixtures/check/NAME.ini
 checks() {
 	local wanted=$1 file=$FILES/$2.ini
 	shift 2
 	tells "$wanted" "$file" "$PORTFENCE" check "$@" "$file"
 }
 
-@test "every file of test/check is used by a test here" {
+@test "every file of test/fixtures/check is used by a test here" {
 	for file in "$FILES"/*; do
 		grep -qE "(checks [01] |FILES/)$(basename "$file" .ini)\b" "$BATS_TEST_FILENAME"
 	done
@@ -56,7 +56,7 @@ checks() {
 # --- mistakes
 
 @test "every mistake in a file is an error, in the words that run has for it" {
-	for file in "$BATS_TEST_DIRNAME"/conf/*.ini; do
+	for file in "$BATS_TEST_DIRNAME"/fixtures/conf/*.ini; do
 		case $file in
 		*/good*) continue ;;
 		esac
@@ -552,7 +552,7 @@ fits_none() {
 	run -0 ns "$PORTFENCE" check --strict "$FILES/two.ini"
 	run -0 ns "$PORTFENCE" check "$FILES/overlap.ini"
 	run -1 ns "$PORTFENCE" check --strict "$FILES/overlap.ini"
-	run -1 ns "$PORTFENCE" check "$BATS_TEST_DIRNAME/conf/no-range.ini"
+	run -1 ns "$PORTFENCE" check "$BATS_TEST_DIRNAME/fixtures/conf/no-range.ini"
 	run -2 --separate-stderr ns "$PORTFENCE" check ''
 	[ "$stderr" = "portfence: the file's name is empty, see 'portfence check --help'" ]
 	run -2 --separate-stderr ns "$PORTFENCE" check one two
@@ -562,7 +562,7 @@ fits_none() {
 
 @test "the same as JSON" {
 	ns sysctl -qw net.ipv4.ip_local_reserved_ports=8080
-	for file in "$FILES"/*.ini "$BATS_TEST_DIRNAME"/conf/many-errors.ini; do
+	for file in "$FILES"/*.ini "$BATS_TEST_DIRNAME"/fixtures/conf/many-errors.ini; do
 		run ns "$PORTFENCE" check --strict "$file"
 		text=$output
 		run "-$status" --separate-stderr ns "$PORTFENCE" check --strict --json "$file"

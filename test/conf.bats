@@ -1,13 +1,13 @@
 #!/usr/bin/env bats
 #
 # Mistakes in the configuration: what an administrator reads, word for word, and what a program
-# under the shim meets. Each file of test/conf has one mistake, unless its name begins with "good";
+# under the shim meets. Each file of test/fixtures/conf has one mistake, unless its name begins with "good";
 # what an editor or git might alter (line ends, NUL bytes, a byte order mark) is made here.
 
 bats_require_minimum_version 1.5.0
 load lib/helpers
 
-CONF=$BATS_TEST_DIRNAME/conf
+CONF=$BATS_TEST_DIRNAME/fixtures/conf
 export LC_ALL=C
 
 setup() {
@@ -99,7 +99,7 @@ refuses_made() {
 	refuses_file "$BATS_TEST_TMPDIR/made.ini" "${@/#/:}"
 }
 
-@test "every file of test/conf is used by a test here" {
+@test "every file of test/fixtures/conf is used by a test here" {
 	local file name
 	for file in "$CONF"/*; do
 		name=$(basename "$file" .ini)

@@ -8,90 +8,20 @@
 bats_require_minimum_version 1.5.0
 load lib/helpers
 load lib/calls
+load lib/supervise
 
 PYTHON=/usr/bin/python3
-
-# The ways that are tried: a supervisor that stops each call, one that stops at socket() alone, and
-# a supervisor behind the preload.
-WAYS="calls births both"
-
-declare -gA VIA=([calls]=supervise [births]=supervise [both]=both)
-declare -gA RANGES=([calls]=20000-20999 [births]=40000-40999 [both]=20000-20999)
 
 setup_file() {
 	# where nobody can reach it
 	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
 	local source=$BATS_TEST_DIRNAME
 	cc -std=gnu11 -D_GNU_SOURCE -static -o "$BATS_FILE_TMPDIR/raw-static" "$source/probes/raw.c"
-	musl-gcc -std=gnu11 -D_GNU_SOURCE -static -Wno-format -Dstrerrorname_np=strerror \
-		-idirafter /usr/include -idirafter "/usr/include/$(uname -m)-linux-gnu" \
-		-o "$BATS_FILE_TMPDIR/raw-musl" "$source/probes/raw.c"
 	cc -std=gnu11 -D_GNU_SOURCE -static -pthread -o "$BATS_FILE_TMPDIR/load-static" "$source/probes/load.c"
-	GOCACHE=$BATS_FILE_TMPDIR/go GO111MODULE=off CGO_ENABLED=0 \
-		go build -o "$BATS_FILE_TMPDIR/talk" "$source/programs/talk.go"
 }
 
 setup() {
-	common_setup
-	install_for_all
-	cp "$PROBES"/{signalled_calls,load,matrix,overlooked_calls,raw,rewrite} "$install"
-}
-
-# fenced WAY COMMAND...: as nobody
-fenced() {
-	local way=$1
-	shift
-	as_nobody "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "$@"
-}
-
-# within WAY <PORTS
-within() {
-	all_within "${RANGES[$1]%-*}" "${RANGES[$1]#*-}"
-}
-
-anew() {
-	ns_close
-	ns_open
-}
-
-serve() {
-	ns_background "$PROBES/matrix" serve 7000
-	wait_tcp 7000
-	wait_udp 7000
-}
-
-local_ports() {
-	ns ss -Hntua "( sport >= :1024 and not sport = :7000 )" | awk '{ sub(/.*:/, "", $5); print $5 }'
-}
-
-# observed WAY COMMAND...: what the command tells until it says "end" is in the file calls, what ss
-# shows of it in socket_ports, and what goes to port 7000 in wire_ports
-observed() {
-	local way=$1
-	anew
-	serve
-	capture_start
-	rm -f hold calls
-	mkfifo hold
-	chmod 1777 "$PORTFENCE_STATE"
-	# shellcheck disable=SC2016 # the inner shell expands it
-	ns_background bash -c 'exec "$@" <hold >calls' - "${AS_NOBODY[@]}" \
-		"$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "${@:2}"
-	exec 4>hold
-	wait_until grep -q '^end$' calls
-	local_ports >socket_ports
-	exec 4>&-
-	wait "$pid"
-	capture_stop
-	ports_to 7000 >wire_ports
-	sed -i '/^end$/d' calls
-	cat calls
-}
-
-judged() {
-	observed "$@"
-	within "$1" <socket_ports
-	within "$1" <wire_ports
+	supervise_setup
 }
 
 # ---- the calls ----
@@ -110,18 +40,10 @@ judged() {
 	each_family 40000-40099 udp 'via = supervise'
 }
 
-# called WAY PROGRAM ABI: eight calls, each went well
-called() {
-	judged "$1" "$2" "$3" 7000
-	[ "$(wc -l <calls)" = 8 ]
-	[ "$(grep -c ' 0$' calls)" = 8 ]
-	awk '{ print $2 }' calls | within "$1"
-}
-
 @test "system calls that no library sees get ports of the range" {
 	local way program
 	for way in $WAYS; do
-		for program in "$install/raw" "$BATS_FILE_TMPDIR/raw-static" "$BATS_FILE_TMPDIR/raw-musl"; do
+		for program in "$install/raw" "$BATS_FILE_TMPDIR/raw-static"; do
 			called "$way" "$program" native
 		done
 	done
@@ -158,45 +80,7 @@ called() {
 	done
 }
 
-@test "a Go program gets ports of the range as client and as server" {
-	local way
-	for way in $WAYS; do
-		judged "$way" "$BATS_FILE_TMPDIR/talk" 7000
-		[ "$(wc -l <calls)" = 9 ]
-		awk '{ print $2 }' calls | within "$way"
-	done
-}
-
 # ---- names ----
-
-# with_dns COMMAND...: as nobody, where the only name server is ours
-with_dns() {
-	echo "nameserver 127.0.0.1" >resolv.conf
-	echo "hosts: dns" >nsswitch.conf
-	# shellcheck disable=SC2016 # the inner shell expands it
-	ns unshare -m sh -c 'mount --bind resolv.conf /etc/resolv.conf
-		mount --bind nsswitch.conf /etc/nsswitch.conf; exec "$@"' - "${AS_NOBODY[@]}" "$@"
-}
-
-dns_start() {
-	ns_background dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root \
-		--pid-file= --listen-address=127.0.0.1 --bind-interfaces --address=/portfence.test/127.0.0.9
-	wait_udp 53
-	chmod 1777 "$PORTFENCE_STATE"
-}
-
-# resolves WAY COMMAND...: it prints the address, and its questions are in the file wire_ports
-resolves() {
-	local way=$1
-	anew
-	dns_start
-	capture_start 'port 53'
-	run with_dns "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "${@:2}"
-	echo "$output"
-	grep -q '127\.0\.0\.9' <<<"$output"
-	capture_stop
-	ports_to 53 >wire_ports
-}
 
 @test "libc's own questions to a name server come from the range" {
 	local way
@@ -214,14 +98,6 @@ resolves() {
 	resolves preload getent ahosts portfence.test
 	run within preload <wire_ports
 	[ "$status" != 0 ]
-}
-
-@test "Go's own resolver asks from the range" {
-	local way
-	for way in $WAYS; do
-		resolves "$way" "$BATS_FILE_TMPDIR/talk" resolve portfence.test
-		within "$way" <wire_ports
-	done
 }
 
 @test "a static program of busybox fetches, sends and listens within the range" {
@@ -841,103 +717,7 @@ s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
 	done
 }
 
-# ---- threads that are cancelled, and terminals ----
-
-# How a thread ends that is cancelled in a call, and whether its destructors have run.
-build_cancelled() {
-	cat >cancelled.cc <<-'END'
-		#include <arpa/inet.h>
-		#include <pthread.h>
-		#include <stdio.h>
-		#include <string.h>
-		#include <sys/socket.h>
-		#include <sys/syscall.h>
-		#include <unistd.h>
-		static const char *call;
-		static sockaddr_in peer;
-		static volatile int gone, ready;
-		/* Until the thread waits in that call, as the kernel says; sooner, it is cancelled there, too. */
-		static void wait_for(long wanted)
-		{
-			char path[64], text[256];
-			long found = -1;
-			while (!ready)
-				usleep(1000);
-			snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", ready);
-			while (found != wanted) {
-				FILE *file = fopen(path, "r");
-				if (!fgets(text, sizeof(text), file) || sscanf(text, "%ld", &found) != 1)
-					found = -1;
-				fclose(file);
-			}
-		}
-		struct guard { ~guard() { gone++; } };
-		static void *work(void *)
-		{
-			guard here;
-			char big[65536] = { 0 };
-			int fd = socket(AF_INET, SOCK_STREAM, 0);
-			if (!strcmp(call, "pending")) {
-				ready = gettid();
-				pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
-				while (usleep(1000), !gone) ;
-				pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, nullptr);
-			}
-			if (!strcmp(call, "connect"))
-				ready = gettid();
-			connect(fd, (sockaddr *)&peer, sizeof(peer));
-			ready = gettid();
-			if (!strcmp(call, "recv"))
-				recv(fd, big, 1, 0);
-			while (!strcmp(call, "sendto"))
-				sendto(fd, big, sizeof(big), 0, (sockaddr *)&peer, sizeof(peer));
-			return nullptr;
-		}
-		int main(int, char *argv[])
-		{
-			pthread_t thread;
-			void *result;
-			call = argv[1];
-			peer.sin_family = AF_INET;
-			peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-			peer.sin_port = htons(7000);
-			pthread_create(&thread, nullptr, work, nullptr);
-			wait_for(!strcmp(call, "connect") ? SYS_connect : !strcmp(call, "pending") ? SYS_clock_nanosleep :
-				 !strcmp(call, "recv") ? SYS_recvfrom : SYS_sendto);
-			pthread_cancel(thread);
-			if (!strcmp(call, "pending"))
-				gone++;
-			pthread_join(thread, &result);
-			printf("%s %d\n", result == PTHREAD_CANCELED ? "cancelled" : "ended", gone);
-		}
-	END
-	g++ -w -pthread -o cancelled cancelled.cc
-	cp cancelled "$install"
-}
-
-@test "a thread that is cancelled while it waits in a call unwinds as without the fence" {
-	local way call
-	build_cancelled
-	cat >server.py <<-'END'
-		import socket, sys, time
-		server = socket.socket(); server.bind(("127.0.0.1", 7000)); server.listen(int(sys.argv[1]))
-		full = sys.argv[1] == "0" and socket.create_connection(server.getsockname())
-		open("serves", "w")
-		while True: time.sleep(60)
-	END
-	for call in connect recv sendto pending; do
-		anew
-		ns_background $PYTHON server.py "$([ $call = connect ] && echo 0 || echo 100)"
-		wait_until [ -e serves ]
-		rm serves
-		plain=$(as_nobody "$install/cancelled" $call)
-		for way in $WAYS; do
-			run fenced "$way" "$install/cancelled" $call
-			echo "$way $call: $output, plain: $plain"
-			[ "$output" = "$plain" ]
-		done
-	done
-}
+# ---- terminals ----
 
 @test "a terminal's signals and its shell's job control work" {
 	local way

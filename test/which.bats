@@ -5,6 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 load lib/helpers
+load lib/which
 
 setup() {
 	common_setup
@@ -15,50 +16,6 @@ setup() {
 	bits=$(getconf LONG_BIT)
 	REACHED="reaches it: $bits-bit, dynamically linked with glibc ($linker)"
 	shell=$(readlink -f /bin/sh)
-}
-
-# answers STATUS COMMAND...: `portfence which` ends so, and says nothing else
-answers() {
-	local wanted=$1
-	shift
-	run "-$wanted" --separate-stderr ns "$PORTFENCE" which "$@"
-	[ -z "$stderr" ]
-}
-
-# line HEAD TEXT: the answer has just that there; all lines without a head belong to the one above
-line() {
-	diff <(printf '%s' "${2:+$2$'\n'}") <(awk -v head="$1" '
-		/^  / { name = substr($0, 3, 8); sub(/ +$/, "", name); if (name != "") now = name
-			if (now == head) print substr($0, 12) }' <<<"$output")
-}
-
-# field EXPRESSION: of the answer as JSON
-field() {
-	python3 -c 'import json, sys; answer = json.loads(sys.argv[1]); print(eval(sys.argv[2]))' "$output" "$1"
-}
-
-# refuses TEXT [--via WAY] COMMAND...: it cannot be fenced, as TEXT says; `portfence run` says the same
-refuses() {
-	local text=$1
-	shift
-	answers 1 --range 20000-20099 "$@"
-	[[ "${lines[0]}" = "'${*: -1}' falls under ["*"], but cannot be fenced" ]]
-	line preload "does not reach it: $text"
-	line via ""
-	run -125 --separate-stderr ns "$PORTFENCE" run --range 20000-20099 "$@"
-	[ "$stderr" = "portfence: $text" ]
-}
-
-# unreached TEXT REMEDY COMMAND: no preload reaches it, as TEXT says, and a supervisor does
-unreached() {
-	refuses "$1; use '--via supervise', or $2" --via preload "$3"
-	answers 0 --range 20000-20099 "$3"
-	[[ "${lines[0]}" = "'$3' falls under ["*"], and a supervisor fences it" ]]
-	line preload "does not reach it: $1"
-	line via "supervise: a supervisor fences every call"
-	answers 0 --range 20000-20099 --json "$3"
-	[ "$(field "answer['via'], answer['fenced'], answer['preload'], answer['obstacle']")" = \
-		"('supervise', True, False, \"$1\")" ]
 }
 
 # reaches [OPTION...] -- COMMAND...
@@ -227,20 +184,6 @@ the faster one for tcp connects alone"
 		"use a dynamically linked build of it" busybox
 	answers 0 --range 20000 busybox
 	line program "$path"
-}
-
-@test "a program that is linked with musl is not reached" {
-	skip_missing musl-gcc
-	printf 'int main(void)\n{\n\treturn 0;\n}\n' >program.c
-	musl-gcc -o other program.c
-	./other
-	unreached "'./other' is linked with musl and this portfence with glibc" "build portfence with musl" ./other
-	answers 0 --range 20000 --json ./other
-	[ "$(field "answer['libc']")" = musl ]
-	[[ "$(field "answer['linker']")" = /lib/ld-musl-*.so.1 ]]
-	musl-gcc -static -o other program.c
-	unreached "'./other' is statically linked, so no library can be preloaded into it" \
-		"use a dynamically linked build of it" ./other
 }
 
 @test "a program of another word size is not reached" {

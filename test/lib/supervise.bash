@@ -1,0 +1,120 @@
+# For tests of a supervisor: programs as a user without rights, judged from the wire.
+#
+#   load lib/supervise            after lib/helpers
+#   fenced WAY COMMAND...         run a command as nobody, under one of $WAYS
+#   within WAY                    all ports on standard input are of that way's range
+#   anew                          another network namespace
+#   serve                         a server at port 7000
+#   observed WAY COMMAND...       what a command's calls got, in the files calls, socket_ports, wire_ports
+#   judged WAY COMMAND...         observed, and within the range
+#   called WAY PROGRAM ABI        the eight calls of probes/raw, each went well, and judged
+#   resolves WAY COMMAND...       a command that asks our name server; its questions are in wire_ports
+#
+# shellcheck disable=SC2034,SC2154 # the tests use them; helpers.bash sets them
+
+# The ways that are tried: a supervisor that stops each call, one that stops at socket() alone, and
+# a supervisor behind the preload.
+WAYS="calls births both"
+
+declare -gA VIA=([calls]=supervise [births]=supervise [both]=both)
+declare -gA RANGES=([calls]=20000-20999 [births]=40000-40999 [both]=20000-20999)
+
+# Other users can reach all that these tests run.
+supervise_setup() {
+	common_setup
+	install_for_all
+	cp "$PROBES"/{signalled_calls,load,matrix,overlooked_calls,raw,rewrite} "$install"
+}
+
+# fenced WAY COMMAND...: as nobody
+fenced() {
+	local way=$1
+	shift
+	as_nobody "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "$@"
+}
+
+# within WAY <PORTS
+within() {
+	all_within "${RANGES[$1]%-*}" "${RANGES[$1]#*-}"
+}
+
+anew() {
+	ns_close
+	ns_open
+}
+
+serve() {
+	ns_background "$PROBES/matrix" serve 7000
+	wait_tcp 7000
+	wait_udp 7000
+}
+
+local_ports() {
+	ns ss -Hntua "( sport >= :1024 and not sport = :7000 )" | awk '{ sub(/.*:/, "", $5); print $5 }'
+}
+
+# observed WAY COMMAND...: what the command tells until it says "end" is in the file calls, what ss
+# shows of it in socket_ports, and what goes to port 7000 in wire_ports
+observed() {
+	local way=$1
+	anew
+	serve
+	capture_start
+	rm -f hold calls
+	mkfifo hold
+	chmod 1777 "$PORTFENCE_STATE"
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background bash -c 'exec "$@" <hold >calls' - "${AS_NOBODY[@]}" \
+		"$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "${@:2}"
+	exec 4>hold
+	wait_until grep -q '^end$' calls
+	local_ports >socket_ports
+	exec 4>&-
+	wait "$pid"
+	capture_stop
+	ports_to 7000 >wire_ports
+	sed -i '/^end$/d' calls
+	cat calls
+}
+
+judged() {
+	observed "$@"
+	within "$1" <socket_ports
+	within "$1" <wire_ports
+}
+
+# called WAY PROGRAM ABI: eight calls, each went well
+called() {
+	judged "$1" "$2" "$3" 7000
+	[ "$(wc -l <calls)" = 8 ]
+	[ "$(grep -c ' 0$' calls)" = 8 ]
+	awk '{ print $2 }' calls | within "$1"
+}
+
+# with_dns COMMAND...: as nobody, where the only name server is ours
+with_dns() {
+	echo "nameserver 127.0.0.1" >resolv.conf
+	echo "hosts: dns" >nsswitch.conf
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns unshare -m sh -c 'mount --bind resolv.conf /etc/resolv.conf
+		mount --bind nsswitch.conf /etc/nsswitch.conf; exec "$@"' - "${AS_NOBODY[@]}" "$@"
+}
+
+dns_start() {
+	ns_background "$ROOT/test/programs/name-server" portfence.test 127.0.0.9
+	wait_udp 53
+	chmod 1777 "$PORTFENCE_STATE"
+}
+
+# resolves WAY COMMAND...: it prints the address, and its questions are in the file wire_ports
+resolves() {
+	local way=$1
+	anew
+	dns_start
+	capture_start 'port 53'
+	run with_dns "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "${@:2}"
+	echo "$output"
+	grep -q '127\.0\.0\.9' <<<"$output"
+	capture_stop
+	ports_to 53 >wire_ports
+}
