@@ -34,13 +34,13 @@ static int get_int(const struct fence *fence, int fd, int level, int option)
 }
 
 /* Is it a socket that is fenced? */
-enum kind { KIND_OURS, KIND_OTHER };
+enum kind { KIND_FENCED, KIND_OTHER };
 
 /*
- * Return: KIND_OURS and its protocol; KIND_OTHER for a raw, ping, netlink or UNIX
+ * Return: KIND_FENCED and its protocol; KIND_OTHER for a raw, ping, netlink or UNIX
  * socket; -errno if the kernel does not say
  */
-static int classify(const struct fence *fence, int fd, enum proto *ret_proto)
+static int classify_socket(const struct fence *fence, int fd, enum proto *ret_proto)
 {
 	int type = get_int(fence, fd, SOL_SOCKET, SO_TYPE), protocol;
 	enum proto proto;
@@ -54,17 +54,17 @@ static int classify(const struct fence *fence, int fd, enum proto *ret_proto)
 	if (proto == PROTO_COUNT)
 		return KIND_OTHER;
 	*ret_proto = proto;
-	return KIND_OURS;
+	return KIND_FENCED;
 }
 
 bool assign_fences(const struct fence *fence, int fd)
 {
 	enum proto proto;
 
-	return classify(fence, fd, &proto) == KIND_OURS;
+	return classify_socket(fence, fd, &proto) == KIND_FENCED;
 }
 
-/* Return: KIND_OURS if it is an IPv4 or IPv6 socket, KIND_OTHER; -errno if the kernel does not say */
+/* Return: KIND_FENCED if it is an IPv4 or IPv6 socket, KIND_OTHER; -errno if the kernel does not say */
 static int local_address(const struct fence *fence, int fd, union addr *ret_local,
 			 socklen_t *ret_len)
 {
@@ -75,7 +75,7 @@ static int local_address(const struct fence *fence, int fd, union addr *ret_loca
 	if (!fence->calls->getsockname(fd, &ret_local->sa, &len)) {
 		*ret_len = len;
 		domain = ret_local->sa.sa_family;
-		return domain == AF_INET || domain == AF_INET6 ? KIND_OURS : KIND_OTHER;
+		return domain == AF_INET || domain == AF_INET6 ? KIND_FENCED : KIND_OTHER;
 	}
 	error = errno;
 	/* some families have no such call at all (net/core/sock.c, sock_no_getname) */
@@ -83,12 +83,12 @@ static int local_address(const struct fence *fence, int fd, union addr *ret_loca
 	return domain < 0 || domain == AF_INET || domain == AF_INET6 ? -error : KIND_OTHER;
 }
 
-bool assign_settled(const struct fence *fence, int fd)
+bool assign_has_port(const struct fence *fence, int fd)
 {
 	union addr local;
 	socklen_t len;
 
-	return local_address(fence, fd, &local, &len) == KIND_OURS && addr_port(&local);
+	return local_address(fence, fd, &local, &len) == KIND_FENCED && addr_port(&local);
 }
 
 /*
@@ -97,11 +97,11 @@ bool assign_settled(const struct fence *fence, int fd)
  * the range. What is no socket now may be one by the time of the real call, if
  * another thread opens it: so this is that call's answer.
  */
-static int unknown(struct assign *assign, int error)
+static int refuse_unknown(struct assign *assign, int error)
 {
 	if (error == -EBADF || error == -ENOTSOCK)
 		return error;
-	assign->unknown = true;
+	assign->outcome = OUTCOME_SOCKET_UNKNOWN;
 	return -EACCES;
 }
 
@@ -116,7 +116,7 @@ enum assign_state assign_state(const struct fence *fence, int fd)
 		return kind < 0 ? ASSIGN_NEEDY : ASSIGN_SETTLED;
 	if (!addr_port(&local))
 		return ASSIGN_NEEDY;
-	kind = classify(fence, fd, &proto);
+	kind = classify_socket(fence, fd, &proto);
 	if (kind || proto != PROTO_UDP)
 		return kind < 0 ? ASSIGN_NEEDY : ASSIGN_SETTLED;
 	return fence->rule && range_has(fence->rule->range[proto], addr_port(&local))
@@ -166,23 +166,24 @@ static int exhausted_errno(const struct assign *assign)
 
 static int exhausted(const struct fence *fence, struct assign *assign)
 {
-	assign->exhausted = true;
-	assign->system = fence->rule->exhausted == EXHAUSTED_SYSTEM;
-	return assign->system ? ASSIGN_GO_ON : exhausted_errno(assign);
+	bool fails = fence->rule->exhausted != EXHAUSTED_SYSTEM;
+
+	assign->outcome = fails ? OUTCOME_EXHAUSTED : OUTCOME_FELL_BACK;
+	return fails ? exhausted_errno(assign) : ASSIGN_GO_ON;
 }
 
 /* ---- engines ---- */
 
-static int serve_kernel(const struct fence *fence, struct assign *assign)
+static int give_port_by_kernel(const struct fence *fence, struct assign *assign)
 {
 	struct engine_kernel *known = &fence->kernel[assign->proto];
 	const struct range *range = fence->rule->range[assign->proto];
 	int rc;
 
-	rc = engine_kernel_check(known, fence->calls, range, assign->fd, assign->home);
+	rc = engine_kernel_check(known, fence->calls, range, assign->fd, assign->same_netns);
 	if (rc)
 		return rc;
-	assign->home = true;
+	assign->same_netns = true;
 	/* a port that an SCTP socket has got cannot be taken back: see assign_end() */
 	if (assign->proto == PROTO_SCTP && engine_kernel_judge(range, NULL, 0) == -ERANGE) {
 		engine_kernel_distrust(known);
@@ -230,8 +231,8 @@ static uint32_t blind_tries(enum order order, uint64_t draw, bool shares)
  * the search, so that two processes do not try the same candidates, and by the
  * rest after it.
  */
-static int serve_bind(const struct fence *fence, struct assign *assign, const union addr *local,
-		      socklen_t len)
+static int give_port_by_bind(const struct fence *fence, struct assign *assign,
+			     const union addr *local, socklen_t len)
 {
 	struct state_block *block = fence->state.block;
 	const struct range *range = fence->rule->range[assign->proto];
@@ -288,7 +289,8 @@ static int serve_bind(const struct fence *fence, struct assign *assign, const un
 		atomic_fetch_add_explicit(cursor, advance - 1, memory_order_relaxed);
 	}
 	assign->tried = search.tried;
-	assign->unasked = rc == -EADDRNOTAVAIL && search.unsure;
+	if (rc == -EADDRNOTAVAIL && search.unsure)
+		assign->outcome = OUTCOME_DIAG_FAILED;
 	if (!rc) {
 		assign->engine = ENGINE_BIND;
 		assign->port = addr_port(&search.local);
@@ -302,7 +304,7 @@ static bool prefers_kernel(const struct fence *fence, const struct assign *assig
 	const struct rule *rule = fence->rule;
 
 	/* bindresvport() has to return with a port, which the kernel would put off */
-	if (assign->now && get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0)
+	if (assign->at_once && get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0)
 		return false;
 	if (rule->engine != ENGINE_AUTO)
 		return rule->engine == ENGINE_KERNEL;
@@ -316,7 +318,8 @@ static bool prefers_kernel(const struct fence *fence, const struct assign *assig
  * leaves the port open succeeds where it has none, and changes nothing; on a
  * socket that has one it fails with EINVAL.
  */
-static bool is_named(const struct fence *fence, int fd, const union addr *local, socklen_t len)
+static bool was_bound_by_hand(const struct fence *fence, int fd, const union addr *local,
+			      socklen_t len)
 {
 	int before = get_int(fence, fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0, one = 1;
 	union addr open = *local;
@@ -330,40 +333,40 @@ static bool is_named(const struct fence *fence, int fd, const union addr *local,
 	return named;
 }
 
-static int serve(const struct fence *fence, struct assign *assign, const union addr *local,
-		 socklen_t len)
+static int give_port(const struct fence *fence, struct assign *assign, const union addr *local,
+		     socklen_t len)
 {
 	int rc;
 
 	if (!fence->rule) {
-		assign->closed = true;
+		assign->outcome = OUTCOME_CLOSED;
 		return -EACCES;
 	}
 	if (prefers_kernel(fence, assign)) {
-		if (!serve_kernel(fence, assign))
+		if (!give_port_by_kernel(fence, assign))
 			return ASSIGN_GO_ON;
 		if (fence->rule->engine == ENGINE_KERNEL) {
-			if (assign->before && is_named(fence, assign->fd, local, len))
+			if (assign->port_before && was_bound_by_hand(fence, assign->fd, local, len))
 				return ASSIGN_GO_ON;
-			assign->useless = true;
+			assign->outcome = OUTCOME_KERNEL_UNFIT;
 			return exhausted_errno(assign);
 		}
 	}
-	rc = serve_bind(fence, assign, local, len);
+	rc = give_port_by_bind(fence, assign, local, len);
 	if (rc == -EADDRINUSE)
 		return exhausted(fence, assign);
 	/* no fault of the address or the socket, as the program's own bind() would have it */
-	assign->forbidden =
-		rc == -EACCES || rc == -EPERM || rc == -ENOSYS || rc == -ENOMEM || rc == -ENOBUFS;
+	if (rc == -EACCES || rc == -EPERM || rc == -ENOSYS || rc == -ENOMEM || rc == -ENOBUFS)
+		assign->outcome = OUTCOME_FORBIDDEN;
 	return rc;
 }
 
 /* ---- calls ---- */
 
-/* classify(), of a call that only SCTP's sockets take, too */
-static int find_kind(const struct fence *fence, struct assign *assign)
+/* classify_socket(), of a call that only SCTP's sockets take, too */
+static int classify_for_call(const struct fence *fence, struct assign *assign)
 {
-	int kind = classify(fence, assign->fd, &assign->proto);
+	int kind = classify_socket(fence, assign->fd, &assign->proto);
 
 	return !kind && assign->sctp && assign->proto != PROTO_SCTP ? KIND_OTHER : kind;
 }
@@ -376,27 +379,28 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 
 	if (!is_whole(&assign->addr, assign->len))
 		return ASSIGN_GO_ON;
-	if (port && (!rule || (rule->bind == BIND_ALLOW && !assign->asked)))
+	if (port && (!rule || (rule->bind == BIND_ALLOW && !assign->program_port)))
 		return ASSIGN_GO_ON;
-	rc = assign->fresh ? KIND_OURS : find_kind(fence, assign);
+	rc = assign->fresh ? KIND_FENCED : classify_for_call(fence, assign);
 	if (rc)
-		return rc < 0 ? unknown(assign, rc) : ASSIGN_GO_ON;
+		return rc < 0 ? refuse_unknown(assign, rc) : ASSIGN_GO_ON;
 	/* a second address gets the port that the first one has */
 	if (assign->addrs && (!sctp_is_packed(assign->addrs, assign->addrs_size) ||
-			      assign_settled(fence, assign->fd)))
+			      assign_has_port(fence, assign->fd)))
 		return ASSIGN_GO_ON;
 	if (port) {
 		/* what the map put in the place of another is meant to be bound */
-		assign->refused =
-			!portmap_asked(rule->map, port) &&
-			(rule->bind == BIND_DENY || !range_has(rule->range[assign->proto], port));
-		return assign->refused ? -EACCES : ASSIGN_GO_ON;
+		if (portmap_asked(rule->map, port) ||
+		    (rule->bind != BIND_DENY && range_has(rule->range[assign->proto], port)))
+			return ASSIGN_GO_ON;
+		assign->outcome = OUTCOME_REFUSED;
+		return -EACCES;
 	}
 	/* then the port comes with connect() or listen(), and the address stays; over SCTP it comes at once */
-	if (!assign->now && !assign->fresh && assign->proto != PROTO_SCTP &&
+	if (!assign->at_once && !assign->fresh && assign->proto != PROTO_SCTP &&
 	    get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0)
 		return ASSIGN_GO_ON;
-	rc = serve(fence, assign, &assign->addr, assign->len);
+	rc = give_port(fence, assign, &assign->addr, assign->len);
 	return assign->engine == ENGINE_BIND ? ASSIGN_MADE : rc;
 }
 
@@ -440,21 +444,21 @@ static bool is_in_use(const struct fence *fence, int fd)
 	       state != TCP_CLOSE;
 }
 
-/* What the socket is. Return: KIND_OURS, KIND_OTHER, -errno */
-static int look_at(const struct fence *fence, struct assign *assign, union addr *ret_local,
-		   socklen_t *ret_len)
+/* What the socket is. Return: KIND_FENCED, KIND_OTHER, -errno */
+static int describe_socket(const struct fence *fence, struct assign *assign, union addr *ret_local,
+			   socklen_t *ret_len)
 {
 	int kind;
 
 	if (assign->fresh) {
 		*ret_len = addr_wildcard(ret_local, assign->family);
-		return KIND_OURS;
+		return KIND_FENCED;
 	}
 	kind = local_address(fence, assign->fd, ret_local, ret_len);
-	return kind ? kind : find_kind(fence, assign);
+	return kind ? kind : classify_for_call(fence, assign);
 }
 
-static int begin(const struct fence *fence, struct assign *assign)
+static int begin_call(const struct fence *fence, struct assign *assign)
 {
 	union addr local = { .sa.sa_family = AF_UNSPEC };
 	socklen_t len = 0;
@@ -467,11 +471,11 @@ static int begin(const struct fence *fence, struct assign *assign)
 	if (assign->call == ASSIGN_CONNECT && (assign->len < sizeof(assign->addr.sa.sa_family) ||
 					       assign->addr.sa.sa_family == AF_UNSPEC))
 		return ASSIGN_GO_ON;
-	rc = look_at(fence, assign, &local, &len);
+	rc = describe_socket(fence, assign, &local, &len);
 	if (rc)
-		return rc < 0 ? unknown(assign, rc) : ASSIGN_GO_ON;
-	assign->before = addr_port(&local);
-	shows_port = assign->before != 0;
+		return rc < 0 ? refuse_unknown(assign, rc) : ASSIGN_GO_ON;
+	assign->port_before = addr_port(&local);
+	shows_port = assign->port_before != 0;
 	/* a fresh one that does not fit the call may be another socket by now */
 	if (!kernel_would_choose(assign, local.sa.sa_family, shows_port))
 		return assign->fresh ? -EINVAL : ASSIGN_GO_ON;
@@ -486,55 +490,45 @@ static int begin(const struct fence *fence, struct assign *assign)
 	 */
 	if (shows_port && assign->call != ASSIGN_LISTEN)
 		len = addr_wildcard(&local, local.sa.sa_family);
-	rc = serve(fence, assign, &local, len);
+	rc = give_port(fence, assign, &local, len);
 	/* where every candidate was known to be in use, none was tried, and no bind() could tell */
-	if ((assign->exhausted || assign->unasked) && shows_port &&
-	    is_named(fence, assign->fd, &local, len)) {
-		assign->exhausted = false;
-		assign->system = false;
-		assign->unasked = false;
+	if ((assign->outcome == OUTCOME_EXHAUSTED || assign->outcome == OUTCOME_FELL_BACK ||
+	     assign->outcome == OUTCOME_DIAG_FAILED) &&
+	    shows_port && was_bound_by_hand(fence, assign->fd, &local, len)) {
+		assign->outcome = OUTCOME_FINE;
 		return ASSIGN_GO_ON;
 	}
 	if (rc != -EINVAL || assign->fresh)
 		return rc;
 	/* bound already, connected or listening: the real call has nothing to choose */
-	if (shows_port || assign_settled(fence, assign->fd))
+	if (shows_port || assign_has_port(fence, assign->fd))
 		return ASSIGN_GO_ON;
 	/*
 	 * Or its address cannot be bound a second time (net/ipv6/af_inet6.c,
 	 * __inet6_bind: its device was taken off, or IPV6_V6ONLY set since), but
 	 * the kernel would still choose a port for it.
 	 */
-	assign->exhausted = true;
+	assign->outcome = OUTCOME_EXHAUSTED;
 	return exhausted_errno(assign);
 }
 
 int assign_begin(const struct fence *fence, struct assign *assign)
 {
-	int rc = begin(fence, assign);
+	int rc = begin_call(fence, assign);
 
-	if (rc >= 0 || !assign->fresh || assign->exhausted)
+	if (rc >= 0 || !assign->fresh || assign->outcome == OUTCOME_EXHAUSTED)
 		return rc;
 	/* not so fresh after all: closed, another's by now, or bound by who shares it */
 	assign->fresh = false;
-	assign->home = false;
-	assign->refused = false;
-	assign->closed = false;
-	assign->useless = false;
-	assign->forbidden = false;
-	assign->unasked = false;
-	return begin(fence, assign);
+	assign->same_netns = false;
+	assign->outcome = OUTCOME_FINE;
+	return begin_call(fence, assign);
 }
 
 bool assign_serves(const struct assign *assign)
 {
-	return assign->engine != ENGINE_AUTO || assign->system || (assign->asked && assign->port);
-}
-
-bool assign_speaks(const struct assign *assign)
-{
-	return assign->exhausted || assign->refused || assign->closed || assign->useless ||
-	       assign->unknown || assign->unasked || assign->forbidden;
+	return assign->engine != ENGINE_AUTO || assign->outcome == OUTCOME_FELL_BACK ||
+	       (assign->program_port && assign->port);
 }
 
 /* The kernel had no port left in the range, and another range may be used. */
@@ -543,10 +537,10 @@ static bool may_retry(const struct fence *fence, const struct assign *assign, in
 	union addr local;
 	socklen_t len;
 
-	return fence->rule->exhausted == EXHAUSTED_SYSTEM && !assign->system &&
+	return fence->rule->exhausted == EXHAUSTED_SYSTEM && assign->outcome != OUTCOME_FELL_BACK &&
 	       error == -exhausted_errno(assign) &&
 	       !local_address(fence, assign->fd, &local, &len) &&
-	       addr_port(&local) == assign->before;
+	       addr_port(&local) == assign->port_before;
 }
 
 /*
@@ -581,33 +575,33 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	union addr local;
 	socklen_t len;
 	uint16_t port = 0;
+	bool fell_back = assign->outcome == OUTCOME_FELL_BACK;
 	int kind;
 
 	if (assign->claim)
 		state_release(&fence->state, assign->claim);
-	if (assign->asked && !*error)
+	if (assign->program_port && !*error)
 		assign->port = addr_port(&assign->addr);
-	if (assign->engine != ENGINE_KERNEL && !assign->system)
+	if (assign->engine != ENGINE_KERNEL && !fell_back)
 		return ASSIGN_DONE;
 	if (may_retry(fence, assign, *error)) {
 		engine_kernel_clear(fence->calls, assign->fd);
-		assign->exhausted = true;
-		assign->system = true;
+		assign->outcome = OUTCOME_FELL_BACK;
 		assign->engine = ENGINE_AUTO;
 		return ASSIGN_AGAIN;
 	}
 	kind = local_address(fence, assign->fd, &local, &len);
-	if (kind == KIND_OTHER || (kind < 0 && (assign->system || keeps_to_range(fence, assign))))
+	if (kind == KIND_OTHER || (kind < 0 && (fell_back || keeps_to_range(fence, assign))))
 		return ASSIGN_DONE;
-	if (kind == KIND_OURS) {
+	if (kind == KIND_FENCED) {
 		/* a bind() that fails leaves the port that there was, and asked nobody about it before */
 		port = assign->call == ASSIGN_BIND && *error ? 0 : addr_port(&local);
-		if (port == 0 || port == assign->before || *error == EISCONN) {
+		if (port == 0 || port == assign->port_before || *error == EISCONN) {
 			/* nothing was assigned: it failed early, or the program had bound the socket */
 			assign->engine = ENGINE_AUTO;
 			return ASSIGN_DONE;
 		}
-		if (assign->system || range_has(fence->rule->range[assign->proto], port)) {
+		if (fell_back || range_has(fence->rule->range[assign->proto], port)) {
 			assign->port = port;
 			return ASSIGN_DONE;
 		}
@@ -620,7 +614,7 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	/* ip_local_port_range was changed under us: no socket may go on with that port */
 	engine_kernel_distrust(&fence->kernel[assign->proto]);
 	disconnect(fence, assign->fd);
-	assign->escaped = true;
+	assign->outcome = OUTCOME_ESCAPED;
 	*error = -exhausted_errno(assign);
 	return ASSIGN_DONE;
 }
@@ -633,12 +627,12 @@ int assign_undo(const struct fence *fence, int fd)
 	int kind;
 
 	/* what the kernel does not say is taken for the worse: a UDP socket with a port to be taken back */
-	if (classify(fence, fd, &proto) == KIND_OTHER || proto != PROTO_UDP)
+	if (classify_socket(fence, fd, &proto) == KIND_OTHER || proto != PROTO_UDP)
 		return 0;
 	kind = local_address(fence, fd, &local, &len);
 	/* a port of the range, or one that the program bound, survives this anyway */
 	if (kind == KIND_OTHER ||
-	    (kind == KIND_OURS &&
+	    (kind == KIND_FENCED &&
 	     (!addr_port(&local) ||
 	      (fence->rule && range_has(fence->rule->range[proto], addr_port(&local))))))
 		return 0;

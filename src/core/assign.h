@@ -4,6 +4,7 @@
 
 #include "addr.h"
 #include "fence.h"
+#include "outcome.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,32 +24,26 @@ struct assign {
 	union addr addr; /* bind: where to; connect and send: the peer; listen: unused */
 	socklen_t len;   /* of the address, as the program gave it; the rest is zeros */
 	bool fast_open;  /* send: MSG_FASTOPEN, so over TCP it connects */
-	bool now;        /* bind: also where IP_BIND_ADDRESS_NO_PORT would put it off */
+	bool at_once;    /* bind: choose now, even where IP_BIND_ADDRESS_NO_PORT would put it off */
 	int backlog;     /* listen */
-	uint16_t asked; /* bind: the port that the program named, if its map has that of @addr for it */
-	bool sctp;      /* the call is libsctp's own: a socket of another protocol refuses it */
+	/* bind: the port that the program named, if the map put that of @addr in its place; else 0 */
+	uint16_t program_port;
+	bool sctp; /* the call is libsctp's own: a socket of another protocol refuses it */
 	/* sctp_bindx(): its packed addresses, of which @addr is the first, and their bytes; or NULL */
 	const void *addrs;
 	socklen_t addrs_size;
-	bool fresh; /* the caller has seen the socket made, see below */
-	bool home;  /* and its network namespace is the one that the kernel engine serves */
-	int family; /* of a fresh socket */
+	bool fresh;      /* the caller has seen the socket made, see above */
+	bool same_netns; /* and its network namespace is the one that the kernel engine serves */
+	int family;      /* of a fresh socket */
 
 	enum proto proto;   /* of a fresh socket, it is given by the caller */
 	enum engine engine; /* the one that served, ENGINE_AUTO if no port was assigned */
 	uint32_t tried;     /* candidates looked at */
 	uint16_t port;      /* host byte order; 0 where none was assigned, or not yet */
-	bool exhausted;     /* the range has no port left for this call */
-	bool system;        /* so the system's range is used (`exhausted = system`) */
-	bool refused;       /* an explicit bind that `bind =` does not allow */
-	bool closed;        /* there is no valid configuration */
-	bool useless;       /* `engine = kernel`, and the kernel would not keep to the range */
-	bool escaped;       /* the kernel did not keep to the range; the call was undone */
-	bool unknown;       /* the kernel does not say what the socket is */
-	bool unasked;       /* nor whether a port that is taken could be shared */
-	bool forbidden;     /* no port could be bound, and not for want of a free one */
-	uint16_t before;    /* what getsockname() showed before the call */
-	uint64_t claim;
+	enum outcome
+		outcome; /* after assign_begin(), all but FINE and FELL_BACK are failures of ours */
+	uint16_t port_before; /* what getsockname() showed before the call */
+	uint64_t claim;       /* on the 4-tuple, given back by assign_end(); 0: none */
 };
 
 /* What assign_begin() wants done with the call. */
@@ -69,12 +64,12 @@ enum assign_state {
 bool assign_fences(const struct fence *fence, int fd);
 
 /**
- * assign_settled() - Is this an IPv4 or IPv6 socket that has a port?
+ * assign_has_port() - Is this an IPv4 or IPv6 socket that has a port?
  *
  * One system call. A TCP port proves nothing (see assign.c), and a send over
  * TCP needs none unless it connects, so ask this of a send only.
  */
-bool assign_settled(const struct fence *fence, int fd);
+bool assign_has_port(const struct fence *fence, int fd);
 
 /* assign_state() - The same in more detail, so that it can be remembered; up to three system calls */
 enum assign_state assign_state(const struct fence *fence, int fd);
@@ -98,9 +93,6 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error);
 
 /* assign_serves() - Was a port given by us, or left to the kernel on our behalf? Of a map's, after assign_end(). */
 bool assign_serves(const struct assign *assign);
-
-/* assign_speaks() - Has a call failed, in assign_begin(), for a reason that is ours to tell? */
-bool assign_speaks(const struct assign *assign);
 
 /**
  * assign_undo() - Take back a port that the kernel gave to a send without destination

@@ -56,7 +56,7 @@ static void write_file(struct log *log, const char *path, const char *text, size
 	bool planted = fd >= 0 && ownership_is_planted(fd, &log->folder);
 
 	if (planted || (fd < 0 && is_mistake(fd)))
-		atomic_fetch_or_explicit(&log->told, 1U << LOG_CLOSED_FILE, memory_order_relaxed);
+		atomic_fetch_or_explicit(&log->told, 1U << LOG_FILE_CLOSED, memory_order_relaxed);
 	if (fd < 0)
 		return;
 	if (!planted)
@@ -131,46 +131,25 @@ void log_say(struct log *log, const char *level, const char *message)
 		tell(log, level, message);
 }
 
-static bool first_time(struct log *log, enum log_topic topic)
+/* @topic:	of enum outcome or enum log_topic */
+static bool first_time(struct log *log, unsigned topic)
 {
 	unsigned bit = 1U << topic;
 
 	return !(atomic_fetch_or_explicit(&log->told, bit, memory_order_relaxed) & bit);
 }
 
-static void tell_once(struct log *log, const struct assign *assign)
+static void tell_once(struct log *log, enum outcome outcome)
 {
+	const struct outcome_words *words = outcome_words(outcome);
+	const char *message = outcome == OUTCOME_CLOSED ? log->error : words->message;
 	unsigned i;
 
-	if (assign->closed && first_time(log, LOG_CLOSED))
-		tell(log, "error", log->error);
-	if (!assign->closed && log->warnings && first_time(log, LOG_START))
+	if (outcome != OUTCOME_CLOSED && log->warnings && first_time(log, LOG_START))
 		for (i = 0; i < log->warnings; i++)
 			tell(log, "warning", log->warning[i]);
-	if (assign->escaped && first_time(log, LOG_ESCAPED))
-		tell(log, "error",
-		     "the system's ip_local_port_range was changed and the kernel left the range; the call "
-		     "was undone, and ports are bound from now on");
-	if (assign->useless && first_time(log, LOG_USELESS))
-		tell(log, "error",
-		     "'engine = kernel' cannot serve, as the kernel has no IP_LOCAL_PORT_RANGE for the protocol, "
-		     "the range is not within ip_local_port_range, some of it is reserved, or /proc cannot be "
-		     "read; calls that need a port fail, use 'engine = auto'");
-	if (assign->unknown && first_time(log, LOG_UNKNOWN))
-		tell(log, "error",
-		     "the kernel does not tell what a socket is, calls that need a port fail; does a sandbox "
-		     "forbid getsockname and getsockopt?");
-	if (assign->unasked && first_time(log, LOG_UNASKED))
-		tell(log, "error",
-		     "the kernel could not be asked whether a port can be shared, so each serves one "
-		     "connection only; a program needs AF_NETLINK and a descriptor to spare");
-	if (assign->forbidden && first_time(log, LOG_FORBIDDEN))
-		tell(log, "error",
-		     "no port of the range could be bound, calls that need one fail; does a sandbox forbid "
-		     "bind, or does the range need CAP_NET_BIND_SERVICE?");
-	if (assign->system && first_time(log, LOG_EXHAUSTED))
-		tell(log, "warning",
-		     "no port is left in the range, ports of the system's range are used ('exhausted = system')");
+	if (message && first_time(log, outcome))
+		tell(log, words->level, message);
 }
 
 /*
@@ -190,17 +169,17 @@ __attribute__((noinline)) static void tell_lost(const struct log *log, const cha
 	write_stderr(log, text, logline_message(&line, "warning", message, text, sizeof(text)));
 }
 
-void log_kept(struct log *log)
+void log_port_kept(struct log *log)
 {
-	if (first_time(log, LOG_KEPT))
+	if (first_time(log, LOG_PORT_KEPT))
 		tell(log, "error",
 		     "a send without destination left a socket with a port outside the range, which could not "
 		     "be taken back");
 }
 
-void log_strange(struct log *log)
+void log_address_unknown(struct log *log)
 {
-	if (first_time(log, LOG_STRANGE))
+	if (first_time(log, LOG_ADDRESS_UNKNOWN))
 		tell(log, "error",
 		     "the kernel could not be asked whether an address is this machine's, so calls to it on "
 		     "a port of the map fail; a program needs AF_NETLINK and a descriptor to spare");
@@ -278,7 +257,7 @@ __attribute__((noinline)) static int write_record(struct log *log, const char *c
 	const struct logline line = { .record = &log->record.block };
 	char text[RECORD_LINE_MAX];
 	size_t len = logline_assign(&line, call, assign, local, text, sizeof(text));
-	bool lost = atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_LOST_RECORD;
+	bool lost = atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_RECORD_LOST;
 
 	return record_add(&log->record, text, len, local ? addr_port(local) : 0, lost);
 }
@@ -289,16 +268,16 @@ void log_assign(struct log *log, const char *call, const struct assign *assign)
 	union addr found, *local = NULL;
 	int rc;
 
-	tell_once(log, assign);
+	tell_once(log, assign->outcome);
 	if ((logs || log->record.path) && find_local(log, assign, &found))
 		local = &found;
 	if (logs)
 		write_assign(log, call, assign, local);
 	rc = log->record.path ? write_record(log, call, assign, local) : 0;
-	if (rc && first_time(log, LOG_LOST_RECORD))
+	if (rc && first_time(log, LOG_RECORD_LOST))
 		tell_lost(log, "record", log->record.path, record_problem(rc));
-	if (atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_CLOSED_FILE &&
-	    first_time(log, LOG_CLOSED_FILE_TOLD))
+	if (atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_FILE_CLOSED &&
+	    first_time(log, LOG_FILE_CLOSED_TOLD))
 		tell_lost(log, "log", log->destination.path,
 			  "cannot be opened, or is another user's");
 }

@@ -13,21 +13,14 @@
 
 #define LOG_WARNINGS_MAX 8
 
-/* Each of these is said once in a process. */
+/* What is said once in a process: the outcomes, by their numbers, and then these. */
 enum log_topic {
-	LOG_START, /* what was found doubtful at the start */
-	LOG_CLOSED,
-	LOG_EXHAUSTED,
-	LOG_USELESS,
-	LOG_ESCAPED,
-	LOG_UNKNOWN,
-	LOG_UNASKED,
-	LOG_FORBIDDEN,
-	LOG_KEPT,
-	LOG_STRANGE,
-	LOG_CLOSED_FILE, /* not told but seen: its file cannot be opened, or is another user's */
-	LOG_CLOSED_FILE_TOLD,
-	LOG_LOST_RECORD
+	LOG_START = OUTCOME_COUNT, /* what was found doubtful at the start */
+	LOG_PORT_KEPT,
+	LOG_ADDRESS_UNKNOWN,
+	LOG_FILE_CLOSED, /* not told but seen: the log cannot be opened, or is another user's */
+	LOG_FILE_CLOSED_TOLD,
+	LOG_RECORD_LOST
 };
 
 struct log {
@@ -71,10 +64,10 @@ void log_assign(struct log *log, const char *call, const struct assign *assign);
  */
 void log_say(struct log *log, const char *level, const char *message);
 
-/* log_kept() - Once: a send has failed, and the port that the kernel gave it could not be taken back */
-void log_kept(struct log *log);
+/* log_port_kept() - Once: a send has failed, and the port that the kernel gave it could not be taken back */
+void log_port_kept(struct log *log);
 
-/* log_strange() - Once: nobody could tell whether an address is this machine's, so a call has failed */
-void log_strange(struct log *log);
+/* log_address_unknown() - Once: nobody could tell whether an address is this machine's, so a call has failed */
+void log_address_unknown(struct log *log);
 
 #endif

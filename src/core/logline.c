@@ -214,23 +214,6 @@ static bool has_peer(const struct assign *assign)
 	return assign->call == ASSIGN_CONNECT || assign->call == ASSIGN_SEND;
 }
 
-static const char *problem(const struct assign *assign)
-{
-	if (assign->escaped)
-		return "the kernel left the range, call undone";
-	if (assign->closed)
-		return "no valid configuration";
-	if (assign->refused)
-		return "explicit bind refused";
-	if (assign->useless)
-		return "the kernel engine cannot serve";
-	if (assign->unknown)
-		return "the kernel does not tell what the socket is";
-	if (assign->unasked)
-		return "no port could be shared";
-	return assign->exhausted ? "no port left" : "no port may be bound";
-}
-
 static void put_port_json(struct out *out, const struct logline *line, uint16_t port)
 {
 	if (!line->record || !summary_in_block(line->record, port)) {
@@ -246,7 +229,9 @@ static void put_assign_json(struct out *out, const struct logline *line, const c
 			    const struct assign *assign, const union addr *local, const char *proto,
 			    const char *family)
 {
-	const union addr *told = !local && line->record && assign->refused ? &assign->addr : local;
+	const union addr *told = !local && line->record && assign->outcome == OUTCOME_REFUSED
+					 ? &assign->addr
+					 : local;
 
 	put(out, "\"call\":\"");
 	put(out, call);
@@ -267,9 +252,9 @@ static void put_assign_json(struct out *out, const struct logline *line, const c
 		put(out, "\",\"peer_port\":");
 		put_port_json(out, line, addr_port(&assign->addr));
 	}
-	if (assign->asked) {
+	if (assign->program_port) {
 		put(out, ",\"asked\":");
-		put_number(out, assign->asked, 1);
+		put_number(out, assign->program_port, 1);
 	} else if (!line->record) {
 		put(out, ",\"engine\":\"");
 		put(out, engine_name(assign->engine));
@@ -278,7 +263,7 @@ static void put_assign_json(struct out *out, const struct logline *line, const c
 	}
 	if (!local) {
 		put(out, ",\"problem\":\"");
-		put(out, problem(assign));
+		put(out, outcome_words(assign->outcome)->problem);
 		put_char(out, '"');
 	}
 	put_char(out, '}');
@@ -300,9 +285,9 @@ static void put_assign_text(struct out *out, const char *call, const struct assi
 		put(out, " -> ");
 		put_endpoint(out, &assign->addr);
 	}
-	if (assign->asked) {
+	if (assign->program_port) {
 		put(out, " asked=");
-		put_number(out, assign->asked, 1);
+		put_number(out, assign->program_port, 1);
 	} else {
 		put(out, " engine=");
 		put(out, engine_name(assign->engine));
@@ -311,7 +296,7 @@ static void put_assign_text(struct out *out, const char *call, const struct assi
 	}
 	if (!local) {
 		put(out, ": ");
-		put(out, problem(assign));
+		put(out, outcome_words(assign->outcome)->problem);
 	}
 }
 

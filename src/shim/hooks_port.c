@@ -31,7 +31,7 @@
 /* @asked: the port that the program named, if that of @addr is another; else 0 */
 static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len, uint16_t asked)
 {
-	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .len = len, .asked = asked };
+	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .len = len, .program_port = asked };
 	struct shim *shim = shim_get();
 	int saved = errno, result;
 	bool copied = shim->fenced && caller_memory_address(addr, len, &assign.addr);
@@ -49,8 +49,8 @@ static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len, uint16_
 static bool is_bound(struct shim *shim, int fd)
 {
 	int saved = errno;
-	bool bound =
-		fdcache_get(shim->fdcache, fd) == FDCACHE_BOUND && assign_settled(&shim->fence, fd);
+	bool bound = fdcache_get(shim->fdcache, fd) == FDCACHE_BOUND &&
+		     assign_has_port(&shim->fence, fd);
 
 	errno = saved;
 	return bound;
@@ -78,7 +78,7 @@ static ssize_t take_back_port(struct shim *shim, int fd, ssize_t result)
 	    error == EAFNOSUPPORT || error == EINVAL) {
 		/* what is remembered stays true: no such port is, see remember_if_settled() */
 		if (assign_undo(&shim->fence, fd))
-			log_kept(&shim->log);
+			log_port_kept(&shim->log);
 		errno = error;
 	}
 	return result;
@@ -378,7 +378,7 @@ static bool is_not_ipv4(int fd)
  */
 static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 {
-	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .now = true };
+	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .at_once = true };
 	int (*real)(int, struct sockaddr_in *) = REAL(bindresvport);
 	struct shim *shim = shim_get();
 	int rc;

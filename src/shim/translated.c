@@ -46,7 +46,7 @@ int translated_to(struct shim *shim, int fd, const struct sockaddr *addr, sockle
 	if (rc > 0)
 		put(ret_mapped);
 	if (rc < 0)
-		log_strange(&shim->log);
+		log_address_unknown(&shim->log);
 	errno = saved;
 	return rc < 0 ? rc : 0;
 }

@@ -11,7 +11,7 @@ static void use_fresh_hint(struct shim *shim, struct assign *assign)
 	assign->fresh = true;
 	assign->family = what == FDCACHE_TCP4 || what == FDCACHE_UDP4 ? AF_INET : AF_INET6;
 	assign->proto = what == FDCACHE_TCP4 || what == FDCACHE_TCP6 ? PROTO_TCP : PROTO_UDP;
-	assign->home = fdcache_same_netns(shim->fdcache, assign->proto);
+	assign->same_netns = fdcache_same_netns(shim->fdcache, assign->proto);
 }
 
 int with_port_begin(struct shim *shim, struct assign *assign, const char *name)
@@ -20,9 +20,9 @@ int with_port_begin(struct shim *shim, struct assign *assign, const char *name)
 
 	use_fresh_hint(shim, assign);
 	rc = assign_begin(&shim->fence, assign);
-	if (assign->fresh && assign->home)
+	if (assign->fresh && assign->same_netns)
 		fdcache_set_same_netns(shim->fdcache, assign->proto);
-	if (rc < 0 && assign_speaks(assign))
+	if (rc < 0 && assign->outcome != OUTCOME_FINE)
 		log_assign(&shim->log, name, assign);
 	return rc;
 }
@@ -31,7 +31,7 @@ bool with_port_end(struct shim *shim, struct assign *assign, const char *name, i
 {
 	if (assign_end(&shim->fence, assign, error) == ASSIGN_AGAIN)
 		return true;
-	if (assign_serves(assign) || assign->escaped)
+	if (assign_serves(assign) || assign->outcome == OUTCOME_ESCAPED)
 		log_assign(&shim->log, name, assign);
 	return false;
 }

@@ -160,7 +160,8 @@ static int choose(struct trapped_call *trapped, struct assign *assign)
 	rc = assign_begin(trapped->trap->fence, assign);
 
 	/* perhaps by ports that others have only just been given, and could share with this one by now */
-	if (assign->exhausted && claims_wait(&trapped->trap->claims)) {
+	if ((assign->outcome == OUTCOME_EXHAUSTED || assign->outcome == OUTCOME_FELL_BACK) &&
+	    claims_wait(&trapped->trap->claims)) {
 		*assign = asked;
 		rc = assign_begin(trapped->trap->fence, assign);
 	}
@@ -174,7 +175,7 @@ static int begin(struct trapped_call *trapped, struct assign *assign)
 	if (!(assign->call == ASSIGN_BIND && addr_port(&assign->addr)) && has_range(trapped))
 		return ASSIGN_GO_ON;
 	rc = with_right(trapped, 0, choose, assign);
-	if (rc < 0 && assign_speaks(assign))
+	if (rc < 0 && assign->outcome != OUTCOME_FINE)
 		trapped_call_tell(trapped, assign);
 	if (rc >= 0 && assign->engine == ENGINE_BIND)
 		remember(trapped);
@@ -185,7 +186,7 @@ static int end(struct trapped_call *trapped, struct assign *assign, int error)
 {
 	/* it asks for a second call only after one that the kernel engine has served */
 	assign_end(trapped->trap->fence, assign, &error);
-	if (assign_serves(assign) || assign->escaped)
+	if (assign_serves(assign) || assign->outcome == OUTCOME_ESCAPED)
 		trapped_call_tell(trapped, assign);
 	return -error;
 }
@@ -233,7 +234,7 @@ static int serve_bind(struct trapped_call *trapped)
 		return rc;
 	asked = translate_bind(trapped->trap->fence, trapped->fd, &trapped->address.inet);
 	assign = start(trapped, ASSIGN_BIND);
-	assign.asked = asked;
+	assign.program_port = asked;
 	return serve_made(trapped, &assign, make_bind);
 }
 
@@ -303,8 +304,8 @@ static int serve_connect(struct trapped_call *trapped)
 		return CALL_CONTINUES;
 	assign = start(trapped, ASSIGN_CONNECT);
 	rc = serve_port(trapped, &assign);
-	if (rc != CALL_CONTINUES || assign.system ||
-	    assign_settled(trapped->trap->fence, trapped->fd))
+	if (rc != CALL_CONTINUES || assign.outcome == OUTCOME_FELL_BACK ||
+	    assign_has_port(trapped->trap->fence, trapped->fd))
 		return rc;
 	/* it fails, before a port is chosen */
 	return syscall(SYS_connect, trapped->fd, &trapped->address, trapped->len) ? -errno : 0;
@@ -346,7 +347,7 @@ static int serve_send(struct trapped_call *trapped)
 
 	if (trapped_call_is_udp(trapped)
 		    ? is_settled(trapped)
-		    : !(flags & MSG_FASTOPEN) && assign_settled(trapped->trap->fence, trapped->fd))
+		    : !(flags & MSG_FASTOPEN) && assign_has_port(trapped->trap->fence, trapped->fd))
 		return CALL_CONTINUES;
 	if (has_range(trapped))
 		return CALL_CONTINUES;
@@ -359,8 +360,8 @@ static int serve_send(struct trapped_call *trapped)
 	if (!rc)
 		rc = serve_port(trapped, &assign);
 	/* whatever the memory says by then, the socket has its port, or nothing gives it one */
-	if (rc != CALL_CONTINUES || assign.system ||
-	    assign_settled(trapped->trap->fence, trapped->fd))
+	if (rc != CALL_CONTINUES || assign.outcome == OUTCOME_FELL_BACK ||
+	    assign_has_port(trapped->trap->fence, trapped->fd))
 		return rc;
 	return refuse_send(trapped, flags);
 }
@@ -388,7 +389,7 @@ static int serve_connectx(struct trapped_call *trapped)
 {
 	struct assign assign;
 
-	if (assign_settled(trapped->trap->fence, trapped->fd))
+	if (assign_has_port(trapped->trap->fence, trapped->fd))
 		return CALL_CONTINUES;
 	memset(&trapped->address, 0, sizeof(trapped->address));
 	assign = start(trapped, ASSIGN_CONNECT);

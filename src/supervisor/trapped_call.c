@@ -50,7 +50,7 @@ void trapped_call_tell(struct trapped_call *trapped, const struct assign *assign
 	int fd;
 
 	if (!log_is_on(log) && !log->record.path && (!log->warnings || trapped->trap->warned) &&
-	    !assign_speaks(assign) && !assign->system)
+	    assign->outcome == OUTCOME_FINE)
 		return;
 	trapped->trap->warned = true;
 	fd = trapped_call_lend_stderr(trapped);
@@ -108,7 +108,7 @@ int trapped_call_translate(struct trapped_call *trapped)
 
 	if (rc < 0) {
 		fd = trapped_call_lend_stderr(trapped);
-		log_strange(trapped->trap->log);
+		log_address_unknown(trapped->trap->log);
 		trapped_call_take_back(fd);
 	}
 	return rc;

@@ -198,9 +198,9 @@ static void fill_call(struct fuzz *fuzz, struct assign *assign)
 	assign->fd = FD;
 	assign->call = (enum assign_call)(flags & 3);
 	assign->fresh = flags & 4;
-	assign->home = flags & 8;
+	assign->same_netns = flags & 8;
 	assign->fast_open = flags & 16 && assign->call == ASSIGN_SEND;
-	assign->now = flags & 32;
+	assign->at_once = flags & 32;
 	assign->family = flags & 64 ? AF_INET : AF_INET6;
 	assign->proto = flags & 128 ? PROTO_TCP : PROTO_UDP;
 	assign->len = fuzz_byte(fuzz) % (sizeof(assign->addr) + 1);
@@ -224,7 +224,7 @@ static void call(const struct fence *fence, struct assign *assign)
 		CLAIM(bound && range_has(allowed, assign->port));
 	if (rc == ASSIGN_GO_ON && assign->engine == ENGINE_KERNEL)
 		CLAIM(range_set);
-	CLAIM(rc == ASSIGN_GO_ON || !assign->closed || rc == -EACCES);
+	CLAIM(rc == ASSIGN_GO_ON || assign->outcome != OUTCOME_CLOSED || rc == -EACCES);
 	if (rc != ASSIGN_GO_ON)
 		return;
 	do {
@@ -232,7 +232,7 @@ static void call(const struct fence *fence, struct assign *assign)
 		CLAIM(++rounds <= 2);
 		rc = assign_end(fence, assign, &error);
 		kernel_show();
-		CLAIM(!assign->escaped || error);
+		CLAIM(assign->outcome != OUTCOME_ESCAPED || error);
 	} while (rc == ASSIGN_AGAIN);
 	assign_undo(fence, FD);
 	kernel_show();

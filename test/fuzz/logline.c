@@ -54,8 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assign.proto = (enum proto)(fuzz_byte(&fuzz) % PROTO_COUNT);
 		assign.engine = (enum engine)(fuzz_byte(&fuzz) % (ENGINE_BIND + 1));
 		assign.tried = fuzz_word(&fuzz);
-		assign.refused = flags & 32;
-		assign.exhausted = flags & 64;
+		assign.outcome = (enum outcome)(fuzz_byte(&fuzz) % OUTCOME_COUNT);
 		len = logline_assign(&line, "connect", &assign, flags & 128 ? &local : NULL, text,
 				     room);
 	}

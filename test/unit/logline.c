@@ -117,21 +117,25 @@ static void text_lines(void)
 static void failed_lines(void)
 {
 	static const struct {
-		struct assign assign;
+		enum outcome outcome;
 		const char *problem;
 	} table[] = {
-		{ { .escaped = true }, "the kernel left the range, call undone" },
-		{ { .closed = true }, "no valid configuration" },
-		{ { .refused = true }, "explicit bind refused" },
-		{ { .useless = true }, "the kernel engine cannot serve" },
-		{ { .exhausted = true }, "no port left" },
-		{ { .port = 0 }, "no port may be bound" },
+		{ OUTCOME_ESCAPED, "the kernel left the range, call undone" },
+		{ OUTCOME_CLOSED, "no valid configuration" },
+		{ OUTCOME_REFUSED, "explicit bind refused" },
+		{ OUTCOME_KERNEL_UNFIT, "the kernel engine cannot serve" },
+		{ OUTCOME_SOCKET_UNKNOWN, "the kernel does not tell what the socket is" },
+		{ OUTCOME_DIAG_FAILED, "no port could be shared" },
+		{ OUTCOME_EXHAUSTED, "no port left" },
+		{ OUTCOME_FELL_BACK, "no port left" },
+		{ OUTCOME_FORBIDDEN, "no port may be bound" },
+		{ OUTCOME_FINE, "no port may be bound" },
 	};
 	struct logline line = plain_line();
 	size_t i;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct assign assign = table[i].assign;
+		struct assign assign = { .outcome = table[i].outcome };
 		char want[256];
 
 		assign.call = ASSIGN_CONNECT;
@@ -181,7 +185,7 @@ static void json_lines(void)
 		   "\"port\":20013,\"peer\":\"192.0.2.7\",\"peer_port\":443,\"engine\":\"bind\","
 		   "\"tried\":3}",
 		   "connect");
-	assign.exhausted = true;
+	assign.outcome = OUTCOME_EXHAUSTED;
 	assign.engine = ENGINE_AUTO;
 	CHECK_TEXT(assigned(&line, "connect", &assign, NULL),
 		   JSON_HEAD
@@ -225,13 +229,12 @@ static void record_lines(void)
 	assign = (struct assign){ .call = ASSIGN_BIND,
 				  .addr = address("::1", 8080),
 				  .proto = PROTO_UDP,
-				  .refused = true };
+				  .outcome = OUTCOME_REFUSED };
 	CHECK_TEXT(assigned(&line, "bind", &assign, NULL),
 		   "{\"call\":\"bind\",\"protocol\":\"udp6\",\"address\":\"::1\",\"port\":8080,"
 		   "\"problem\":\"explicit bind refused\"}",
 		   "refused");
-	assign.refused = false;
-	assign.exhausted = true;
+	assign.outcome = OUTCOME_EXHAUSTED;
 	CHECK_TEXT(assigned(&line, "bind", &assign, NULL),
 		   "{\"call\":\"bind\",\"protocol\":\"udp6\",\"address\":null,\"port\":null,"
 		   "\"problem\":\"no port left\"}",
@@ -533,8 +536,7 @@ static void print_json(void)
 				.addr = address(addresses[i], 443),
 				.proto = (enum proto)(k % 3),
 				.engine = (enum engine)(k % 3),
-				.exhausted = k % 2,
-				.closed = k % 5 == 0,
+				.outcome = (enum outcome)(k % OUTCOME_COUNT),
 			};
 
 			print_line(text, logline_assign(&line, calls[k % 4], &assign,
