@@ -9,14 +9,16 @@
 
 # ---- which test is in which tier ----
 
-# The core tier, the longest first. A file that no list names is one of the rest.
+# The core tier, the longest first. Every other file is one of the rest: LONG_TESTS come first there.
 CORE_TESTS := status supervise state fresh leases matrix check unit descriptor record map shim exec log conf rooms \
-	security which cli run readme sharing rules platform words audit
+	security which cli run readme sharing tiers rules platform words audit
 # These look at the whole machine, or keep it busy: nothing runs beside them.
 ALONE_TESTS := audit load soak vm
 
 bats = $(patsubst %,test/%.bats,$(1))
-REST_TESTS := $(filter-out $(CORE_TESTS),$(patsubst test/%.bats,%,$(sort $(wildcard test/*.bats))))
+LONG_TESTS := testing fuzz transparency machines examples deb languages
+REST_TESTS := $(filter-out $(CORE_TESTS),$(LONG_TESTS) \
+	$(filter-out $(LONG_TESTS),$(patsubst test/%.bats,%,$(sort $(wildcard test/*.bats)))))
 # grouped TESTS: as test/lib/suite takes them
 grouped = $(call bats,$(filter-out $(ALONE_TESTS),$(1))) --alone $(call bats,$(filter $(ALONE_TESTS),$(1)))
 
