@@ -30,18 +30,26 @@ setup() {
 	server=$pid
 }
 
-# Other fenced programs of this machine are in other network namespaces, and not this test's.
-audit() {
-	local said status=0
-	said=$(ns "$PORTFENCE" audit "$@") || status=$?
-	[ -z "$said" ] || awk -v ours=" ${PIDS[*]} " '
+# ours <OUTPUT: without the warnings of fenced programs that this test has not started, which are in
+# other network namespaces
+ours() {
+	awk -v ours=" ${PIDS[*]} " '
 		/^warning: .* is fenced, but in another network namespace; / {
 			match($0, /\(pid [0-9]+\)/)
 			if (!index(ours, " " substr($0, RSTART + 5, RLENGTH - 6) " "))
 				next
 		}
-		{ print }' <<<"$said"
-	return "$status"
+		{ print }'
+}
+
+audit() {
+	ns "$PORTFENCE" audit "$@" | ours
+	return "${PIPESTATUS[0]}"
+}
+
+nobodys_audit() {
+	as_nobody "$PORTFENCE" audit "$@" | ours
+	return "${PIPESTATUS[0]}"
 }
 
 # The port of process $1 that ss shows in the system's range, of TCP ("-t") or UDP ("-u").
@@ -239,7 +247,7 @@ both_ready() {
 
 @test "a user who is not root sees the own escapes, and is told that there is more" {
 	hold_fenced -- raw-connect 9000
-	run as_nobody "$PORTFENCE" audit
+	run nobodys_audit
 	[ "$status" = 0 ]
 	[[ ${lines[0]} == 'no escape among 0 sockets of 0 fenced processes' ]]
 	[[ ${lines[1]} =~ ^note:\ [0-9]+\ processes\ cannot\ be\ looked\ at,\ being\ other\ users\'\;\ root\ sees\ them$ ]]
@@ -249,11 +257,11 @@ both_ready() {
 		"${AS_NOBODY[@]}" "$PORTFENCE" audit
 	[ "$output" = 'no escape among 0 sockets of 0 fenced processes
 note: 2 processes cannot be looked at, being other users'"'"'; root sees them' ]
-	run as_nobody "$PORTFENCE" audit --pid "$pid"
+	run nobodys_audit --pid "$pid"
 	[ "$status" = 2 ]
 	[ "$output" = "portfence: holder (pid $pid) may not be looked at; ask as root or as its user" ]
 	hold_by "${AS_NOBODY[@]}" "$PORTFENCE" run --via preload -- "$HOLDER" raw-connect 9000
-	run as_nobody "$PORTFENCE" audit
+	run nobodys_audit
 	[ "$status" = 1 ]
 	[[ ${lines[1]} == "escape: "*"of holder (pid $pid), outside 20000-20099 of [app]"* ]]
 	run -1 audit

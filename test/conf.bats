@@ -61,7 +61,7 @@ print "$_\n" for sort keys %seen;
 starts_closed() {
 	local more='' want
 	[ "${3:-0}" = 0 ] || more=" (and $3 more, see 'portfence run')"
-	run -0 --separate-stderr ns timeout 10 env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$1" \
+	run -0 --separate-stderr ns timeout 120 env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$1" \
 		perl -e "$callers"
 	want=$(printf '%s: Permission denied\n' 'bind to 0' connect listen send)
 	diff <(printf 'started\n%s\n' "$want") <(printf '%s\n' "$output")
@@ -76,7 +76,7 @@ refuses_file() {
 	local file=$1 want
 	shift
 	want=$(printf "portfence: $file%s\n" "$@")
-	run -125 --separate-stderr timeout 10 "$PORTFENCE" run --config "$file" -- touch started
+	run -125 --separate-stderr timeout 120 "$PORTFENCE" run --config "$file" -- touch started
 	same "$want"
 	[ ! -e started ]
 	starts_closed "$file" "$file$1" $(($# - 1))

@@ -97,8 +97,8 @@ hostile() {
 	shift 2
 	printf '[hostile]\nengine = %s\nrange = %s\n' "$engine" "$range" >rule.ini
 	export LD_PRELOAD=$LIBRARY PORTFENCE_CONFIG=$PWD/rule.ini
-	ns timeout 60 "$BUILD/test/faults/hostile" talk 1 "${range%-*}" "${range#*-}"
-	ns timeout 60 "$BUILD/test/faults/hostile" "$@" "${range%-*}" "${range#*-}"
+	ns timeout 120 "$BUILD/test/faults/hostile" talk 1 "${range%-*}" "${range#*-}"
+	ns timeout 120 "$BUILD/test/faults/hostile" "$@" "${range%-*}" "${range#*-}"
 }
 
 @test "a state file that somebody writes to all the time crashes no program, stops none, and leads none out" {
@@ -126,7 +126,7 @@ hostile() {
 	for make in 'mknod $1 c 1 5' 'python3 -c "import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])" $1'; do
 		rm -f "$PORTFENCE_STATE/spawn.0"
 		(cd "$PORTFENCE_STATE" && sh -c "$make" _ spawn.0)
-		ns timeout 20 "$PORTFENCE" run --range 20000-20099 -- "$PROBES/spawn" child >said 2>errors
+		ns timeout 120 "$PORTFENCE" run --range 20000-20099 -- "$PROBES/spawn" child >said 2>errors
 		sed -n 's/^port //p' said | all_within 20000 20099
 		[ "$(grep -c 'warning: the state file is not used' errors)" = 1 ]
 	done

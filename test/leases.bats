@@ -9,7 +9,8 @@ load lib/helpers
 
 WAYS="auto preload supervise both"
 
-# leased [OPTION]... -- COMMAND...: with a lease of ten ports out of thirty
+# leased [OPTION]... -- COMMAND...: with a lease of ten ports out of thirty. Once COMMAND has ended, its
+# supervisor gives it back: where the next one is to have the same, wait until there is none.
 leased() {
 	ns "$PORTFENCE" run --lease 10 --pool 20000-20029 "$@"
 }
@@ -147,6 +148,7 @@ other.close()'
 	printf '[sh]\nrange = 21000-21099\nbind = deny\n' >some.ini
 	run leased --config some.ini -- sh -c 'echo $PORTFENCE_RANGE $PORTFENCE_APP'
 	[ "$output" = "20000-20009 sh" ]
+	wait_until are_leased
 	run leased --config some.ini --app sh -- python3 -c '
 import socket
 one = socket.socket()
@@ -165,8 +167,10 @@ socket.socket().bind(("127.0.0.1", 20001))'
 		'{first' '{{last}}'
 	[ "$(xargs <<<"$output")" = \
 		"20000 a20009b 20003:20008 20000-20009 {} {x} {first+} {first {20009}" ]
+	wait_until are_leased
 	run leased -- echo '{first}'
 	[ "$output" = '{first}' ]
+	wait_until are_leased
 	run leased --substitute -- sh -c 'echo $0' '{first}'
 	[ "$output" = 20000 ]
 }
@@ -181,10 +185,12 @@ for i in range(8):
 for port in sys.argv[1:3]:
     kept.append(socket.create_server(("127.0.0.1", int(port))))' '{first}' '{last-4}' '{range}' | sort >ports
 	printf '%s\n' 20001 20002 20003 20004 20006 20007 20008 20009 | diff ports -
+	wait_until are_leased
 	run ns "$PORTFENCE" run --lease 1 --pool 20000 --substitute -- python3 -c '
 import socket
 print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])' '{first}'
 	[ "$output" = 20000 ]
+	wait_until are_leased
 	# what lies outside the range would be refused to the program
 	printf '[*]\nrange = iana\nbind = own\n' >own.ini
 	run leased --config own.ini --substitute -- python3 -c '
@@ -285,8 +291,10 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 	[ "${lines[4]}" = '             map  8080 is 20009, 80 is 20008' ]
 	[ "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["leases"][0]["map"])' \
 		<<<"$(printf '%s\n' "${lines[@]:6}")")" = "{'8080': 20009, '80': 20008}" ]
+	wait_until are_leased
 	says 125 "portfence: an argument names port 20009, which the map uses for port 8080; name a \
 port nearer to the beginning of the lease" leased --substitute --map 8080 -- true {last}
+	wait_until are_leased
 	# more than a lease has room to tell of
 	run -0 leased --map "$(seq -s, 30001 30005),$(seq -s, 30006 30009)" -- portfence leases
 	[ "${lines[2]}" = '             map  30001 is 20009, 30002 is 20008, 30003 is 20007, 30004 is 20006, 30005 is 20005, 30006 is 20004, 30007 is 20003, 30008 is 20002, 30009 is 20001' ]
@@ -326,6 +334,7 @@ it here with '--range'" leased -- "$PORTFENCE" run --lease 5 --pool 21000-21009 
 	# a run without one goes on with the block around it, and one with another range says nothing of it
 	run leased -- "$PORTFENCE" run -- sh -c 'echo $PORTFENCE_FIRST $PORTFENCE_RANGE'
 	[ "$output" = "20000 20000-20009" ]
+	wait_until are_leased
 	run leased -- "$PORTFENCE" run --range 20004-20005 -- sh -c 'echo x$PORTFENCE_FIRST $PORTFENCE_RANGE'
 	[ "$output" = "x 20004-20005" ]
 }
@@ -444,6 +453,7 @@ configured() {
 	configured
 	run ns "$PORTFENCE" run --config some.ini -- sh -c 'echo $PORTFENCE_RANGE $PORTFENCE_APP'
 	[ "$output" = "20000-20004 sh" ]
+	wait_until are_leased
 	ns_background "$PORTFENCE" run --config some.ini --app sh -- "$PROBES/lease_holder" wait
 	wait_until are_leased 20000-20004
 	ns "$PORTFENCE" leases | grep -q "\[sh\] $PROBES/lease_holder wait$"
@@ -453,6 +463,7 @@ import socket, sys
 print(sys.argv[1], socket.create_server(("127.0.0.1", 0)).getsockname()[1])' '{range}'
 	[[ $output = "20005-20024 200"?? ]]
 	all_within 20005 20024 <<<"${output#* }"
+	wait_until are_leased 20000-20004
 	# what names a range or a lease takes its place
 	run ns "$PORTFENCE" run --config some.ini --lease 2 -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 20005-20006 ]
@@ -775,6 +786,7 @@ time.sleep(1000)' >ready
 	wait_until grep -q ready ready
 	run leased -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 20001-20010 ]
+	wait_until are_leased
 	run unshare -n "$PORTFENCE" run --lease 10 --pool 20000-20029 -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 20000-20009 ]
 }
