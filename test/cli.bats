@@ -345,13 +345,13 @@ none" ]
 	needs_no /etc/portfence.ini
 	fails 1 "portfence: there is no configuration file; write /etc/portfence.ini, or use --config or \
 --range" env
-	fails 1 "portfence: PORTFENCE_APP: there is no section [nobody] in $PWD/sections.ini" \
+	fails 1 "portfence: there is no section [nobody] in $PWD/sections.ini" \
 		env nobody --config sections.ini
 	fails 1 "portfence: $PWD/none.ini: cannot be read: No such file or directory" env --config none.ini
 	fails 1 "portfence: $PWD/bad.ini:2: '2-1' is reversed, write the lower port first
 portfence: $PWD/bad.ini:3: 'fast' is no order, use one of: auto, sequential, random, random-simple, \
 hash, double-hash, random-increments" env alpha --config bad.ini
-	fails 1 "portfence: PORTFENCE_RANGE: '5-1' is reversed, write the lower port first" env --range 5-1
+	fails 1 "portfence: --range: '5-1' is reversed, write the lower port first" env --range 5-1
 	fails 2 "portfence: there is no option '--rage'; did you mean '--range'?" env --rage 1-2
 	fails 2 "portfence: 'b' is one argument too many, see 'portfence env --help'" env a b
 	fails 2 "portfence: the section's name is empty, see 'portfence env --help'" env ''

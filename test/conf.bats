@@ -138,9 +138,13 @@ refuses_made() {
 }
 
 @test "a key without a value is told" {
-	local write="write one after '=' or take the line out"
-	refuses value-missing "2: 'range' has no value, $write" "3: 'match' has no value, $write" \
-		"4: 'order' has no value, $write"
+	local or="after '=' or take the line out"
+	refuses value-missing "2: 'range' has no value, write ports such as 20000-20999 $or" \
+		"3: 'match' has no value, write names or paths of programs $or" \
+		"4: 'order' has no value, write an order such as random $or"
+	printf '[curl]\nrange = 1\nbind =\nvia =\n' | made
+	refuses_made "3: 'bind' has no value, write allow, own or deny $or" \
+		"4: 'via' has no value, write auto, preload, supervise or both $or"
 }
 
 # --- sections
@@ -284,8 +288,58 @@ refuses_made() {
 nul='this is no text file, as it holds a NUL byte; save it as UTF-8'
 no_text='this is not text, a configuration holds printable characters only'
 
-@test "a line that is too long is told with its length" {
-	refuses long-line "3: the line has 225 characters, the longest allowed is 198; shorten it"
+@test "a line may be as long as it needs to be, and a list goes on in indented lines" {
+	run -0 "$PORTFENCE" which --config "$CONF/good-long-line.ini" true
+	[[ "$output" = *"'true' falls under [curl]"*"range    20000-20004, 20006-20997 (997 ports)"* ]]
+	printf '[true]\nrange = 20000-20999\nexclude = 20001' >list.ini
+	for ((port = 20003; port < 20999; port += 2)); do printf ', %d' "$port"; done >>list.ini
+	run -0 --separate-stderr ns "$PORTFENCE" run --config list.ini -- true
+	same ''
+	run -0 "$PORTFENCE" which --config list.ini true
+	[[ "$output" = *'(501 ports)'* ]]
+	# the library reads the file by itself, too
+	run -0 --separate-stderr ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/list.ini" true
+	same ''
+}
+
+@test "an indented line that no comma joins to a list is told, with the comma" {
+	printf '[curl]\nrange = 20000\n  20001\n' | made
+	refuses_made "3: this is neither '[section]' nor 'key = value'; to go on with the list of 'range', \
+end the line above with a comma"
+}
+
+# --- slips that look right
+
+@test "quotes around a value are told, also where they would fit no program without a word" {
+	printf '[portfence]\nlog = "stderr"\n[curl]\nmatch = "curl"\nrange = '"'20000-20999'"'\n' | made
+	local quotes='quotes would be part of the value, write it without them:'
+	refuses_made "2: $quotes stderr" "4: $quotes curl" "5: $quotes 20000-20999"
+}
+
+@test "separators of thousands are told as what they are" {
+	printf '[curl]\nrange = 20,000-20,999\n' | made
+	refuses_made "2: '20,000-20,999' has separators of thousands, write '20000-20999'"
+	run -125 --separate-stderr "$PORTFENCE" run --range 20,000-20,999 -- true
+	same "portfence: --range: '20,000-20,999' has separators of thousands, write '20000-20999'"
+}
+
+@test "a key in the wrong section, and one before any, are told with the right one" {
+	printf 'log = stderr\n[curl]\nrange = 20000-20999\nlog = stderr\n[portfence]\nrange = 5\n' | made
+	refuses_made "1: 'log' stands before the first section, write [portfence] above it" \
+		"4: 'log' is no key of [curl] but of [portfence], write it below a line [portfence]" \
+		"6: 'range' is no key of [portfence] but of an application, write it below a line such as [curl]"
+}
+
+@test "a section for defaults, as other files have it, is told" {
+	printf '[DEFAULT]\nrange = 20000-20999\n' | made
+	refuses_made "1: [DEFAULT] would only be for a program of that name; write [*] for all programs \
+without a section of their own, [portfence] for the log, or add 'match = DEFAULT'"
+}
+
+@test "a home folder that no shell expands is told" {
+	printf '[curl]\nrange = 20000-20999\nmatch = ~/bin/curl\n' | made
+	refuses_made "3: '~/bin/curl' begins with '~', which nothing expands here; write the whole path, \
+such as /home/*/bin/curl"
 }
 
 @test "a binary file is told" {
@@ -441,11 +495,18 @@ $warning the tcp range of 'true' overlaps that of 'wget' (line 8), both hold por
 
 @test "a mistake in an option or a variable is told with its name" {
 	run -125 --separate-stderr "$PORTFENCE" run --range 5-4 --order best --seed x -- true
-	same "portfence: PORTFENCE_RANGE: '5-4' is reversed, write the lower port first
-portfence: PORTFENCE_ORDER: 'best' is no order, use one of: auto, sequential, random, random-simple, hash, double-hash, random-increments
-portfence: PORTFENCE_SEED: 'x' is no seed, write a whole number from 0 to 18446744073709551615"
+	same "portfence: --range: '5-4' is reversed, write the lower port first
+portfence: --order: 'best' is no order, use one of: auto, sequential, random, random-simple, hash, double-hash, random-increments
+portfence: --seed: 'x' is no seed, write a whole number from 0 to 18446744073709551615"
 	run -125 --separate-stderr "$PORTFENCE" run --config "$CONF/good.ini" --app nobody -- true
-	same "portfence: PORTFENCE_APP: there is no section [nobody] in $CONF/good.ini"
+	same "portfence: there is no section [nobody] in $CONF/good.ini"
+	run -125 --separate-stderr env PORTFENCE_APP=nobody PORTFENCE_SEED=x "$PORTFENCE" run \
+		--config "$CONF/good.ini" --order best -- curl
+	same "portfence: --order: 'best' is no order, use one of: auto, sequential, random, random-simple, hash, double-hash, random-increments"
+	run -125 --separate-stderr env PORTFENCE_RANGE=5-4 PORTFENCE_SEED=x "$PORTFENCE" run --order best -- true
+	same "portfence: PORTFENCE_RANGE: '5-4' is reversed, write the lower port first
+portfence: --order: 'best' is no order, use one of: auto, sequential, random, random-simple, hash, double-hash, random-increments
+portfence: PORTFENCE_SEED: 'x' is no seed, write a whole number from 0 to 18446744073709551615"
 	run -125 --separate-stderr env PORTFENCE_LOG=log.txt "$PORTFENCE" run --range 5 -- true
 	same "portfence: PORTFENCE_LOG: 'log.txt' is no log, write stderr, syslog, none or an absolute\
  path, with 'json:' before it for JSON lines"

@@ -35,14 +35,14 @@ ports() {
 # What the fence adds to an environment without it.
 own() {
 	printf 'variable %s\n' "LD_PRELOAD=$LIBRARY" PORTFENCE_APP=spawn "PORTFENCE_RANGE=$RANGE" \
-		"PORTFENCE_RULE=3 ..." "PORTFENCE_STATE=$PORTFENCE_STATE"
+		"PORTFENCE_RULE=4 ..." "PORTFENCE_STATE=$PORTFENCE_STATE"
 }
 
 # Variables of the child; the shell between adds some of its own, and drops what is none. What the
 # rule handed over says is shown by the child's ports.
 variables() {
 	grep '^variable' "$1" | grep -vE '^variable (PWD|OLDPWD|SHLVL|_)=' |
-		sed -E 's/^(variable PORTFENCE_RULE=3 ).*/\1.../' | sort
+		sed -E 's/^(variable PORTFENCE_RULE=4 ).*/\1.../' | sort
 }
 
 arguments() {
@@ -372,7 +372,7 @@ each() {
 		--log "$PWD/log" -- env -i "$PROBES/spawn" child >said
 	diff <(printf 'variable %s\n' LD_PRELOAD="$LIBRARY" PORTFENCE_APP=spawn \
 		PORTFENCE_CONFIG="$PWD/some.ini" PORTFENCE_LOG="$PWD/log" PORTFENCE_ORDER=sequential \
-		PORTFENCE_RANGE="$RANGE" 'PORTFENCE_RULE=3 ...' PORTFENCE_SEED=3 \
+		PORTFENCE_RANGE="$RANGE" 'PORTFENCE_RULE=4 ...' PORTFENCE_SEED=3 \
 		PORTFENCE_STATE="$PORTFENCE_STATE") \
 		<(variables said)
 }

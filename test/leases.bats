@@ -520,7 +520,7 @@ refuses() {
 	refuses "2: error: '70000' is no number of ports" '[portfence]' 'lease = 70000'
 	refuses "2: error: 'leases' is no lease file, write an absolute path" '[portfence]' 'lease-file = leases'
 	refuses "2: error: 'x-y' is neither" '[portfence]' 'pool = x-y'
-	says 125 "portfence: PORTFENCE_RANGE: 'lease' is no range by itself, it is for 'range' in the \
+	says 125 "portfence: --range: 'lease' is no range by itself, it is for 'range' in the \
 configuration; use 'portfence run --lease N'" ns "$PORTFENCE" run --range lease -- true
 }
 

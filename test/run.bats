@@ -173,16 +173,16 @@ write_sections() {
 }
 
 @test "a wrong value is 125, and nothing is started" {
-	says 125 "portfence: PORTFENCE_RANGE: '20099-20000' is reversed, write the lower port first" \
+	says 125 "portfence: --range: '20099-20000' is reversed, write the lower port first" \
 		"$PORTFENCE" run --range 20099-20000 -- touch started
-	says 125 "portfence: PORTFENCE_RANGE: '0-5' holds port 0, ports are 1 to 65535" \
+	says 125 "portfence: --range: '0-5' holds port 0, ports are 1 to 65535" \
 		"$PORTFENCE" run --range 0-5 -- touch started
-	says 125 "portfence: PORTFENCE_ORDER: 'alphabetic' is no order, use one of: auto, sequential, \
+	says 125 "portfence: --order: 'alphabetic' is no order, use one of: auto, sequential, \
 random, random-simple, hash, double-hash, random-increments" \
 		"$PORTFENCE" run --range "$RANGE" --order alphabetic -- touch started
-	says 125 "portfence: PORTFENCE_SEED: '-1' is no seed, write a whole number from 0 to \
+	says 125 "portfence: --seed: '-1' is no seed, write a whole number from 0 to \
 18446744073709551615" "$PORTFENCE" run --range "$RANGE" --seed -1 -- touch started
-	says 125 "portfence: PORTFENCE_LOG: 'json:' is no log, write stderr, syslog, none or an absolute \
+	says 125 "portfence: --log: 'json:' is no log, write stderr, syslog, none or an absolute \
 path, with 'json:' before it for JSON lines" \
 		"$PORTFENCE" run --range "$RANGE" --log json: -- touch started
 	[ ! -e started ]
@@ -206,7 +206,7 @@ path, with 'json:' before it for JSON lines" \
 
 @test "--app with a section that is not there is 125" {
 	write_sections
-	says 125 "portfence: PORTFENCE_APP: there is no section [nobody] in $sections" \
+	says 125 "portfence: there is no section [nobody] in $sections" \
 		"$PORTFENCE" run --config "$sections" --app nobody -- touch started
 	[ ! -e started ]
 	# with a range of its own, it is the name of an application that no file knows
@@ -227,7 +227,7 @@ path, with 'json:' before it for JSON lines" \
 	needs_no /etc/portfence.ini
 	says 125 "portfence: there is no configuration file; write /etc/portfence.ini, or use --config or \
 --range" "$PORTFENCE" run -- touch started
-	says 125 "portfence: PORTFENCE_APP: there is no section [a], as there is no configuration file" \
+	says 125 "portfence: there is no section [a], as there is no configuration file" \
 		"$PORTFENCE" run --app a -- touch started
 	[ ! -e started ]
 }

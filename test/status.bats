@@ -475,7 +475,7 @@ assert [json.loads(line)["sections"][0]["name"] for line in sys.stdin] == ["app"
 	run -2 status --range 20000-20999 --config x.ini
 	[ "$output" = "portfence: '--range' takes the place of a file, give only one, see 'portfence status --help'" ]
 	run -1 status --range 20999-20000
-	[ "$output" = "portfence: '--range': '20999-20000' is reversed, write the lower port first" ]
+	[ "$output" = "portfence: --range: '20999-20000' is reversed, write the lower port first" ]
 	for seconds in 0 0.01 -1 x 1x nan 1e9; do
 		run -2 status --watch="$seconds"
 		[ "$output" = "portfence: '$seconds' is no number of seconds, 0.1 to 86400 are allowed, see 'portfence status --help'" ]

@@ -334,6 +334,14 @@ with socket.socket() as s:
 	holds conf long-lines
 }
 
+@test "a list goes on in indented lines where a comma says so, and swallows no key" {
+	holds conf lists-of-many-lines
+}
+
+@test "slips that look right and would do nothing are errors" {
+	holds conf slips
+}
+
 @test "a line with control characters is refused" {
 	holds conf bytes-that-are-no-text
 }

@@ -310,7 +310,7 @@ env starts another program, so ask for that one as well"
 	[ -z "$output" ]
 	printf '[true]\nrange = 20000\n' >good.ini
 	run -1 --separate-stderr ns "$PORTFENCE" which --config good.ini --app nobody true
-	[ "$stderr" = "portfence: PORTFENCE_APP: there is no section [nobody] in $PWD/good.ini" ]
+	[ "$stderr" = "portfence: there is no section [nobody] in $PWD/good.ini" ]
 	run -2 --separate-stderr ns "$PORTFENCE" which
 	[ "$stderr" = "portfence: there is no command to look at, see 'portfence which --help'" ]
 	run -2 ns "$PORTFENCE" which --jsn true

@@ -140,12 +140,12 @@ static void find_programs(const struct rule *rule, struct check_findings *findin
 	const enum say_level level = rule->match ? SAY_WARNING : SAY_NOTE;
 	const unsigned line = rule->match ? rule->match_line : rule->line;
 	struct programs_search search = { .error = 0 };
-	char glob[PROGRAMS_LONGEST], what[PROGRAMS_LONGEST + 32];
+	char glob[POLICY_GLOB_MAX], what[POLICY_GLOB_MAX + 32];
 
 	/* [*] is for every program, and what `args` fits is no file */
 	if (!rule->match && (rule->args || !strcmp(rule->name, "*")))
 		return;
-	while (programs_next(&list, glob))
+	while (policy_next_glob(&list, glob))
 		if (programs_find_program(glob, &search))
 			return;
 	snprintf(what, sizeof(what), rule->match ? "fits 'match = %s'" : "is called '%s'",

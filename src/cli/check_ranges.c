@@ -38,15 +38,6 @@ struct check_ranges {
 	struct range_set other;  /* for a moment */
 };
 
-static unsigned read_port_start(void)
-{
-	char text[32];
-
-	if (fd_read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) <= 0)
-		return WELL_KNOWN_LAST + 1;
-	return (unsigned)strtoul(text, NULL, 10);
-}
-
 static void read_machine(struct machine *machine, struct check_findings *findings)
 {
 	int rc;
@@ -66,7 +57,7 @@ static void read_machine(struct machine *machine, struct check_findings *finding
 	range_set_remove(&machine->open, &machine->reserved);
 	/* without the file, no port has a name */
 	preset_add_exclusion("services", &machine->services);
-	machine->start = read_port_start();
+	machine->start = settings_unprivileged_port();
 	if (machine->start > 1)
 		range_set_add(&machine->privileged, 1, (uint16_t)(machine->start - 1));
 	range_set_add(&machine->well_known, 1, WELL_KNOWN_LAST);

@@ -78,6 +78,7 @@ static void offer_orders(const char *before)
 static void offer_values(const char *name, size_t len, const char *before, const char *config)
 {
 	static const char *const logs[] = { "stderr", "syslog", "none" };
+	const char *const *way;
 	size_t i;
 
 	if (!strncmp(name, "APP", len)) {
@@ -86,6 +87,9 @@ static void offer_values(const char *name, size_t len, const char *before, const
 		offer_presets(before);
 	} else if (!strncmp(name, "ORDER", len)) {
 		offer_orders(before);
+	} else if (!strncmp(name, "WAY", len)) {
+		for (way = policy_via_names; *way; way++)
+			offer(before, *way, "");
 	} else if (!strncmp(name, "FILE", len)) {
 		puts(":files");
 	} else if (!strncmp(name, "LOG", len)) {

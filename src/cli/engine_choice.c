@@ -33,13 +33,7 @@ enum proto engine_choice_proto(enum engine_choice_call call)
 
 const char *engine_choice_engine_name(enum engine engine)
 {
-	static const char *const names[] = {
-		[ENGINE_AUTO] = "none",
-		[ENGINE_KERNEL] = "kernel",
-		[ENGINE_BIND] = "bind",
-	};
-
-	return names[engine];
+	return engine == ENGINE_AUTO ? "none" : policy_engine_names[engine];
 }
 
 /* Has the kernel the option? Where there is no such protocol, nobody will miss it. */

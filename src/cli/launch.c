@@ -35,11 +35,15 @@ static int set_path(const char *name, const char *whole, const char *path)
 	return set_variable(name, text);
 }
 
+/* What the command line has set, as it is called there; "" for an operand. By enum variable */
+static const char *given_as[VARIABLE_COUNT];
+
 /* "--log errors.txt" means a file here; in the configuration only an absolute path is a file. */
 static int set_log(const char *log)
 {
 	const struct log_destination destination = log_destination_of(log);
 
+	given_as[VARIABLE_LOG] = "--log";
 	if (destination.to != LOG_TO_FILE || !*destination.path)
 		return set_variable(variables_name(VARIABLE_LOG), log);
 	return set_path(variables_name(VARIABLE_LOG), log, destination.path);
@@ -50,24 +54,41 @@ int launch_record(const char *path)
 	return set_path(variables_name(VARIABLE_RECORD), path, path);
 }
 
+/* A mistake in a variable that the command line has set is one of the command line. */
+static void say_mistake(void *context, const char *file, unsigned line, const char *problem)
+{
+	int i;
+
+	for (i = 0; i < VARIABLE_COUNT; i++)
+		if (given_as[i] && !strcmp(file, variables_name((enum variable)i)))
+			break;
+	if (i == VARIABLE_COUNT)
+		say_conf_error(context, file, line, problem);
+	else if (*given_as[i])
+		say_failure("%s: %s", given_as[i], problem);
+	else
+		say_failure("%s", problem);
+}
+
 int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app)
 {
 	const char *const text[VARIABLE_COUNT] = {
-		[VARIABLE_APP] = app,
-		[VARIABLE_RANGE] = value[LAUNCH_RANGE],
-		[VARIABLE_ORDER] = value[LAUNCH_ORDER],
-		[VARIABLE_SEED] = value[LAUNCH_SEED],
-		[VARIABLE_MAP] = value[LAUNCH_MAP],
+#define OPTION_VALUE(id, ...) [VARIABLE_##id] = value[LAUNCH_##id],
+#define OPTION_NAME(id, name, ...) [VARIABLE_##id] = "--" name,
+		[VARIABLE_APP] = app, KEY_OVERRIDES(OPTION_VALUE)
 	};
+	static const char *const names[VARIABLE_COUNT] = { [VARIABLE_APP] = "",
+							   KEY_OVERRIDES(OPTION_NAME) };
 	bool anew = app || value[LAUNCH_CONFIG] || value[LAUNCH_RANGE];
 	int i, rc = 0;
 
 	for (i = 0; !rc && i < VARIABLE_COUNT; i++) {
 		const struct variables_row *row = &variables_table[i];
 
-		if (text[i])
+		if (text[i]) {
+			given_as[i] = names[i];
 			rc = set_variable(row->name, text[i]);
-		else if (anew && row->kind == VARIABLES_RULE && variables_get((enum variable)i))
+		} else if (anew && row->kind == VARIABLES_RULE && variables_get((enum variable)i))
 			rc = set_variable(row->name, "");
 	}
 	if (!rc && value[LAUNCH_CONFIG])
@@ -98,7 +119,7 @@ static int refuse_useless_engine(const struct rule *rule)
 int launch_read(const struct policy_process *process, struct arena *arena,
 		struct settings *ret_settings)
 {
-	int rc = settings_load(process, arena, say_conf_error, NULL, ret_settings);
+	int rc = settings_load(process, arena, say_mistake, NULL, ret_settings);
 
 	if (rc == -ENOMEM)
 		return say_failure("%s", strerror(ENOMEM));
@@ -117,11 +138,11 @@ int launch_check(const struct settings *settings)
 
 int launch_via(const char *text, const struct rule *rule, enum via *ret_via)
 {
-	char why[256];
+	struct reason why;
 	struct rule copy = { .via = rule ? rule->via : VIA_AUTO };
 
-	if (text && key_override(&copy, KEY_VIA, text, NULL, why, sizeof(why)))
-		return say_failure("--via: %s", why);
+	if (text && key_override(&copy, KEY_VIA, text, NULL, &why))
+		return say_failure("--via: %s", why.text);
 	*ret_via = copy.via;
 	return 0;
 }

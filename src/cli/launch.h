@@ -2,34 +2,23 @@
 #ifndef PORTFENCE_CLI_LAUNCH_H
 #define PORTFENCE_CLI_LAUNCH_H
 
+#include "../core/key.h"
 #include "../core/settings.h"
 #include "../core/variables.h"
 #include "option.h"
 
+#define LAUNCH_ENUM(id, ...) LAUNCH_##id,
+
 /* The options that stand for variables. A verb's own follow them: its first is LAUNCH_OPTIONS. */
-enum {
-	LAUNCH_CONFIG,
-	LAUNCH_RANGE,
-	LAUNCH_ORDER,
-	LAUNCH_SEED,
-	LAUNCH_MAP,
-	LAUNCH_LOG,
-	LAUNCH_OPTIONS
-};
+enum { LAUNCH_CONFIG, KEY_OVERRIDES(LAUNCH_ENUM) LAUNCH_LOG, LAUNCH_OPTIONS };
 
 /* clang-format off */
+#define LAUNCH_OPTION_ENTRY(id, option, of_argument, of_help) \
+	[LAUNCH_##id] = { .name = option, .argument = of_argument, .help = of_help },
+
 #define LAUNCH_OPTION_ENTRIES \
 	[LAUNCH_CONFIG] = OPTION_ENTRY_CONFIG, \
-	[LAUNCH_RANGE] = { .name = "range", .argument = "RANGE", \
-		.help = "use this range: first-last, first+count, a port, a preset, or a list" }, \
-	[LAUNCH_ORDER] = { .name = "order", .argument = "ORDER", \
-		.help = "auto, sequential, random, random-simple, hash, double-hash or " \
-			"random-increments" }, \
-	[LAUNCH_SEED] = { .name = "seed", .argument = "N", \
-		.help = "draw the same random numbers in every run" }, \
-	[LAUNCH_MAP] = { .name = "map", .argument = "PORTS", \
-		.help = "let COMMAND have these ports, such as 8080,5432, without taking them: it " \
-			"binds to others, of the range's end, and is shown its own" }, \
+	KEY_OVERRIDES(LAUNCH_OPTION_ENTRY) \
 	[LAUNCH_LOG] = { .name = "log", .argument = "LOG", \
 		.help = "a line for each port: stderr, syslog, none or a file; json:LOG for JSON " \
 			"lines" }

@@ -1,3 +1,4 @@
+#include "../core/pool.h"
 #include "../core/settings.h"
 #include "../core/variables.h"
 #include "../machine/lease.h"
@@ -163,12 +164,12 @@ static int read_settings(const char *config, struct arena *arena, struct found *
 		return say_failure("%s", strerror(ENOMEM));
 	if (settings_load(&nobody, arena, say_conf_error, NULL, &found->settings))
 		return say_status();
-	rc = key_pool(&found->settings.policy, arena, &found->pool);
+	rc = pool_find(&found->settings.policy, arena, &found->pool);
 	if (rc == -EINVAL)
 		return say_failure(
 			"the sections leave no port of %d-%d for leases, give [portfence] a "
 			"'pool'",
-			KEY_POOL_FIRST, KEY_POOL_LAST);
+			POOL_FIRST, POOL_LAST);
 	return rc ? say_failure("%s", strerror(-rc)) : 0;
 }
 

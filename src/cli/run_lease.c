@@ -1,5 +1,6 @@
 #include "run_lease.h"
 
+#include "../core/pool.h"
 #include "../core/variables.h"
 #include "../machine/lease.h"
 #include "../supervisor/supervise.h"
@@ -167,12 +168,12 @@ static int parse_request(const struct run_lease_options *options, const struct s
 			   : options->wait       ? "--wait"
 			   : options->substitute ? "--substitute"
 						 : NULL;
-	char why[384];
+	struct reason why;
 	int rc;
 
 	ret_request->count = settings->rule ? settings->rule->lease : 0;
-	if (options->lease && key_lease(options->lease, &ret_request->count, why, sizeof(why)))
-		return say_failure("--lease: %s", why);
+	if (options->lease && pool_parse_lease(options->lease, &ret_request->count, &why))
+		return say_failure("--lease: %s", why.text);
 	if (!ret_request->count && idle)
 		return say_failure("'%s' needs a lease; add '--lease N'", idle);
 	if (!ret_request->count)
@@ -182,16 +183,16 @@ static int parse_request(const struct run_lease_options *options, const struct s
 	if (options->wait && parse_wait(options->wait, &ret_request->seconds))
 		return say_failure("--wait: '%s' is not a number of seconds from 0 to %d",
 				   options->wait, WAIT_MOST);
-	if (options->pool && key_range(options->pool, arena, &ret_request->pool, why, sizeof(why)))
-		return say_failure("--pool: %s", why);
-	rc = options->pool ? 0 : key_pool(&settings->policy, arena, &ret_request->pool);
+	if (options->pool && key_range(options->pool, arena, &ret_request->pool, &why))
+		return say_failure("--pool: %s", why.text);
+	rc = options->pool ? 0 : pool_find(&settings->policy, arena, &ret_request->pool);
 	if (rc == -EINVAL)
 		return say_failure("the sections leave no port of %d-%d for leases; use '--pool'",
-				   KEY_POOL_FIRST, KEY_POOL_LAST);
+				   POOL_FIRST, POOL_LAST);
 	if (rc)
 		return say_failure("%s", strerror(-rc));
-	if (key_lease_fits(ret_request->count, ret_request->pool, why, sizeof(why)))
-		return say_failure("%s", why);
+	if (pool_check_lease(ret_request->count, ret_request->pool, &why))
+		return say_failure("%s", why.text);
 	return 0;
 }
 

@@ -116,7 +116,7 @@ char *section_ranges_list(const struct range *range)
 
 bool section_ranges_map(const struct rule *rule, struct portmap *ret_map)
 {
-	char why[256];
+	struct reason why;
 	uint32_t i;
 
 	if (!rule->map)
@@ -125,7 +125,7 @@ bool section_ranges_map(const struct rule *rule, struct portmap *ret_map)
 	for (i = 0; i < ret_map->count; i++)
 		/* only read so far: it was tried then */
 		if (!ret_map->entry[i].real)
-			return !portmap_place(ret_map, rule->range, PROTO_COUNT, why, sizeof(why));
+			return !portmap_place(ret_map, rule->range, PROTO_COUNT, &why);
 	return true;
 }
 

@@ -80,7 +80,7 @@ int sections_load(const char *config, const char *app, struct sections *ret_sect
 int sections_of_range(const char *range, struct sections *ret_sections)
 {
 	struct rule *rule;
-	char why[384];
+	struct reason why;
 
 	memset(ret_sections, 0, sizeof(*ret_sections));
 	rule = arena_alloc(&ret_sections->arena, sizeof(*rule));
@@ -88,8 +88,8 @@ int sections_of_range(const char *range, struct sections *ret_sections)
 	if (!rule || !ret_sections->rule)
 		return say_failure("%s", strerror(ENOMEM));
 	rule->name = "";
-	if (key_override(rule, KEY_RANGE, range, &ret_sections->arena, why, sizeof(why)))
-		return say_failure("'--range': %s", why);
+	if (key_override(rule, KEY_RANGE, range, &ret_sections->arena, &why))
+		return say_failure("--range: %s", why.text);
 	*ret_sections->rule = rule;
 	ret_sections->count = 1;
 	return 0;

@@ -450,11 +450,12 @@ static int make_rule(const struct lease *lease, struct arena *arena, struct port
 		     struct rule *ret_rule)
 {
 	struct rule rule = { .name = "", .map = lease_map(lease, map) ? map : NULL };
-	char text[sizeof("65535-65535")], why[256];
+	char text[sizeof("65535-65535")];
+	struct reason why;
 	int rc;
 
 	snprintf(text, sizeof(text), "%d-%d", lease->first, lease->last);
-	rc = key_override(&rule, KEY_RANGE, text, arena, why, sizeof(why));
+	rc = key_override(&rule, KEY_RANGE, text, arena, &why);
 	if (!rc)
 		*ret_rule = rule;
 	return rc;

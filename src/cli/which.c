@@ -63,11 +63,11 @@ struct answer {
 
 /* The first glob of a list that fits. Return: false if none does */
 static bool find_glob(const char *match, const char *args, const struct policy_process *process,
-		      char ret_glob[PROGRAMS_LONGEST])
+		      char ret_glob[POLICY_GLOB_MAX])
 {
 	const char *list = match ? match : args;
 
-	while (programs_next(&list, ret_glob)) {
+	while (policy_next_glob(&list, ret_glob)) {
 		const struct rule one = {
 			.name = "",
 			.match = match ? ret_glob : NULL,
@@ -84,7 +84,7 @@ static void explain_match(const struct rule *rule, const struct policy_process *
 			  char *ret_why, size_t size)
 {
 	const struct policy_process started = { .exe = process->started_as };
-	char glob[PROGRAMS_LONGEST], args[PROGRAMS_LONGEST + 64] = "";
+	char glob[POLICY_GLOB_MAX], args[POLICY_GLOB_MAX + 64] = "";
 	const struct rule one = { .name = "", .match = glob };
 	const char *fits;
 	bool is_path;
@@ -163,8 +163,8 @@ static const char *via_name(const struct answer *answer)
 	if (!is_reached(answer))
 		return NULL;
 	if (!is_supervised(answer))
-		return policy_via_name(VIA_PRELOAD);
-	return policy_via_name(is_preloaded(answer) ? VIA_BOTH : VIA_SUPERVISE);
+		return policy_via_names[VIA_PRELOAD];
+	return policy_via_names[is_preloaded(answer) ? VIA_BOTH : VIA_SUPERVISE];
 }
 
 static bool is_fenced(const struct answer *answer)

@@ -1,11 +1,14 @@
 #include "handover.h"
 
+#include "key.h"
 #include "siphash.h"
+#include "text.h"
 #include "variables.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,20 +16,24 @@
 /*
  * Theory of operation
  *
- * To read the configuration takes a process longer than all the rest of its
- * start, and most processes of a tree never make a socket. So `run`, which has
- * read it, puts what came of it into the environment:
+ * Reading the configuration takes longer than all the rest of a process's start,
+ * and most processes of a tree never make a socket. So `run`, which has read it,
+ * puts what it found into the environment, as words with a blank between them:
  *
- *	3 SIGNATURE ORDER BIND EXHAUSTED ENGINE SEEDED SEED GATE FIRST LAST TCP UDP SCTP STRINGS
+ *	4 SIGNATURE section=curl file=/etc/portfence.ini range=20000-20999 order=random end
  *
- * Numbers are decimal; a range is first-last,first-last, or = for the same as
- * TCP's; a string is LENGTH:text, of length 0 for none. The signature is a hash of the variables,
- * so that whoever sets one of them inside the tree gets what he asks for: then
- * the text is passed over. It is made by us for us: another form or version is
- * passed over, too.
+ * The keys of the rule are those of key.h, and their own readers read them: a
+ * key whose row says that it is handed over needs nothing here. A key that is not
+ * there has its default. In a word, a blank, a '%' and a control character
+ * are written as %XX.
+ *
+ * The signature is a hash of the variables. If a program inside the tree sets one
+ * of them, it gets what it asks for: the text is passed over, and the
+ * configuration is read. A text of another version is passed over as well.
  */
 
-#define VERSION '3'
+#define VERSION '4'
+#define LAST_WORD " end" /* a text that was cut is refused */
 
 static uint64_t signature(void)
 {
@@ -46,11 +53,33 @@ static uint64_t signature(void)
 	return chain.k[0];
 }
 
+/* What is handed over beside the rule, as it was found. Only a text may be missing. */
+static const struct part {
+	const char *name;
+	enum { PART_TEXT, PART_PORT, PART_ADDRESS } type;
+	size_t member; /* offset in struct handover */
+} parts[] = {
+	{ "file", PART_TEXT, offsetof(struct handover, file) },
+	{ "log", PART_TEXT, offsetof(struct handover, log) },
+	{ "state", PART_TEXT, offsetof(struct handover, state) },
+	{ "record", PART_TEXT, offsetof(struct handover, record.path) },
+	{ "first", PART_PORT, offsetof(struct handover, record.block.first) },
+	{ "last", PART_PORT, offsetof(struct handover, record.block.last) },
+	{ "gate", PART_ADDRESS, offsetof(struct handover, gate) },
+};
+
+#define PARTS (sizeof(parts) / sizeof(parts[0]))
+
+static void *part_of(const struct handover *handover, const struct part *part)
+{
+	return (char *)handover + part->member;
+}
+
 /* ---- writing ---- */
 
 struct writer {
 	char *to;
-	char *end;
+	char *end; /* to is end: the text did not fit */
 };
 
 __attribute__((format(printf, 2, 3))) static void put(struct writer *writer, const char *format,
@@ -67,215 +96,236 @@ __attribute__((format(printf, 2, 3))) static void put(struct writer *writer, con
 	writer->to = n < 0 || (size_t)n >= room ? writer->end : writer->to + n;
 }
 
-static void put_range(struct writer *writer, const struct range *range)
+static void put_text(struct writer *writer, const char *name, const char *text)
+{
+	put(writer, " %s=", name);
+	for (; *text; text++)
+		put(writer, (unsigned char)*text <= ' ' || *text == '%' ? "%%%02X" : "%c",
+		    (unsigned char)*text);
+}
+
+static void put_range(struct writer *writer, const char *name, const struct range *range)
 {
 	uint32_t i;
 
+	put(writer, " %s=", name);
 	for (i = 0; i < range->spans; i++)
-		put(writer, "%s%d-%d", i ? "," : " ", range->span[i].first, range->span[i].last);
+		put(writer, "%s%d-%d", i ? "," : "", range->span[i].first, range->span[i].last);
 }
 
-static void put_string(struct writer *writer, const char *text)
+/* Writes a key that has not its default. */
+static void put_key(struct writer *writer, const struct rule *rule, enum key key)
 {
-	text = text ? text : "";
-	put(writer, " %zu:%s", strlen(text), text);
+	const struct key_row *row = &key_table[key];
+	char map[PORTMAP_TEXT];
+	int proto;
+
+	switch (row->type) {
+	case KEY_TYPE_RANGE:
+		put_range(writer, row->name, rule->range[PROTO_TCP]);
+		break;
+	case KEY_TYPE_PROTO_RANGE:
+		proto = (int)(key - KEY_TCP_RANGE);
+		if (rule->range[proto] != rule->range[PROTO_TCP])
+			put_range(writer, row->name, rule->range[proto]);
+		break;
+	case KEY_TYPE_ORDER:
+		if (rule->order)
+			put_text(writer, row->name, order_name(rule->order));
+		break;
+	case KEY_TYPE_SEED:
+		if (rule->seeded)
+			put(writer, " %s=%llu", row->name, (unsigned long long)rule->seed);
+		break;
+	case KEY_TYPE_CHOICE:
+		if (key_choice(rule, key))
+			put_text(writer, row->name, row->choices[key_choice(rule, key)]);
+		break;
+	case KEY_TYPE_MAP:
+		if (rule->map) {
+			portmap_format(rule->map, map, sizeof(map));
+			put_text(writer, row->name, map);
+		}
+		break;
+	case KEY_TYPE_GLOBS:
+	case KEY_TYPE_EXCLUDE:
+		break;
+	}
+}
+
+static void put_part(struct writer *writer, const struct handover *handover,
+		     const struct part *part)
+{
+	const void *from = part_of(handover, part);
+	const char *text = part->type == PART_TEXT ? *(const char *const *)from : NULL;
+	const uint64_t number = part->type == PART_PORT      ? *(const uint16_t *)from
+				: part->type == PART_ADDRESS ? *(const uint64_t *)from
+							     : 0;
+
+	if (text)
+		put_text(writer, part->name, text);
+	else if (number)
+		put(writer, " %s=%llu", part->name, (unsigned long long)number);
 }
 
 int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
 {
-	char map[PORTMAP_TEXT] = "";
-	const struct rule *rule = handover->rule;
 	struct writer writer = { ret_text, ret_text + HANDOVER_MAX };
-	int proto;
+	size_t i;
 
-	put(&writer, "%c %llu %d %d %d %d %d %llu %llu %d %d", VERSION,
-	    (unsigned long long)signature(), (int)rule->order, (int)rule->bind,
-	    (int)rule->exhausted, (int)rule->engine, rule->seeded, (unsigned long long)rule->seed,
-	    (unsigned long long)handover->gate, handover->record.block.first,
-	    handover->record.block.last);
-	put_range(&writer, rule->range[PROTO_TCP]);
-	for (proto = PROTO_TCP + 1; proto < PROTO_COUNT; proto++) {
-		if (rule->range[proto] == rule->range[PROTO_TCP])
-			put(&writer, " =");
-		else
-			put_range(&writer, rule->range[proto]);
-	}
-	put_string(&writer, rule->name);
-	put_string(&writer, handover->file);
-	put_string(&writer, handover->log);
-	put_string(&writer, handover->state);
-	put_string(&writer, handover->record.path);
-	if (rule->map)
-		portmap_format(rule->map, map, sizeof(map));
-	put_string(&writer, map);
+	put(&writer, "%c %llu", VERSION, (unsigned long long)signature());
+	put_text(&writer, "section", handover->rule->name);
+	for (i = 0; i < PARTS; i++)
+		put_part(&writer, handover, &parts[i]);
+	for (i = 0; i < KEY_COUNT; i++)
+		if (key_table[i].handed)
+			put_key(&writer, handover->rule, (enum key)i);
+	put(&writer, LAST_WORD);
 	return writer.to == writer.end ? -E2BIG : 0;
 }
 
 /* ---- reading ---- */
 
-/* Every reader moves on only on success. */
-static bool get_number(const char **p, uint64_t most, uint64_t *ret_number)
+/* The value of a hexadecimal digit, as it is written above; 16 if it is none */
+static unsigned hex_digit(char c)
 {
-	const char *at = *p;
-	uint64_t number = 0;
+	return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+	       : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
+				      : 16;
+}
 
-	if (*at < '0' || *at > '9')
-		return false;
-	for (; *at >= '0' && *at <= '9'; at++) {
-		uint64_t digit = (uint64_t)(*at - '0');
+/* Makes "key=value" of a word, two texts in the arena. Return: 0, -EINVAL, -ENOMEM */
+static int split_word(const char *word, size_t len, struct arena *arena, const char **ret_name,
+		      const char **ret_value)
+{
+	/* a copy: the program may change its environment */
+	char *name = arena_copy(arena, word, len), *value, *from, *to;
 
-		if (number > (most - digit) / 10 || digit > most)
-			return false;
-		number = 10 * number + digit;
+	if (!name)
+		return -ENOMEM;
+	value = strchr(name, '=');
+	if (!value)
+		return -EINVAL;
+	*value++ = '\0';
+	for (from = to = value; *from; from++) {
+		*to = *from;
+		if (*from == '%') {
+			const unsigned high = hex_digit(from[1]);
+			const unsigned low = high < 16 ? hex_digit(from[2]) : 16;
+
+			if (low == 16 || !(high + low))
+				return -EINVAL;
+			*to = (char)(16 * high + low);
+			from += 2;
+		}
+		to++;
 	}
-	*p = at;
-	*ret_number = number;
+	*to = '\0';
+	*ret_name = name;
+	*ret_value = value;
+	return *value ? 0 : -EINVAL;
+}
+
+/* A map that was handed over is placed. */
+static bool is_placed(const struct portmap *map)
+{
+	uint32_t i;
+
+	for (i = 0; i < map->count; i++)
+		if (!map->entry[i].real)
+			return false;
 	return true;
 }
 
-static bool get_char(const char **p, char c)
+static int read_key(enum key key, const char *value, struct arena *arena, struct rule *rule)
 {
-	if (**p != c)
-		return false;
-	++*p;
-	return true;
+	struct reason why;
+	int rc;
+
+	switch (key_table[key].type) {
+	case KEY_TYPE_RANGE:
+		rc = range_read(value, arena, &rule->range[PROTO_TCP]);
+		rule->range[PROTO_UDP] = rule->range[PROTO_SCTP] = rule->range[PROTO_TCP];
+		return rc;
+	case KEY_TYPE_PROTO_RANGE:
+		return range_read(value, arena, &rule->range[key - KEY_TCP_RANGE]);
+	default:
+		rc = key_set(rule, key, value, arena, &why);
+		return rc || !rule->map || is_placed(rule->map) ? rc : -EINVAL;
+	}
 }
 
-static bool get_field(const char **p, uint64_t most, uint64_t *ret_number)
+static int read_part(const struct part *part, const char *value, struct handover *handover)
 {
-	return get_char(p, ' ') && get_number(p, most, ret_number);
-}
-
-static bool get_choice(const char **p, unsigned choices, unsigned *ret_choice)
-{
+	void *to = part_of(handover, part);
 	uint64_t number;
 
-	if (!get_field(p, choices - 1, &number))
-		return false;
-	*ret_choice = (unsigned)number;
-	return true;
-}
-
-/* Return: 0, -EINVAL, -ENOMEM */
-static int get_range(const char **p, struct arena *arena, const struct range **ret_range)
-{
-	const char *end, *at;
-	uint64_t first, last, behind = 0;
-	struct range *range;
-	uint32_t spans = 1;
-
-	if (!get_char(p, ' '))
-		return -EINVAL;
-	end = strchrnul(*p, ' ');
-	for (at = *p; at < end; at++)
-		spans += *at == ',';
-	range = arena_alloc(arena, sizeof(*range) + spans * sizeof(range->span[0]));
-	if (!range)
-		return -ENOMEM;
-	for (; range->spans < spans; range->spans++) {
-		struct range_span *span = &range->span[range->spans];
-
-		if ((range->spans && !get_char(p, ',')) || !get_number(p, 65535, &first) ||
-		    !get_char(p, '-') || !get_number(p, 65535, &last))
-			return -EINVAL;
-		/* as a range has it: ascending, with a gap between, and without port 0 */
-		if (first > last || first <= behind)
-			return -EINVAL;
-		behind = last + 1;
-		span->first = (uint16_t)first;
-		span->last = (uint16_t)last;
-		span->before = range->count;
-		range->count += (uint32_t)(last - first + 1);
+	if (part->type == PART_TEXT) {
+		*(const char **)to = value;
+		return 0;
 	}
-	*ret_range = range;
+	if (!text_get_number(&value, NULL, part->type == PART_PORT ? UINT16_MAX : UINT64_MAX,
+			     &number) ||
+	    *value)
+		return -EINVAL;
+	if (part->type == PART_PORT)
+		*(uint16_t *)to = (uint16_t)number;
+	else
+		*(uint64_t *)to = number;
 	return 0;
 }
 
-/* Return: 0, -EINVAL, -ENOMEM */
-static int get_string(const char **p, struct arena *arena, const char **ret_text)
+static int read_word(const char *name, const char *value, struct arena *arena, struct rule *rule,
+		     struct handover *handover)
 {
-	uint64_t len;
+	const enum key key = key_find(name);
+	size_t i;
 
-	if (!get_field(p, HANDOVER_MAX, &len) || !get_char(p, ':') || strnlen(*p, len) < len)
-		return -EINVAL;
-	*ret_text = NULL;
-	if (len) {
-		/* the program may change its environment */
-		*ret_text = arena_copy(arena, *p, len);
-		if (!*ret_text)
-			return -ENOMEM;
+	if (key != KEY_COUNT)
+		return key_table[key].handed ? read_key(key, value, arena, rule) : -EINVAL;
+	if (!strcmp(name, "section")) {
+		rule->name = value;
+		return 0;
 	}
-	*p += len;
-	return 0;
+	for (i = 0; i < PARTS; i++)
+		if (!strcmp(name, parts[i].name))
+			return read_part(&parts[i], value, handover);
+	return -EINVAL;
 }
 
-/* Return: 0, -EINVAL, -ENOMEM */
-static int get_map(const char **p, struct arena *arena, const struct portmap **ret_map)
+/* Moves behind "4 SIGNATURE". Return: 0, -EINVAL, -ESTALE */
+static int read_head(const char **text)
 {
-	const char *text = NULL;
-	struct portmap *map;
-	char why[256];
-	uint32_t i;
-	int rc = get_string(p, arena, &text);
+	uint64_t signed_by;
 
-	if (rc || !text)
-		return rc;
-	map = arena_alloc(arena, sizeof(*map));
-	rc = map ? portmap_parse(text, map, why, sizeof(why)) : -ENOMEM;
-	for (i = 0; !rc && i < map->count; i++)
-		if (!map->entry[i].real)
-			rc = -EINVAL;
-	if (!rc)
-		*ret_map = map;
-	return rc;
+	if ((*text)[0] != VERSION || (*text)[1] != ' ')
+		return -EINVAL;
+	*text += 2;
+	if (!text_get_number(text, NULL, UINT64_MAX, &signed_by))
+		return -EINVAL;
+	return signed_by == signature() ? 0 : -ESTALE;
 }
 
 int handover_read(const char *text, struct arena *arena, struct handover *ret_handover)
 {
-	unsigned order, bind, exhausted, engine, seeded, first, last;
-	struct handover handover;
-	uint64_t signed_by;
+	struct handover handover = { .rule = NULL };
+	const char *name, *value;
 	struct rule *rule;
-	int rc = 0, proto;
+	int rc = read_head(&text);
 
-	if (!get_char(&text, VERSION) || !get_field(&text, UINT64_MAX, &signed_by))
-		return -EINVAL;
-	if (signed_by != signature())
-		return -ESTALE;
-	rule = arena_alloc(arena, sizeof(*rule));
+	rule = rc ? NULL : arena_alloc(arena, sizeof(*rule));
 	if (!rule)
-		return -ENOMEM;
-	if (!get_choice(&text, ORDER_COUNT, &order) || !get_choice(&text, BIND_DENY + 1, &bind) ||
-	    !get_choice(&text, EXHAUSTED_SYSTEM + 1, &exhausted) ||
-	    !get_choice(&text, ENGINE_BIND + 1, &engine) || !get_choice(&text, 2, &seeded) ||
-	    !get_field(&text, UINT64_MAX, &rule->seed) ||
-	    !get_field(&text, UINT64_MAX, &handover.gate) ||
-	    !get_choice(&text, UINT16_MAX + 1, &first) || !get_choice(&text, UINT16_MAX + 1, &last))
-		return -EINVAL;
-	rule->order = (enum order)order;
-	rule->bind = (enum bind_policy)bind;
-	rule->exhausted = (enum exhausted)exhausted;
-	rule->engine = (enum engine)engine;
-	rule->seeded = seeded;
-	handover.record.block.first = (uint16_t)first;
-	handover.record.block.last = (uint16_t)last;
-	for (proto = 0; !rc && proto < PROTO_COUNT; proto++) {
-		if (proto != PROTO_TCP && !strncmp(text, " =", 2)) {
-			rule->range[proto] = rule->range[PROTO_TCP];
-			text += 2;
-		} else {
-			rc = get_range(&text, arena, &rule->range[proto]);
-		}
+		return rc ? rc : -ENOMEM;
+	while (strcmp(text, LAST_WORD) != 0) {
+		const size_t len = *text == ' ' ? strcspn(text + 1, " ") : 0;
+
+		rc = len ? split_word(text + 1, len, arena, &name, &value) : -EINVAL;
+		rc = rc ? rc : read_word(name, value, arena, rule, &handover);
+		if (rc)
+			return rc;
+		text += len + 1;
 	}
-	rc = rc ? rc : get_string(&text, arena, &rule->name);
-	rc = rc ? rc : get_string(&text, arena, &handover.file);
-	rc = rc ? rc : get_string(&text, arena, &handover.log);
-	rc = rc ? rc : get_string(&text, arena, &handover.state);
-	rc = rc ? rc : get_string(&text, arena, &handover.record.path);
-	rc = rc ? rc : get_map(&text, arena, &rule->map);
-	if (rc)
-		return rc;
-	if (*text || !rule->name)
+	if (!rule->name || !rule->range[PROTO_TCP])
 		return -EINVAL;
 	handover.rule = rule;
 	*ret_handover = handover;

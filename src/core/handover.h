@@ -11,9 +11,9 @@
 
 #define HANDOVER_MAX 4096
 
-/* What is handed over: all that was found out from the configuration for one process tree. */
+/* What is handed over: all that the configuration says about one process tree. */
 struct handover {
-	const struct rule *rule; /* without `match` and `args`: it is pinned */
+	const struct rule *rule; /* of it, the name and the keys that are handed over (key.h) */
 	const char *file;        /* the others may be NULL */
 	const char *log;
 	const char *state;
@@ -24,17 +24,19 @@ struct handover {
 /**
  * handover_write() - Make the text
  *
- * It holds for as long as the variables from which it was made, PORTFENCE_APP
- * and those that override the configuration, are what they are now.
+ * The text holds as long as all other PORTFENCE_ variables stay as they are now.
  *
- * Return: 0, or -E2BIG if a range has too many gaps; then the file has to be read each time
+ * Return: 0, or -E2BIG if the text would be too long, as for a range with many gaps; then each
+ * process has to read the file
  */
 int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX]);
 
 /**
- * handover_read() - Read it back
+ * handover_read() - Read the text back
  *
- * Return: 0, -ESTALE if a variable was changed since, -EINVAL if it is no such text, -ENOMEM
+ * The rule, and all strings, live as long as the arena.
+ *
+ * Return: 0, -ESTALE if a variable has changed, -EINVAL if it is no such text, -ENOMEM
  */
 int handover_read(const char *text, struct arena *arena, struct handover *ret_handover);
 

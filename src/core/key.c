@@ -1,247 +1,262 @@
 #include "key.h"
 
+#include "pool.h"
 #include "preset.h"
 #include "range.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static const char *const bind_names[] = { "allow", "own", "deny", NULL };
-static const char *const exhausted_names[] = { "fail", "system", NULL };
-static const char *const engine_names[] = { "auto", "kernel", "bind", NULL };
-static const char *const via_names[] = { "auto", "preload", "supervise", "both", NULL };
-static const char *const io_uring_names[] = { "deny", "allow", NULL };
+#define TABLE_ROW(id, key_name, of_type, of_member, is_handed, of_choices, of_values)              \
+	[KEY_##id] = {                                                                             \
+		.name = key_name,                                                                  \
+		.type = KEY_TYPE_##of_type,                                                        \
+		.member = offsetof(struct rule, of_member),                                        \
+		.handed = is_handed,                                                               \
+		.choices = of_choices,                                                             \
+		.values = of_values,                                                               \
+	},
+const struct key_row key_table[KEY_COUNT] = { KEY_LIST(TABLE_ROW) };
 
-static int parse_choice(const char *const *names, const char *key, const char *text, char *ret_why,
-			size_t size)
+enum key key_find(const char *name)
 {
-	size_t len;
-	int i;
+	int key;
 
-	for (i = 0; names[i]; i++)
-		if (!strcmp(names[i], text))
-			return i;
-	len = (size_t)snprintf(ret_why, size, "'%s' is no value of '%s', use", text, key);
-	for (i = 0; names[i] && len < size; i++)
-		len += (size_t)snprintf(ret_why + len, size - len, "%s %s",
-					!i             ? ""
-					: names[i + 1] ? ","
-						       : " or",
-					names[i]);
-	return -1;
+	for (key = 0; key < KEY_COUNT && strcmp(key_table[key].name, name) != 0; key++)
+		;
+	return (enum key)key;
 }
 
-static int parse_seed(const char *text, uint64_t *ret_seed, char *ret_why, size_t size)
+bool key_is_ports(enum key key)
 {
-	unsigned long long seed;
-	char *end;
+	const enum key_type type = key_table[key].type;
 
-	errno = 0;
-	seed = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno) {
-		snprintf(ret_why, size, "'%s' is no seed, write a whole number from 0 to %llu",
-			 text, ~0ULL);
-		return -EINVAL;
+	return type == KEY_TYPE_RANGE || type == KEY_TYPE_PROTO_RANGE || type == KEY_TYPE_EXCLUDE;
+}
+
+bool key_is_list(enum key key)
+{
+	const enum key_type type = key_table[key].type;
+
+	return key_is_ports(key) || type == KEY_TYPE_GLOBS || type == KEY_TYPE_MAP;
+}
+
+void key_values(enum key key, struct reason *ret_values)
+{
+	const char *const *names = key_table[key].choices;
+	char *to = ret_values->text;
+	int i;
+
+	if (!names) {
+		strcpy(to, key_table[key].values);
+		return;
 	}
+	to = stpcpy(to, names[0]);
+	for (i = 1; names[i]; i++)
+		to = stpcpy(stpcpy(to, names[i + 1] ? ", " : " or "), names[i]);
+}
+
+/* Of each type that a key's member may have. */
+union member {
+	void *any;
+	const char **text;
+	unsigned *choice; /* what an enum without negative values is to gcc and clang */
+	uint64_t *number;
+	const struct portmap **map;
+};
+
+_Static_assert(sizeof(enum bind_policy) == sizeof(unsigned) &&
+		       sizeof(enum io_uring) == sizeof(unsigned),
+	       "an enum is read and written as unsigned");
+
+static union member find_member(struct rule *rule, enum key key)
+{
+	return (union member){ .any = (char *)rule + key_table[key].member };
+}
+
+unsigned key_choice(const struct rule *rule, enum key key)
+{
+	return *find_member((struct rule *)rule, key).choice;
+}
+
+static int parse_choice(enum key key, const char *text, unsigned *ret_choice,
+			struct reason *ret_why)
+{
+	struct reason values;
+	unsigned i;
+
+	for (i = 0; key_table[key].choices[i]; i++) {
+		if (!strcmp(key_table[key].choices[i], text)) {
+			*ret_choice = i;
+			return 0;
+		}
+	}
+	key_values(key, &values);
+	return reason_refuse(ret_why, REASON_QUOTED " is no value of '%s', use %.200s", text,
+			     key_table[key].name, values.text);
+}
+
+static int parse_order(const char *text, enum order *ret_order, struct reason *ret_why)
+{
+	int order = order_parse(text);
+
+	if (order < 0)
+		return reason_refuse(ret_why, REASON_QUOTED " is no order, use one of: %s", text,
+				     order_names());
+	*ret_order = (enum order)order;
+	return 0;
+}
+
+static int parse_seed(const char *text, uint64_t *ret_seed, struct reason *ret_why)
+{
+	const char *end = text;
+	uint64_t seed;
+
+	if (!text_get_number(&end, NULL, UINT64_MAX, &seed) || *end)
+		return reason_refuse(ret_why,
+				     REASON_QUOTED
+				     " is no seed, write a whole number from 0 to %llu",
+				     text, ~0ULL);
 	*ret_seed = seed;
 	return 0;
 }
 
-static int parse_globs(const char *text, struct arena *arena, const char **ret_globs, char *ret_why,
-		       size_t size)
+int key_check_quotes(const char *text, struct reason *ret_why)
 {
+	char bare[128];
+	size_t len = 0;
 	const char *item = text;
 
-	/* a list with an empty item is a slip of the hand: "a,,b" or "a," */
 	for (;;) {
 		item += strspn(item, " \t");
-		if (*item == ',' || !*item) {
-			snprintf(ret_why, size,
-				 "'%s' has an empty item, write globs separated by commas", text);
-			return -EINVAL;
-		}
-		item = strchrnul(item, ',');
-		if (!*item)
+		if (*item == '"' || *item == '\'')
 			break;
-		item++;
+		item = strchrnul(item, ',');
+		if (!*item++)
+			return 0;
 	}
-	*ret_globs = arena_copy(arena, text, strlen(text));
-	return *ret_globs ? 0 : -ENOMEM;
+	for (; *text && len < sizeof(bare) - 1; text++)
+		if (*text != *item)
+			bare[len++] = *text;
+	bare[len] = '\0';
+	return reason_refuse(ret_why,
+			     "quotes would be part of the value, write it without them: %s", bare);
+}
+
+/* A list with an empty item is a slip of the hand: "a,,b" or "a," */
+static int check_globs(enum key key, const char *list, struct reason *ret_why)
+{
+	const char *item = list;
+
+	for (;;) {
+		size_t len;
+
+		item += strspn(item, " \t");
+		len = strcspn(item, ",");
+		if (!len)
+			return reason_refuse(ret_why,
+					     REASON_QUOTED
+					     " has an empty item, write globs separated by commas",
+					     list);
+		if (len >= POLICY_GLOB_MAX)
+			return reason_refuse(ret_why,
+					     "a glob has %zu characters, the longest allowed is %d",
+					     len, POLICY_GLOB_MAX - 1);
+		/* a file may be called "~", but no path begins so */
+		if (key == KEY_MATCH && (*item == '~' || *item == '$') && memchr(item, '/', len))
+			return reason_refuse(
+				ret_why,
+				"'%.*s' begins with '%c', which nothing expands here; write the "
+				"whole path, such as /home/*%.*s",
+				len > 100 ? 100 : (int)len, item, *item,
+				len > 100 ? 100 : (int)(item + len - strchr(item, '/')),
+				strchr(item, '/'));
+		item += len;
+		if (!*item++)
+			return 0;
+	}
+}
+
+static int parse_globs(enum key key, const char *text, struct arena *arena, const char **ret_globs,
+		       struct reason *ret_why)
+{
+	char *copy;
+
+	if (check_globs(key, text, ret_why))
+		return -EINVAL;
+	copy = arena_copy(arena, text, strlen(text));
+	if (!copy)
+		return -ENOMEM;
+	*ret_globs = copy;
+	return 0;
 }
 
 static int parse_map(const char *text, struct arena *arena, const struct portmap **ret_map,
-		     char *ret_why, size_t size)
+		     struct reason *ret_why)
 {
 	struct portmap *map = arena_alloc(arena, sizeof(*map));
-	int rc = map ? portmap_parse(text, map, ret_why, size) : -ENOMEM;
+	int rc = map ? portmap_parse(text, map, ret_why) : -ENOMEM;
 
 	if (!rc)
 		*ret_map = map;
 	return rc;
 }
 
-int key_set(struct rule *rule, enum key key, const char *text, struct arena *arena, char *ret_why,
-	    size_t size)
+int key_set(struct rule *rule, enum key key, const char *text, struct arena *arena,
+	    struct reason *ret_why)
 {
-	int choice = 0;
+	const union member member = find_member(rule, key);
+	int rc = key_check_quotes(text, ret_why);
 
-	switch (key) {
-	case KEY_MATCH:
-		return parse_globs(text, arena, &rule->match, ret_why, size);
-	case KEY_ARGS:
-		return parse_globs(text, arena, &rule->args, ret_why, size);
-	case KEY_ORDER:
-		choice = order_parse(text);
-		if (choice < 0)
-			snprintf(ret_why, size, "'%s' is no order, use one of: %s", text,
-				 order_names());
-		else
-			rule->order = (enum order)choice;
-		break;
-	case KEY_SEED:
-		rule->seeded = true;
-		return parse_seed(text, &rule->seed, ret_why, size);
-	case KEY_BIND:
-		choice = parse_choice(bind_names, "bind", text, ret_why, size);
-		rule->bind = (enum bind_policy)choice;
-		break;
-	case KEY_EXHAUSTED:
-		choice = parse_choice(exhausted_names, "exhausted", text, ret_why, size);
-		rule->exhausted = (enum exhausted)choice;
-		break;
-	case KEY_ENGINE:
-		choice = parse_choice(engine_names, "engine", text, ret_why, size);
-		rule->engine = (enum engine)choice;
-		break;
-	case KEY_VIA:
-		choice = parse_choice(via_names, "via", text, ret_why, size);
-		rule->via = (enum via)choice;
-		break;
-	case KEY_MAP:
-		return parse_map(text, arena, &rule->map, ret_why, size);
-	case KEY_IO_URING:
-		choice = parse_choice(io_uring_names, "io-uring", text, ret_why, size);
-		rule->io_uring = choice == 1;
-		break;
-	default:
-		break;
-	}
-	return choice < 0 ? -EINVAL : 0;
-}
-
-int key_range(const char *text, struct arena *arena, const struct range **ret_range, char *ret_why,
-	      size_t size)
-{
-	struct range_set *set = arena_alloc(arena, sizeof(*set));
-	int rc;
-
-	if (!set) {
-		snprintf(ret_why, size, "%s", strerror(ENOMEM));
-		return -ENOMEM;
-	}
-	rc = range_parse(text, preset_add, set, ret_why, size);
 	if (rc)
 		return rc;
-	rc = range_build(set, arena, ret_range);
-	if (rc)
-		snprintf(ret_why, size, "%s", strerror(-rc));
-	return rc;
-}
-
-const char *key_skip_lease(const char *text)
-{
-	const size_t len = strlen("lease");
-
-	if (strncmp(text, "lease", len) || (text[len] && !strchr(" \t,", text[len])))
-		return NULL;
-	return text + len + strspn(text + len, " \t");
-}
-
-int key_lease(const char *text, uint32_t *ret_count, char *ret_why, size_t size)
-{
-	unsigned long count;
-	char *end;
-
-	errno = 0;
-	count = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || !count || count > 65535) {
-		snprintf(
-			ret_why, size,
-			"'%s' is no number of ports for a lease, write a whole number from 1 to 65535",
-			text);
+	switch (key_table[key].type) {
+	case KEY_TYPE_GLOBS:
+		return parse_globs(key, text, arena, member.text, ret_why);
+	case KEY_TYPE_ORDER:
+		return parse_order(text, &rule->order, ret_why);
+	case KEY_TYPE_SEED:
+		rc = parse_seed(text, member.number, ret_why);
+		rule->seeded |= !rc;
+		return rc;
+	case KEY_TYPE_CHOICE:
+		return parse_choice(key, text, member.choice, ret_why);
+	case KEY_TYPE_MAP:
+		return parse_map(text, arena, member.map, ret_why);
+	default:
 		return -EINVAL;
 	}
-	*ret_count = (uint32_t)count;
-	return 0;
 }
 
-int key_lease_fits(uint32_t count, const struct range *pool, char *ret_why, size_t size)
+int key_range(const char *text, struct arena *arena, const struct range **ret_range,
+	      struct reason *ret_why)
 {
-	uint32_t i, most = 0;
-	char text[64];
+	struct range_set *set = arena_alloc(arena, sizeof(*set));
 
-	for (i = 0; i < pool->spans; i++)
-		if (most < pool->span[i].last - pool->span[i].first + 1U)
-			most = pool->span[i].last - pool->span[i].first + 1U;
-	if (count <= most)
-		return 0;
-	range_format(pool, text, sizeof(text));
-	snprintf(
-		ret_why, size,
-		"a lease of %u ports does not fit into the pool %s, which has %u in one piece; ask for "
-		"fewer, or for a larger 'pool'",
-		count, text, most);
-	return -EINVAL;
-}
-
-int key_pool(const struct policy *policy, struct arena *arena, const struct range **ret_pool)
-{
-	struct range_set *set, *own;
-	size_t i;
-	int proto;
-
-	if (policy->pool) {
-		*ret_pool = policy->pool;
-		return 0;
-	}
-	set = arena_alloc(arena, sizeof(*set));
-	own = arena_alloc(arena, sizeof(*own));
-	if (!set || !own)
+	if (!set)
 		return -ENOMEM;
-	for (i = 0; i < policy->count; i++) {
-		const struct rule *rule = policy->rules[i];
-
-		/* every program's range is nobody's own */
-		for (proto = 0; !rule->lease && strcmp(rule->name, "*") && proto < PROTO_COUNT;
-		     proto++) {
-			/* of one with a mistake, there may be none */
-			if (rule->range[proto])
-				range_set_add_range(own, rule->range[proto]);
-		}
-	}
-	range_set_add(set, KEY_POOL_FIRST, KEY_POOL_LAST);
-	range_set_remove(set, own);
-	return range_build(set, arena, ret_pool);
+	if (key_check_quotes(text, ret_why) || range_parse(text, preset_add, set, ret_why))
+		return -EINVAL;
+	return range_build(set, arena, ret_range);
 }
 
 int key_override(struct rule *rule, enum key key, const char *text, struct arena *arena,
-		 char *ret_why, size_t size)
+		 struct reason *ret_why)
 {
 	const struct range *range = NULL;
 	int rc;
 
 	if (key != KEY_RANGE)
-		return key_set(rule, key, text, arena, ret_why, size);
-	if (key_skip_lease(text)) {
-		snprintf(ret_why, size,
-			 "'%s' is no range by itself, it is for 'range' in the configuration; use "
-			 "'portfence run --lease N'",
-			 text);
-		return -EINVAL;
-	}
-	rc = key_range(text, arena, &range, ret_why, size);
+		return key_set(rule, key, text, arena, ret_why);
+	if (pool_skip_lease(text))
+		return reason_refuse(ret_why,
+				     REASON_QUOTED
+				     " is no range by itself, it is for 'range' in the "
+				     "configuration; use 'portfence run --lease N'",
+				     text);
+	rc = key_range(text, arena, &range, ret_why);
 	if (rc)
 		return rc;
 	rule->range[PROTO_TCP] = range;
@@ -251,7 +266,7 @@ int key_override(struct rule *rule, enum key key, const char *text, struct arena
 	return 0;
 }
 
-int key_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t size)
+int key_place_map(struct rule *rule, struct arena *arena, struct reason *ret_why)
 {
 	const struct range *left[PROTO_COUNT];
 	struct portmap *map;
@@ -263,7 +278,7 @@ int key_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t 
 	if (!map)
 		return -ENOMEM;
 	*map = *rule->map;
-	rc = portmap_place(map, rule->range, PROTO_COUNT, ret_why, size);
+	rc = portmap_place(map, rule->range, PROTO_COUNT, ret_why);
 	for (proto = 0; !rc && proto < PROTO_COUNT; proto++) {
 		if (proto && rule->range[proto] == rule->range[0]) {
 			left[proto] = left[0];
@@ -271,9 +286,9 @@ int key_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t 
 		}
 		rc = portmap_take_out(map, rule->range[proto], arena, &left[proto]);
 		if (rc == -EINVAL)
-			snprintf(ret_why, size,
-				 "'map' leaves no port of the range for %s, give it more",
-				 policy_proto_name((enum proto)proto));
+			reason_refuse(ret_why,
+				      "'map' leaves no port of the range for %s, give it more",
+				      policy_proto_name((enum proto)proto));
 	}
 	if (rc)
 		return rc;
@@ -282,30 +297,27 @@ int key_place_map(struct rule *rule, struct arena *arena, char *ret_why, size_t 
 	return 0;
 }
 
-int key_check(const struct rule *rule, char *ret_why, size_t size)
+int key_check(const struct rule *rule, struct reason *ret_why)
 {
 	int proto;
 
 	if (rule->engine != ENGINE_KERNEL)
 		return 0;
-	if (rule->order != ORDER_AUTO) {
-		snprintf(
-			ret_why, size,
+	if (rule->order != ORDER_AUTO)
+		return reason_refuse(
+			ret_why,
 			"order '%s' cannot go with 'engine = kernel', which keeps to the kernel's own order; "
 			"use 'engine = auto'",
 			order_name(rule->order));
-		return -EINVAL;
-	}
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
 		/* a lease is one block, whatever the pool is */
 		if (rule->lease || rule->range[proto]->spans == 1)
 			continue;
-		snprintf(
-			ret_why, size,
+		return reason_refuse(
+			ret_why,
 			"'engine = kernel' takes one unbroken range, and that for %s has gaps; use "
 			"'engine = auto'",
 			policy_proto_name((enum proto)proto));
-		return -EINVAL;
 	}
 	return 0;
 }

@@ -1,7 +1,5 @@
 #include "log_destination.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define JSON_PREFIX "json:"
@@ -28,16 +26,15 @@ struct log_destination log_destination_of(const char *text)
 	return destination;
 }
 
-int log_destination_check(const char *text, char *ret_why, size_t size)
+int log_destination_check(const char *text, struct reason *ret_why)
 {
 	const struct log_destination destination = log_destination_of(text);
 
 	if (destination.to != LOG_TO_FILE || *destination.path == '/')
 		return 0;
-	snprintf(
-		ret_why, size,
-		"'%s' is no log, write stderr, syslog, none or an absolute path, with 'json:' before it "
-		"for JSON lines",
-		text);
-	return -EINVAL;
+	return reason_refuse(ret_why,
+			     REASON_QUOTED
+			     " is no log, write stderr, syslog, none or an absolute path, with "
+			     "'json:' before it for JSON lines",
+			     text);
 }

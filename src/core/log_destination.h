@@ -2,8 +2,9 @@
 #ifndef PORTFENCE_CORE_LOG_DESTINATION_H
 #define PORTFENCE_CORE_LOG_DESTINATION_H
 
+#include "reason.h"
+
 #include <stdbool.h>
-#include <stddef.h>
 
 /* Those up to LOG_TO_NONE take no line for each port. */
 enum log_to {
@@ -33,6 +34,6 @@ struct log_destination log_destination_of(const char *text);
  *
  * Return: 0, -EINVAL if it is a path that is not absolute
  */
-int log_destination_check(const char *text, char *ret_why, size_t size);
+int log_destination_check(const char *text, struct reason *ret_why);
 
 #endif

@@ -206,7 +206,7 @@ static void begin(struct out *out, const struct logline *line)
 
 static const char *engine_name(enum engine engine)
 {
-	return engine == ENGINE_KERNEL ? "kernel" : engine == ENGINE_BIND ? "bind" : "none";
+	return engine == ENGINE_AUTO ? "none" : policy_engine_names[engine];
 }
 
 static bool has_peer(const struct assign *assign)

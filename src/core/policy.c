@@ -12,7 +12,11 @@
 #define IPPROTO_UDPLITE 136
 #endif
 
-#define GLOB_MAX 200 /* no line of the configuration is longer */
+const char *const policy_bind_names[] = { "allow", "own", "deny", NULL };
+const char *const policy_exhausted_names[] = { "fail", "system", NULL };
+const char *const policy_engine_names[] = { "auto", "kernel", "bind", NULL };
+const char *const policy_via_names[] = { "auto", "preload", "supervise", "both", NULL };
+const char *const policy_io_uring_names[] = { "deny", "allow", NULL };
 
 const char *policy_base_name(const char *path)
 {
@@ -21,7 +25,7 @@ const char *policy_base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* fnmatch(), told apart at once where the text in front of the first special character differs */
+/* As fnmatch(), but quick where the text before the first special character differs. */
 static bool match_glob(const char *glob, const char *text)
 {
 	size_t i;
@@ -29,7 +33,7 @@ static bool match_glob(const char *glob, const char *text)
 	for (i = 0; !strchr("*?[\\", glob[i]); i++)
 		if (glob[i] != text[i])
 			return false;
-	/* strchr() finds the end of the text, too */
+	/* strchr() also finds the NUL, so the loop ends there */
 	return glob[i] ? !fnmatch(glob, text, 0) : !text[i];
 }
 
@@ -50,28 +54,40 @@ static bool match_args(const char *glob, const struct policy_process *process)
 	return process->args && match_glob(glob, process->args);
 }
 
-/* Calls @one with each glob of a list until one matches. */
-static bool match_any(const char *list, bool (*one)(const char *, const struct policy_process *),
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+bool policy_next_glob(const char **list, char ret_glob[POLICY_GLOB_MAX])
+{
+	const char *item = *list;
+	size_t len, rest;
+
+	while (is_blank(*item))
+		item++;
+	if (!*item)
+		return false;
+	len = strcspn(item, ",");
+	rest = len + (item[len] == ',');
+	*list = item + rest;
+	while (len && is_blank(item[len - 1]))
+		len--;
+	len = len < POLICY_GLOB_MAX ? len : 0;
+	memcpy(ret_glob, item, len);
+	ret_glob[len] = '\0';
+	return true;
+}
+
+/* Does any glob of a list fit? */
+static bool match_any(const char *list, bool (*fits)(const char *, const struct policy_process *),
 		      const struct policy_process *process)
 {
-	while (*list) {
-		size_t len = (size_t)(strchrnul(list, ',') - list), start = 0;
-		char glob[GLOB_MAX];
+	char glob[POLICY_GLOB_MAX];
 
-		while (list[start] == ' ' || list[start] == '\t')
-			start++;
-		if (start < len && len - start < sizeof(glob)) {
-			size_t end = len;
-
-			while (list[end - 1] == ' ' || list[end - 1] == '\t')
-				end--;
-			memcpy(glob, list + start, end - start);
-			glob[end - start] = '\0';
-			if (one(glob, process))
-				return true;
-		}
-		list += len + (list[len] == ',');
-	}
+	while (policy_next_glob(&list, glob))
+		if (*glob && fits(glob, process))
+			return true;
 	return false;
 }
 
@@ -121,13 +137,6 @@ bool policy_uses_args(const struct policy *policy)
 		if (policy->rules[i]->args)
 			return true;
 	return false;
-}
-
-const char *policy_via_name(enum via via)
-{
-	static const char *const names[] = { "auto", "preload", "supervise", "both" };
-
-	return names[via];
 }
 
 enum proto policy_proto(int protocol)
@@ -180,7 +189,7 @@ static void warn_overlap(const struct policy *policy, const struct rule *rule,
 	char line[512], where[16] = "";
 	int proto;
 
-	/* a range that comes with the environment stands in no line */
+	/* a range from the environment has no line */
 	if (rule->line)
 		snprintf(where, sizeof(where), ":%u", rule->line);
 	for (proto = 0; proto < PROTO_COUNT; proto++) {
@@ -204,7 +213,7 @@ void policy_warnings(const struct policy *policy, const struct rule *rule, unsig
 	size_t i;
 
 	warn_privileged(rule, port_start, tell, context);
-	/* two leases have no port in common */
+	/* leases never overlap */
 	for (i = 0; policy && i < policy->count; i++)
 		if (strcmp(policy->rules[i]->name, rule->name) && !policy->rules[i]->lease)
 			warn_overlap(policy, rule, policy->rules[i], tell, context);

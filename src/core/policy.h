@@ -1,4 +1,4 @@
-/* policy: the rules as immutable data, and which of them is a process's own; it reads no file. */
+/* policy: the rules as immutable data, and which of them is for a process; it reads no file. */
 #ifndef PORTFENCE_CORE_POLICY_H
 #define PORTFENCE_CORE_POLICY_H
 
@@ -13,6 +13,7 @@
 /* A protocol, as the configuration tells them apart: MPTCP is TCP, UDP-Lite is UDP. */
 enum proto { PROTO_TCP, PROTO_UDP, PROTO_SCTP, PROTO_COUNT };
 
+/* Of each choice, zero is the default. */
 enum bind_policy { BIND_ALLOW, BIND_OWN, BIND_DENY };
 
 enum exhausted { EXHAUSTED_FAIL, EXHAUSTED_SYSTEM };
@@ -22,29 +23,38 @@ enum engine { ENGINE_AUTO, ENGINE_KERNEL, ENGINE_BIND };
 /* How `portfence run` reaches a program; a plain preload has nothing to choose. */
 enum via { VIA_AUTO, VIA_PRELOAD, VIA_SUPERVISE, VIA_BOTH };
 
+enum io_uring { IO_URING_DENY, IO_URING_ALLOW };
+
+/* How the configuration names them, by value; each ends with NULL */
+extern const char *const policy_bind_names[];
+extern const char *const policy_exhausted_names[];
+extern const char *const policy_engine_names[];
+extern const char *const policy_via_names[];
+extern const char *const policy_io_uring_names[];
+
 /* One section. Immutable once read; strings and ranges live as long as its arena. */
 struct rule {
 	const char *name;
 	const char *match; /* globs, separated by commas; NULL if not given */
 	const char *args;  /* globs on the command line; NULL if not given */
 	const struct range *range[PROTO_COUNT];
-	const struct portmap *map; /* NULL: none; its ports are not in the ranges once it is placed */
+	const struct portmap *map; /* NULL: none. Once it is placed, the ranges lack its ports */
 	enum order order;
 	enum bind_policy bind;
 	enum exhausted exhausted;
 	enum engine engine;
 	enum via via;
-	bool io_uring; /* a supervisor lets it be */
+	enum io_uring io_uring; /* for a supervisor: a preload does not see these calls */
 	bool seeded;
 	uint64_t seed;
 	/*
-	 * Ports of the block that each `portfence run` takes for itself out of the range, which
-	 * is the pool then; 0: the range is the rule's own
+	 * How many ports each `portfence run` leases for itself; the ranges are the pool then.
+	 * 0: the ranges are the rule's own
 	 */
 	uint32_t lease;
 	unsigned line;                        /* of the section's header, 0 if it has none */
-	unsigned match_line;                  /* 0 if not given; likewise below */
-	unsigned range_line[PROTO_COUNT + 1]; /* by protocol, and of `range` itself */
+	unsigned match_line;                  /* of `match`, 0 if it is not given */
+	unsigned range_line[PROTO_COUNT + 1]; /* by protocol, and of `range` itself; 0 if not given */
 };
 
 /* One configuration file. */
@@ -52,25 +62,25 @@ struct policy {
 	const char *file;
 	const char *log;           /* NULL if not given */
 	const char *state;         /* NULL if not given */
-	const char *lease_file;    /* that all users share; NULL if not given */
+	const char *lease_file;    /* one for all users; NULL if not given */
 	const struct range *pool;  /* of leases; NULL if neither given nor needed */
 	uint32_t lease;            /* ports of one; 0 if not given */
 	const struct rule **rules; /* in the file's order */
 	size_t count;
 };
 
-/* What is known of a process. Any member may be NULL. */
+/* What is known about a process. Any member may be NULL. */
 struct policy_process {
 	const char *exe;        /* resolved path of the executable */
-	const char *started_as; /* the path that it was started by: a symlink's or a script's own */
+	const char *started_as; /* the path that was executed: it may be a symlink or a script */
 	const char *args;       /* command line, joined by blanks */
 };
 
 /**
- * policy_match() - Does a rule's `match` and `args` fit a process?
+ * policy_match() - Do a rule's `match` and `args` fit a process?
  *
- * A glob with a slash is held against whole paths, one without against names.
- * A rule with neither key matches by its own name.
+ * A glob with a slash is compared with whole paths, a glob without one with names.
+ * A rule with neither key fits the program that has the rule's name.
  */
 bool policy_match(const struct rule *rule, const struct policy_process *process);
 
@@ -84,7 +94,19 @@ const struct rule *policy_select(const struct policy *policy, const struct polic
 /* policy_find() - The rule of a name, or NULL */
 const struct rule *policy_find(const struct policy *policy, const char *name);
 
-/* policy_holds() - Is the port of the rule's range, or does its map put it in the place of another? */
+/* The longest glob of a list; conf refuses longer ones */
+#define POLICY_GLOB_MAX 4096
+
+/**
+ * policy_next_glob() - Step through a list of globs such as "/opt/erp/bin/<all>, erpd"
+ * @list:	moves on
+ * @ret_glob:	without the blanks around it; "" for an empty item, and for one that is too long
+ *
+ * Return: false at the end
+ */
+bool policy_next_glob(const char **list, char ret_glob[POLICY_GLOB_MAX]);
+
+/* policy_holds() - Is a port in the rule's range, or does it stand for another in the rule's map? */
 bool policy_holds(const struct rule *rule, enum proto proto, uint16_t port);
 
 /* policy_uses_args() - Does any rule look at the command line? */
@@ -93,17 +115,14 @@ bool policy_uses_args(const struct policy *policy);
 /* policy_base_name() - What follows the last slash of a path */
 const char *policy_base_name(const char *path);
 
-/* policy_via_name() - As the configuration has it */
-const char *policy_via_name(enum via via);
-
-/* policy_proto() - Which of them a socket's protocol (SO_PROTOCOL) is; PROTO_COUNT if it is not fenced */
+/* policy_proto() - From a socket's protocol (SO_PROTOCOL); PROTO_COUNT if it is not one that we fence */
 enum proto policy_proto(int protocol);
 
 /* policy_proto_name() - "tcp", "udp" or "sctp" */
 const char *policy_proto_name(enum proto proto);
 
 /**
- * policy_warnings() - Tell what is doubtful in a rule, though no error
+ * policy_warnings() - Tell what is allowed in a rule but may be a mistake
  * @policy:	the other rules; NULL if there is no file
  * @port_start:	lowest port that needs no privilege (ip_unprivileged_port_start), 0 if privileged
  * @tell:	called with each warning, one line without a full stop

@@ -1,8 +1,9 @@
 #include "portmap.h"
 
+#include "text.h"
+
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char *skip_blanks(const char *p)
@@ -10,20 +11,12 @@ static const char *skip_blanks(const char *p)
 	return p + strspn(p, " \t");
 }
 
-/* Reads a port at *p. Moves on only on success. */
+/* Reads a port and the blanks behind it. Moves on only on success. */
 static bool read_port(const char **p, uint16_t *ret_port)
 {
-	unsigned long port;
-	char *end;
-
-	/* strtoul would also take blanks and signs */
-	if (**p < '0' || **p > '9')
+	if (!text_get_port(p, ret_port))
 		return false;
-	port = strtoul(*p, &end, 10);
-	if (port == 0 || port > 65535)
-		return false;
-	*p = skip_blanks(end);
-	*ret_port = (uint16_t)port;
+	*p = skip_blanks(*p);
 	return true;
 }
 
@@ -57,13 +50,12 @@ static bool is_listed(const struct portmap *map, uint16_t port)
 	return false;
 }
 
-static int twice(uint16_t port, char *ret_why, size_t size)
+static int refuse_twice(uint16_t port, struct reason *ret_why)
 {
-	snprintf(ret_why, size, "port %d stands twice in the map, keep one", port);
-	return -EINVAL;
+	return reason_refuse(ret_why, "port %d stands twice in the map, keep one", port);
 }
 
-int portmap_parse(const char *text, struct portmap *ret_map, char *ret_why, size_t size)
+int portmap_parse(const char *text, struct portmap *ret_map, struct reason *ret_why)
 {
 	struct portmap map = { .count = 0 };
 	const char *at = text;
@@ -81,14 +73,12 @@ int portmap_parse(const char *text, struct portmap *ret_map, char *ret_why, size
 		}
 		if (*at && *at != ',')
 			break;
-		if (map.count == PORTMAP_MAX) {
-			snprintf(ret_why, size, "a map holds %d ports at most", PORTMAP_MAX);
-			return -EINVAL;
-		}
+		if (map.count == PORTMAP_MAX)
+			return reason_refuse(ret_why, "a map holds %d ports at most", PORTMAP_MAX);
 		if (is_listed(&map, entry.asked) || entry.asked == entry.real)
-			return twice(entry.asked, ret_why, size);
+			return refuse_twice(entry.asked, ret_why);
 		if (entry.real && is_listed(&map, entry.real))
-			return twice(entry.real, ret_why, size);
+			return refuse_twice(entry.real, ret_why);
 		map.entry[map.count++] = entry;
 		if (!*at) {
 			*ret_map = map;
@@ -96,10 +86,11 @@ int portmap_parse(const char *text, struct portmap *ret_map, char *ret_why, size
 		}
 		at++;
 	}
-	snprintf(ret_why, size,
-		 "'%s' is no map, write the ports that the program insists on, such as 8080, 5432",
-		 text);
-	return -EINVAL;
+	return reason_refuse(ret_why,
+			     REASON_QUOTED
+			     " is no map, write the ports that the program insists on, such as "
+			     "8080, 5432",
+			     text);
 }
 
 static bool all_have(const struct range *const *range, int ranges, uint16_t port)
@@ -112,8 +103,8 @@ static bool all_have(const struct range *const *range, int ranges, uint16_t port
 	return true;
 }
 
-int portmap_place(struct portmap *map, const struct range *const *range, int ranges, char *ret_why,
-		  size_t size)
+int portmap_place(struct portmap *map, const struct range *const *range, int ranges,
+		  struct reason *ret_why)
 {
 	uint32_t left = range[0]->count, i;
 
@@ -121,25 +112,21 @@ int portmap_place(struct portmap *map, const struct range *const *range, int ran
 		struct portmap_entry *entry = &map->entry[i];
 		uint16_t port = 0;
 
-		if (entry->real && !all_have(range, ranges, entry->real)) {
-			snprintf(
-				ret_why, size,
+		if (entry->real && !all_have(range, ranges, entry->real))
+			return reason_refuse(
+				ret_why,
 				"the map has port %d in the place of %d, which is outside the range",
 				entry->real, entry->asked);
-			return -EINVAL;
-		}
 		while (!entry->real && left) {
 			port = range_port(range[0], --left);
 			if (!is_listed(map, port) && all_have(range, ranges, port))
 				entry->real = port;
 		}
-		if (!entry->real) {
-			snprintf(ret_why, size,
-				 "the range has no port left in the place of %d; give it more than "
-				 "the map's %u",
-				 entry->asked, map->count);
-			return -EINVAL;
-		}
+		if (!entry->real)
+			return reason_refuse(
+				ret_why,
+				"the range has no port left in the place of %d; give it more than the map's %u",
+				entry->asked, map->count);
 	}
 	return 0;
 }

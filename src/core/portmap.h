@@ -1,4 +1,4 @@
-/* portmap: ports that a program insists on, and those of its range in their place; it sees no address. */
+/* portmap: which port of the range stands for a port that the program insists on; it sees no address. */
 #ifndef PORTFENCE_CORE_PORTMAP_H
 #define PORTFENCE_CORE_PORTMAP_H
 
@@ -7,7 +7,7 @@
 #define PORTMAP_MAX 64
 #define PORTMAP_TEXT (PORTMAP_MAX * sizeof("65535=65535, "))
 
-/* Ports in host byte order. Invariants: no port stands twice in it, neither as asked nor as real. */
+/* Ports in host byte order. Invariant: no port stands twice in a map, as asked or as real. */
 struct portmap_entry {
 	uint16_t asked; /* what the program names */
 	uint16_t real;  /* what the kernel is told; 0 until it is placed */
@@ -25,19 +25,19 @@ struct portmap {
  *
  * Return: 0, -EINVAL
  */
-int portmap_parse(const char *text, struct portmap *ret_map, char *ret_why, size_t size);
+int portmap_parse(const char *text, struct portmap *ret_map, struct reason *ret_why);
 
 /**
  * portmap_place() - Choose a port for each entry that has none yet
- * @range:	the ranges, of which each holds every real port
+ * @range:	the ranges, one for each protocol; every real port is in each of them
  *
- * The highest ones that are left, in the order of the list: offsets from the
- * end of the range are the same in every range.
+ * It takes the highest ports that are left, in the order of the list. So the
+ * same map has the same offsets from the end of every range.
  *
- * Return: 0, -EINVAL
+ * Return: 0, -EINVAL and the problem in @ret_why
  */
-int portmap_place(struct portmap *map, const struct range *const *range, int ranges, char *ret_why,
-		  size_t size);
+int portmap_place(struct portmap *map, const struct range *const *range, int ranges,
+		  struct reason *ret_why);
 
 /**
  * portmap_take_out() - A range without the ports of a map, asked and real
@@ -47,7 +47,7 @@ int portmap_place(struct portmap *map, const struct range *const *range, int ran
 int portmap_take_out(const struct portmap *map, const struct range *range, struct arena *arena,
 		     const struct range **ret_range);
 
-/* portmap_real() - The port in place of one that a program names, or 0; @map may be NULL */
+/* portmap_real() - The port that stands for the one which a program names, or 0; @map may be NULL */
 uint16_t portmap_real(const struct portmap *map, uint16_t asked);
 
 /* portmap_asked() - The port that a program names for a real one, or 0; @map may be NULL */

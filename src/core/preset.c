@@ -112,7 +112,8 @@ int preset_add_exclusion(const char *name, struct range_set *set)
 int preset_add_reserved(struct range_set *set)
 {
 	struct arena arena = { 0 };
-	char *text, why[8];
+	struct reason why;
+	char *text;
 	long n;
 	int rc;
 
@@ -124,7 +125,7 @@ int preset_add_reserved(struct range_set *set)
 	if (n > 0 && text[n - 1] == '\n')
 		text[--n] = '\0';
 	if (n > 0)
-		rc = range_parse(text, preset_add, set, why, sizeof(why));
+		rc = range_parse(text, preset_add, set, &why);
 	arena_free(&arena);
 	return rc;
 }

@@ -1,4 +1,4 @@
-/* preset: the named ranges, and those that are read from this machine; it judges no range. */
+/* preset: the named ranges, and the ranges that this machine is set to; it judges none of them. */
 #ifndef PORTFENCE_CORE_PRESET_H
 #define PORTFENCE_CORE_PRESET_H
 
@@ -23,7 +23,7 @@ extern const struct preset preset_table[];
 int preset_add(const char *name, struct range_set *set);
 
 /**
- * preset_add_exclusion() - As preset_add(), and also "services", every port named in /etc/services
+ * preset_add_exclusion() - As preset_add(), and also "services", which is each port of /etc/services
  */
 int preset_add_exclusion(const char *name, struct range_set *set);
 
@@ -35,7 +35,7 @@ int preset_add_exclusion(const char *name, struct range_set *set);
 int preset_ephemeral(uint16_t *ret_first, uint16_t *ret_last);
 
 /**
- * preset_add_reserved() - Add to a set the ports that this network namespace's kernel passes over
+ * preset_add_reserved() - Add to a set the ports that the kernel never chooses in this network namespace
  *
  * Return: 0, or -errno. Source: ip-sysctl.rst, ip_local_reserved_ports.
  */

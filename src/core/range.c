@@ -1,11 +1,13 @@
 #include "range.h"
 
+#include "text.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #define PORT_MAX 65535
-#define ITEM_MAX 200 /* no line of the configuration is longer */
+#define ITEM_MAX 200 /* far longer than any range or name of a preset */
 
 void range_set_clear(struct range_set *set)
 {
@@ -28,7 +30,7 @@ static uint32_t find_run(const struct range_set *set, uint32_t port)
 	return low;
 }
 
-/* Puts @by runs in the place of those from @from up to, not including, @to. */
+/* Replaces the runs from @from up to, but not including, @to with the @count runs of @by. */
 static void replace_runs(struct range_set *set, uint32_t from, uint32_t to,
 			 const struct range_run *by, uint32_t count)
 {
@@ -39,7 +41,7 @@ static void replace_runs(struct range_set *set, uint32_t from, uint32_t to,
 
 void range_set_add(struct range_set *set, uint16_t first, uint16_t last)
 {
-	/* with those that it touches it is one run */
+	/* joined with the runs that it touches */
 	uint32_t from = find_run(set, first - 1U), to = from;
 	struct range_run run = { first, last };
 
@@ -106,7 +108,7 @@ static void skip_blanks(const char **p)
 		++*p;
 }
 
-/* Reads a decimal number at *p; of one above PORT_MAX only that is true. Moves on only on success. */
+/* Reads a decimal number at *p. One above PORT_MAX is read as PORT_MAX + 1. Moves on only on success. */
 static bool read_number(const char **p, unsigned long *ret_value)
 {
 	unsigned long value = 0;
@@ -117,12 +119,12 @@ static bool read_number(const char **p, unsigned long *ret_value)
 	for (; **p >= '0' && **p <= '9'; ++*p)
 		if (value <= PORT_MAX)
 			value = 10 * value + (unsigned long)(**p - '0');
-	*ret_value = value;
+	*ret_value = value > PORT_MAX ? PORT_MAX + 1UL : value;
 	return true;
 }
 
 /* Reads one item that starts with a digit. */
-static int parse_ports(const char *item, struct range_set *set, char *ret_why, size_t size)
+static int parse_ports(const char *item, struct range_set *set, struct reason *ret_why)
 {
 	unsigned long first, second = 0, last;
 	const char *p = item;
@@ -140,92 +142,182 @@ static int parse_ports(const char *item, struct range_set *set, char *ret_why, s
 	}
 	if (*p)
 		goto malformed;
-	last = sign == '-' ? second : first;
-	if (sign == '+') {
-		if (second == 0) {
-			snprintf(ret_why, size,
-				 "'%s' holds no port, the count after '+' starts at 1", item);
-			return -EINVAL;
-		}
-		last = second > PORT_MAX ? PORT_MAX + 1UL : first + second - 1;
-	}
-	if (first == 0 || (sign == '-' && second == 0)) {
-		snprintf(ret_why, size, "'%s' holds port 0, ports are 1 to %d", item, PORT_MAX);
-		return -EINVAL;
-	}
-	if (first > PORT_MAX || last > PORT_MAX) {
-		snprintf(ret_why, size, "'%s' goes above port %d, ports are 1 to %d", item,
-			 PORT_MAX, PORT_MAX);
-		return -EINVAL;
-	}
-	if (first > last) {
-		snprintf(ret_why, size, "'%s' is reversed, write the lower port first", item);
-		return -EINVAL;
-	}
+	if (sign == '+' && second == 0)
+		return reason_refuse(ret_why, "'%s' holds no port, the count after '+' starts at 1",
+				     item);
+	last = sign == '-' ? second : sign == '+' ? first + second - 1 : first;
+	if (first == 0 || (sign == '-' && second == 0))
+		return reason_refuse(ret_why, "'%s' holds port 0, ports are 1 to %d", item,
+				     PORT_MAX);
+	if (first > PORT_MAX || last > PORT_MAX)
+		return reason_refuse(ret_why, "'%s' goes above port %d, ports are 1 to %d", item,
+				     PORT_MAX, PORT_MAX);
+	if (first > last)
+		return reason_refuse(ret_why, "'%s' is reversed, write the lower port first", item);
 	range_set_add(set, (uint16_t)first, (uint16_t)last);
 	return 0;
 
 malformed:
-	snprintf(
-		ret_why, size,
+	return reason_refuse(
+		ret_why,
 		"'%s' is not a range, write first-last, first+count or one port, such as 20000-20999",
 		item);
-	return -EINVAL;
 }
 
-static int parse_item(const char *item, range_name_fn *name, struct range_set *set, char *ret_why,
-		      size_t size)
+static int parse_item(const char *item, range_name_fn *name, struct range_set *set,
+		      struct reason *ret_why)
 {
 	int rc;
 
-	if (!*item) {
-		snprintf(ret_why, size,
-			 "an item is empty, write first-last, first+count, one port or a preset");
-		return -EINVAL;
-	}
+	if (!*item)
+		return reason_refuse(
+			ret_why,
+			"an item is empty, write first-last, first+count, one port or a preset");
 	if ((*item >= '0' && *item <= '9') || *item == '-' || *item == '+')
-		return parse_ports(item, set, ret_why, size);
+		return parse_ports(item, set, ret_why);
 	rc = name(item, set);
 	if (rc == -ENOENT)
-		snprintf(
-			ret_why, size,
+		return reason_refuse(
+			ret_why,
 			"'%s' is neither a range nor a preset, write first-last, first+count, one port or "
 			"a preset such as iana, linux or system",
 			item);
-	else if (rc)
-		snprintf(ret_why, size, "'%s' cannot be read: %s", item, strerror(-rc));
-	return rc ? -EINVAL : 0;
+	return rc ? reason_refuse(ret_why, "'%s' cannot be read: %s", item, strerror(-rc)) : 0;
 }
 
-int range_parse(const char *text, range_name_fn *name, struct range_set *set, char *ret_why,
-		size_t size)
+/* Reads "first-last" or "port" at *p. Moves on only on success. */
+static bool read_span(const char **p, struct range_span *ret_span)
 {
+	uint16_t first, last;
+
+	if (!text_get_port(p, &first))
+		return false;
+	last = first;
+	if (**p == '-') {
+		++*p;
+		if (!text_get_port(p, &last) || last < first)
+			return false;
+	}
+	*ret_span = (struct range_span){ .first = first, .last = last };
+	return true;
+}
+
+/* ---- separators of thousands ---- */
+
+static size_t count_digits(const char *text)
+{
+	return strspn(text, "0123456789");
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Would the character at @at, between two digits, separate thousands? */
+static bool separates_thousands(const char *at)
+{
+	return *at && strchr(",.'_ ", *at) && count_digits(at + 1) == 3;
+}
+
+/* Steps back from an item over groups of up to three digits, each with a comma behind it. */
+static const char *find_first_group(const char *list, const char *item)
+{
+	while (item > list && item[-1] == ',' && count_digits(item) == 3) {
+		const char *group = item - 1;
+
+		while (group > list && is_digit(group[-1]))
+			group--;
+		if (group == item - 1 || item - 1 - group > 3)
+			break;
+		item = group;
+	}
+	return item;
+}
+
+/*
+ * "20,000-20,999" is three items, of which "000-20" is refused. So once an item was refused, this
+ * looks whether there would be a range without separators, and says so if there would.
+ */
+static int refuse_thousands(const char *list, const char *item, struct reason *ret_why)
+{
+	const char *from = find_first_group(list, item), *p;
+	char meant[ITEM_MAX];
+	const char *at = meant;
+	struct range_span span;
+	bool any = false;
+	size_t len = 0;
+
+	for (p = from; *p && len < sizeof(meant) - 1; p++) {
+		const bool separates = p > from && is_digit(p[-1]) && separates_thousands(p);
+
+		any |= separates;
+		if (*p == ',' && !separates)
+			break;
+		if (!separates && !is_blank(*p))
+			meant[len++] = *p;
+	}
+	meant[len] = '\0';
+	if (!any || !read_span(&at, &span) || *at)
+		return -EINVAL;
+	return reason_refuse(ret_why, "'%.*s' has separators of thousands, write '%s'",
+			     (int)(p - from), from, meant);
+}
+
+int range_parse(const char *text, range_name_fn *name, struct range_set *set,
+		struct reason *ret_why)
+{
+	const char *list = text;
 	char item[ITEM_MAX];
 
 	for (;;) {
 		const char *end;
 		size_t len;
-		int rc;
 
 		skip_blanks(&text);
 		end = strchrnul(text, ',');
 		len = (size_t)(end - text);
 		while (len && is_blank(text[len - 1]))
 			len--;
-		if (len >= sizeof(item)) {
-			snprintf(ret_why, size, "an item is longer than %zu characters",
-				 sizeof(item) - 1);
-			return -EINVAL;
-		}
+		if (len >= sizeof(item))
+			return reason_refuse(ret_why, "an item is longer than %zu characters",
+					     sizeof(item) - 1);
 		memcpy(item, text, len);
 		item[len] = '\0';
-		rc = parse_item(item, name, set, ret_why, size);
-		if (rc)
-			return rc;
+		if (parse_item(item, name, set, ret_why))
+			return refuse_thousands(list, text, ret_why);
 		if (!*end)
 			return 0;
 		text = end + 1;
 	}
+}
+
+int range_read(const char *text, struct arena *arena, const struct range **ret_range)
+{
+	const char *p;
+	struct range *range;
+	uint32_t most = 1;
+
+	for (p = text; *p; p++)
+		most += *p == ',';
+	range = arena_alloc(arena, sizeof(*range) + most * sizeof(range->span[0]));
+	if (!range)
+		return -ENOMEM;
+	for (p = text; range->spans < most; range->spans++) {
+		struct range_span *span = &range->span[range->spans];
+
+		if (range->spans && *p++ != ',')
+			return -EINVAL;
+		skip_blanks(&p);
+		if (!read_span(&p, span) || (range->spans && span->first <= span[-1].last + 1))
+			return -EINVAL;
+		span->before = range->count;
+		range->count += span->last - span->first + 1U;
+	}
+	if (*p)
+		return -EINVAL;
+	*ret_range = range;
+	return 0;
 }
 
 int range_build(const struct range_set *set, struct arena *arena, const struct range **ret_range)

@@ -3,6 +3,7 @@
 #define PORTFENCE_CORE_RANGE_H
 
 #include "arena.h"
+#include "reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,9 +13,9 @@
 #define RANGE_RUNS_MAX 32768
 
 /*
- * A set under construction. Invariants: runs ascend and do not touch; what is
- * behind them was never written, so that a small set costs little memory, large
- * as it looks. Zeroed memory is the empty set. Not for the stack.
+ * A set under construction. Invariants: runs ascend and do not touch. Memory
+ * behind the last run was never written, so a set with few runs takes few pages,
+ * though its size is 128 kB. Zeroed memory is the empty set. Too large for the stack.
  */
 struct range_set {
 	uint32_t count;
@@ -24,7 +25,7 @@ struct range_set {
 	} run[RANGE_RUNS_MAX];
 };
 
-/* Ports first to last, both included; @before counts the set's ports below first. */
+/* Ports first to last, both included; @before is how many ports of the range are below first. */
 struct range_span {
 	uint16_t first;
 	uint16_t last;
@@ -55,12 +56,22 @@ typedef int range_name_fn(const char *name, struct range_set *set);
  * @name:	resolves names
  * @set:	what to add to; unspecified on failure
  * @ret_why:	on failure, the problem and what is allowed instead
- * @size:	size of @ret_why
  *
  * Return: 0, -EINVAL
  */
-int range_parse(const char *text, range_name_fn *name, struct range_set *set, char *ret_why,
-		size_t size);
+int range_parse(const char *text, range_name_fn *name, struct range_set *set,
+		struct reason *ret_why);
+
+/**
+ * range_read() - Make a range of a list that is in order already, as range_format() writes it
+ * @text:	"first-last" or "port", separated by commas
+ *
+ * A set has pages of its own; this needs none, for the start of each process of a tree.
+ *
+ * Return: 0, -EINVAL if an item is no range, or does not lie above the one before it with a gap
+ * between them; -ENOMEM
+ */
+int range_read(const char *text, struct arena *arena, const struct range **ret_range);
 
 /* range_set_clear() - Make a set empty again */
 void range_set_clear(struct range_set *set);
@@ -71,14 +82,14 @@ void range_set_add(struct range_set *set, uint16_t first, uint16_t last);
 /* range_set_add_range() - Add to a set the ports of a range */
 void range_set_add_range(struct range_set *set, const struct range *range);
 
-/* range_set_join() - Add to a set the ports of another */
+/* range_set_join() - Add to a set the ports of another set */
 void range_set_join(struct range_set *set, const struct range_set *other);
 
-/* range_set_remove() - Remove from a set the ports of another */
+/* range_set_remove() - Remove from a set the ports of another set, which may be itself */
 void range_set_remove(struct range_set *set, const struct range_set *other);
 
 /**
- * range_build() - Make an immutable range of a set
+ * range_build() - Make an immutable range from a set
  *
  * Return: 0, -EINVAL if the set is empty, -ENOMEM
  */
@@ -100,8 +111,8 @@ uint16_t range_first(const struct range *range);
 uint16_t range_last(const struct range *range);
 
 /**
- * range_format() - Write a range as text that range_parse() reads back
- * @size:	size of @ret_text; a list that leaves no room for it is cut to end in ", ..."
+ * range_format() - Write a range as text that range_parse() and range_read() read back
+ * @size:	size of @ret_text; a longer list is cut between two items and ends in ", ..."
  */
 void range_format(const struct range *range, char *ret_text, size_t size);
 

@@ -2,7 +2,9 @@
 
 #include "fd.h"
 #include "handover.h"
+#include "key.h"
 #include "log_destination.h"
+#include "text.h"
 #include "variables.h"
 
 #include <errno.h>
@@ -170,20 +172,16 @@ static int select_rule(const struct policy_process *process, const struct policy
 static int override_rule(const struct policy_process *process, struct arena *arena,
 			 conf_error_fn *error, void *context, const struct rule **rule)
 {
+#define OVERRIDE(id, ...) { VARIABLE_##id, KEY_##id },
 	static const struct {
 		enum variable variable;
 		enum key key;
-	} table[] = {
-		{ VARIABLE_RANGE, KEY_RANGE },
-		{ VARIABLE_ORDER, KEY_ORDER },
-		{ VARIABLE_SEED, KEY_SEED },
-		{ VARIABLE_MAP, KEY_MAP },
-	};
+	} table[] = { KEY_OVERRIDES(OVERRIDE) };
 	const char *name = variables_get(VARIABLE_APP);
 	enum variable last = VARIABLE_RANGE;
 	struct rule *copy;
-	char why[384];
-	int rc = 0;
+	struct reason why;
+	int rc, worst = 0;
 	size_t i;
 
 	if (!*rule && !variables_get(VARIABLE_RANGE))
@@ -207,19 +205,19 @@ static int override_rule(const struct policy_process *process, struct arena *are
 
 		if (text)
 			last = table[i].variable;
-		if (!text || !key_override(copy, table[i].key, text, arena, why, sizeof(why)))
-			continue;
-		error(context, variables_name(table[i].variable), 0, why);
-		rc = -EINVAL;
+		rc = text ? key_override(copy, table[i].key, text, arena, &why) : 0;
+		if (rc == -EINVAL)
+			error(context, variables_name(table[i].variable), 0, why.text);
+		worst = worst ? worst : rc;
 	}
 	*rule = copy;
-	if (rc)
-		return rc;
-	rc = key_place_map(copy, arena, why, sizeof(why));
+	if (worst)
+		return worst;
+	rc = key_place_map(copy, arena, &why);
 	if (!rc)
-		rc = key_check(copy, why, sizeof(why));
+		rc = key_check(copy, &why);
 	if (rc == -EINVAL)
-		error(context, variables_name(last), 0, why);
+		error(context, variables_name(last), 0, why.text);
 	return rc;
 }
 
@@ -227,13 +225,13 @@ static int select_log(const struct policy *policy, struct arena *arena, conf_err
 		      void *context, const char **ret_log)
 {
 	const char *log = variables_get(VARIABLE_LOG);
-	char why[384];
+	struct reason why;
 
 	*ret_log = policy->log;
 	if (!log)
 		return 0;
-	if (log_destination_check(log, why, sizeof(why))) {
-		error(context, variables_name(VARIABLE_LOG), 0, why);
+	if (log_destination_check(log, &why)) {
+		error(context, variables_name(VARIABLE_LOG), 0, why.text);
 		return -EINVAL;
 	}
 	/* the program may change its environment */
@@ -242,20 +240,12 @@ static int select_log(const struct policy *policy, struct arena *arena, conf_err
 }
 
 /* A port of a variable, 0 if it is not set. Return: false if it is none */
-static bool port_variable(enum variable variable, uint16_t *ret_port)
+static bool read_port(enum variable variable, uint16_t *ret_port)
 {
 	const char *text = variables_get(variable);
-	unsigned long port;
-	char *end;
 
 	*ret_port = 0;
-	if (!text)
-		return true;
-	port = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
-	if (!port || port > UINT16_MAX || *end)
-		return false;
-	*ret_port = (uint16_t)port;
-	return true;
+	return !text || (text_get_port(&text, ret_port) && !*text);
 }
 
 static int select_record(struct arena *arena, conf_error_fn *error, void *context,
@@ -269,11 +259,10 @@ static int select_record(struct arena *arena, conf_error_fn *error, void *contex
 		      "this is no record, write an absolute path");
 		return -EINVAL;
 	}
-	if (!port_variable(VARIABLE_FIRST, &block->first) ||
-	    !port_variable(VARIABLE_LAST, &block->last) || !block->first != !block->last ||
-	    block->first > block->last) {
+	if (!read_port(VARIABLE_FIRST, &block->first) || !read_port(VARIABLE_LAST, &block->last) ||
+	    !block->first != !block->last || block->first > block->last) {
 		error(context, variables_name(VARIABLE_FIRST), 0,
-		      "PORTFENCE_FIRST and PORTFENCE_LAST are no block of ports, unset them");
+		      "this and PORTFENCE_LAST are no block of ports, unset both");
 		return -EINVAL;
 	}
 	if (!path)
@@ -369,13 +358,16 @@ static bool may_bind_low(void)
 	return !syscall(SYS_capget, &head, data) && data[0].effective & 1U << CAP_NET_BIND_SERVICE;
 }
 
-unsigned settings_port_start(void)
+unsigned settings_unprivileged_port(void)
 {
 	char text[32];
 
-	if (may_bind_low())
-		return 0;
 	if (fd_read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", text, sizeof(text)) <= 0)
 		return 1024;
 	return (unsigned)strtoul(text, NULL, 10);
+}
+
+unsigned settings_port_start(void)
+{
+	return may_bind_low() ? 0 : settings_unprivileged_port();
 }

@@ -40,6 +40,13 @@ struct settings {
 int settings_load(const struct policy_process *process, struct arena *arena, conf_error_fn *error,
 		  void *context, struct settings *ret_settings);
 
+/**
+ * settings_unprivileged_port() - Lowest port that a process without privilege may bind to
+ *
+ * Source: ip-sysctl.rst, ip_unprivileged_port_start. Return: 1024, its default, if it cannot be read
+ */
+unsigned settings_unprivileged_port(void);
+
 /* settings_port_start() - Lowest port that this process may bind to; 0 if it may bind to all */
 unsigned settings_port_start(void);
 

@@ -441,10 +441,10 @@ void lease_set_map(struct lease *lease, const struct portmap *map)
 bool lease_map(const struct lease *lease, struct portmap *ret_map)
 {
 	struct portmap map;
-	char why[256];
+	struct reason why;
 	uint32_t i;
 
-	if (portmap_parse(lease->map, &map, why, sizeof(why)))
+	if (portmap_parse(lease->map, &map, &why))
 		return false;
 	for (i = 0; i < map.count; i++)
 		if (!map.entry[i].real)

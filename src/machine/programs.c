@@ -14,31 +14,6 @@
 /* Who is not root often has the first three alone in PATH. */
 #define SYSTEM_FOLDERS "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-bool programs_next(const char **list, char ret_glob[PROGRAMS_LONGEST])
-{
-	const char *item = *list;
-	size_t len, rest;
-
-	while (is_blank(*item))
-		item++;
-	if (!*item)
-		return false;
-	len = strcspn(item, ",");
-	rest = len + (item[len] == ',');
-	*list = item + rest;
-	while (len && is_blank(item[len - 1]))
-		len--;
-	len = len < PROGRAMS_LONGEST ? len : PROGRAMS_LONGEST - 1;
-	memcpy(ret_glob, item, len);
-	ret_glob[len] = '\0';
-	return true;
-}
-
 static bool is_program(const char *path)
 {
 	struct stat st;
@@ -98,7 +73,7 @@ static bool search_folder(char *folder, const char *glob, bool below,
 }
 
 /* The folder below which lies all that a glob can fit: "/opt/erp" of "/opt/erp/b*", "/" of "/o*". */
-static void find_root(const char *glob, char ret_root[PROGRAMS_LONGEST])
+static void find_root(const char *glob, char ret_root[POLICY_GLOB_MAX])
 {
 	size_t len = strcspn(glob, SPECIAL);
 
@@ -117,7 +92,7 @@ static bool search_names(const char *folders, const char *glob, bool plain,
 {
 	while (folders && *folders && !search->cut) {
 		size_t len = strcspn(folders, ":");
-		char path[PATH_MAX + PROGRAMS_LONGEST];
+		char path[PATH_MAX + POLICY_GLOB_MAX];
 		int end;
 
 		end = snprintf(path, PATH_MAX, "%.*s", (int)len, folders);
@@ -134,7 +109,7 @@ static bool search_names(const char *folders, const char *glob, bool plain,
 bool programs_find_program(const char *glob, struct programs_search *search)
 {
 	const bool plain = !strpbrk(glob, SPECIAL);
-	char root[PROGRAMS_LONGEST];
+	char root[POLICY_GLOB_MAX];
 
 	if (!strchr(glob, '/'))
 		return search_names(getenv("PATH"), glob, plain, search) ||

@@ -1,20 +1,12 @@
-/* programs: the lists of globs in a section, and which of this machine's files they fit; runs none. */
+/* programs: which of this machine's files a glob fits; it runs none. */
 #ifndef PORTFENCE_MACHINE_PROGRAMS_H
 #define PORTFENCE_MACHINE_PROGRAMS_H
+
+#include "../core/policy.h"
 
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
-
-#define PROGRAMS_LONGEST 200 /* no line of the configuration is longer */
-
-/**
- * programs_next() - Step through a list: "/opt/erp/bin/<all>, erpd"
- * @list:	moves on
- *
- * Return: false at the end
- */
-bool programs_next(const char **list, char ret_glob[PROGRAMS_LONGEST]);
 
 /* How a search went that has found nothing. Begin with zeros. */
 struct programs_search {

@@ -36,7 +36,7 @@ static void ignore(void *context, const char *warning)
 
 static void check_rule(const struct rule *rule, const struct told *told)
 {
-	char why[256];
+	struct reason why;
 	int proto;
 
 	CLAIM(*rule->name && strlen(rule->name) < 50);
@@ -47,7 +47,7 @@ static void check_rule(const struct rule *rule, const struct told *told)
 	CLAIM(!rule->args || *rule->args);
 	for (proto = 0; proto < PROTO_COUNT; proto++)
 		fuzz_check_range(rule->range[proto]);
-	CLAIM(key_check(rule, why, sizeof(why)) == 0);
+	CLAIM(key_check(rule, &why) == 0);
 }
 
 static void check_policy(const struct policy *policy, const struct told *told)
@@ -98,9 +98,9 @@ static void override(enum key key, const uint8_t *data, size_t size)
 	char *text = fuzz_text(&fuzz, '\0'), why[64] = "";
 	struct arena arena = { 0 };
 	struct rule rule = { .name = "fuzz" };
-	int rc = key_override(&rule, key, text, &arena, why, sizeof(why));
+	int rc = key_override(&rule, key, text, &arena, &why);
 
-	CLAIM(rc == 0 || (rc == -EINVAL && *why));
+	CLAIM(rc == 0 || (rc == -EINVAL && *why.text));
 	if (!rc && key == KEY_RANGE)
 		fuzz_check_range(rule.range[PROTO_UDP]);
 	CLAIM(rule.order < ORDER_COUNT);

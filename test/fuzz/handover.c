@@ -1,6 +1,6 @@
 /*
  * handover: whatever stands in PORTFENCE_RULE is passed over, or makes a sound rule that is written
- * and read back as it is. An input that does not begin with '3' gets version and signature in front.
+ * and read back as it is. An input that does not begin with '4' gets version and signature in front.
  */
 #include "../../src/core/handover.h"
 
@@ -53,7 +53,7 @@ static void check(const struct handover *handover, struct arena *arena)
 	CLAIM(handover_write(&back, again) == 0 && !strcmp(text, again));
 }
 
-/* "3 SIGNATURE", as it is without any variable set. Return: its length */
+/* "4 SIGNATURE", as it is without any variable set. Return: its length */
 static size_t begin(char ret_text[HANDOVER_MAX])
 {
 	static struct {
@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!len)
 		len = begin(front);
-	if (asprintf(&text, "%.*s%s", *rest == '3' ? 0 : (int)len, front, rest) < 0)
+	if (asprintf(&text, "%.*s%s", *rest == '4' ? 0 : (int)len, front, rest) < 0)
 		abort();
 	rc = handover_read(text, &arena, &handover);
 	CLAIM(rc == 0 || rc == -EINVAL || rc == -ESTALE);

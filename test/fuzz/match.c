@@ -4,12 +4,12 @@
  */
 #include "../../src/core/policy.h"
 
-#include "../../src/machine/programs.h"
+#include "../../src/core/policy.h"
 #include "fuzz.h"
 
 #include <fnmatch.h>
 
-#define LONGEST 200
+#define LONGEST POLICY_GLOB_MAX
 
 static bool model_path(const char *glob, const char *path)
 {
@@ -64,10 +64,10 @@ static char *line(struct fuzz *fuzz)
 
 static void step_through(const char *list)
 {
-	char glob[PROGRAMS_LONGEST];
+	char glob[POLICY_GLOB_MAX];
 	size_t steps = 0, most = list ? strlen(list) : 0;
 
-	while (list && programs_next(&list, glob))
+	while (list && policy_next_glob(&list, glob))
 		CLAIM(++steps <= most);
 }
 

@@ -115,12 +115,12 @@ static void compare(const struct range_set *set, const bool ports[PORTS])
 
 static bool parse(const char *text, struct range_set *set, bool ports[PORTS])
 {
-	char why[384] = "";
+	struct reason why = { "" };
 	int rc;
 
 	range_set_clear(set);
-	rc = range_parse(text, resolve, set, why, sizeof(why));
-	CLAIM(rc == 0 || (rc == -EINVAL && *why));
+	rc = range_parse(text, resolve, set, &why);
+	CLAIM(rc == 0 || (rc == -EINVAL && *why.text));
 	CLAIM(model_parse(text, ports) == !rc);
 	if (!rc)
 		compare(set, ports);
@@ -142,7 +142,7 @@ static const struct range *build(const struct range_set *set, struct arena *aren
 static void format(const struct range *range, size_t size)
 {
 	char *text = malloc(size);
-	char why[128];
+	struct reason why;
 
 	if (!text)
 		abort();
@@ -150,7 +150,7 @@ static void format(const struct range *range, size_t size)
 	CLAIM(strlen(text) < size);
 	if (!strstr(text, "...") && size > sizeof(", ...")) {
 		range_set_clear(&set_c);
-		CLAIM(range_parse(text, resolve, &set_c, why, sizeof(why)) == 0);
+		CLAIM(range_parse(text, resolve, &set_c, &why) == 0);
 		CLAIM(set_c.count == range->spans);
 		CLAIM(range->span[0].first == set_c.run[0].first);
 		CLAIM(range_last(range) == set_c.run[set_c.count - 1].last);

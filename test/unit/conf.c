@@ -443,33 +443,159 @@ static void refused_headers(void)
 	}
 }
 
+/* The longest line of inih has 198 characters, and conf hands it longer ones in pieces. */
 static void long_lines(void)
 {
-	char text[2048], value[512];
-	size_t len;
+	char text[16384], value[8192];
+	size_t len, from;
 
-	for (len = 180; len < 300; len++) {
+	for (len = 1; len < 1200; len += len < 150 || len > 450 ? 41 : 1) {
 		memset(value, 'v', len);
 		value[len] = '\0';
-		snprintf(text, sizeof(text), "[a]\nrange = 1\nmatch = %s\nargs = x\n", value);
-		if (len + 8 <= 198) {
-			if (good(text))
-				CHECK_TEXT(rule("a")->match, value, "%zu characters", len + 8);
-		} else {
-			char want[128];
-
-			snprintf(
-				want, sizeof(want),
-				"3: the line has %zu characters, the longest allowed is 198; shorten it\n",
-				len + 8);
-			bad(text, want);
-		}
+		/* blanks, where a piece could be cut, and characters that begin comments */
+		for (from = 1; from + 5 < len; from += 7)
+			memcpy(value + from, from % 2 ? " x  y" : "z;\t#=", 5);
+		value[len - 1] = 'v';
+		value[0] = 'v';
+		for (from = 0; from < len; from++)
+			if (value[from] == '#' && value[from - 1] == '\t')
+				value[from] = ':';
+		snprintf(text, sizeof(text), "[a]\nrange = 1\nargs = %s ; a comment\nmatch = x\n",
+			 value);
+		if (!good(text))
+			return;
+		CHECK_TEXT(rule("a")->args, value, "%zu characters", len);
+		CHECK_TEXT(rule("a")->match, "x", "the line behind");
 	}
+	memset(value, 'v', 4096);
+	value[4095] = '\0';
+	snprintf(text, sizeof(text), "[a]\nrange = 1\nmatch = x, %s\n", value);
+	if (good(text))
+		CHECK(strlen(rule("a")->match) == 4098, "the longest glob");
+	memset(value, 'v', 4096);
+	value[4096] = '\0';
+	snprintf(text, sizeof(text), "[a]\nrange = 1\nmatch = %s\n", value);
+	bad(text, "3: a glob has 4096 characters, the longest allowed is 4095\n");
 	/* blanks around do not count */
 	memset(value, ' ', 400);
 	value[400] = '\0';
 	snprintf(text, sizeof(text), "[a]\n%srange = 1%s\n", value, value);
 	good(text);
+	snprintf(text, sizeof(text), "[a]\nrange = %s 1\n", value);
+	good(text);
+	snprintf(text, sizeof(text), "[a]\nrange = 1 ; %s %s.\nargs = x\n", value, value);
+	if (good(text))
+		CHECK_TEXT(rule("a")->args, "x", "a long comment");
+	snprintf(text, sizeof(text), "[a] ; %s %s.\nrange = 1\n", value, value);
+	good(text);
+	/* mistakes are told at their own line, once */
+	snprintf(text, sizeof(text), "[a]\nrange = 1\nmatch = x%sx\n", value);
+	bad(text, "3: the value has too many blanks in a row, take some out\n");
+	memset(value, 'v', 400);
+	snprintf(text, sizeof(text), "[a]\nrange = 1\n%s\nargs = x\nargs = y\n", value);
+	bad(text, "3: this is neither '[section]' nor 'key = value'\n"
+		  "5: 'args' is given twice in this section, keep one\n");
+	snprintf(text, sizeof(text), "[a]\nrange = 1\n%s = x\n", value);
+	bad(text, "3: there are 401 characters before '=', no key is so long\n");
+	snprintf(text, sizeof(text), "[a]\nrange = 1\n= %s\n", value);
+	bad(text, "3: there is no key before '=', write 'key = value'\n");
+}
+
+/* A list goes on in indented lines, as commas say. */
+static void lists_of_many_lines(void)
+{
+	static const char *const same[] = {
+		"[a]\nexclude = 20001,\n 20002, 20003,\n\t20005\nrange = 20000-20009\n",
+		"[a]\nexclude = 20001, 20002\n , 20003, 20005\nrange = 20000-20009\n",
+		"[a]\nexclude =\n 20001,\n 20002,\n 20003,\n 20005\nrange = 20000-20009\n",
+		"[a]\r\nexclude = 20001,  ; one\r\n\r\n  ; two\r\n  20002, 20003 ; three\r\n  ,20005\r\n"
+		"range = 20000-20009\r\n",
+		"[a]\nrange = 20000-20009\nexclude = 20001,\n 20002,\n 20003,\n 20005",
+		"[a]\n range = 20000,\n  20004,\n  20006-20009\n",
+	};
+	char text[16384], *to;
+	size_t i;
+	int port;
+
+	for (i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		if (good(same[i]))
+			check_ranges("a", "20000, 20004, 20006-20009", "20000, 20004, 20006-20009",
+				     "20000, 20004, 20006-20009");
+	if (good("[a]\nrange = 1\nargs = *x*,\n *--port=5*, *:7*,\n *y*\nmatch =\n  curl,\n  wget\n")) {
+		CHECK_TEXT(rule("a")->args, "*x*,*--port=5*, *:7*,*y*", "args");
+		CHECK_TEXT(rule("a")->match, "curl,wget", "match");
+	}
+	if (good("[portfence]\npool = 1-10,\n  20-29\n[a]\nrange = 1\n"))
+		CHECK(policy.pool->count == 20, "%u ports", policy.pool->count);
+	/* each line may be as long as any */
+	to = text + sprintf(text, "[a]\nrange = 20000-29999\nexclude = 20000");
+	for (port = 20002; port < 22000; port += 2)
+		to += sprintf(to, ",%s%d", port % 500 ? "" : "\n ", port);
+	strcpy(to, "\n");
+	if (good(text))
+		CHECK(rule("a")->range[PROTO_TCP]->count == 9000, "%u ports",
+		      rule("a")->range[PROTO_TCP]->count);
+	/* an error is told at the key, and what is no list goes on nowhere */
+	bad("[a]\nrange = 1\nexclude = 1,\n  2,\n  x\norder = best\n",
+	    "3: 'x' is neither a range nor a preset, write first-last, first+count, one port or a preset "
+	    "such as iana, linux or system\n"
+	    "6: 'best' is no order, use one of: auto, sequential, random, random-simple, hash, "
+	    "double-hash, random-increments\n");
+	bad("[a]\nrange = 1\nmatch = x\n  y\n",
+	    "4: this is neither '[section]' nor 'key = value'; to go on with the list of 'match', end "
+	    "the line above with a comma\n");
+	bad("[a]\nrange = 1\norder = random,\n  hash\n",
+	    "3: 'random,' is no order, use one of: auto, sequential, random, random-simple, hash, "
+	    "double-hash, random-increments\n"
+	    "4: this is neither '[section]' nor 'key = value'\n");
+	/* a comma too many does not swallow the next key */
+	bad("[a]\nrange = 1\nmatch = x,\n  bind = own\n",
+	    "3: 'x,' has an empty item, write globs separated by commas\n");
+	bad("[a]\nrange = 1\nmatch = x,\norder = hash\n",
+	    "3: 'x,' has an empty item, write globs separated by commas\n");
+	bad("[a]\nrange = 1\nmatch =\n  bind = own\n",
+	    "3: 'match' has no value, write names or paths of programs after '=' or take the line "
+	    "out\n");
+	bad("[a]\nrange = 1,\n[b]\nrange = 2\n",
+	    "2: an item is empty, write first-last, first+count, one port or a preset\n");
+}
+
+/* Slips that look right, and would do nothing. */
+static void slips(void)
+{
+	bad("[a]\nrange = \"20000-20999\"\n",
+	    "2: quotes would be part of the value, write it without them: 20000-20999\n");
+	bad("[a]\nrange = 1\nmatch = x, 'curl'\n",
+	    "3: quotes would be part of the value, write it without them: x, curl\n");
+	bad("[portfence]\nlog = \"stderr\"\n",
+	    "2: quotes would be part of the value, write it without them: stderr\n");
+	good("[a]\nrange = 1\nargs = *\"x\"*\n");
+	bad("[a]\nrange = 20,000-20,999\n",
+	    "2: '20,000-20,999' has separators of thousands, write '20000-20999'\n");
+	bad("[a]\nrange = 1\nexclude = 5, 20.000\n",
+	    "3: '20.000' has separators of thousands, write '20000'\n");
+	bad("[a]\nrange = 20 000 - 20 999\n",
+	    "2: '20 000 - 20 999' has separators of thousands, write '20000-20999'\n");
+	if (good("[a]\nrange = 20,500-600,700\n"))
+		check_ranges("a", "20, 500-600, 700", "20, 500-600, 700", "20, 500-600, 700");
+	bad("[a]\nrange = 1\nmatch = ~/bin/x\n",
+	    "3: '~/bin/x' begins with '~', which nothing expands here; write the whole path, such as "
+	    "/home/*/bin/x\n");
+	bad("[a]\nrange = 1\nmatch = y, $HOME/bin/x\n",
+	    "3: '$HOME/bin/x' begins with '$', which nothing expands here; write the whole path, such "
+	    "as /home/*/bin/x\n");
+	good("[a]\nrange = 1\nmatch = x~, ~, $x\n");
+	bad("log = stderr\n[a]\nrange = 1\n",
+	    "1: 'log' stands before the first section, write [portfence] above it\n");
+	bad("[a]\nrange = 1\nlog = stderr\n",
+	    "3: 'log' is no key of [a] but of [portfence], write it below a line [portfence]\n");
+	bad("[portfence]\nrange = 1\n",
+	    "2: 'range' is no key of [portfence] but of an application, write it below a line such as "
+	    "[curl]\n");
+	bad("[DEFAULT]\nrange = 1\n",
+	    "1: [DEFAULT] would only be for a program of that name; write [*] for all programs without "
+	    "a section of their own, [portfence] for the log, or add 'match = DEFAULT'\n");
+	good("[DEFAULT]\nrange = 1\nmatch = DEFAULT\n");
 }
 
 static void bytes_that_are_no_text(void)
@@ -549,29 +675,29 @@ static void nothing_stays_open(void)
 static void overrides(void)
 {
 	struct rule copy;
-	char why[384];
+	struct reason why;
 	int rc;
 
 	if (!good("[a]\nrange = 20000-20999\nudp.range = 7\nexclude = 20005\norder = hash\nseed = 3\n"))
 		return;
 	copy = *rule("a");
-	rc = key_override(&copy, KEY_RANGE, "20000-20009, 30000", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_RANGE, "20000-20009, 30000", &arena, &why);
 	CHECK(rc == 0, "range: %d", rc);
 	CHECK_TEXT(range_text(&copy, PROTO_TCP), "20000-20009, 30000", "range, nothing excluded");
 	CHECK(copy.range[PROTO_UDP] == copy.range[PROTO_TCP] &&
 		      copy.range[PROTO_SCTP] == copy.range[PROTO_TCP],
 	      "for all protocols");
-	rc = key_override(&copy, KEY_ORDER, "random", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_ORDER, "random", &arena, &why);
 	CHECK(rc == 0 && copy.order == ORDER_RANDOM, "order: %d", rc);
-	rc = key_override(&copy, KEY_SEED, "99", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_SEED, "99", &arena, &why);
 	CHECK(rc == 0 && copy.seeded && copy.seed == 99, "seed: %d", rc);
 	/* a refused value leaves the rule as it was, or the process closed: never half of each */
-	rc = key_override(&copy, KEY_RANGE, "30000-29999", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_RANGE, "30000-29999", &arena, &why);
 	CHECK(rc == -EINVAL && copy.range[PROTO_TCP]->count == 11, "range: %d", rc);
-	CHECK_TEXT(why, "'30000-29999' is reversed, write the lower port first", "range");
-	rc = key_override(&copy, KEY_ORDER, "best", &arena, why, sizeof(why));
+	CHECK_TEXT(why.text, "'30000-29999' is reversed, write the lower port first", "range");
+	rc = key_override(&copy, KEY_ORDER, "best", &arena, &why);
 	CHECK(rc == -EINVAL && copy.order == ORDER_RANDOM, "order: %d", rc);
-	rc = key_override(&copy, KEY_SEED, "-1", &arena, why, sizeof(why));
+	rc = key_override(&copy, KEY_SEED, "-1", &arena, &why);
 	CHECK(rc == -EINVAL && copy.seed == 99, "seed: %d", rc);
 	/* the file's rule is not the copy */
 	CHECK_TEXT(range_text(rule("a"), PROTO_UDP), "7", "the file's own");
@@ -580,28 +706,28 @@ static void overrides(void)
 static void contradictions(void)
 {
 	struct rule copy;
-	char why[384];
+	struct reason why;
 	int rc;
 
 	if (!good("[a]\nrange = 20000-20999\nengine = kernel\n"))
 		return;
 	copy = *rule("a");
-	CHECK(key_check(&copy, why, sizeof(why)) == 0, "%s", why);
+	CHECK(key_check(&copy, &why) == 0, "%s", why.text);
 	copy.order = ORDER_HASH;
-	rc = key_check(&copy, why, sizeof(why));
+	rc = key_check(&copy, &why);
 	CHECK(rc == -EINVAL, "%d", rc);
 	CHECK_TEXT(
-		why,
+		why.text,
 		"order 'hash' cannot go with 'engine = kernel', which keeps to the kernel's own order; "
 		"use 'engine = auto'",
 		"an order");
 	copy.engine = ENGINE_BIND;
-	CHECK(key_check(&copy, why, sizeof(why)) == 0, "with the bind engine");
+	CHECK(key_check(&copy, &why) == 0, "with the bind engine");
 	copy = *rule("a");
-	key_override(&copy, KEY_RANGE, "20000, 20002", &arena, why, sizeof(why));
-	rc = key_check(&copy, why, sizeof(why));
+	key_override(&copy, KEY_RANGE, "20000, 20002", &arena, &why);
+	rc = key_check(&copy, &why);
 	CHECK(rc == -EINVAL, "%d", rc);
-	CHECK_TEXT(why,
+	CHECK_TEXT(why.text,
 		   "'engine = kernel' takes one unbroken range, and that for tcp has gaps; use "
 		   "'engine = auto'",
 		   "gaps");
@@ -625,6 +751,8 @@ int main(int argc, char *argv[])
 		{ "line-numbers", line_numbers },
 		{ "refused-headers", refused_headers },
 		{ "long-lines", long_lines },
+		{ "lists-of-many-lines", lists_of_many_lines },
+		{ "slips", slips },
 		{ "bytes-that-are-no-text", bytes_that_are_no_text },
 		{ "files-that-are-none", files_that_are_none },
 		{ "nothing-stays-open", nothing_stays_open },

@@ -1,7 +1,9 @@
 /* What `portfence run` hands to its children: read back as it was, or passed over. */
 #include "../../src/core/handover.h"
 
+#include "../../src/core/key.h"
 #include "../../src/core/preset.h"
+#include "../../src/core/variables.h"
 #include "unit.h"
 
 #include <errno.h>
@@ -13,11 +15,10 @@ static const struct range *range(const char *text)
 {
 	static struct range_set set;
 	const struct range *made = NULL;
-	char why[128];
+	struct reason why;
 
 	range_set_clear(&set);
-	if (range_parse(text, preset_add, &set, why, sizeof(why)) ||
-	    range_build(&set, &arena, &made))
+	if (range_parse(text, preset_add, &set, &why) || range_build(&set, &arena, &made))
 		CHECK(false, "no range: %s", text);
 	return made;
 }
@@ -129,31 +130,30 @@ static void too_many_gaps(void)
 /* Whoever sets a variable inside the tree wants it to count. */
 static void variables(void)
 {
-	static const char *const names[] = { "PORTFENCE_APP",   "PORTFENCE_CONFIG",
-					     "PORTFENCE_RANGE", "PORTFENCE_ORDER",
-					     "PORTFENCE_SEED",  "PORTFENCE_LOG",
-					     "PORTFENCE_STATE", "PORTFENCE_RECORD",
-					     "PORTFENCE_FIRST", "PORTFENCE_LAST" };
 	struct rule rule = some_rule();
 	struct handover handover = { .rule = &rule }, got;
 	char text[HANDOVER_MAX];
 	size_t i;
 
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (i = 0; i < VARIABLE_COUNT; i++) {
+		const char *name = variables_table[i].name;
+
+		if (variables_table[i].kind == VARIABLES_HANDOVER)
+			continue;
 		CHECK(!handover_write(&handover, text), "written");
-		setenv(names[i], "x", 1);
-		CHECK(handover_read(text, &arena, &got) == -ESTALE, "%s set", names[i]);
+		setenv(name, "x", 1);
+		CHECK(handover_read(text, &arena, &got) == -ESTALE, "%s set", name);
 		CHECK(!handover_write(&handover, text), "written");
-		CHECK(!handover_read(text, &arena, &got), "%s as before", names[i]);
-		setenv(names[i], "y", 1);
-		CHECK(handover_read(text, &arena, &got) == -ESTALE, "%s changed", names[i]);
-		unsetenv(names[i]);
-		CHECK(handover_read(text, &arena, &got) == -ESTALE, "%s taken away", names[i]);
+		CHECK(!handover_read(text, &arena, &got), "%s as before", name);
+		setenv(name, "y", 1);
+		CHECK(handover_read(text, &arena, &got) == -ESTALE, "%s changed", name);
+		unsetenv(name);
+		CHECK(handover_read(text, &arena, &got) == -ESTALE, "%s taken away", name);
 		/* an empty one counts as not set */
 		CHECK(!handover_write(&handover, text), "written");
-		setenv(names[i], "", 1);
-		CHECK(!handover_read(text, &arena, &got), "%s empty", names[i]);
-		unsetenv(names[i]);
+		setenv(name, "", 1);
+		CHECK(!handover_read(text, &arena, &got), "%s empty", name);
+		unsetenv(name);
 	}
 }
 

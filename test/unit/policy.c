@@ -11,12 +11,11 @@ static const struct range *ports(const char *text)
 {
 	static struct range_set set;
 	const struct range *range = NULL;
-	char why[384] = "";
+	struct reason why = { "" };
 
 	range_set_clear(&set);
-	if (range_parse(text, preset_add, &set, why, sizeof(why)) ||
-	    range_build(&set, &arena, &range))
-		CHECK(false, "the test's own range '%s': %s", text, why);
+	if (range_parse(text, preset_add, &set, &why) || range_build(&set, &arena, &range))
+		CHECK(false, "the test's own range '%s': %s", text, why.text);
 	return range;
 }
 

@@ -7,15 +7,14 @@
 #include <errno.h>
 
 static struct arena arena;
-static char why[256];
+static struct reason why;
 
 static const struct range *range(const char *text)
 {
 	struct range_set *set = arena_alloc(&arena, sizeof(*set));
 	const struct range *made = NULL;
 
-	CHECK(!range_parse(text, preset_add, set, why, sizeof(why)) &&
-		      !range_build(set, &arena, &made),
+	CHECK(!range_parse(text, preset_add, set, &why) && !range_build(set, &arena, &made),
 	      "no range: %s", text);
 	return made;
 }
@@ -27,12 +26,12 @@ static void check_placed(const char *text, const char *first, const char *second
 	const struct range *ranges[] = { range(first), range(second) }, *rest;
 	char got[PORTMAP_TEXT];
 	struct portmap map;
-	int rc = portmap_parse(text, &map, why, sizeof(why));
+	int rc = portmap_parse(text, &map, &why);
 
-	if (!CHECK(!rc, "'%s': %s", text, why))
+	if (!CHECK(!rc, "'%s': %s", text, why.text))
 		return;
-	rc = portmap_place(&map, ranges, 2, why, sizeof(why));
-	if (!CHECK(!rc, "'%s' in %s: %s", text, first, why))
+	rc = portmap_place(&map, ranges, 2, &why);
+	if (!CHECK(!rc, "'%s' in %s: %s", text, first, why.text))
 		return;
 	portmap_format(&map, got, sizeof(got));
 	CHECK_TEXT(got, expected, "'%s' in %s", text, first);
@@ -77,16 +76,15 @@ static void refuses(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		why[0] = '\0';
-		CHECK(portmap_parse(texts[i], &map, why, sizeof(why)) == -EINVAL && *why,
+		why.text[0] = '\0';
+		CHECK(portmap_parse(texts[i], &map, &why) == -EINVAL && *why.text,
 		      "'%s' is refused, and told why", texts[i]);
 		CHECK(map.count == 7, "'%s' leaves what was there", texts[i]);
 	}
-	CHECK(!portmap_parse("1,2,3", &map, why, sizeof(why)) &&
-		      portmap_place(&map, ranges, 1, why, sizeof(why)) == -EINVAL,
+	CHECK(!portmap_parse("1,2,3", &map, &why) &&
+		      portmap_place(&map, ranges, 1, &why) == -EINVAL,
 	      "three ports find no place in two");
-	CHECK(!portmap_parse("1=99", &map, why, sizeof(why)) &&
-		      portmap_place(&map, ranges, 1, why, sizeof(why)) == -EINVAL,
+	CHECK(!portmap_parse("1=99", &map, &why) && portmap_place(&map, ranges, 1, &why) == -EINVAL,
 	      "a port outside the range is no place");
 }
 

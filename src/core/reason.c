@@ -1,0 +1,15 @@
+#include "reason.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+int reason_refuse(struct reason *ret_why, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(ret_why->text, sizeof(ret_why->text), format, arguments);
+	va_end(arguments);
+	return -EINVAL;
+}
