@@ -5,42 +5,42 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define BLOCK_SIZE ((size_t)64 << 10)
+#define CHUNK_SIZE ((size_t)64 << 10)
 
-struct arena_block {
-	alignas(max_align_t) struct arena_block *next;
+struct arena_chunk {
+	alignas(max_align_t) struct arena_chunk *next;
 	size_t size;
 	alignas(max_align_t) unsigned char data[];
 };
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
-	struct arena_block *block = arena->blocks;
+	struct arena_chunk *chunk = arena->chunks;
 
 	if (size > SIZE_MAX / 2)
 		return NULL;
 	size = (size + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-	if (!block || block->size - arena->used < size) {
-		size_t whole = size + sizeof(*block);
+	if (!chunk || chunk->size - arena->used < size) {
+		size_t whole = size + sizeof(*chunk);
 
-		whole = (whole + BLOCK_SIZE - 1) & ~(BLOCK_SIZE - 1);
-		block = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		whole = (whole + CHUNK_SIZE - 1) & ~(CHUNK_SIZE - 1);
+		chunk = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			     0);
-		if (block == MAP_FAILED)
+		if (chunk == MAP_FAILED)
 			return NULL;
-		block->size = whole - sizeof(*block);
+		chunk->size = whole - sizeof(*chunk);
 		/* behind what is large, small things go on where they were: on fewer pages */
-		if (arena->blocks && whole > BLOCK_SIZE) {
-			block->next = arena->blocks->next;
-			arena->blocks->next = block;
-			return block->data;
+		if (arena->chunks && whole > CHUNK_SIZE) {
+			chunk->next = arena->chunks->next;
+			arena->chunks->next = chunk;
+			return chunk->data;
 		}
-		block->next = arena->blocks;
-		arena->blocks = block;
+		chunk->next = arena->chunks;
+		arena->chunks = chunk;
 		arena->used = 0;
 	}
 	arena->used += size;
-	return block->data + arena->used - size;
+	return chunk->data + arena->used - size;
 }
 
 char *arena_copy(struct arena *arena, const char *text, size_t len)
@@ -54,11 +54,11 @@ char *arena_copy(struct arena *arena, const char *text, size_t len)
 
 void arena_free(struct arena *arena)
 {
-	while (arena->blocks) {
-		struct arena_block *block = arena->blocks;
+	while (arena->chunks) {
+		struct arena_chunk *chunk = arena->chunks;
 
-		arena->blocks = block->next;
-		munmap(block, block->size + sizeof(*block));
+		arena->chunks = chunk->next;
+		munmap(chunk, chunk->size + sizeof(*chunk));
 	}
 	arena->used = 0;
 }

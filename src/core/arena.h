@@ -10,7 +10,7 @@
  * the kernel. Used by one thread at a time; zeroed memory is an empty arena.
  */
 struct arena {
-	struct arena_block *blocks;
+	struct arena_chunk *chunks;
 	size_t used;
 };
 

@@ -205,12 +205,12 @@ static enum order choose_order(const struct fence *fence, const struct assign *a
 }
 
 /* Where the walks of this order and protocol go on. */
-static _Atomic uint32_t *choose_cursor(struct state_block *block, enum order order,
+static _Atomic uint32_t *choose_cursor(struct state_sequence *sequence, enum order order,
 				       enum proto proto, const struct order_flow *flow)
 {
 	if (order == ORDER_DOUBLE_HASH)
-		return &block->table[proto][order_table_index(&block->key, flow)];
-	return &block->next[proto];
+		return &sequence->table[proto][order_table_index(&sequence->key, flow)];
+	return &sequence->next[proto];
 }
 
 /*
@@ -219,7 +219,7 @@ static _Atomic uint32_t *choose_cursor(struct state_block *block, enum order ord
  * tuple is used costs a conversation with sock_diag: one search in sixteen has
  * it. `sequential` means the next port, if that is free.
  */
-static uint32_t blind_tries(enum order order, uint64_t draw, bool shares)
+static uint32_t unhinted_tries(enum order order, uint64_t draw, bool shares)
 {
 	if (!shares)
 		return 2;
@@ -234,7 +234,7 @@ static uint32_t blind_tries(enum order order, uint64_t draw, bool shares)
 static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 			     const union addr *local, socklen_t len)
 {
-	struct state_block *block = fence->state.block;
+	struct state_sequence *sequence = fence->state.sequence;
 	const struct range *range = fence->rule->range[assign->proto];
 	enum order order = choose_order(fence, assign);
 	struct engine_bind search = {
@@ -244,7 +244,7 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 		.len = len < sizeof(*local) ? len : sizeof(*local),
 		.range = range,
 		.fresh = assign->fresh,
-		.again = fence->state.repeats && assign->proto == PROTO_TCP,
+		.reuse_time_wait = fence->state.repeats && assign->proto == PROTO_TCP,
 		.addrs = assign->addrs,
 		.addrs_size = assign->addrs_size,
 	};
@@ -263,33 +263,33 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 		flow.remote_port = addr_port(&assign->addr);
 	}
 	if (order_has_cursor(order)) {
-		cursor = choose_cursor(block, order, assign->proto, &flow);
+		cursor = choose_cursor(sequence, order, assign->proto, &flow);
 		from = atomic_fetch_add_explicit(cursor, 1, memory_order_relaxed);
 	}
-	draw = atomic_fetch_add_explicit(&block->draws, 1, memory_order_relaxed);
-	order_start(&walk, order, range->count, from, draw, &block->key, &flow);
+	draw = atomic_fetch_add_explicit(&sequence->draws, 1, memory_order_relaxed);
+	order_start(&walk, order, range->count, from, draw, &sequence->key, &flow);
 	if (fence->rule->order == ORDER_AUTO && hinted && assign->proto == PROTO_TCP && !shares)
 		order_odd_first(&walk);
 	search.walk = &walk;
-	search.blind = blind_tries(order, draw, shares);
+	search.unhinted_tries = unhinted_tries(order, draw, shares);
 	if (shares) {
 		rc = engine_bind_connect(&search, &fence->state, fence->sources, hinted,
 					 &assign->addr, &assign->claim);
 	} else {
-		search.hints = hinted ? &fence->state.file->held[assign->proto] : NULL;
+		search.hints = hinted ? &fence->state.file->exclusive_hints[assign->proto] : NULL;
 		rc = assign->proto == PROTO_SCTP ? engine_bind_sctp(&search)
 						 : engine_bind_exclusive(&search);
 	}
 	/* a call that turned out to need no port leaves no gap in the sequence */
 	if (rc == -EINVAL)
-		atomic_fetch_sub_explicit(&block->draws, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&sequence->draws, 1, memory_order_relaxed);
 	if (cursor) {
 		uint32_t advance = rc == -EINVAL ? 0 : order_advance(&walk);
 
 		atomic_fetch_add_explicit(cursor, advance - 1, memory_order_relaxed);
 	}
 	assign->tried = search.tried;
-	if (rc == -EADDRNOTAVAIL && search.unsure)
+	if (rc == -EADDRNOTAVAIL && search.diag_failed)
 		assign->outcome = OUTCOME_DIAG_FAILED;
 	if (!rc) {
 		assign->engine = ENGINE_BIND;

@@ -32,7 +32,7 @@ void diag_start(struct diag *diag, const struct socket_calls *calls, int fd)
 	diag->calls = calls;
 	diag->tcp = -1;
 	diag->known = false;
-	diag->at_once = false;
+	diag->reuse_at_once = false;
 	if (calls->getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
 	diag->netns = socket_calls_netns_cookie(calls, fd);
@@ -46,7 +46,7 @@ void diag_end(struct diag *diag)
 }
 
 /* What comes next. Return: its length, or -errno, the kernel's own answer included */
-static long hear(int fd, void *ret_answer, size_t size)
+static long receive(int fd, void *ret_answer, size_t size)
 {
 	const struct nlmsghdr *head = ret_answer;
 	long n = syscall(SYS_recvfrom, fd, ret_answer, size, MSG_DONTWAIT, NULL, NULL);
@@ -79,7 +79,7 @@ static long ask(int fd, struct nlmsghdr *question, void *ret_answer, size_t size
 	if (syscall(SYS_sendto, fd, question, (size_t)question->nlmsg_len, 0, &kernel,
 		    sizeof(kernel)) < 0)
 		return -errno;
-	return hear(fd, ret_answer, size);
+	return receive(fd, ret_answer, size);
 }
 
 /* A number from a file under /proc, or @otherwise. */
@@ -111,7 +111,7 @@ static bool is_handed_over(struct diag *diag, const struct inet_diag_msg *found,
 		diag->known = true;
 	}
 	loopback = addr_is_loopback(local) || addr_is_loopback(peer);
-	if (diag->timestamps && diag->at_once && (loopback || addr_same(local, peer)))
+	if (diag->timestamps && diag->reuse_at_once && (loopback || addr_same(local, peer)))
 		return true;
 	if (!diag->timestamps || diag->reuse == 0 || (diag->reuse == 2 && !loopback))
 		return false;
@@ -266,10 +266,10 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 struct dump {
 	struct diag *diag;
 	struct question question;
-	void (*see)(struct dump *dump, const struct inet_diag_msg *found);
+	void (*on_socket)(struct dump *dump, const struct inet_diag_msg *found);
 	const union addr *local;
 	const union addr *peer;
-	void (*tell)(void *context, uint16_t port);
+	void (*report)(void *context, uint16_t port);
 	void *context;
 	unsigned bound; /* no more than that */
 	bool held;
@@ -285,7 +285,7 @@ static int read_message(struct dump *dump, const struct nlmsghdr *head)
 	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
 		return -EBADMSG;
-	dump->see(dump, found);
+	dump->on_socket(dump, found);
 	return 0;
 }
 
@@ -305,7 +305,7 @@ static int dump_family(struct dump *dump, struct nlmsghdr *answer)
 		for (head = answer; !rc && NLMSG_OK(head, left); head = NLMSG_NEXT(head, left))
 			rc = read_message(dump, head);
 		if (!rc)
-			n = hear(diag->tcp, answer, DUMP_SIZE);
+			n = receive(diag->tcp, answer, DUMP_SIZE);
 	}
 	if (rc == 1 && n >= 0)
 		return 0;
@@ -338,7 +338,7 @@ static int dump_all(struct dump *dump)
 	return rc;
 }
 
-static void see_used(struct dump *dump, const struct inet_diag_msg *found)
+static void on_used_socket(struct dump *dump, const struct inet_diag_msg *found)
 {
 	const struct inet_diag_req_v2 *asked = &dump->question.body;
 	size_t size = asked->sdiag_family == AF_INET ? 4 : 16;
@@ -351,19 +351,19 @@ static void see_used(struct dump *dump, const struct inet_diag_msg *found)
 		return;
 	if (found->idiag_state != STATE_TIME_WAIT ||
 	    !is_handed_over(dump->diag, found, dump->local, dump->peer))
-		dump->tell(dump->context, ntohs(found->id.idiag_sport));
+		dump->report(dump->context, ntohs(found->id.idiag_sport));
 }
 
 int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
-	      void (*tell)(void *context, uint16_t port), void *context)
+	      void (*report)(void *context, uint16_t port), void *context)
 {
 	struct dump dump = {
 		.diag = diag,
 		.question = ask_about(diag, local, peer),
-		.see = see_used,
+		.on_socket = on_used_socket,
 		.local = local,
 		.peer = peer,
-		.tell = tell,
+		.report = report,
 		.context = context,
 	};
 
@@ -373,7 +373,7 @@ int diag_used(struct diag *diag, const union addr *local, const union addr *peer
 	return dump_all(&dump);
 }
 
-static void see_held(struct dump *dump, const struct inet_diag_msg *found)
+static void on_port_socket(struct dump *dump, const struct inet_diag_msg *found)
 {
 	union addr source;
 
@@ -400,7 +400,7 @@ int diag_only_time_wait(struct diag *diag, const union addr *local)
 	union addr nobody;
 	struct dump dump = {
 		.diag = diag,
-		.see = see_held,
+		.on_socket = on_port_socket,
 		.local = local,
 		.peer = &nobody,
 	};

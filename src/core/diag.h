@@ -10,14 +10,14 @@
 /* Questions of one assignment. Descriptors are opened when first needed. */
 struct diag {
 	const struct socket_calls *calls;
-	uint64_t netns;   /* the socket's network namespace, by SO_NETNS_COOKIE; 0 if not known */
-	uint32_t ifindex; /* that the socket is bound to, as SO_BINDTODEVICE does; 0 for none */
-	int tcp;          /* NETLINK_SOCK_DIAG, -1 if not open */
-	bool known;       /* the three that follow were read */
-	long reuse;       /* sysctl tcp_tw_reuse */
-	long delay_ms;    /* sysctl tcp_tw_reuse_delay */
-	bool timestamps;  /* sysctl tcp_timestamps */
-	bool at_once;     /* set by the caller: see diag_is_free() */
+	uint64_t netns;     /* the socket's network namespace, by SO_NETNS_COOKIE; 0 if not known */
+	uint32_t ifindex;   /* that the socket is bound to, as SO_BINDTODEVICE does; 0 for none */
+	int tcp;            /* NETLINK_SOCK_DIAG, -1 if not open */
+	bool known;         /* the three that follow were read */
+	long reuse;         /* sysctl tcp_tw_reuse */
+	long delay_ms;      /* sysctl tcp_tw_reuse_delay */
+	bool timestamps;    /* sysctl tcp_timestamps */
+	bool reuse_at_once; /* set by the caller: see diag_is_free() */
 };
 
 /* diag_start() - No question asked yet; @fd is the socket that is to have a port */
@@ -33,7 +33,7 @@ void diag_end(struct diag *diag);
  *
  * True where no socket has the tuple, or one in TIME_WAIT that the kernel will
  * hand over to a new connection (net/ipv4/tcp_ipv4.c, tcp_twsk_unique; sysctl
- * tcp_tw_reuse). With @diag->at_once, that need not be one that it would choose
+ * tcp_tw_reuse). With @diag->reuse_at_once, that need not be one that it would choose
  * itself, where both ends are on this machine.
  *
  * Return: 1, 0, or -errno if the kernel does not say. Source: sock_diag(7).
@@ -43,12 +43,12 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 /**
  * diag_used() - From which ports can a connect() to this peer not have its 4-tuple?
  * @local:	source address; its port is of no interest
- * @tell:	called with each, in no order
+ * @report:	called with each, in no order
  *
  * One pass over all the kernel's connections. Return: 0, or -errno.
  */
 int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
-	      void (*tell)(void *context, uint16_t port), void *context);
+	      void (*report)(void *context, uint16_t port), void *context);
 
 /**
  * diag_only_time_wait() - Do only connections in TIME_WAIT stand on a port, and one bound socket?

@@ -13,24 +13,23 @@
 /*
  * Theory of operation
  *
- * The kernel's bind() is the only judge: a port is ours when it says so.
+ * The kernel's bind() alone decides: a port is ours when bind() succeeds.
  *
- * Without SO_REUSEADDR, bind() fails on any port that a socket holds, one in
- * TIME_WAIT included; so a port found in this way cannot clash at connect. But
- * then a range of N ports would serve N connections altogether. With
- * SO_REUSEADDR on all of a port's sockets, bind() lets them share it, and it is
- * connect() that fails, with EADDRNOTAVAIL, where the 4-tuple exists. By then it
- * is too late: a socket bound by hand cannot be bound again. So the tuple is
- * looked up first.
+ * Without SO_REUSEADDR, bind() fails on any port that a socket holds, even one in
+ * TIME_WAIT. So a port found in this way cannot clash at connect(). But then a
+ * range of N ports would serve N connections altogether. With SO_REUSEADDR on all
+ * sockets of a port, bind() lets them share it, and where the 4-tuple exists it is
+ * connect() that fails, with EADDRNOTAVAIL. By then it is too late: a socket that
+ * was bound by hand cannot be bound again. So the tuple is looked up first.
  *
- * Look-up, bind and connect are three calls. Two callers that pass the look-up
- * for one tuple at once are kept apart by a claim on the tuple, taken before
- * the look-up and held until the kernel has registered the connection. Once
- * there is a claim, even a port bound exclusively can be opened to sharing at
- * once, and is not kept from other destinations while connect() blocks.
+ * Look-up, bind() and connect() are three calls. A claim on the tuple keeps two
+ * callers apart that would both pass the look-up: it is taken before the look-up
+ * and held until the kernel has registered the connection. Under a claim, even a
+ * port that was bound exclusively can be opened to sharing at once. So other
+ * destinations can use it while connect() blocks.
  */
 
-/* After so many in one search it pays to look at all ports at once. */
+/* After so many misses in one search, one dump of all connections costs less. */
 #define MISSES_MOST 32
 
 struct flags {
@@ -51,8 +50,8 @@ static bool get_flag(const struct engine_bind *search, int level, int option)
 	return !search->calls->getsockopt(search->fd, level, option, &value, &len) && value;
 }
 
-/* Notes a flag and clears it. Return: 0, or -errno and the flag is as it was */
-static int take_flag(const struct engine_bind *search, int option, bool *ret_flag)
+/* Clears a flag and notes its value. Return: 0, or -errno and the flag is as it was */
+static int clear_flag(const struct engine_bind *search, int option, bool *ret_flag)
 {
 	socklen_t len = sizeof(int);
 	int value = 0;
@@ -64,16 +63,16 @@ static int take_flag(const struct engine_bind *search, int option, bool *ret_fla
 	return 0;
 }
 
-/* With either of them, bind() would take ports that others hold, on UDP their datagrams, too. */
-static int take_flags(const struct engine_bind *search, struct flags *ret_flags)
+/* With either flag, bind() would take ports that others hold; on UDP this also takes their datagrams. */
+static int clear_flags(const struct engine_bind *search, struct flags *ret_flags)
 {
 	struct flags flags = { .reuse_addr = false };
 	int rc = 0;
 
 	if (!search->fresh)
-		rc = take_flag(search, SO_REUSEADDR, &flags.reuse_addr);
+		rc = clear_flag(search, SO_REUSEADDR, &flags.reuse_addr);
 	if (!search->fresh && !rc) {
-		rc = take_flag(search, SO_REUSEPORT, &flags.reuse_port);
+		rc = clear_flag(search, SO_REUSEPORT, &flags.reuse_port);
 		if (rc && flags.reuse_addr)
 			set_flag(search, SO_REUSEADDR, 1);
 	}
@@ -101,7 +100,7 @@ static bool next_port(struct engine_bind *search)
 	return true;
 }
 
-/* The program's array is not ours to write to, and only its first port is missing: the others follow it. */
+/* Binds a copy, as the array is the program's. Only its first port is missing: the kernel takes it for all. */
 static int try_bindx(const struct engine_bind *search)
 {
 	struct arena arena = { 0 };
@@ -127,30 +126,31 @@ static int try_bind(const struct engine_bind *search)
 	return search->calls->bind(search->fd, &search->local.sa, search->len) ? -errno : 0;
 }
 
-/* What a walk calls. Neither is told what the other finds but through @context. */
-struct calls {
+/* Callbacks of a walk. They share state only through @context. */
+struct walk_calls {
 	/* Return: 0, -EADDRINUSE or -EACCES for the next candidate, or what ends the search */
 	int (*try)(struct engine_bind *search, void *context);
-	/* Return: hints that are true, or NULL if they cannot be had; may be NULL itself */
-	const struct state_hints *(*look)(struct engine_bind *search, void *context);
+	/* May be NULL. Return: hints that are true now, or NULL if they cannot be had */
+	const struct state_hints *(*find_used)(struct engine_bind *search, void *context);
 	void *context;
 };
 
 static bool is_hinted(const struct engine_bind *search, uint16_t port)
 {
-	return search->hints && search->tried >= search->blind && state_hint(search->hints, port);
+	return search->hints && search->tried >= search->unhinted_tries &&
+	       state_hint(search->hints, port);
 }
 
 /*
- * Tries the candidates in their order, but for those that the hints speak
- * against. When it comes to these, or has missed often, it looks at once which
- * ports are in use, and begins again with that; where nobody can look, it begins
- * again and tries all. So hints never decide that a range is full.
+ * Tries the candidates in order, and passes over those that are hinted as used.
+ * When only those are left, or after many misses, it finds out which ports are
+ * really used and begins again with that. Where it cannot find out, it begins
+ * again and tries all. So a hint alone never makes a range full.
  */
-static int walk(struct engine_bind *search, const struct calls *calls)
+static int walk(struct engine_bind *search, const struct walk_calls *calls)
 {
 	const struct order_walk start = *search->walk;
-	const struct state_hints *truth = NULL;
+	const struct state_hints *known_used = NULL;
 	bool hinting = true, passed = false;
 	uint32_t missed = 0;
 	int rc, end = -EACCES;
@@ -160,9 +160,10 @@ static int walk(struct engine_bind *search, const struct calls *calls)
 		uint16_t port = addr_port(&search->local);
 
 		if (hinting && (over ? passed : missed == MISSES_MOST)) {
-			truth = calls->look ? calls->look(search, calls->context) : NULL;
+			known_used =
+				calls->find_used ? calls->find_used(search, calls->context) : NULL;
 			missed++;
-			if (truth || over) {
+			if (known_used || over) {
 				hinting = false;
 				*search->walk = start;
 				continue;
@@ -170,7 +171,7 @@ static int walk(struct engine_bind *search, const struct calls *calls)
 		}
 		if (over)
 			return end;
-		if (truth && state_hint(truth, port)) {
+		if (known_used && state_hint(known_used, port)) {
 			end = -EADDRINUSE;
 			continue;
 		}
@@ -186,22 +187,23 @@ static int walk(struct engine_bind *search, const struct calls *calls)
 		else if (rc != -EACCES)
 			break;
 	}
-	/* where one hint was wrong, others are: nobody says when ports come free */
+	/* where one hint was wrong, its neighbours may be: nothing clears hints when ports come free */
 	if (!rc && search->hints && state_hint(search->hints, addr_port(&search->local)))
 		state_clear_hints(search->hints, addr_port(&search->local));
 	return rc;
 }
 
 /*
- * A socket of our own, the guard, takes the port as the program's would. Then
- * nobody but it may stand there besides what is in TIME_WAIT: to share the port
- * with who is about to listen there would be the end of one of the two, at
- * listen(). Another fenced search sees the guard, and then our socket. Where the
- * kernel does not show the guard, it would not show others that are only bound.
+ * Binds to a port on which only connections in TIME_WAIT are left. A socket of our
+ * own, the guard, takes the port first, as the program's would. Then the port may
+ * hold nothing but the guard and what is in TIME_WAIT: if we shared it with a
+ * socket that is about to listen, one of the two listen() calls would fail. Other
+ * fenced searches see the guard, and later our socket. A kernel that does not show
+ * the guard does not show other bound sockets either, and the port is not taken.
  *
- * Return: 0; -EADDRINUSE, also where nobody can say
+ * Return: 0; -EADDRINUSE, also where the kernel does not say
  */
-static int try_left(const struct engine_bind *search)
+static int try_beside_time_wait(const struct engine_bind *search)
 {
 	struct engine_bind guard = *search;
 	struct signals signals;
@@ -231,8 +233,8 @@ static int try_exclusive(struct engine_bind *search, void *context)
 	const struct flags *flags = context;
 	int rc = try_bind(search);
 
-	if (rc == -EADDRINUSE && search->again && flags->reuse_addr)
-		rc = try_left(search);
+	if (rc == -EADDRINUSE && search->reuse_time_wait && flags->reuse_addr)
+		rc = try_beside_time_wait(search);
 	if (rc == -EADDRINUSE && search->hints)
 		state_set_hint(search->hints, addr_port(&search->local));
 	return rc;
@@ -241,8 +243,8 @@ static int try_exclusive(struct engine_bind *search, void *context)
 int engine_bind_exclusive(struct engine_bind *search)
 {
 	struct flags flags;
-	const struct calls calls = { .try = try_exclusive, .context = &flags };
-	int rc = take_flags(search, &flags);
+	const struct walk_calls calls = { .try = try_exclusive, .context = &flags };
+	int rc = clear_flags(search, &flags);
 
 	if (rc)
 		return rc;
@@ -253,7 +255,7 @@ int engine_bind_exclusive(struct engine_bind *search)
 
 /* ---- SCTP ---- */
 
-/* Binds beside the guard: where both sockets have SO_REUSEADDR, the kernel does not hold them apart. */
+/* Binds to the guard's port: the kernel lets two sockets share it if both have SO_REUSEADDR. */
 static int try_guarded(const struct engine_bind *search, const struct engine_bind *guard)
 {
 	bool shares = get_flag(search, SOL_SOCKET, SO_REUSEADDR);
@@ -269,12 +271,13 @@ static int try_guarded(const struct engine_bind *search, const struct engine_bin
 }
 
 /*
- * A bind() to the wildcard address is refused a port that is held at any
- * address, and any other only one that is held at its own (net/sctp/socket.c,
- * sctp_get_port_local). But a socket has its port for good, even where the
- * second of its addresses is refused it. So another socket, the guard, takes the
- * port at the wildcard first, and lets it go when ours has it. So it is, too,
- * where SCTP_REUSE_PORT shares ports, which cannot be set again after a bind.
+ * The kernel refuses a bind() to the wildcard address if the port is held at any
+ * address, but a bind() to one address only if it is held at that address
+ * (net/sctp/socket.c, sctp_get_port_local). And a socket keeps its port for good,
+ * even if a later bind of a second address to it fails. So another socket, the
+ * guard, takes the port at the wildcard address first, and lets it go once ours
+ * has it. With SCTP_REUSE_PORT the guard is needed at the wildcard address, too:
+ * the option shares ports, and it cannot be changed after a bind().
  */
 int engine_bind_sctp(struct engine_bind *search)
 {
@@ -309,8 +312,8 @@ int engine_bind_sctp(struct engine_bind *search)
 
 /* ---- connect ---- */
 
-/* What a search for a port to share needs to know. */
-struct sharing {
+/* What a search for a port to one peer needs to know. */
+struct connect_search {
 	const struct state *state;
 	struct source_addr_cache *sources;
 	uint64_t claim;
@@ -338,33 +341,33 @@ static void resolve_peer(const union addr *peer, union addr *ret_peer)
 		ret_peer->in6.sin6_addr = in6addr_loopback;
 }
 
-/* Comes before every question, and makes the first one: where the socket is tied to. */
-static bool find_source(const struct engine_bind *search, struct sharing *sharing)
+/* Finds the source address, once. It starts @conn->diag, so it comes before every question to it. */
+static bool find_source(const struct engine_bind *search, struct connect_search *conn)
 {
 	const union addr *local = &search->local;
 
-	if (sharing->source.sa.sa_family || sharing->no_source)
-		return !sharing->no_source;
-	signals_hold(&sharing->signals);
-	/* of a fresh one, too: a cgroup's program may tie it at its birth (`ip vrf exec`) */
-	diag_start(&sharing->diag, search->calls, search->fd);
-	sharing->diag.at_once = sharing->state->repeats;
+	if (conn->source.sa.sa_family || conn->no_source)
+		return !conn->no_source;
+	signals_hold(&conn->signals);
+	/* even a new socket may be tied to a device: a cgroup program can do that (`ip vrf exec`) */
+	diag_start(&conn->diag, search->calls, search->fd);
+	conn->diag.reuse_at_once = conn->state->repeats;
 	if (!addr_is_any(local))
-		sharing->source = *local;
-	else if (source_addr_find(sharing->sources, &sharing->state->file->block.key,
-				  &sharing->diag, &sharing->peer, &sharing->source))
-		sharing->no_source = true;
-	return !sharing->no_source;
+		conn->source = *local;
+	else if (source_addr_find(conn->sources, &conn->state->file->sequence.key, &conn->diag,
+				  &conn->peer, &conn->source))
+		conn->no_source = true;
+	return !conn->no_source;
 }
 
-/* From its own address and port, a socket connects to itself. */
-static bool is_self(const struct engine_bind *search, struct sharing *sharing)
+/* A socket whose source is its destination connects to itself. */
+static bool is_self(const struct engine_bind *search, struct connect_search *conn)
 {
-	if (addr_port(&search->local) != addr_port(&sharing->peer))
+	if (addr_port(&search->local) != addr_port(&conn->peer))
 		return false;
-	if (addr_is_loopback(&sharing->peer))
+	if (addr_is_loopback(&conn->peer))
 		return true;
-	return find_source(search, sharing) && addr_same(&sharing->source, &sharing->peer);
+	return find_source(search, conn) && addr_same(&conn->source, &conn->peer);
 }
 
 /* Never 0 */
@@ -379,7 +382,7 @@ static uint64_t peer_tag(const struct state *state, const union addr *local, con
 	addr_bytes(local, flow.local);
 	addr_bytes(peer, flow.peer);
 	flow.port = addr_port(peer);
-	return siphash(&state->file->block.key, &flow, sizeof(flow)) | 1ULL << 63;
+	return siphash(&state->file->sequence.key, &flow, sizeof(flow)) | 1ULL << 63;
 }
 
 static uint64_t tuple_tag(const struct state *state, const union addr *local,
@@ -394,27 +397,27 @@ static uint64_t tuple_tag(const struct state *state, const union addr *local,
 	addr_bytes(peer, tuple.address);
 	tuple.peer_port = addr_port(peer);
 	tuple.port = addr_port(local);
-	return siphash(&state->file->block.key, &tuple, sizeof(tuple));
+	return siphash(&state->file->sequence.key, &tuple, sizeof(tuple));
 }
 
-/* The candidate alone if nobody holds it, else shared if the tuple is free. */
-static int try_tuple(struct engine_bind *search, struct sharing *sharing)
+/* Takes the candidate alone if nobody holds it, or shares it if the tuple is free. */
+static int try_tuple(struct engine_bind *search, struct connect_search *conn)
 {
 	int rc = try_bind(search), is_free;
 
 	if (rc != -EADDRINUSE)
 		return rc;
-	if (!find_source(search, sharing)) {
-		search->unsure = true;
+	if (!find_source(search, conn)) {
+		search->diag_failed = true;
 		return rc;
 	}
-	addr_set_port(&sharing->source, addr_port(&search->local));
-	is_free = diag_is_free(&sharing->diag, &sharing->source, &sharing->peer);
-	search->unsure |= is_free < 0;
+	addr_set_port(&conn->source, addr_port(&search->local));
+	is_free = diag_is_free(&conn->diag, &conn->source, &conn->peer);
+	search->diag_failed |= is_free < 0;
 	if (is_free != 1)
 		return rc;
 	if (set_flag(search, SO_REUSEADDR, 1)) {
-		search->unsure = true;
+		search->diag_failed = true;
 		return rc;
 	}
 	rc = try_bind(search);
@@ -424,99 +427,99 @@ static int try_tuple(struct engine_bind *search, struct sharing *sharing)
 	return rc;
 }
 
-static void note_used(struct engine_bind *search, struct sharing *sharing, uint16_t port)
+static void note_used(struct engine_bind *search, struct connect_search *conn, uint16_t port)
 {
-	if (!sharing->hinted)
+	if (!conn->hinted)
 		return;
 	if (!search->hints)
-		search->hints = state_take_peer(sharing->state, sharing->peer_tag);
+		search->hints = state_take_peer(conn->state, conn->peer_tag);
 	state_set_hint(search->hints, port);
 }
 
 static int try_claimed(struct engine_bind *search, void *context)
 {
-	struct sharing *sharing = context;
+	struct connect_search *conn = context;
 	uint64_t tag;
 	int rc;
 
-	if (is_self(search, sharing))
+	if (is_self(search, conn))
 		return -EADDRINUSE;
-	tag = tuple_tag(sharing->state, &search->local, &sharing->peer);
-	if (state_claim(sharing->state, tag))
+	tag = tuple_tag(conn->state, &search->local, &conn->peer);
+	if (state_claim(conn->state, tag))
 		return -EADDRINUSE;
-	rc = try_tuple(search, sharing);
+	rc = try_tuple(search, conn);
 	if (!rc) {
-		sharing->claim = tag;
+		conn->claim = tag;
 		return 0;
 	}
-	state_release(sharing->state, tag);
-	if (rc == -EADDRINUSE && !search->unsure)
-		note_used(search, sharing, addr_port(&search->local));
+	state_release(conn->state, tag);
+	if (rc == -EADDRINUSE && !search->diag_failed)
+		note_used(search, conn, addr_port(&search->local));
 	return rc;
 }
 
-struct snapshot {
+struct used_ports {
 	struct engine_bind *search;
-	struct sharing *sharing;
-	struct state_hints *truth;
+	struct connect_search *conn;
+	struct state_hints *known_used;
 };
 
 static void note_port(void *context, uint16_t port)
 {
-	struct snapshot *look = context;
+	struct used_ports *used = context;
 
-	state_set_hint(look->truth, port);
-	note_used(look->search, look->sharing, port);
+	state_set_hint(used->known_used, port);
+	note_used(used->search, used->conn, port);
 }
 
-/* All ports from which the peer is connected to, at one look. */
-static const struct state_hints *look_at_used(struct engine_bind *search, void *context)
+/* Finds all ports from which the peer is connected to, in one dump. */
+static const struct state_hints *find_used_ports(struct engine_bind *search, void *context)
 {
-	struct sharing *sharing = context;
-	struct snapshot look = { .search = search, .sharing = sharing };
+	struct connect_search *conn = context;
+	struct used_ports dump = { .search = search, .conn = conn };
 
-	if (!find_source(search, sharing))
+	if (!find_source(search, conn))
 		return NULL;
-	/* its own, as others may write to what is shared, and theirs must not make a range full */
-	look.truth = arena_alloc(&sharing->arena, sizeof(*look.truth));
-	if (!look.truth ||
-	    diag_used(&sharing->diag, &sharing->source, &sharing->peer, note_port, &look))
+	/* private memory: other processes can write to shared hints, and must not make a range full */
+	dump.known_used = arena_alloc(&conn->arena, sizeof(*dump.known_used));
+	if (!dump.known_used ||
+	    diag_used(&conn->diag, &conn->source, &conn->peer, note_port, &dump))
 		return NULL;
-	return look.truth;
+	return dump.known_used;
 }
 
 int engine_bind_connect(struct engine_bind *search, const struct state *state,
 			struct source_addr_cache *sources, bool hinted, const union addr *peer,
 			uint64_t *ret_claim)
 {
-	struct sharing sharing = {
+	struct connect_search conn = {
 		.state = state,
 		.sources = sources,
 		.hinted = hinted,
 		.diag.tcp = -1,
 	};
-	struct calls calls = { .try = try_claimed, .look = look_at_used };
+	struct walk_calls calls = { .try = try_claimed, .find_used = find_used_ports };
 	struct flags flags;
-	int rc = take_flags(search, &flags);
+	int rc = clear_flags(search, &flags);
 
 	if (rc)
 		return rc;
-	resolve_peer(peer, &sharing.peer);
+	resolve_peer(peer, &conn.peer);
 	if (hinted) {
-		sharing.peer_tag = peer_tag(state, &search->local, &sharing.peer);
-		search->hints = state_peer(state, sharing.peer_tag);
+		conn.peer_tag = peer_tag(state, &search->local, &conn.peer);
+		search->hints = state_peer(state, conn.peer_tag);
 	}
-	calls.context = &sharing;
+	calls.context = &conn;
 	rc = walk(search, &calls);
-	diag_end(&sharing.diag);
-	arena_free(&sharing.arena);
-	if (rc == -EADDRINUSE && search->unsure)
+	diag_end(&conn.diag);
+	arena_free(&conn.arena);
+	if (rc == -EADDRINUSE && search->diag_failed)
 		rc = -EADDRNOTAVAIL;
 	if (!rc) {
-		*ret_claim = sharing.claim;
+		*ret_claim = conn.claim;
 		flags.reuse_addr |= !search->shared;
 	}
 	restore_flags(search, &flags);
-	signals_release(&sharing.signals);
+	signals_release(&conn.signals);
 	return rc;
 }

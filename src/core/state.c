@@ -27,7 +27,7 @@
  * blocks are allocated before that, as a store into a hole of a full file
  * system is a SIGBUS.
  *
- * With a seed, the numbers have to be the same in every run, so the block that
+ * With a seed, the numbers have to be the same in every run, so the sequence that
  * they come from belongs to the process and its forked children. `sequential`
  * draws no numbers and goes on across runs. Claims are always shared.
  *
@@ -81,10 +81,10 @@ static void fill_file(struct state_file *file, const struct rule *repeated)
 	file->version = STATE_VERSION;
 	file->size = sizeof(*file);
 	if (repeated) {
-		seed_key(&file->block.key, repeated->seed);
-		file->block.repeats = true;
+		seed_key(&file->sequence.key, repeated->seed);
+		file->sequence.repeats = true;
 	} else {
-		fill_key(&file->block.key);
+		fill_key(&file->sequence.key);
 	}
 }
 
@@ -272,69 +272,78 @@ static int open_usual(const char *name)
 	return open_file(AT_FDCWD, path);
 }
 
-/* Return: descriptor, or -errno and what the trouble is */
+#define NOT_USED(why) "the state file is not used, " why "; ports are chosen without it"
+#define ELSEWHERE                                                                                  \
+	"the state is in XDG_RUNTIME_DIR, as its folder in /dev/shm is not this user's alone; "    \
+	"remove that one"
+
+/* Return: descriptor, or -errno. @ret_warning: what the user is to be told, or NULL */
 static int find_file(const char *folder, const char *runtime, const char *application,
-		     struct state *state)
+		     const char **ret_warning)
 {
+	bool squatted = false;
 	char name[NAME_MAX + 1];
 	int directory, fd;
 
 	file_name(application, name);
 	fd = folder ? -ENOENT : open_usual(name);
+	*ret_warning = NULL;
 	if (fd >= 0 && is_ours(fd))
 		return fd;
 	if (fd >= 0)
 		fd_close(fd);
-	directory = state_folder(folder, runtime, &state->squatted);
+	directory = state_folder(folder, runtime, &squatted);
 	if (directory < 0) {
-		state->trouble = state->squatted ? "its folder in /dev/shm is not this user's alone"
-						 : "its folder cannot be used";
+		*ret_warning = squatted
+				       ? NOT_USED("its folder in /dev/shm is not this user's alone")
+				       : NOT_USED("its folder cannot be used");
 		return directory;
 	}
-	state->trouble = "it cannot be opened";
+	*ret_warning = NOT_USED("it cannot be opened");
 	fd = open_file(directory, name);
 	if (fd == -ENOENT && !create_file(directory, name, NULL))
 		fd = open_file(directory, name);
 	fd_close(directory);
-	if (fd < 0 || is_ours(fd))
+	if (fd < 0)
 		return fd;
-	state->trouble = "it is damaged, or of another version or user";
+	if (is_ours(fd)) {
+		*ret_warning = squatted ? ELSEWHERE : NULL;
+		return fd;
+	}
+	*ret_warning = NOT_USED("it is damaged, or of another version or user");
 	fd_close(fd);
 	return -EPERM;
 }
 
-/* Return: the mapping, or NULL and what the trouble is */
+/* Return: the mapping, or NULL. @ret_warning: as find_file() */
 static struct state_file *map_file(const char *folder, const char *runtime, const char *application,
-				   struct state *state)
+				   const char **ret_warning)
 {
-	int fd = find_file(folder, runtime, application, state);
+	int fd = find_file(folder, runtime, application, ret_warning);
 	struct state_file *file;
 
 	if (fd < 0)
 		return NULL;
-	state->trouble = "it is damaged, or of another version or user";
 	file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	fd_close(fd);
-	if (file == MAP_FAILED)
-		return NULL;
-	if (file->magic != STATE_MAGIC || file->version != STATE_VERSION ||
-	    file->size != sizeof(*file)) {
+	if (file != MAP_FAILED && file->magic == STATE_MAGIC && file->version == STATE_VERSION &&
+	    file->size == sizeof(*file))
+		return file;
+	if (file != MAP_FAILED)
 		munmap(file, sizeof(*file));
-		return NULL;
-	}
-	state->trouble = NULL;
-	return file;
+	*ret_warning = NOT_USED("it is damaged, or of another version or user");
+	return NULL;
 }
 
 /* Is it of this seed, too? A run inside the run may have another. */
-static bool repeats(const struct state_block *block, const struct rule *rule)
+static bool repeats(const struct state_sequence *sequence, const struct rule *rule)
 {
 	struct siphash_key key;
 
-	if (!block->repeats || !rule->seeded)
+	if (!sequence->repeats || !rule->seeded)
 		return false;
 	seed_key(&key, rule->seed);
-	return !memcmp(&key, &block->key, sizeof(key));
+	return !memcmp(&key, &sequence->key, sizeof(key));
 }
 
 int state_open(const char *folder, const char *runtime, const struct rule *rule,
@@ -342,22 +351,22 @@ int state_open(const char *folder, const char *runtime, const struct rule *rule,
 {
 	struct state state = { 0 };
 
-	state.file = map_file(folder, runtime, rule->name, &state);
+	state.file = map_file(folder, runtime, rule->name, &state.warning);
 	if (!state.file) {
 		state.file = map_anonymous(sizeof(*state.file));
 		if (state.file == MAP_FAILED)
 			return -ENOMEM;
 		fill_file(state.file, NULL);
 	}
-	state.block = &state.file->block;
-	state.repeats = repeats(state.block, rule);
+	state.sequence = &state.file->sequence;
+	state.repeats = repeats(state.sequence, rule);
 	if (rule->seeded && rule->order != ORDER_SEQUENTIAL && !state.repeats) {
-		state.block = map_anonymous(sizeof(*state.block));
-		if (state.block == MAP_FAILED) {
+		state.sequence = map_anonymous(sizeof(*state.sequence));
+		if (state.sequence == MAP_FAILED) {
 			munmap(state.file, sizeof(*state.file));
 			return -ENOMEM;
 		}
-		seed_key(&state.block->key, rule->seed);
+		seed_key(&state.sequence->key, rule->seed);
 	}
 	*ret_state = state;
 	return 0;
@@ -397,12 +406,12 @@ static void nap(void)
 	syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &rest, NULL);
 }
 
-static bool is_held(const struct state *state, uint64_t tag)
+static bool is_own_claim(const struct state *state, uint64_t tag)
 {
 	unsigned i;
 
-	for (i = 0; state->held && i < state->held->count; i++)
-		if (same_tag(claim_value(state->held->tag[i]), tag))
+	for (i = 0; state->own_claims && i < state->own_claims->count; i++)
+		if (same_tag(claim_value(state->own_claims->tag[i]), tag))
 			return true;
 	return false;
 }
@@ -414,7 +423,7 @@ int state_claim(const struct state *state, uint64_t tag)
 	unsigned turns = 0, naps = 0;
 
 	tag = claim_value(tag) & ~CLAIM_TIME_MASK;
-	if (is_held(state, tag))
+	if (is_own_claim(state, tag))
 		return -EBUSY;
 	for (;;) {
 		uint64_t now = now_ms();
@@ -432,7 +441,7 @@ int state_claim(const struct state *state, uint64_t tag)
 			continue;
 		}
 		/* one that is held is not lost with its slot, and none of those whom we keep waiting gives it back */
-		live = live && !is_held(state, old);
+		live = live && !is_own_claim(state, old);
 		if (live && turns++ < CLAIM_TURNS_MOST) {
 			/*
 			 * Another tuple's, in the same slot by chance. To pass on instead

@@ -16,14 +16,14 @@
 #define STATE_VERSION 2
 #define STATE_CLAIMS 4096
 #define STATE_PEERS 16
-#define STATE_HELD_MOST 1024
+#define STATE_OWN_CLAIMS_MOST 1024
 
 /*
  * What the orders continue from. Every value is good: a cursor is reduced into
  * the range where it is used. Atomics only; relaxed order is enough, as no
  * value says anything about another.
  */
-struct state_block {
+struct state_sequence {
 	struct siphash_key key; /* written before the file gets its name, then never */
 	_Atomic uint64_t draws; /* walks begun */
 	_Atomic uint32_t next[PROTO_COUNT];
@@ -50,39 +50,39 @@ struct state_file {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t size;
-	struct state_block block;
+	struct state_sequence sequence;
 	_Atomic uint64_t claim[STATE_CLAIMS];
-	struct state_hints held[PROTO_COUNT]; /* of ports that nobody else may hold */
+	struct state_hints exclusive_hints[PROTO_COUNT]; /* for ports that are not shared */
 	struct state_peer peer[STATE_PEERS];
 };
 
-_Static_assert(sizeof(struct state_block) == 40 + 4 * PROTO_COUNT * ORDER_TABLE_LENGTH,
+_Static_assert(sizeof(struct state_sequence) == 40 + 4 * PROTO_COUNT * ORDER_TABLE_LENGTH,
 	       "the state file has no padding");
 _Static_assert(sizeof(struct state_peer) == 8 + 65536 / 8, "nor there");
-_Static_assert(offsetof(struct state_file, block) == 16 &&
-		       offsetof(struct state_file, claim) == 16 + sizeof(struct state_block) &&
-		       sizeof(struct state_block) % 8 == 0 &&
+_Static_assert(offsetof(struct state_file, sequence) == 16 &&
+		       offsetof(struct state_file, claim) == 16 + sizeof(struct state_sequence) &&
+		       sizeof(struct state_sequence) % 8 == 0 &&
 		       sizeof(struct state_file) ==
-			       16 + sizeof(struct state_block) + 8 * STATE_CLAIMS +
+			       16 + sizeof(struct state_sequence) + 8 * STATE_CLAIMS +
 				       PROTO_COUNT * sizeof(struct state_hints) +
 				       STATE_PEERS * sizeof(struct state_peer),
 	       "nor between them: programs of 32 and of 64 bits share the file");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics need no lock");
 
 /* Claims that one process has taken for others, by their tags, and gives back for them. */
-struct state_held {
+struct state_own_claims {
 	unsigned count;
-	uint64_t tag[STATE_HELD_MOST];
+	uint64_t tag[STATE_OWN_CLAIMS_MOST];
 };
 
 /* Two pointers into shared mappings, set at start and then immutable. */
 struct state {
 	struct state_file *file;
-	struct state_block *block;     /* file->block, or one of this process's own if seeded */
-	const struct state_held *held; /* claims that do not run out for this process, or NULL */
-	bool repeats;                  /* the file is one that state_make() has made of this seed */
-	const char *trouble;           /* why the state is private to this process, or NULL */
-	bool squatted; /* something stands in the place of the user's folder in /dev/shm */
+	struct state_sequence *sequence; /* file->sequence, or one of this process's own if seeded */
+	const struct state_own_claims
+		*own_claims; /* claims that do not run out for this process, or NULL */
+	bool repeats;        /* the file is one that state_make() has made of this seed */
+	const char *warning; /* the user is to be told it once: why no file is used; or NULL */
 };
 
 /**
@@ -92,7 +92,7 @@ struct state {
  * @rule:	its name names the file; its seed makes cursors private, but for a file of
  *		state_make()
  * @ret_state:	always usable: where no file can be had, the mapping is shared with forked
- *		children only, and @ret_state->trouble says why
+ *		children only, and @ret_state->warning says why
  *
  * Nothing stays open. Return: 0, -ENOMEM.
  */
@@ -135,7 +135,7 @@ int state_make(int folder, const struct rule *rule);
  *
  * Between the check that a tuple is free and the kernel's registering it,
  * nobody else under the fence may pass the same check. A claim runs out by
- * itself, so a crash leaves nothing to clean up. Those in @state->held do not,
+ * itself, so a crash leaves nothing to clean up. Those in @state->own_claims do not,
  * as long as they stand there.
  *
  * Return: 0, or -EBUSY if another caller holds it. Where @state->repeats, it waits for

@@ -78,18 +78,9 @@ static void note_warning(void *context, const char *warning)
 static void find_warnings(struct shim *new, const struct settings *settings, struct arena *arena)
 {
 	struct warnings warnings = { .log = &new->log, .arena = arena };
-	char text[128];
 
-	if (new->fence.state.trouble) {
-		snprintf(text, sizeof(text),
-			 "the state file is not used, %s; ports are chosen without it",
-			 new->fence.state.trouble);
-		note_warning(&warnings, text);
-	} else if (new->fence.state.squatted) {
-		note_warning(&warnings,
-			     "the state is in XDG_RUNTIME_DIR, as its folder in /dev/shm is not "
-			     "this user's alone; remove that one");
-	}
+	if (new->fence.state.warning)
+		note_warning(&warnings, new->fence.state.warning);
 	if (log_is_on(&new->log))
 		policy_warnings(&settings->policy, settings->rule, settings_port_start(),
 				note_warning, &warnings);

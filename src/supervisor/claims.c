@@ -124,9 +124,9 @@ void claims_hold_claim(struct claims *claims, uint64_t claim, uint64_t cookie, p
 {
 	const struct claims_call call = { .cookie = cookie, .id = id, .thread = thread };
 
-	if (claims->claims.count == STATE_HELD_MOST)
+	if (claims->claims.count == STATE_OWN_CLAIMS_MOST)
 		look(claims, now_ns());
-	if (claims->claims.count == STATE_HELD_MOST)
+	if (claims->claims.count == STATE_OWN_CLAIMS_MOST)
 		release(claims, 0);
 	claims->call[claims->claims.count] = call;
 	claims->claims.tag[claims->claims.count++] = claim;

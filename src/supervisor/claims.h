@@ -17,14 +17,14 @@ struct claims {
 	int listener;              /* of the filter */
 	const struct state *state; /* where claims are held; these two are given by the owner */
 	uint64_t bound[CLAIMS_BOUND];
-	struct state_held claims; /* from the oldest on */
+	struct state_own_claims claims; /* from the oldest on */
 	/* for each of them, the call that it was taken for */
 	struct claims_call {
 		uint64_t cookie;
 		uint64_t id; /* of its notification */
 		uint64_t woken; /* when its thread was seen to go on with it, in nanoseconds; 0: not yet */
 		pid_t thread;
-	} call[STATE_HELD_MOST];
+	} call[STATE_OWN_CLAIMS_MOST];
 	uint64_t looked; /* at them, nanoseconds */
 	struct {
 		uint64_t cookie;

@@ -103,8 +103,6 @@ struct supervisor {
 
 static int prepare(struct supervisor *new, const struct settings *settings)
 {
-	char *text;
-
 	new->rule = *settings->rule;
 	new->rule.engine = ENGINE_BIND;
 	new->fence.calls = &real_sys;
@@ -117,11 +115,9 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	log_start(&new->log, settings->log);
 	if (state_open(settings->state, settings->runtime, settings->rule, &new->fence.state))
 		return -ENOMEM;
-	/* else the library says so */
-	if (new->fence.state.trouble && !settings->gate &&
-	    asprintf(&text, "the state file is not used, %s; ports are chosen without it",
-		     new->fence.state.trouble) > 0)
-		new->log.warning[new->log.warnings++] = text;
+	/* with a gate, the library is there, and says so itself */
+	if (new->fence.state.warning && !settings->gate)
+		new->log.warning[new->log.warnings++] = new->fence.state.warning;
 	return 0;
 }
 

@@ -594,7 +594,7 @@ void trap_serve(int listener, bool only_socket, const struct fence *fence, struc
 	trap.claims.state = &fence->state;
 	trap.program = program;
 	own = *fence;
-	own.state.held = &trap.claims.claims;
+	own.state.own_claims = &trap.claims.claims;
 	trap.fence = &own;
 	trap.log = log;
 	trap.only_socket = only_socket;

@@ -262,7 +262,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	allowed = fence.rule ? rule.range[0] : NULL;
 	fill_state(&fuzz);
 	fence.state.file = file;
-	fence.state.block = &file->block;
+	fence.state.sequence = &file->sequence;
 	fill_call(&fuzz, &assign);
 	kernel_answers = answers = &fuzz;
 	binds = 0;

@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fill_address(&fuzz, what & 1, &local);
 	fill_address(&fuzz, what & 1, &peer);
-	diag.at_once = what & 16;
+	diag.reuse_at_once = what & 16;
 	diag.ifindex = what & 2 ? fuzz_byte(&fuzz) : 0;
 	kernel_answers = &fuzz;
 	switch (what >> 2 & 3) {

@@ -120,23 +120,23 @@ static void walk(const struct state *state, uint64_t number)
 {
 	const enum order order = (enum order)(1 + number % (ORDER_COUNT - 1));
 	const enum proto proto = (enum proto)(number / 8 % PROTO_COUNT);
-	struct state_block *block = state->block;
-	struct state_hints *hints = &state->file->held[proto];
+	struct state_sequence *sequence = state->sequence;
+	struct state_hints *hints = &state->file->exclusive_hints[proto];
 	struct order_flow flow = { .remote_port = (uint16_t)(number >> 32) };
 	struct order_walk walk;
 	uint32_t index, from, steps = 0, count = 1 + (uint32_t)(number >> 16 & 0xffff) % PORTS;
 
 	from = order == ORDER_DOUBLE_HASH
-		       ? block->table[proto][order_table_index(&block->key, &flow)]++
-		       : block->next[proto]++;
-	order_start(&walk, order, count, from, block->draws++, &block->key, &flow);
+		       ? sequence->table[proto][order_table_index(&sequence->key, &flow)]++
+		       : sequence->next[proto]++;
+	order_start(&walk, order, count, from, sequence->draws++, &sequence->key, &flow);
 	if (number & 1ULL << 40)
 		order_odd_first(&walk);
 	while (order_next(&walk, &index)) {
 		CLAIM(index < count && ++steps <= 2 * count);
 		state_hint(hints, (uint16_t)index);
 	}
-	block->next[proto] += order_advance(&walk) - 1;
+	sequence->next[proto] += order_advance(&walk) - 1;
 }
 
 static void work_with(const struct state *state, struct fuzz *fuzz)
@@ -170,11 +170,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rule.seeded = size & 1;
 	rule.seed = size;
 	CLAIM(state_open("/", NULL, &rule, &state) == 0);
-	CLAIM(sound == !cursor.trouble);
-	CLAIM((cursor.block == &cursor.file->block) == !rule.seeded);
+	CLAIM(sound == !state.warning);
+	CLAIM((state.sequence == &state.file->sequence) == !rule.seeded);
 	work_with(&state, &fuzz);
 	if (rule.seeded)
-		munmap(cursor.block, sizeof(*state.block));
-	munmap(cursor.file, sizeof(*state.file));
+		munmap(state.sequence, sizeof(*state.sequence));
+	munmap(state.file, sizeof(*state.file));
 	return 0;
 }
