@@ -37,6 +37,8 @@ holders() {
 	for ((i = 0; i < $1; i++)); do
 		holder "${@:2}"
 		ids+=("$pid")
+		# by then the lease is taken and published, and the command has taken portfence's place
+		wait_until grep -q '^lease_holder$' "/proc/$pid/comm"
 		wait_until has_leases $((i + 1))
 	done
 }
@@ -373,25 +375,18 @@ os.execvp("sleep", ["sleep", "infinity"])'
 	done
 }
 
-@test "a program that was killed has closed its sockets before its lease is free" {
+# Since Linux 6.11 a process leaves its filter, and with it the lease, some moments before its files are closed.
+@test "of a program that was killed, the next lease gets no port that still has a socket" {
 	local way
-	for way in auto preload; do
+	for way in $WAYS; do
 		ns_background bash -c 'ulimit -n 8192; exec "$@"' - "$PORTFENCE" run --via "$way" \
 			--lease 2000 --pool 20000-21999 -- "$PROBES/lease_holder" wait >said
 		wait_until grep -q held said
-		run ns python3 - "$PORTFENCE_STATE/.leases.0" "$pid" <<-'END'
-			import fcntl, os, signal, socket, struct, sys
-			file = open(sys.argv[1], "rb")
-			question = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 20000, 2000, 0)
-			os.kill(int(sys.argv[2]), signal.SIGKILL)
-			while struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_OFD_GETLK, question))[0] != fcntl.F_UNLCK:
-			    pass
-			# from the last on, as they are closed from the first on
-			for port in range(21999, 19999, -1):
-			    socket.socket(socket.AF_UNIX).bind("\0lease_holder-%d" % port)
-			print("all are free")
-		END
-		[ "$output" = "all are free" ]
+		end "$pid"
+		run ns bash -c 'ulimit -n 8192; exec "$@"' - "$PORTFENCE" run --via "$way" --wait 60 \
+			--lease 2000 --pool 20000-21999 -- "$PROBES/lease_holder" end
+		[ "$output" = "held 20000-21999" ]
+		wait_until are_leased
 	done
 }
 
@@ -796,6 +791,7 @@ time.sleep(1000)' >ready
 @test "of 1,000 leases by 32 at a time, a third killed, no port ever had two holders, and none is lost" {
 	run ns "$BATS_TEST_DIRNAME/programs/lease_holders" 1000 32 10 "$PORTFENCE" "$PROBES/lease_holder" \
 		--pool 20000-20239 --wait 100
+	echo "$output"
 	[ "$output" = "1000 leases, 333 killed" ]
 	wait_until are_leased
 	run ns "$PORTFENCE" run --lease 240 --pool 20000-20239 -- "$PROBES/lease_holder" end
