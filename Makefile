@@ -20,7 +20,7 @@ VERSION := 0.1.0
 CC ?= cc
 CFLAGS ?= -O2 -g
 INIH ?= -l:libinih.a
-CLI_LIBS ?= -ljansson -lmnl
+CLI_LIBS ?= -ljansson
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 \
 	-Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wno-psabi
@@ -35,7 +35,7 @@ ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DPORTFENCE_VERSION='"$(VERS
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
-PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev libmnl-dev
+PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev
 
 # the names of the C files in a folder, without .c
 names = $(patsubst $(1)/%.c,%,$(sort $(wildcard $(1)/*.c)))

@@ -111,7 +111,7 @@ build_narrow() {
 	done
 }
 
-# The command, too. jansson and libmnl for musl are not in Debian, so its own ones for glibc stand in,
+# The command, too. jansson for musl is not in Debian, so its own one for glibc stands in,
 # with what glibc has for hardened builds. Kernel headers musl-gcc has none of.
 build_musl() {
 	local folder=$VARIANTS/musl headers=$VARIANTS/headers
@@ -119,7 +119,7 @@ build_musl() {
 		why musl 'musl-gcc is not installed (Debian: musl-tools)'
 		return 0
 	fi
-	ln -s /usr/include/{linux,asm-generic,libmnl} "$headers"
+	ln -s /usr/include/{linux,asm-generic} "$headers"
 	ln -s "/usr/include/$multiarch/asm" "$headers"
 	find /usr/include -name 'jansson*.h' -exec cp -t "$headers" {} +
 	# what of glibc the probes call
@@ -152,10 +152,9 @@ build_musl() {
 		{ return PRINT(vsnprintf(to, n, format, list)); }
 		int __fprintf_chk(FILE *to, int flag, const char *format, ...) { return PRINT(vfprintf(to, format, list)); }
 	END
-	cp "$(gcc -print-file-name=libmnl.so)" "$folder/libmnl.so.0"
 	do_make musl CC=musl-gcc CPPFLAGS="-isystem $headers -isystem $VARIANTS/inih" \
 		INIH="$(gcc -print-file-name=libinih.a)" CLI_LIBS="$(gcc -print-file-name=libjansson.a) \
-		$folder/hardened.o $folder/libmnl.so.0 -Wl,-rpath,$folder" \
+		$folder/hardened.o" \
 		"$folder/portfence"
 	do_make musl CC=musl-gcc CFLAGS="-O2 -include $headers/probes.h" "$folder"/test/probes/{mapped,matrix,settled}
 }

@@ -76,6 +76,30 @@ has_line() {
 	status | has_line '      6  in TIME_WAIT, no process'
 }
 
+# status_with CALL ANSWER [WHEN]: status, with what strace answers to one of its system calls
+status_with() {
+	ns strace -qq -e trace="$1" -e "inject=$1:$2:when=${3:-1}" "$PORTFENCE" status
+}
+
+@test "a list of sockets that the kernel calls interrupted is asked for again" {
+	skip_missing strace
+	local interrupted
+	# one message: NLMSG_DONE, with NLM_F_DUMP_INTR
+	interrupted=$(python3 -c 'import struct; print(struct.pack("=IHHIIi", 20, 3, 0x12, 0, 0, 0).hex())')
+	hold listen 20003 udp 20004
+	status >wanted
+	for answer in "recvfrom poke_exit=@arg2=$interrupted" 'recvfrom error=ENOBUFS' \
+		'recvfrom error=EINTR' 'sendto error=EINTR'; do
+		# shellcheck disable=SC2086 # two words
+		status_with $answer >seen 2>calls
+		grep INJECTED calls
+		diff wanted seen
+	done
+	run status_with recvfrom "poke_exit=@arg2=$interrupted" 1+
+	[ "$status" = 1 ]
+	[[ $output == *'the kernel does not tell of its sockets: Interrupted system call' ]]
+}
+
 @test "TCP and UDP on the same port are two ports, one in each protocol" {
 	hold listen 20000 udp 20000
 	run status

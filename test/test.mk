@@ -85,8 +85,7 @@ FUZZ_WRAP_state := clock_gettime openat64
 FUZZ_WRAP_diag := syscall
 FUZZ_WRAP_fenced := fd_open open64
 FUZZ_WRAP_preset := syscall
-FUZZ_WRAP_sockets := mnl_socket_bind mnl_socket_close mnl_socket_get_portid mnl_socket_open2 \
-	mnl_socket_recvfrom mnl_socket_sendto
+FUZZ_WRAP_sockets := syscall
 FUZZ_WRAP_target := open64
 
 $(BUILD)/test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJECTS) test/test.mk

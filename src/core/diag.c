@@ -2,17 +2,16 @@
 
 #include "arena.h"
 #include "fd.h"
+#include "netlink.h"
 
 #include <errno.h>
 #include <linux/inet_diag.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* include/net/tcp_states.h; <netinet/tcp.h> has them, too, but clashes with the kernel's headers */
@@ -22,7 +21,6 @@ enum { STATE_TIME_WAIT = 6, STATE_CLOSE = 7, STATE_LISTEN = 10, STATE_BOUND_INAC
 #define SO_BINDTOIFINDEX 62 /* include/uapi/asm-generic/socket.h, since Linux 5.0 */
 #endif
 
-#define DUMP_SIZE 32768   /* what the kernel sends at once, at most */
 #define TIMEWAIT_MS 60000 /* TCP_TIMEWAIT_LEN of include/net/tcp.h */
 
 void diag_start(struct diag *diag, const struct socket_calls *calls, int fd)
@@ -43,43 +41,6 @@ void diag_end(struct diag *diag)
 	if (diag->tcp >= 0)
 		fd_close(diag->tcp);
 	diag->tcp = -1;
-}
-
-/* What comes next. Return: its length, or -errno, the kernel's own answer included */
-static long receive(int fd, void *ret_answer, size_t size)
-{
-	const struct nlmsghdr *head = ret_answer;
-	long n = syscall(SYS_recvfrom, fd, ret_answer, size, MSG_DONTWAIT, NULL, NULL);
-
-	if (n < 0)
-		return -errno;
-	if (n < (long)sizeof(*head) || head->nlmsg_len > (unsigned long)n)
-		return -EBADMSG;
-	if (head->nlmsg_type == NLMSG_ERROR) {
-		const struct nlmsgerr *error = NLMSG_DATA(head);
-
-		if (n < (long)NLMSG_LENGTH(sizeof(*error)) || error->error >= 0)
-			return -EBADMSG;
-		return error->error;
-	}
-	return n;
-}
-
-/*
- * One question, one answer. The kernel answers inside the send, so that the
- * receive never waits. System calls rather than libc's functions: sendto is
- * our own hook, and both are cancellation points, which would leak @fd.
- *
- * Return: length of the answer, or -errno, the kernel's own included
- */
-static long ask(int fd, struct nlmsghdr *question, void *ret_answer, size_t size)
-{
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-
-	if (syscall(SYS_sendto, fd, question, (size_t)question->nlmsg_len, 0, &kernel,
-		    sizeof(kernel)) < 0)
-		return -errno;
-	return receive(fd, ret_answer, size);
 }
 
 /* A number from a file under /proc, or @otherwise. */
@@ -193,16 +154,6 @@ static int open_tcp(struct diag *diag)
 	return diag->tcp;
 }
 
-/* What a dump ended with. Return: 0 or -errno */
-static int done_error(const struct nlmsghdr *head)
-{
-	int error = 0;
-
-	if (head->nlmsg_len >= NLMSG_LENGTH(sizeof(error)))
-		memcpy(&error, NLMSG_DATA(head), sizeof(error));
-	return error;
-}
-
 /*
  * ENOENT is also what a kernel says that was built without inet_diag, or that
  * cannot load its module for TCP. So once in a process a dump of the sockets in
@@ -220,19 +171,20 @@ static int check_answers(struct diag *diag, const struct question *question)
 		struct nlmsghdr head;
 		char room[512];
 	} answer;
+	const int *error = NLMSG_DATA(&answer.head);
 	long n;
 
 	if (atomic_load_explicit(&answers, memory_order_relaxed))
 		return 0;
 	dump.head.nlmsg_flags |= NLM_F_DUMP;
 	dump.body.idiag_states = 0;
-	n = ask(diag->tcp, &dump.head, &answer, sizeof(answer));
+	n = netlink_ask(diag->tcp, &dump.head, &answer, sizeof(answer));
 	if (n < 0)
 		return (int)n;
 	if (answer.head.nlmsg_type != NLMSG_DONE)
 		return -EBADMSG;
-	if (done_error(&answer.head))
-		return done_error(&answer.head);
+	if (answer.head.nlmsg_len >= NLMSG_LENGTH(sizeof(*error)) && *error)
+		return *error;
 	atomic_store_explicit(&answers, true, memory_order_relaxed);
 	return 0;
 }
@@ -249,7 +201,7 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 
 	if (open_tcp(diag) < 0)
 		return diag->tcp;
-	n = ask(diag->tcp, &question.head, &answer, sizeof(answer));
+	n = netlink_ask(diag->tcp, &question.head, &answer, sizeof(answer));
 	if (n == -ENOENT)
 		return check_answers(diag, &question) ? -EPROTONOSUPPORT : 1;
 	if (n < 0)
@@ -266,7 +218,7 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 struct dump {
 	struct diag *diag;
 	struct question question;
-	void (*on_socket)(struct dump *dump, const struct inet_diag_msg *found);
+	netlink_on_answer *on_socket;
 	const union addr *local;
 	const union addr *peer;
 	void (*report)(void *context, uint16_t port);
@@ -275,83 +227,73 @@ struct dump {
 	bool held;
 };
 
-/* One message of a dump. Return: 1 after the last, 0, or -errno */
-static int read_message(struct dump *dump, const struct nlmsghdr *head)
-{
-	const struct inet_diag_msg *found = NLMSG_DATA(head);
-
-	if (head->nlmsg_type == NLMSG_DONE)
-		return done_error(head) < 0 ? done_error(head) : 1;
-	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-	    head->nlmsg_len < NLMSG_LENGTH(sizeof(*found)))
-		return -EBADMSG;
-	dump->on_socket(dump, found);
-	return 0;
-}
-
 /* The sockets of one family. Return: 0, or -errno */
-static int dump_family(struct dump *dump, struct nlmsghdr *answer)
+static int dump_family(struct dump *dump, void *buffer)
 {
 	struct diag *diag = dump->diag;
-	struct nlmsghdr *head;
-	long n;
-	int rc = 0;
+	int rc = open_tcp(diag);
 
-	n = open_tcp(diag) < 0 ? diag->tcp
-			       : ask(diag->tcp, &dump->question.head, answer, DUMP_SIZE);
-	while (!rc && n >= 0) {
-		int left = (int)n;
-
-		for (head = answer; !rc && NLMSG_OK(head, left); head = NLMSG_NEXT(head, left))
-			rc = read_message(dump, head);
-		if (!rc)
-			n = receive(diag->tcp, answer, DUMP_SIZE);
-	}
-	if (rc == 1 && n >= 0)
-		return 0;
+	if (rc >= 0)
+		rc = netlink_dump(diag->tcp, &dump->question.head, buffer,
+				  sizeof(struct inet_diag_msg), dump->on_socket, dump);
 	/* what is still to come would be taken for the next answer */
-	diag_end(diag);
-	return rc < 0 ? rc : (int)n;
+	if (rc)
+		diag_end(diag);
+	return rc;
 }
 
 /* Those of both families, where the question is about IPv4. Return: 0, or -errno */
-static int dump_all(struct dump *dump)
+static int dump_families(struct dump *dump, void *buffer)
 {
-	struct arena arena = { .used = 0 };
-	/* not for a signal handler's stack */
-	struct nlmsghdr *answer = arena_alloc(&arena, DUMP_SIZE);
 	struct question *question = &dump->question;
-	int rc;
+	const struct question asked = *question;
+	int rc = dump_family(dump, buffer);
 
-	if (!answer)
-		return -ENOMEM;
-	question->head.nlmsg_flags |= NLM_F_DUMP;
-	rc = dump_family(dump, answer);
 	/* an IPv6 socket's connection to an IPv4 peer has the same tuples, but is dumped as IPv6 */
 	if (!rc && question->body.sdiag_family == AF_INET) {
 		question->body.sdiag_family = AF_INET6;
 		addr_bytes(dump->local, (uint8_t *)question->body.id.idiag_src);
 		addr_bytes(dump->peer, (uint8_t *)question->body.id.idiag_dst);
-		rc = dump_family(dump, answer);
+		rc = dump_family(dump, buffer);
+	}
+	*question = asked;
+	return rc;
+}
+
+static int dump_all(struct dump *dump)
+{
+	struct arena arena = { .used = 0 };
+	/* not for a signal handler's stack */
+	void *buffer = arena_alloc(&arena, NETLINK_BUFFER);
+	int tries, rc = buffer ? -EINTR : -ENOMEM;
+
+	dump->question.head.nlmsg_flags |= NLM_F_DUMP;
+	for (tries = 0; rc == -EINTR && tries < NETLINK_TRIES; tries++) {
+		dump->bound = 0;
+		dump->held = false;
+		rc = dump_families(dump, buffer);
 	}
 	arena_free(&arena);
 	return rc;
 }
 
-static void on_used_socket(struct dump *dump, const struct inet_diag_msg *found)
+static int on_used_socket(const struct nlmsghdr *answer, void *context)
 {
+	const struct inet_diag_msg *found = NLMSG_DATA(answer);
+	struct dump *dump = context;
 	const struct inet_diag_req_v2 *asked = &dump->question.body;
 	size_t size = asked->sdiag_family == AF_INET ? 4 : 16;
 
 	/* the kernel compares ports alone, and two interfaces may have one tuple each */
 	if (found->id.idiag_if && found->id.idiag_if != asked->id.idiag_if)
-		return;
+		return 0;
 	if (memcmp(found->id.idiag_src, asked->id.idiag_src, size) != 0 ||
 	    memcmp(found->id.idiag_dst, asked->id.idiag_dst, size) != 0)
-		return;
+		return 0;
 	if (found->idiag_state != STATE_TIME_WAIT ||
 	    !is_handed_over(dump->diag, found, dump->local, dump->peer))
 		dump->report(dump->context, ntohs(found->id.idiag_sport));
+	return 0;
 }
 
 int diag_used(struct diag *diag, const union addr *local, const union addr *peer,
@@ -373,8 +315,10 @@ int diag_used(struct diag *diag, const union addr *local, const union addr *peer
 	return dump_all(&dump);
 }
 
-static void on_port_socket(struct dump *dump, const struct inet_diag_msg *found)
+static int on_port_socket(const struct nlmsghdr *answer, void *context)
 {
+	const struct inet_diag_msg *found = NLMSG_DATA(answer);
+	struct dump *dump = context;
 	union addr source;
 
 	addr_wildcard(&source, found->idiag_family);
@@ -387,12 +331,13 @@ static void on_port_socket(struct dump *dump, const struct inet_diag_msg *found)
 	    found->idiag_state == STATE_TIME_WAIT ||
 	    (!addr_is_any(dump->local) && !addr_is_any(&source) &&
 	     !addr_same(dump->local, &source)))
-		return;
+		return 0;
 	/* BOUND_INACTIVE is a state to ask for, and not one to be in */
 	if (found->idiag_state == STATE_CLOSE)
 		dump->bound++;
 	else
 		dump->held = true;
+	return 0;
 }
 
 int diag_only_time_wait(struct diag *diag, const union addr *local)
@@ -459,7 +404,7 @@ static int ask_route(const struct diag *diag, const union addr *peer, uint32_t i
 	ret_route->asked = fd >= 0;
 	if (fd < 0)
 		return fd;
-	n = ask(fd, &question.head, &ret_route->answer, sizeof(ret_route->answer));
+	n = netlink_ask(fd, &question.head, &ret_route->answer, sizeof(ret_route->answer));
 	fd_close(fd);
 	if (n < 0)
 		return (int)n;

@@ -1,12 +1,13 @@
 #include "sockets.h"
 
+#include "../core/fd.h"
+#include "../core/netlink.h"
 #include "array.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
-#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -29,11 +30,6 @@
  */
 
 #define ALL_STATES ~0U
-
-/* The kernel fills as much as a reader has taken before, up to 32 kB (net/netlink/af_netlink.c). */
-#define BUFFER_SIZE 65536
-
-#define TRIES 8 /* of a dump that the kernel calls interrupted */
 
 /* tcp_info has grown; this much has what tells the sides apart (Linux 4.19). */
 #define SIDE_INFO (offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof(uint64_t))
@@ -83,14 +79,15 @@ void sockets_format(const struct sockets_entry *entry, bool remote, char ret_tex
  * socket when the handshake is over (net/ipv4/tcp_minisocks.c). A FIN counts at
  * both. What was sent (tcpi_bytes_sent) counts data alone.
  */
-static enum sockets_side find_side(const struct inet_diag_msg *found, const struct nlattr *attr)
+static enum sockets_side find_side(const struct inet_diag_msg *found,
+				   const struct rtattr *attribute)
 {
 	struct tcp_info info;
 	uint64_t counted, sent;
 
-	if (mnl_attr_get_payload_len(attr) < SIDE_INFO)
+	if (RTA_PAYLOAD(attribute) < SIDE_INFO)
 		return SOCKETS_SIDE_UNKNOWN;
-	memcpy(&info, mnl_attr_get_payload(attr), SIDE_INFO);
+	memcpy(&info, RTA_DATA(attribute), SIDE_INFO);
 	counted = info.tcpi_bytes_acked + found->idiag_wqueue - info.tcpi_notsent_bytes;
 	sent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
 	switch (found->idiag_state) {
@@ -137,21 +134,31 @@ static bool is_association(struct reader *reader, const struct inet_diag_msg *fo
 	return same && reader->protocol == IPPROTO_SCTP;
 }
 
-static int read_message(const struct nlmsghdr *head, void *data)
+/* Finds who began a connection, if the kernel's answer tells more of it. */
+static enum sockets_side read_side(const struct nlmsghdr *answer)
 {
-	struct reader *reader = data;
+	const struct inet_diag_msg *found = NLMSG_DATA(answer);
+	const struct rtattr *attribute = (const struct rtattr *)(found + 1);
+	int left = (int)(answer->nlmsg_len - NLMSG_LENGTH(sizeof(*found)));
+
+	for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left))
+		if (attribute->rta_type == INET_DIAG_INFO)
+			return find_side(found, attribute);
+	return SOCKETS_SIDE_UNKNOWN;
+}
+
+static int on_socket(const struct nlmsghdr *answer, void *context)
+{
+	const struct inet_diag_msg *found = NLMSG_DATA(answer);
+	struct reader *reader = context;
 	struct sockets *sockets = reader->sockets;
-	const struct inet_diag_msg *found = mnl_nlmsg_get_payload(head);
-	const struct nlattr *attr;
 	struct sockets_entry *entry;
 
-	if (head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-	    mnl_nlmsg_get_payload_len(head) < sizeof(*found) || !found->id.idiag_sport ||
-	    is_association(reader, found))
-		return MNL_CB_OK;
+	if (!found->id.idiag_sport || is_association(reader, found))
+		return 0;
 	entry = array_grow(sockets->entry, sockets->count, sizeof(*entry));
 	if (!entry)
-		return MNL_CB_ERROR;
+		return -ENOMEM;
 	sockets->entry = entry;
 	entry += sockets->count++;
 	memcpy(entry->local, found->id.idiag_src, sizeof(entry->local));
@@ -163,70 +170,37 @@ static int read_message(const struct nlmsghdr *head, void *data)
 	entry->protocol = reader->protocol;
 	entry->family = found->idiag_family;
 	entry->state = found->idiag_state;
-	entry->side = SOCKETS_SIDE_UNKNOWN;
-	mnl_attr_for_each(attr, head,
-			  sizeof(*found)) if (mnl_attr_get_type(attr) == INET_DIAG_INFO &&
-					      entry->protocol == IPPROTO_TCP) entry->side =
-		find_side(found, attr);
-	return MNL_CB_OK;
-}
-
-/* libmnl takes the end of a dump for success, but a missing protocol is told there (ENOENT). */
-static int read_done(const struct nlmsghdr *head, void *data)
-{
-	int error;
-
-	(void)data;
-	if (mnl_nlmsg_get_payload_len(head) < sizeof(error))
-		return MNL_CB_STOP;
-	memcpy(&error, mnl_nlmsg_get_payload(head), sizeof(error));
-	if (error >= 0)
-		return MNL_CB_STOP;
-	/* the lowest number has no opposite; MAX_ERRNO of include/linux/err.h */
-	errno = error < -4095 ? EBADMSG : -error;
-	return MNL_CB_ERROR;
+	entry->side = entry->protocol == IPPROTO_TCP ? read_side(answer) : SOCKETS_SIDE_UNKNOWN;
+	return 0;
 }
 
 static int dump_once(uint8_t family, bool sides, struct reader *reader)
 {
-	static mnl_cb_t control[] = { [NLMSG_DONE] = read_done };
-	char buffer[BUFFER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct nlmsghdr *head = mnl_nlmsg_put_header(buffer);
-	struct inet_diag_req_v2 *question = mnl_nlmsg_put_extra_header(head, sizeof(*question));
-	struct mnl_socket *netlink;
-	unsigned port;
-	ssize_t n;
-	int rc = 0;
-
+	struct {
+		struct nlmsghdr head;
+		struct inet_diag_req_v2 body;
+	} question = {
+		.head = {
+			.nlmsg_len = sizeof(question),
+			.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		},
+		.body = {
+			.sdiag_family = family,
+			.sdiag_protocol = reader->protocol,
+			.idiag_states = ALL_STATES,
+			.idiag_ext = sides ? 1 << (INET_DIAG_INFO - 1) : 0,
+		},
+	};
+	_Alignas(struct nlmsghdr) char buffer[NETLINK_BUFFER];
 	/* a new one each time: an interrupted dump would leave its rest in the old */
-	netlink = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
-	if (!netlink)
-		return -errno;
-	head->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	head->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	question->sdiag_family = family;
-	question->sdiag_protocol = reader->protocol;
-	question->idiag_states = ALL_STATES;
-	if (sides)
-		question->idiag_ext = 1 << (INET_DIAG_INFO - 1);
-	if (mnl_socket_bind(netlink, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(netlink, head, head->nlmsg_len) < 0) {
-		rc = -errno;
-		goto out;
-	}
-	port = mnl_socket_get_portid(netlink);
-	do {
-		n = mnl_socket_recvfrom(netlink, buffer, sizeof(buffer));
-		if (n >= 0)
-			n = mnl_cb_run2(buffer, (size_t)n, 0, port, read_message, reader, control,
-					sizeof(control) / sizeof(control[0]));
-		else if (errno == EINTR)
-			n = MNL_CB_OK;
-		if (n < 0)
-			rc = -errno;
-	} while (n > MNL_CB_STOP);
-out:
-	mnl_socket_close(netlink);
+	int fd = fd_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = netlink_dump(fd, &question.head, buffer, sizeof(struct inet_diag_msg), on_socket,
+			  reader);
+	fd_close(fd);
 	return rc;
 }
 
@@ -236,8 +210,7 @@ static int dump(uint8_t protocol, uint8_t family, bool sides, struct sockets *so
 	const size_t before = sockets->count;
 	int tries, rc = -EINTR;
 
-	/* EINTR: libmnl's word for NLM_F_DUMP_INTR */
-	for (tries = 0; rc == -EINTR && tries < TRIES; tries++) {
+	for (tries = 0; rc == -EINTR && tries < NETLINK_TRIES; tries++) {
 		sockets->count = before;
 		rc = dump_once(family, sides, &reader);
 	}
