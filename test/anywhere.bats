@@ -147,6 +147,133 @@ needs_library() {
 	seen there 1
 }
 
+# --- what a program brings along
+
+# old_client FOLDER: programs that run with the glibc in FOLDER, which may lack what a compiler's start
+# files need: alone, with libdl and with libpthread. Each prints what connect() returned, and the ports of
+# a TCP and a UDP socket.
+old_clients() {
+	local name libraries
+	cat >client.c <<-'END'
+		#include <arpa/inet.h>
+		#include <stdio.h>
+		#include <sys/socket.h>
+		#include <unistd.h>
+
+		static int port(int fd)
+		{
+			struct sockaddr_in local;
+			socklen_t len = sizeof(local);
+			return getsockname(fd, (struct sockaddr *)&local, &len) ? -1 : ntohs(local.sin_port);
+		}
+
+		__attribute__((force_align_arg_pointer)) void _start(void)
+		{
+			struct sockaddr_in peer = { AF_INET, htons(7777), { htonl(INADDR_LOOPBACK) } };
+			int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0), rc;
+			char text[64];
+
+			rc = connect(tcp, (struct sockaddr *)&peer, sizeof(peer));
+			peer.sin_port = htons(7778);
+			sendto(udp, "x", 1, 0, (struct sockaddr *)&peer, sizeof(peer));
+			write(1, text, snprintf(text, sizeof(text), "%d %d %d\n", rc, port(tcp), port(udp)));
+			_exit(0);
+		}
+	END
+	for name in alone libdl libpthread; do
+		libraries=()
+		[ $name = alone ] || libraries=("$1"/$name.so.?)
+		[ -e "${libraries[0]:-$1}" ] || continue
+		cc -w -O1 -nostartfiles -o "old-$name" client.c -Wl,--no-as-needed "${libraries[@]}" \
+			-Wl,--unresolved-symbols=ignore-in-shared-libs,-rpath,"$1" \
+			-Wl,--dynamic-linker="$(echo "$1"/ld-linux*)"
+	done
+}
+
+# old_clients_stay: each of these programs stays in the range, in every way
+old_clients_stay() {
+	local one way
+	rule auto
+	for one in ./old-*; do
+		for way in preload supervise both; do
+			ns "$PORTFENCE" run --config rule.ini --via $way -- "$one"
+		done
+		ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/rule.ini" "$one"
+	done >said 2>errors
+	cat said errors
+	[ ! -s errors ]
+	[ "$(wc -l <said)" = $((4 * $(printf '%s\n' ./old-* | wc -l))) ]
+	awk -v low=$LOW -v high=$HIGH \
+		'NF != 3 || $1 != 0 || $2 < low || $2 > high || $3 < low || $3 > high { exit 1 }' said
+}
+
+@test "a program with a glibc of its own that has no symbol of 2.33 and 2.34" {
+	local libc
+	libc=$(ldd "$LIBRARY" | awk '/libc\.so/ { print $3 }')
+	mkdir old
+	cp -L "$libc" old/libc.so.6
+	cp -L "$(ldd "$LIBRARY" | awk '/ld-linux/ { print $1 }')" old
+	# the versions have another name, and so have functions that libc has since 2.34
+	python3 - <<-'END'
+		import struct
+		file = bytearray(open("old/libc.so.6", "rb").read())
+		def sysv_hash(name):
+		    value = 0
+		    for c in name.encode():
+		        value = (value << 4) + c
+		        high = value & 0xf0000000
+		        value = (value ^ high >> 24) & ~high & 0xffffffff
+		    return struct.pack("<I", value)
+		def replace(old, new):
+		    at = file.find(old)
+		    assert at >= 0, old
+		    while at >= 0:
+		        file[at:at + len(old)] = new
+		        at = file.find(old, at + len(old))
+		for version in "GLIBC_2.33", "GLIBC_2.34":
+		    other = version.replace("_2", "_9")
+		    replace(sysv_hash(version), sysv_hash(other))
+		    replace(version.encode() + b"\0", other.encode() + b"\0")
+		for name in b"\0dlsym\0", b"\0dladdr\0", b"\0pthread_testcancel\0":
+		    replace(name, name.upper())
+		open("old/libc.so.6", "wb").write(file)
+	END
+	old_clients "$PWD/old"
+	old_clients_stay
+}
+
+@test "programs with the oldest glibc that Debian's archive has" {
+	[ "$(uname -m)" = x86_64 ] || skip 'it is fetched for x86-64'
+	run "$BATS_TEST_DIRNAME/vm/fetch" glibc
+	[ "$status" = 0 ] || not_installed "$output"
+	old_clients "$BUILD/vm/glibc"
+	[ -e old-libdl ]
+	[ -e old-libpthread ]
+	old_clients_stay
+}
+
+@test "a program that ThreadSanitizer is linked into" {
+	local way
+	skip_missing clang
+	rule auto
+	cat >main.c <<-'END'
+		#include "calls.h"
+		int main(void)
+		{
+			calls("main");
+			return 0;
+		}
+	END
+	clang -w -D_GNU_SOURCE -fsanitize=thread -I"$BATS_TEST_DIRNAME/probes" -o main main.c 2>errors ||
+		not_installed "clang builds no program with ThreadSanitizer: $(head -n 1 errors)"
+	for way in preload supervise both; do
+		ns "$PORTFENCE" run --config rule.ini --via $way -- ./main >said
+		seen main 1
+		# no report
+		[ "$(wc -l <said)" = $CALLS ]
+	done
+}
+
 # --- signals
 
 # storm ARGUMENT...: main() and the handler had calls in the range alone, and none failed

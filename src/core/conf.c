@@ -912,7 +912,7 @@ static int read_whole(struct conf *conf, int fd)
 	size_t used = 0, size;
 	char *text;
 
-	if (fstat(fd, &st))
+	if (fd_stat(fd, &st))
 		return -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;

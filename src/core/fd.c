@@ -104,6 +104,37 @@ long fd_write_now(int fd, const void *data, size_t size)
 	return write_quietly(write_now, fd, data, size);
 }
 
+/*
+ * Where glibc's struct stat is the one that these calls of the kernel fill: on
+ * 64-bit machines, and on 32-bit ones as long as times have 32 bits there.
+ */
+#if defined(__GLIBC__) && defined(__LP64__) && defined(SYS_newfstatat)
+#define CALL_FSTAT SYS_fstat
+#define CALL_FSTATAT SYS_newfstatat
+#elif defined(__GLIBC__) && defined(SYS_fstatat64) && __TIMESIZE == 32 &&                          \
+	!defined(__USE_TIME_BITS64)
+#define CALL_FSTAT SYS_fstat64
+#define CALL_FSTATAT SYS_fstatat64
+#endif
+
+int fd_stat(int fd, struct stat *ret_status)
+{
+#ifdef CALL_FSTAT
+	return (int)syscall(CALL_FSTAT, fd, ret_status);
+#else
+	return fstat(fd, ret_status);
+#endif
+}
+
+int fd_stat_path(const char *path, int flags, struct stat *ret_status)
+{
+#ifdef CALL_FSTATAT
+	return (int)syscall(CALL_FSTATAT, AT_FDCWD, path, ret_status, flags);
+#else
+	return fstatat(AT_FDCWD, path, ret_status, flags);
+#endif
+}
+
 void fd_close(int fd)
 {
 	syscall(SYS_close, fd);

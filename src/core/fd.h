@@ -3,6 +3,7 @@
 #define PORTFENCE_CORE_FD_H
 
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /*
@@ -33,6 +34,16 @@ long fd_write(int fd, const void *data, size_t size);
 
 /* fd_write_now() - The same if it can be done without waiting, else -EAGAIN */
 long fd_write_now(int fd, const void *data, size_t size);
+
+/*
+ * fd_stat(), fd_stat_path() - What a file is; of a path, a link's target, or with AT_SYMLINK_NOFOLLOW
+ * in @flags the link itself
+ *
+ * As libc's fstat() and stat(), whose names glibc exports since 2.33 only, while a
+ * program may bring an older glibc of its own. Return: 0; -1 and errno
+ */
+int fd_stat(int fd, struct stat *ret_status);
+int fd_stat_path(const char *path, int flags, struct stat *ret_status);
 
 /* fd_close() - Close, without a word about errors */
 void fd_close(int fd);

@@ -31,7 +31,7 @@ static void write_stderr(const struct log *log, const char *text, size_t len)
 {
 	struct stat st;
 
-	if (!fstat(log->stderr_fd, &st) && st.st_dev == log->stderr_dev &&
+	if (!fd_stat(log->stderr_fd, &st) && st.st_dev == log->stderr_dev &&
 	    st.st_ino == log->stderr_ino)
 		fd_write_now(log->stderr_fd, text, len);
 }
@@ -196,7 +196,7 @@ void log_start(struct log *log, const char *destination)
 		log->destination.to = LOG_TO_NONE;
 	if (log->destination.to == LOG_TO_FILE)
 		ownership_folder(log->destination.path, &log->folder);
-	if (fstat(STDERR_FILENO, &st))
+	if (fd_stat(STDERR_FILENO, &st))
 		return;
 	log->stderr_dev = st.st_dev;
 	log->stderr_ino = st.st_ino;

@@ -1,5 +1,7 @@
 #include "ownership.h"
 
+#include "fd.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +18,7 @@ bool ownership_folder(const char *path, struct ownership_folder *ret_folder)
 		return false;
 	/* with the slash, or "/log" would have none */
 	*(char *)mempcpy(folder, path, len + 1) = '\0';
-	if (stat(folder, &st))
+	if (fd_stat_path(folder, 0, &st))
 		return false;
 	ret_folder->shared = st.st_mode & S_ISVTX && st.st_mode & (S_IWGRP | S_IWOTH);
 	ret_folder->owner = st.st_uid;
@@ -29,7 +31,7 @@ bool ownership_is_planted(int fd, const struct ownership_folder *folder)
 
 	if (!folder->shared)
 		return false;
-	return fstat(fd, &st) || (st.st_uid != geteuid() && st.st_uid != folder->owner) ||
+	return fd_stat(fd, &st) || (st.st_uid != geteuid() && st.st_uid != folder->owner) ||
 	       st.st_nlink != 1;
 }
 
@@ -37,7 +39,7 @@ bool ownership_is_private(int fd, off_t *ret_size)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+	if (fd_stat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
 	    st.st_mode & (S_IRWXG | S_IRWXO))
 		return false;
 	*ret_size = st.st_size;

@@ -76,7 +76,7 @@ static int look(struct sheet *sheet)
 {
 	struct stat st;
 
-	if (fstat(sheet->fd, &st))
+	if (fd_stat(sheet->fd, &st))
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;

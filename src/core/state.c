@@ -7,12 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/random.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -50,7 +50,8 @@
 
 static bool fill_random(void *data, size_t size)
 {
-	return getrandom(data, size, GRND_NONBLOCK) == (ssize_t)size;
+	/* glibc has a function for it since 2.25 */
+	return syscall(SYS_getrandom, data, size, GRND_NONBLOCK) == (long)size;
 }
 
 static void fill_key(struct siphash_key *key)
@@ -167,7 +168,7 @@ static int open_folder(const char *path, bool shared)
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (shared ? 0 : O_NOFOLLOW));
 	if (fd < 0)
 		return -errno;
-	if (!fstat(fd, &st) && (shared || st.st_uid == geteuid()) &&
+	if (!fd_stat(fd, &st) && (shared || st.st_uid == geteuid()) &&
 	    (!(st.st_mode & (S_IWGRP | S_IWOTH)) || (shared && st.st_mode & S_ISVTX)))
 		return fd;
 	fd_close(fd);
@@ -184,7 +185,7 @@ int state_folder(const char *folder, const char *runtime, bool *ret_squatted)
 		return open_folder(folder, true);
 	shm_folder(path);
 	fd = open_folder(path, false);
-	*ret_squatted = fd < 0 && !lstat(path, &st);
+	*ret_squatted = fd < 0 && !fd_stat_path(path, AT_SYMLINK_NOFOLLOW, &st);
 	if (fd < 0 && runtime && *runtime == '/' &&
 	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
 		fd = open_folder(path, false);

@@ -1,10 +1,12 @@
 #include "gate.h"
 
+#include "next_symbol.h"
 #include "real.h"
 
-#include <dlfcn.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /*
  * Theory of operation
@@ -65,14 +67,39 @@ extern const char portfence_gate[] __attribute__((visibility("hidden")));
 /* <gnu/libc-version.h>: one of libc's that nobody stands in front of. Another libc has no gate. */
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
-/* Does this function of libc's stand next to us, with no other preloaded library between? */
-static bool is_libc(const void *function)
+/*
+ * Does this function of libc's stand next to us, with no other preloaded library
+ * between? Before glibc 2.34, some are libpthread's.
+ */
+static bool is_libc(const void *function, const void *threads)
 {
-	Dl_info libc, info;
+	return next_symbol_in_one_library(function,
+					  (const void *)(uintptr_t)gnu_get_libc_version) ||
+	       next_symbol_in_one_library(function, threads);
+}
 
-	return function && gnu_get_libc_version &&
-	       dladdr((void *)(uintptr_t)gnu_get_libc_version, &libc) && dladdr(function, &info) &&
-	       info.dli_fbase == libc.dli_fbase;
+/*
+ * Bare system calls: a program may have an mmap() of its own. That of
+ * ThreadSanitizer, linked into an executable, does not take the page's address,
+ * and asks the kernel for address 0 instead (compiler-rt's
+ * sanitizer_common_interceptors.inc and tsan_interceptors_posix.cpp).
+ */
+static bool move_code(void *page)
+{
+	void *got = (void *)syscall(SYS_mmap, page, GATE_SIZE, PROT_NONE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0L);
+
+	if (got != page) {
+		/* a kernel that does not know the flag takes the address for a hint */
+		if (got != MAP_FAILED)
+			syscall(SYS_munmap, got, GATE_SIZE);
+		return false;
+	}
+	if ((void *)syscall(SYS_mremap, portfence_gate, GATE_SIZE, GATE_SIZE,
+			    MREMAP_MAYMOVE | MREMAP_FIXED, page) == page)
+		return true;
+	syscall(SYS_munmap, page, GATE_SIZE);
+	return false;
 }
 
 void gate_open(uint64_t address)
@@ -83,19 +110,15 @@ void gate_open(uint64_t address)
 		gate_fn *code;
 	} gate = { .page = page };
 
-	if (!address || !is_libc((void *)REAL(bind)) || !is_libc((void *)REAL(connect)) ||
-	    !is_libc((void *)REAL(listen)) || !is_libc((void *)REAL(sendto)) ||
-	    !is_libc((void *)REAL(sendmsg)) || !is_libc((void *)REAL(sendmmsg)))
+	const void *threads = address ? next_symbol("pthread_testcancel") : NULL;
+
+	if (!address || !is_libc((void *)REAL(bind), threads) ||
+	    !is_libc((void *)REAL(connect), threads) || !is_libc((void *)REAL(listen), threads) ||
+	    !is_libc((void *)REAL(sendto), threads) || !is_libc((void *)REAL(sendmsg), threads) ||
+	    !is_libc((void *)REAL(sendmmsg), threads))
 		return;
-	if (mmap(page, GATE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
-		 0) != page)
-		return;
-	if (mremap((void *)(uintptr_t)portfence_gate, GATE_SIZE, GATE_SIZE,
-		   MREMAP_MAYMOVE | MREMAP_FIXED, page) != page) {
-		munmap(page, GATE_SIZE);
-		return;
-	}
-	__atomic_store_n(&gate_published, gate.code, __ATOMIC_RELAXED);
+	if (move_code(page))
+		__atomic_store_n(&gate_published, gate.code, __ATOMIC_RELAXED);
 }
 
 #else

@@ -3,11 +3,11 @@
 #include "gated.h"
 
 #include "gate.h"
+#include "next_symbol.h"
 #include "real.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,9 +25,28 @@
  * rewritten what an address was, what passes is the copy that was looked at.
  */
 
-/* <sys/single_threaded.h>, since glibc 2.32. Others have no such, or have it elsewhere. */
-extern char __libc_single_threaded __attribute__((weak));
-extern void pthread_testcancel(void) __attribute__((weak));
+/*
+ * Set once at start, by relaxed atomics, and only where there is a gate. To name
+ * them as functions that we need would keep out programs with an older glibc.
+ */
+static const char *single_threaded; /* <sys/single_threaded.h>, since glibc 2.32; or NULL */
+static void (*testcancel)(void); /* pthread_testcancel(), in libpthread before glibc 2.34; or NULL */
+
+void gated_start(uint64_t address)
+{
+	union {
+		void *found;
+		void (*function)(void);
+	} cancel;
+
+	gate_open(address);
+	if (!gate())
+		return;
+	cancel.found = next_symbol("pthread_testcancel");
+	__atomic_store_n(&single_threaded, next_symbol_of_program("__libc_single_threaded"),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&testcancel, cancel.function, __ATOMIC_RELAXED);
+}
 
 static long result_of(long result)
 {
@@ -40,7 +59,9 @@ static long result_of(long result)
 /* Can nobody cancel this thread while it waits? */
 static bool is_alone(void)
 {
-	return &__libc_single_threaded && __libc_single_threaded;
+	const char *single = __atomic_load_n(&single_threaded, __ATOMIC_RELAXED);
+
+	return single && *single;
 }
 
 static bool never_waits(int fd, int flags)
@@ -62,12 +83,13 @@ enum way { WAY_LIBC, WAY_GATE, WAY_BOTH };
 
 static enum way find_way(int fd, int flags, bool udp)
 {
+	void (*cancel)(void) = __atomic_load_n(&testcancel, __ATOMIC_RELAXED);
 	int saved = errno;
 	enum way way = WAY_LIBC;
 
-	if (!gate() || !pthread_testcancel)
+	if (!gate() || !cancel)
 		return WAY_LIBC;
-	pthread_testcancel();
+	cancel();
 	if (udp && !(flags & MSG_DONTWAIT) && !is_alone())
 		way = WAY_BOTH;
 	/* a send that connects needs its address, of which there is no copy */

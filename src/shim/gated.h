@@ -8,11 +8,15 @@
 #include "../core/socket_calls.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 /* libc has more than one of these where it has two kinds of time_t */
 typedef ssize_t sendmsg_fn(int fd, const struct msghdr *message, int flags);
 typedef int sendmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags);
+
+/* gated_start() - Open the gate, as gate_open() does, and find what is needed to use it */
+void gated_start(uint64_t address);
 
 /*
  * Each does what libc's function of that name does, a thread's cancellation

@@ -1,6 +1,6 @@
 #include "real.h"
 
-#include <dlfcn.h>
+#include "next_symbol.h"
 
 struct real real_functions;
 
@@ -13,7 +13,7 @@ struct real real_functions;
  */
 void *real_resolve(void **function, const char *name)
 {
-	void *found = dlsym(RTLD_NEXT, name);
+	void *found = next_symbol(name);
 
 	__atomic_store_n(function, found, __ATOMIC_RELAXED);
 	return found;

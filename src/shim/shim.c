@@ -171,7 +171,7 @@ static struct shim *build(void)
 	if (settings.rule || rc) {
 		fill(new, &settings, &mistakes, &arena);
 		if (settings.gate && !gate())
-			gate_open(settings.gate);
+			gated_start(settings.gate);
 	}
 	return publish(new);
 }

@@ -303,12 +303,6 @@ EXPORT int unlinkat(int folder, const char *path, int flags)
 	return NEXT(unlinkat)(folder, path, flags);
 }
 
-EXPORT int fstat(int fd, struct stat *st)
-{
-	MAY_FAIL("fstat", fd == STDERR_FILENO ? "stderr" : NULL);
-	return NEXT(fstat)(fd, st);
-}
-
 EXPORT off_t lseek(int fd, off_t at, int from)
 {
 	MAY_FAIL("lseek", NULL);
@@ -350,18 +344,6 @@ EXPORT ssize_t read(int fd, void *data, size_t size)
 }
 
 /* ---- memory, signals, and the rest ---- */
-
-EXPORT int stat(const char *path, struct stat *st)
-{
-	MAY_FAIL("stat", NULL);
-	return NEXT(stat)(path, st);
-}
-
-EXPORT int lstat(const char *path, struct stat *st)
-{
-	MAY_FAIL("lstat", NULL);
-	return NEXT(lstat)(path, st);
-}
 
 EXPORT void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -421,15 +403,6 @@ EXPORT int unsetenv(const char *name)
 {
 	MAY_FAIL("unsetenv", NULL);
 	return NEXT(unsetenv)(name);
-}
-
-EXPORT ssize_t getrandom(void *data, size_t size, unsigned flags)
-{
-	int with = fault(CALLER, "getrandom", NULL);
-
-	if (with > 0)
-		FAIL(with);
-	return with == FAULT_ZERO ? 0 : short_of(with, NEXT(getrandom)(data, size, flags));
 }
 
 EXPORT int sigpending(sigset_t *set)
@@ -493,6 +466,13 @@ static const char *call_name(long call, const long a[6], const char **ret_detail
 	case SYS_sendmsg:
 		*ret_detail = "syslog";
 		return "sendmsg";
+	case SYS_fstat:
+		*ret_detail = a[0] == STDERR_FILENO ? "stderr" : NULL;
+		return "fstat";
+	case SYS_newfstatat:
+		return a[3] & AT_SYMLINK_NOFOLLOW ? "lstat" : "stat";
+	case SYS_getrandom:
+		return "getrandom";
 	case SYS_capget:
 		return "capget";
 	case SYS_getpid:
@@ -549,6 +529,8 @@ EXPORT long syscall(long call, ...)
 	if (with == FAULT_SHORT && (call == SYS_read || call == SYS_write))
 		a[2] = a[2] > 1 ? a[2] / 2 : a[2];
 	n = NEXT(syscall)(call, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (call == SYS_getrandom)
+		n = short_of(with, n);
 	if (with < 0 && n > 0 && call == SYS_recvfrom)
 		n = with == FAULT_SHORT ? n / 2 : spoil(with, n, (unsigned char *)a[1]);
 	return n;
