@@ -68,9 +68,9 @@ defined_in() {
 	# geteuid and getpid cannot fail (credentials(7)), nor can clock_gettime of these clocks; dlsym
 	# looks into what is loaded
 	printf '%s\n' clock_gettime dl_iterate_phdr dlsym free geteuid getpid uselocale >>harmless
-	# inih's other entry points, which nobody calls, come with it; and what the gate needs, which is a
-	# supervisor's (supervise.bats)
-	printf '%s\n' fclose fgets fopen fopen64 realloc gnu_get_libc_version >>harmless
+	# inih's other entry points, which nobody calls, come with it, and what the command alone calls
+	# of variables; and what the gate needs, which is a supervisor's (supervise.bats)
+	printf '%s\n' fclose fgets fopen fopen64 realloc setenv gnu_get_libc_version >>harmless
 	sort -u harmless <(defined_in "$injector") >known
 	diff /dev/null <(nm -D --undefined-only "$LIBRARY" | awk '{ print $NF }' | sed 's/@.*//' |
 		sort | comm -23 - known)

@@ -173,7 +173,7 @@ test-rest:
 	$(Q)test/lib/need --ask 'make test-all' $(PACKAGES_BUILD) $(PACKAGES_CORE) $(PACKAGES_REST)
 	$(Q)test/lib/need 'test/fuzz.bats' $(PACKAGES_FUZZ) || echo 'no clang for test/fuzz.bats' >&2
 	$(Q)$(again) test-programs fuzz-programs
-	$(Q)BUILD='$(abspath $(BUILD))' test/vm/fetch $(KERNELS) || true
+	$(Q)BUILD='$(abspath $(BUILD))' test/vm/fetch $(KERNELS) glibc || true
 	$(Q)$(call suite,$(BUILD)) $(call grouped,$(REST_TESTS))
 
 test-all:
