@@ -1,5 +1,6 @@
 #include "engine_choice.h"
 
+#include "../core/assign.h"
 #include "../core/engine_kernel.h"
 
 #include <errno.h>
@@ -78,22 +79,20 @@ void engine_choice_make(const struct rule *rule, enum engine_choice_call call,
 			struct engine_choice *ret_choice)
 {
 	struct engine_choice choice = { .engine = ENGINE_BIND };
+	char kernel_why[ENGINE_CHOICE_WHY];
+	bool serves;
 
-	if (rule->engine == ENGINE_BIND)
-		strcpy(choice.why, "'engine = bind' asks for it");
-	else if (rule->engine == ENGINE_KERNEL)
-		choice.engine = kernel_serves(rule, call, choice.why) ? ENGINE_KERNEL : ENGINE_AUTO;
-	else if (call != ENGINE_CHOICE_CONNECT)
-		strcpy(choice.why, "the kernel engine is the faster one for tcp connects alone");
-	else if (rule->order != ORDER_AUTO)
-		snprintf(choice.why, ENGINE_CHOICE_WHY,
-			 "the kernel has an order of its own, not '%s'", order_name(rule->order));
-	else if (rule->seeded)
-		strcpy(choice.why, "the kernel draws its own random numbers, without a seed");
-	else if (kernel_serves(rule, call, choice.why))
-		choice.engine = ENGINE_KERNEL;
-	if (choice.engine == ENGINE_KERNEL && rule->engine == ENGINE_KERNEL)
-		strcpy(choice.why, "'engine = kernel' asks for it");
+	if (assign_wants_kernel(rule, call == ENGINE_CHOICE_CONNECT, choice.why,
+				sizeof(choice.why))) {
+		serves = kernel_serves(rule, call, kernel_why);
+		if (serves)
+			choice.engine = ENGINE_KERNEL;
+		else if (rule->engine == ENGINE_KERNEL)
+			choice.engine = ENGINE_AUTO;
+		/* an engine that was asked for, and serves, needs no other reason */
+		if (!serves || rule->engine == ENGINE_AUTO)
+			strcpy(choice.why, kernel_why);
+	}
 	*ret_choice = choice;
 }
 

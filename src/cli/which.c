@@ -1,3 +1,4 @@
+#include "../core/assign.h"
 #include "../machine/library.h"
 #include "../machine/programs.h"
 #include "../machine/target.h"
@@ -278,15 +279,13 @@ static void print_map(const struct rule *rule)
 	section_ranges_print_map(&map, stdout);
 }
 
-/* In which order a call's ports are tried: `auto` is another for each (assign.c). */
+/* The order in which a call's ports are tried. */
 static const char *order_of(const struct rule *rule, enum engine_choice_call call,
 			    enum engine engine)
 {
 	if (engine != ENGINE_BIND)
 		return "the kernel's own";
-	if (rule->order != ORDER_AUTO)
-		return order_name(rule->order);
-	return order_name(call == ENGINE_CHOICE_CONNECT ? ORDER_DOUBLE_HASH : ORDER_RANDOM);
+	return order_name(assign_order(rule, call == ENGINE_CHOICE_CONNECT));
 }
 
 static void print_order(const struct answer *answer)

@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -154,6 +155,11 @@ static bool connects(const struct assign *assign)
 	return assign->call == ASSIGN_CONNECT || assign->fast_open;
 }
 
+static bool connects_tcp(const struct assign *assign)
+{
+	return assign->proto == PROTO_TCP && connects(assign);
+}
+
 /* The kernel's own answer when its range is used up (see test/platform). */
 static int exhausted_errno(const struct assign *assign)
 {
@@ -197,11 +203,11 @@ static int give_port_by_kernel(const struct fence *fence, struct assign *assign)
 	return 0;
 }
 
-static enum order choose_order(const struct fence *fence, const struct assign *assign)
+enum order assign_order(const struct rule *rule, bool connects)
 {
-	if (fence->rule->order != ORDER_AUTO)
-		return fence->rule->order;
-	return connects(assign) && assign->proto == PROTO_TCP ? ORDER_DOUBLE_HASH : ORDER_RANDOM;
+	if (rule->order != ORDER_AUTO)
+		return rule->order;
+	return connects ? ORDER_DOUBLE_HASH : ORDER_RANDOM;
 }
 
 /* Where the walks of this order and protocol go on. */
@@ -236,7 +242,8 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 {
 	struct state_sequence *sequence = fence->state.sequence;
 	const struct range *range = fence->rule->range[assign->proto];
-	enum order order = choose_order(fence, assign);
+	bool shares = connects_tcp(assign);
+	enum order order = assign_order(fence->rule, shares);
 	struct engine_bind search = {
 		.calls = fence->calls,
 		.fd = assign->fd,
@@ -252,7 +259,7 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 	struct order_flow flow = { .remote_port = 0 };
 	struct order_walk walk;
 	/* with a seed, what comes must not depend on what was */
-	bool hinted = !fence->rule->seeded, shares = assign->proto == PROTO_TCP && connects(assign);
+	bool hinted = !fence->rule->seeded;
 	uint32_t from = 0;
 	uint64_t draw;
 	int rc;
@@ -298,18 +305,38 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 	return rc;
 }
 
-/* The kernel engine where it is asked for, or where it is known to be the better one. */
+bool assign_wants_kernel(const struct rule *rule, bool connects, char *ret_why, size_t size)
+{
+	bool wants = false;
+	const char *why, *name = "";
+
+	if (rule->engine != ENGINE_AUTO) {
+		wants = rule->engine == ENGINE_KERNEL;
+		why = wants ? "'engine = kernel' asks for it" : "'engine = bind' asks for it";
+	} else if (!connects) {
+		why = "the kernel engine is the faster one for tcp connects alone";
+	} else if (rule->order != ORDER_AUTO) {
+		why = "the kernel has an order of its own, not ";
+		name = order_name(rule->order);
+	} else if (rule->seeded) {
+		why = "the kernel draws its own random numbers, without a seed";
+	} else {
+		wants = true;
+		why = "it is the faster one for tcp connects";
+	}
+	if (ret_why)
+		snprintf(ret_why, size, "%s%s%s%s", why, *name ? "'" : "", name, *name ? "'" : "");
+	return wants;
+}
+
 static bool prefers_kernel(const struct fence *fence, const struct assign *assign)
 {
-	const struct rule *rule = fence->rule;
-
-	/* bindresvport() has to return with a port, which the kernel would put off */
+	/* bindresvport() has to return with a port, but the kernel would put the choice off */
 	if (assign->at_once && get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0)
 		return false;
-	if (rule->engine != ENGINE_AUTO)
-		return rule->engine == ENGINE_KERNEL;
-	return assign->proto == PROTO_TCP && connects(assign) && rule->order == ORDER_AUTO &&
-	       !rule->seeded &&
+	if (!assign_wants_kernel(fence->rule, connects_tcp(assign), NULL, 0))
+		return false;
+	return fence->rule->engine == ENGINE_KERNEL ||
 	       !atomic_load_explicit(&fence->kernel[PROTO_TCP].refused, memory_order_relaxed);
 }
 

@@ -46,6 +46,23 @@ struct assign {
 	uint64_t claim;       /* on the 4-tuple, given back by assign_end(); 0: none */
 };
 
+/**
+ * assign_wants_kernel() - Would a rule have the kernel engine serve a call, if the kernel keeps to the range?
+ * @connects:	the call is a connect() over TCP
+ * @ret_why:	the reason, as it follows "as"; may be NULL
+ *
+ * Else the bind engine serves it.
+ */
+bool assign_wants_kernel(const struct rule *rule, bool connects, char *ret_why, size_t size);
+
+/**
+ * assign_order() - The order in which the bind engine tries ports for a call
+ * @connects:	the call is a connect() over TCP
+ *
+ * Return: the rule's order, or what stands for ORDER_AUTO
+ */
+enum order assign_order(const struct rule *rule, bool connects);
+
 /* What assign_begin() wants done with the call. */
 enum { ASSIGN_GO_ON, ASSIGN_MADE };
 

@@ -1,5 +1,6 @@
 #include "newsocket.h"
 
+#include "../core/assign.h"
 #include "../core/engine_kernel.h"
 #include "../core/fd.h"
 
@@ -49,8 +50,8 @@ static bool serves(const struct range *range, int type, int protocol)
 
 bool newsocket_suits(const struct rule *rule)
 {
-	return rule->bind == BIND_ALLOW && !rule->map && rule->order == ORDER_AUTO &&
-	       !rule->seeded && rule->exhausted == EXHAUSTED_FAIL && rule->engine != ENGINE_BIND &&
+	return rule->bind == BIND_ALLOW && !rule->map && !rule->seeded &&
+	       rule->exhausted == EXHAUSTED_FAIL && assign_wants_kernel(rule, true, NULL, 0) &&
 	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_TCP) &&
 	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_MPTCP) &&
 	       serves(rule->range[PROTO_UDP], SOCK_DGRAM, IPPROTO_UDP) &&
