@@ -95,7 +95,8 @@ static void load(const uint8_t *data, size_t size)
 static void override(enum key key, const uint8_t *data, size_t size)
 {
 	struct fuzz fuzz = { data, data + size };
-	char *text = fuzz_text(&fuzz, '\0'), why[64] = "";
+	char *text = fuzz_text(&fuzz, '\0');
+	struct reason why = { "" };
 	struct arena arena = { 0 };
 	struct rule rule = { .name = "fuzz" };
 	int rc = key_override(&rule, key, text, &arena, &why);
