@@ -289,7 +289,7 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 		'echo $PORTFENCE_MAP {first+1}; echo $PORTFENCE_RULE; portfence leases; portfence leases --json'
 	[ "${lines[0]}" = '8080=20009,80=20008 20001' ]
 	# neither the map's ports nor those of the arguments are given out
-	[[ "${lines[1]}" = *' 20000-20000,20002-20007 = = '* ]]
+	[[ "${lines[1]}" = *' range=20000-20000,20002-20007 '* ]]
 	[ "${lines[4]}" = '             map  8080 is 20009, 80 is 20008' ]
 	[ "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["leases"][0]["map"])' \
 		<<<"$(printf '%s\n' "${lines[@]:6}")")" = "{'8080': 20009, '80': 20008}" ]

@@ -494,7 +494,7 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 	rc = target_describe(&answer->target, given->operand, &answer->arena, &process);
 	if (rc)
 		return say_failure("%s", strerror(-rc));
-	if (settings_load(&process, &answer->arena, say_conf_error, NULL, &answer->settings))
+	if (launch_read(&process, &answer->arena, &answer->settings))
 		return say_status();
 	rc = launch_via(given->value[OPTION_VIA], answer->settings.rule, &answer->via);
 	if (rc)

@@ -226,7 +226,8 @@ int key_set(struct rule *rule, enum key key, const char *text, struct arena *are
 	case KEY_TYPE_MAP:
 		return parse_map(text, arena, member.map, ret_why);
 	default:
-		return -EINVAL;
+		return reason_refuse(ret_why, "'%s' is for a section of the configuration alone",
+				     key_table[key].name);
 	}
 }
 
