@@ -1,14 +1,16 @@
 #include "caller.h"
 
 #include "../core/fd.h"
+#include "../machine/procfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -18,6 +20,36 @@
 #define PIDFD_THREAD O_EXCL
 #endif
 
+#define NO_LISTENER (-1) /* of the program itself, before there is a filter */
+
+bool caller_waits(const struct caller *caller)
+{
+	uint64_t id = caller->id;
+	int rc;
+
+	if (caller->listener == NO_LISTENER)
+		return true;
+	/* the kernel waits for a lock, which a signal interrupts (kernel/seccomp.c, seccomp_notify_id_valid) */
+	do
+		rc = ioctl(caller->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
+	while (rc && errno == EINTR);
+	return !rc;
+}
+
+/* What was learned counts if it was learned of the caller. Return: @rc, or -ESRCH */
+static int confirm(const struct caller *caller, int rc)
+{
+	return caller_waits(caller) ? rc : -ESRCH;
+}
+
+/* Where /proc is another PID namespace's, what stands there under the number is somebody else's. */
+static int read_status(const struct caller *caller, struct procfs_status *ret_status)
+{
+	int rc = procfs_is_ours() ? procfs_status(caller->thread, ret_status) : -ENOSYS;
+
+	return confirm(caller, rc);
+}
+
 static int open_pidfd(pid_t id, unsigned flags)
 {
 	int fd = (int)syscall(SYS_pidfd_open, id, flags);
@@ -25,27 +57,11 @@ static int open_pidfd(pid_t id, unsigned flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* A number in /proc/ID/status. Return: false if it is not there */
-static bool read_status(pid_t id, const char *name, int base, unsigned long long *ret_value)
-{
-	char path[64], text[4096];
-	const char *line;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)id);
-	if (fd_read_file(path, text, sizeof(text)) <= 0)
-		return false;
-	line = strstr(text, name);
-	if (!line)
-		return false;
-	*ret_value = strtoull(line + strlen(name), NULL, base);
-	return true;
-}
-
 pid_t caller_process(const struct caller *caller)
 {
-	unsigned long long id;
+	struct procfs_status status;
 
-	return read_status(caller->thread, "\nTgid:", 10, &id) ? (pid_t)id : 0;
+	return read_status(caller, &status) ? 0 : status.process;
 }
 
 /* Before Linux 6.9 a pidfd is a process's. */
@@ -59,17 +75,31 @@ static int open_process(struct caller *caller)
 	return open_pidfd(process, 0);
 }
 
-int caller_open(pid_t thread, struct caller *ret_caller)
+static int open_caller(struct caller caller, struct caller *ret_caller)
 {
-	struct caller caller = { .thread = thread };
-
-	caller.pidfd = open_pidfd(thread, PIDFD_THREAD);
+	caller.pidfd = open_pidfd(caller.thread, PIDFD_THREAD);
 	if (caller.pidfd == -EINVAL)
 		caller.pidfd = open_process(&caller);
 	if (caller.pidfd < 0)
 		return caller.pidfd;
+	if (!caller_waits(&caller)) {
+		close(caller.pidfd);
+		return -ESRCH;
+	}
 	*ret_caller = caller;
 	return 0;
+}
+
+int caller_open(int listener, uint64_t id, pid_t thread, struct caller *ret_caller)
+{
+	return open_caller((struct caller){ .thread = thread, .listener = listener, .id = id },
+			   ret_caller);
+}
+
+int caller_open_program(pid_t program, struct caller *ret_caller)
+{
+	return open_caller((struct caller){ .thread = program, .listener = NO_LISTENER },
+			   ret_caller);
 }
 
 void caller_close(struct caller *caller)
@@ -77,34 +107,48 @@ void caller_close(struct caller *caller)
 	close(caller->pidfd);
 }
 
+/* ---- memory ---- */
+
 int caller_read(const struct caller *caller, uint64_t address, void *ret_data, size_t size)
 {
 	struct iovec here = { ret_data, size }, there = { (void *)(uintptr_t)address, size };
 	ssize_t n = process_vm_readv(caller->thread, &here, 1, &there, 1, 0);
 
 	if (n < 0)
-		return -errno;
-	return (size_t)n == size ? 0 : -EFAULT;
+		return confirm(caller, -errno);
+	return confirm(caller, (size_t)n == size ? 0 : -EFAULT);
+}
+
+/* Return: descriptor or -errno */
+static int open_memory(const struct caller *caller)
+{
+	char path[64];
+	int fd;
+
+	if (!procfs_is_ours())
+		return -EPERM;
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)caller->thread);
+	fd = fd_open(path, O_WRONLY, 0);
+	return fd == -EACCES ? -EPERM : fd;
 }
 
 int caller_write(const struct caller *caller, uint64_t address, const void *data, size_t size)
 {
-	struct iovec here = { (void *)data, size }, there = { (void *)(uintptr_t)address, size };
-	ssize_t n = process_vm_writev(caller->thread, &here, 1, &there, 1, 0);
+	int fd = open_memory(caller), rc;
+	ssize_t n;
 
-	if (n < 0)
-		return -errno;
-	return (size_t)n == size ? 0 : -EFAULT;
+	if (fd < 0)
+		return confirm(caller, fd);
+	rc = confirm(caller, 0);
+	if (!rc) {
+		n = pwrite(fd, data, size, (off_t)address);
+		rc = n == (ssize_t)size ? 0 : -EFAULT;
+	}
+	fd_close(fd);
+	return rc;
 }
 
-/* Do two links of /proc name the same thing, such as "socket:[INODE]"? False if it cannot be told */
-static bool same_link(const char *one, const char *other)
-{
-	char a[64], b[64];
-	ssize_t n = readlink(one, a, sizeof(a)), m = readlink(other, b, sizeof(b));
-
-	return n > 0 && n == m && !memcmp(a, b, (size_t)n);
-}
+/* ---- descriptors ---- */
 
 /*
  * Threads share one table of descriptors, but for those that have left it
@@ -112,74 +156,132 @@ static bool same_link(const char *one, const char *other)
  */
 static bool is_threads(const struct caller *caller, int number, int fd)
 {
-	char ours[64], theirs[64];
+	char ours[32], theirs[32];
 
-	snprintf(ours, sizeof(ours), "/proc/self/fd/%d", fd);
-	snprintf(theirs, sizeof(theirs), "/proc/%d/fd/%d", (int)caller->thread, number);
-	return same_link(ours, theirs);
+	snprintf(ours, sizeof(ours), "fd/%d", fd);
+	snprintf(theirs, sizeof(theirs), "fd/%d", number);
+	return procfs_same_link(PROCFS_SELF, ours, caller->thread, theirs);
 }
 
 int caller_descriptor(const struct caller *caller, int fd)
 {
-	int got = (int)syscall(SYS_pidfd_getfd, caller->pidfd, fd, 0);
+	int got = (int)syscall(SYS_pidfd_getfd, caller->pidfd, fd, 0), rc = -EPERM;
 
 	if (got < 0)
-		return -errno;
+		return confirm(caller, -errno);
 	if (!caller->others || is_threads(caller, fd, got))
-		return got;
-	close(got);
-	return -EPERM;
+		rc = got;
+	rc = confirm(caller, rc);
+	if (rc < 0)
+		close(got);
+	return rc;
 }
 
-static bool same_user_namespace(pid_t id)
+/* ---- what it is ---- */
+
+int caller_started(const struct caller *caller, uint64_t *ret_ticks)
 {
+	struct procfs_status status;
+	struct procfs_stat stat;
+	int rc = read_status(caller, &status);
+
+	if (!rc)
+		rc = confirm(caller, procfs_stat(status.process, &stat));
+	if (!rc)
+		*ret_ticks = stat.started;
+	return rc;
+}
+
+int caller_user(const struct caller *caller, uid_t *ret_uid, gid_t *ret_gid)
+{
+	struct procfs_status status;
+	int rc = read_status(caller, &status);
+
+	if (rc)
+		return rc;
+	*ret_uid = status.file_uid;
+	*ret_gid = status.file_gid;
+	return 0;
+}
+
+static void read_label(pid_t id, char *ret_label, size_t size)
+{
+	if (procfs_read(id, "attr/current", ret_label, size) < 0)
+		*ret_label = '\0';
+}
+
+static void read_place(pid_t id, struct caller_place *ret_place)
+{
+	memset(ret_place, 0, sizeof(*ret_place));
+	if (procfs_link(id, "ns/net", ret_place->netns, sizeof(ret_place->netns)))
+		*ret_place->netns = '\0';
+	procfs_read(id, "cgroup", ret_place->cgroup, sizeof(ret_place->cgroup));
+	read_label(id, ret_place->label, sizeof(ret_place->label));
+}
+
+int caller_place(const struct caller *caller, struct caller_place *ret_place)
+{
+	read_place(caller->thread, ret_place);
+	return confirm(caller, procfs_is_ours() ? 0 : -ENOSYS);
+}
+
+int caller_label(const struct caller *caller, char *ret_label, size_t size)
+{
+	read_label(caller->thread, ret_label, size);
+	return confirm(caller, procfs_is_ours() ? 0 : -ENOSYS);
+}
+
+void caller_own_place(struct caller_place *ret_place)
+{
+	read_place(PROCFS_SELF, ret_place);
+}
+
+/* Return: number of a user namespace, 0 if it cannot be told */
+static uint64_t read_userns(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+uint64_t caller_own_userns(void)
+{
+	return read_userns("/proc/self/ns/user");
+}
+
+int caller_capabilities(const struct caller *caller, uint64_t *ret_set, uint64_t *ret_userns)
+{
+	struct procfs_status status;
 	char path[64];
+	uint64_t userns;
+	int rc;
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)id);
-	return same_link("/proc/self/ns/user", path);
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)caller->thread);
+	userns = read_userns(path);
+	rc = read_status(caller, &status);
+	if (rc || !userns)
+		return rc ? rc : -EPERM;
+	*ret_set = status.capabilities;
+	*ret_userns = userns;
+	return 0;
 }
 
-/* Where /proc is another PID namespace's, what stands there under an id is of somebody else. */
-static bool is_proc_ours(void)
+bool caller_is_signalled(const struct caller *caller)
 {
-	char number[32] = "";
+	struct procfs_status status;
 
-	return readlink("/proc/self", number, sizeof(number) - 1) > 0 &&
-	       strtol(number, NULL, 10) == getpid();
+	if (read_status(caller, &status))
+		return false;
+	/* of several threads, another may take what is meant for all */
+	return ((status.threads == 1 ? status.shared_pending : 0) | status.pending) &
+	       ~status.blocked;
 }
 
 bool caller_runs(pid_t thread)
 {
-	char path[64], text[512];
-	const char *state;
+	struct procfs_stat stat;
 
 	if (kill(thread, 0) && errno == ESRCH)
 		return false;
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)thread);
-	if (!is_proc_ours() || fd_read_file(path, text, sizeof(text)) <= 0)
-		return true;
-	/* "1 (name) S", and the name may be anything (proc_pid_stat(5)) */
-	state = strrchr(text, ')');
-	return !state || !state[1] || strchr("RD", state[2]);
-}
-
-bool caller_is_signalled(pid_t thread)
-{
-	unsigned long long own, shared, blocked, threads;
-
-	if (!is_proc_ours() || !read_status(thread, "\nSigPnd:", 16, &own) ||
-	    !read_status(thread, "\nShdPnd:", 16, &shared) ||
-	    !read_status(thread, "\nSigBlk:", 16, &blocked) ||
-	    !read_status(thread, "\nThreads:", 10, &threads))
-		return false;
-	/* of several threads, another may take what is meant for all */
-	return ((threads == 1 ? shared : 0) | own) & ~blocked;
-}
-
-bool caller_binds_low(const struct caller *caller)
-{
-	unsigned long long capabilities;
-
-	return is_proc_ours() && read_status(caller->thread, "\nCapEff:", 16, &capabilities) &&
-	       capabilities >> CAP_NET_BIND_SERVICE & 1 && same_user_namespace(caller->thread);
+	return !procfs_is_ours() || procfs_stat(thread, &stat) || strchr("RD", stat.state);
 }

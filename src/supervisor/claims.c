@@ -1,7 +1,5 @@
 #include "claims.h"
 
-#include "caller.h"
-
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <string.h>
@@ -21,19 +19,33 @@
  * awake. From there on it needs some microseconds, and is given more. What it
  * calls next, that it rests, or its death ends the matter earlier.
  *
- * To look costs a system call or two for each claim; it is done from time to
+ * A look costs a system call or two for each claim. So there is one from time to
  * time, and where a range is used up. Until then a claim keeps only its tuple
- * from others, which nearly always is in use by then.
+ * from others, and that is nearly always in use by then.
  */
 
-bool claims_is_bound(const struct claims *claims, uint64_t cookie)
+void claims_start(struct claims *claims, int listener, const struct state *state)
 {
-	return cookie && claims->bound[cookie % CLAIMS_BOUND] == cookie;
+	claims->listener = listener;
+	claims->state = state;
+	pthread_mutex_init(&claims->lock, NULL);
+}
+
+bool claims_is_bound(struct claims *claims, uint64_t cookie)
+{
+	bool bound;
+
+	pthread_mutex_lock(&claims->lock);
+	bound = cookie && claims->bound[cookie % CLAIMS_BOUND] == cookie;
+	pthread_mutex_unlock(&claims->lock);
+	return bound;
 }
 
 void claims_note_bound(struct claims *claims, uint64_t cookie)
 {
+	pthread_mutex_lock(&claims->lock);
 	claims->bound[cookie % CLAIMS_BOUND] = cookie;
+	pthread_mutex_unlock(&claims->lock);
 }
 
 /* ---- claims ---- */
@@ -46,38 +58,41 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-static void release(struct claims *claims, unsigned i)
+static void release_claim(struct claims *claims, unsigned i)
 {
-	unsigned after = --claims->claims.count - i;
+	unsigned after = --claims->own.count - i;
 
-	state_release(claims->state, claims->claims.tag[i]);
-	memmove(&claims->claims.tag[i], &claims->claims.tag[i + 1], after * sizeof(uint64_t));
+	state_release(claims->state, claims->own.tag[i]);
+	memmove(&claims->own.tag[i], &claims->own.tag[i + 1], after * sizeof(uint64_t));
 	memmove(&claims->call[i], &claims->call[i + 1], after * sizeof(claims->call[0]));
 }
 
-void claims_thread_moved_on(struct claims *claims, uint64_t cookie, pid_t thread, uint64_t id)
+void claims_thread_moved_on(struct claims *claims, uint64_t cookie, const struct caller *caller)
 {
 	unsigned i = 0;
 
-	while (i < claims->claims.count) {
+	pthread_mutex_lock(&claims->lock);
+	while (i < claims->own.count) {
 		struct claims_call *call = &claims->call[i];
 
-		if (call->thread == thread && call->cookie != cookie) {
-			release(claims, i);
+		if (call->thread == caller->thread && call->cookie != cookie) {
+			release_claim(claims, i);
 			continue;
 		}
-		if (call->thread == thread) {
-			call->id = id;
+		if (call->thread == caller->thread) {
+			call->id = caller->id;
 			call->woken = 0;
 		}
 		i++;
 	}
+	pthread_mutex_unlock(&claims->lock);
 }
 
 /*
- * Is its thread not even awake? The kernel forgets a notification as soon as its
- * thread goes on, and says until then that it was answered already
- * (kernel/seccomp.c, seccomp_notify_send). It must have been: else this is the answer.
+ * Does the thread still sleep in the call? The kernel forgets a notification as soon
+ * as its thread goes on, and says until then that it was answered already
+ * (kernel/seccomp.c, seccomp_notify_send). Ask only of one that was answered: for
+ * any other, the question is the answer.
  */
 static bool is_asleep(int listener, uint64_t id)
 {
@@ -103,54 +118,78 @@ static bool is_over(struct claims_call *call, int listener, uint64_t now)
 	return now - call->woken >= CLAIM_NEEDED_NS || !caller_runs(call->thread);
 }
 
-static void look(struct claims *claims, uint64_t now)
+static void release_unneeded(struct claims *claims, uint64_t now)
 {
 	unsigned i = 0;
 
-	claims->looked = now;
-	while (i < claims->claims.count) {
+	claims->checked = now;
+	while (i < claims->own.count) {
 		if (is_over(&claims->call[i], claims->listener, now)) {
-			release(claims, i);
+			release_claim(claims, i);
 			continue;
 		}
 		if (!claims->call[i].woken)
-			state_renew(claims->state, claims->claims.tag[i]);
+			state_renew(claims->state, claims->own.tag[i]);
 		i++;
 	}
 }
 
-void claims_hold_claim(struct claims *claims, uint64_t claim, uint64_t cookie, pid_t thread,
-		       uint64_t id)
+void claims_copy(struct claims *claims, struct state_own_claims *ret_own)
 {
-	const struct claims_call call = { .cookie = cookie, .id = id, .thread = thread };
-
-	if (claims->claims.count == STATE_OWN_CLAIMS_MOST)
-		look(claims, now_ns());
-	if (claims->claims.count == STATE_OWN_CLAIMS_MOST)
-		release(claims, 0);
-	claims->call[claims->claims.count] = call;
-	claims->claims.tag[claims->claims.count++] = claim;
+	pthread_mutex_lock(&claims->lock);
+	ret_own->count = claims->own.count;
+	memcpy(ret_own->tag, claims->own.tag, claims->own.count * sizeof(ret_own->tag[0]));
+	pthread_mutex_unlock(&claims->lock);
 }
 
-void claims_tidy(struct claims *claims)
+void claims_hold_claim(struct claims *claims, uint64_t claim, uint64_t cookie,
+		       const struct caller *caller)
 {
-	uint64_t now = claims->claims.count ? now_ns() : 0;
+	const struct claims_call call = {
+		.cookie = cookie,
+		.id = caller->id,
+		.thread = caller->thread,
+	};
 
-	if (claims->claims.count && now - claims->looked >= CLAIMS_TIDY_MS * 1000000)
-		look(claims, now);
+	pthread_mutex_lock(&claims->lock);
+	if (claims->own.count == STATE_OWN_CLAIMS_MOST)
+		release_unneeded(claims, now_ns());
+	if (claims->own.count == STATE_OWN_CLAIMS_MOST)
+		release_claim(claims, 0);
+	claims->call[claims->own.count] = call;
+	claims->own.tag[claims->own.count++] = claim;
+	pthread_mutex_unlock(&claims->lock);
+}
+
+bool claims_tidy(struct claims *claims)
+{
+	uint64_t now;
+	bool any;
+
+	pthread_mutex_lock(&claims->lock);
+	now = claims->own.count ? now_ns() : 0;
+	if (claims->own.count && now - claims->checked >= CLAIMS_TIDY_MS * 1000000)
+		release_unneeded(claims, now);
+	any = claims->own.count;
+	pthread_mutex_unlock(&claims->lock);
+	return any;
 }
 
 bool claims_wait(struct claims *claims)
 {
 	const struct timespec rest = { 0, CLAIM_NEEDED_NS / 100 };
 	uint64_t start = now_ns(), now = start;
+	bool any, had = false;
 
-	if (!claims->claims.count)
-		return false;
 	for (;;) {
-		look(claims, now);
-		if (!claims->claims.count || now - start >= WAIT_NS)
-			return true;
+		pthread_mutex_lock(&claims->lock);
+		had |= claims->own.count != 0;
+		if (had)
+			release_unneeded(claims, now);
+		any = claims->own.count;
+		pthread_mutex_unlock(&claims->lock);
+		if (!any || now - start >= WAIT_NS)
+			return had;
 		nanosleep(&rest, NULL);
 		now = now_ns();
 	}
@@ -158,29 +197,37 @@ bool claims_wait(struct claims *claims)
 
 void claims_end(struct claims *claims)
 {
-	while (claims->claims.count)
-		release(claims, claims->claims.count - 1);
+	pthread_mutex_lock(&claims->lock);
+	while (claims->own.count)
+		release_claim(claims, claims->own.count - 1);
+	pthread_mutex_unlock(&claims->lock);
 }
 
 /* ---- binds ---- */
 
-void claims_note_interrupted_bind(struct claims *claims, uint64_t cookie, pid_t thread)
+void claims_note_interrupted_bind(struct claims *claims, uint64_t cookie,
+				  const struct caller *caller)
 {
+	pthread_mutex_lock(&claims->lock);
 	claims->interrupted[claims->next_interrupted].cookie = cookie;
-	claims->interrupted[claims->next_interrupted].thread = thread;
+	claims->interrupted[claims->next_interrupted].thread = caller->thread;
 	claims->next_interrupted = (claims->next_interrupted + 1) % CLAIMS_INTERRUPTED_MAX;
+	pthread_mutex_unlock(&claims->lock);
 }
 
-bool claims_take_interrupted_bind(struct claims *claims, uint64_t cookie, pid_t thread)
+bool claims_take_interrupted_bind(struct claims *claims, uint64_t cookie,
+				  const struct caller *caller)
 {
+	bool found = false;
 	unsigned i;
 
-	for (i = 0; i < CLAIMS_INTERRUPTED_MAX; i++) {
-		if (claims->interrupted[i].cookie != cookie ||
-		    claims->interrupted[i].thread != thread)
-			continue;
-		claims->interrupted[i].cookie = 0;
-		return true;
+	pthread_mutex_lock(&claims->lock);
+	for (i = 0; cookie && !found && i < CLAIMS_INTERRUPTED_MAX; i++) {
+		found = claims->interrupted[i].cookie == cookie &&
+			claims->interrupted[i].thread == caller->thread;
+		if (found)
+			claims->interrupted[i].cookie = 0;
 	}
-	return false;
+	pthread_mutex_unlock(&claims->lock);
+	return found;
 }

@@ -28,6 +28,13 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
+#ifndef IPPROTO_SMC
+#define IPPROTO_SMC 256 /* include/uapi/linux/in.h, since Linux 6.11 */
+#endif
+#ifndef AF_SMC
+#define AF_SMC 43
+#endif
+
 #define SOCK_TYPE_MASK 0xf /* include/linux/net.h */
 
 /*
@@ -51,7 +58,7 @@ struct machine {
 	struct {
 		uint32_t nr;
 		enum filter_call call;
-	} call[12];
+	} call[14];
 };
 
 static const struct machine machines[] = {
@@ -69,7 +76,9 @@ static const struct machine machines[] = {
 	    { 54, FILTER_SETSOCKOPT },
 	    { 55, FILTER_GETSOCKOPT },
 	    { 307, FILTER_SENDMMSG },
-	    { 425, FILTER_IO_URING } } },
+	    { 425, FILTER_IO_URING },
+	    { 444, FILTER_LANDLOCK_CREATE },
+	    { 446, FILTER_LANDLOCK_RESTRICT } } },
 #endif
 #if defined(__x86_64__) || defined(__i386__)
 	{ AUDIT_ARCH_I386,
@@ -86,7 +95,9 @@ static const struct machine machines[] = {
 	    { 366, FILTER_SETSOCKOPT },
 	    { 369, FILTER_SENDTO },
 	    { 370, FILTER_SENDMSG },
-	    { 425, FILTER_IO_URING } } },
+	    { 425, FILTER_IO_URING },
+	    { 444, FILTER_LANDLOCK_CREATE },
+	    { 446, FILTER_LANDLOCK_RESTRICT } } },
 #endif
 #if defined(__aarch64__)
 	{ AUDIT_ARCH_AARCH64,
@@ -102,7 +113,9 @@ static const struct machine machines[] = {
 	    { 209, FILTER_GETSOCKOPT },
 	    { 211, FILTER_SENDMSG },
 	    { 269, FILTER_SENDMMSG },
-	    { 425, FILTER_IO_URING } } },
+	    { 425, FILTER_IO_URING },
+	    { 444, FILTER_LANDLOCK_CREATE },
+	    { 446, FILTER_LANDLOCK_RESTRICT } } },
 #endif
 #if defined(__aarch64__) || defined(__arm__)
 	{ AUDIT_ARCH_ARM,
@@ -118,7 +131,9 @@ static const struct machine machines[] = {
 	    { 295, FILTER_GETSOCKOPT },
 	    { 296, FILTER_SENDMSG },
 	    { 374, FILTER_SENDMMSG },
-	    { 425, FILTER_IO_URING } } },
+	    { 425, FILTER_IO_URING },
+	    { 444, FILTER_LANDLOCK_CREATE },
+	    { 446, FILTER_LANDLOCK_RESTRICT } } },
 #endif
 };
 
@@ -147,7 +162,7 @@ enum filter_call filter_call(uint32_t arch, int nr)
 	return FILTER_NONE;
 }
 
-bool filter_is_narrow(uint32_t arch)
+bool filter_has_32bit_pointers(uint32_t arch)
 {
 	const struct machine *machine = find_machine(arch);
 
@@ -198,7 +213,7 @@ uint64_t filter_draw_gate(void)
 /* ---- the program ---- */
 
 struct program {
-	struct sock_filter code[160];
+	struct sock_filter code[256];
 	unsigned short length;
 };
 
@@ -256,18 +271,36 @@ static void add_pointer(struct program *program, unsigned index, bool narrow)
 	add_trap(program);
 }
 
-/* IPv4 and IPv6, but raw sockets. */
-static void add_socket(struct program *program)
+static void add_error(struct program *program, uint32_t error)
+{
+	add(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error);
+}
+
+/*
+ * SMC is refused as a kernel without it refuses it: it makes TCP sockets of its own,
+ * which nobody else can give a port (net/smc/af_smc.c, smc_create_clcsk). Where sockets are
+ * made by the supervisor, those of IPv4 and IPv6 are trapped, but no raw ones.
+ */
+static void add_socket(struct program *program, const struct filter *filter)
 {
 	load(program, argument(0, false));
+	unless(program, BPF_JEQ, AF_SMC, 1);
+	add_error(program, EAFNOSUPPORT);
 	unless(program, BPF_JEQ, AF_INET, 1);
 	add(program, BPF_JMP | BPF_JA, 1);
-	unless(program, BPF_JEQ, AF_INET6, 3);
-	load(program, argument(1, false));
-	add(program, BPF_ALU | BPF_AND | BPF_K, SOCK_TYPE_MASK);
-	unless(program, BPF_JEQ, SOCK_RAW, 1);
+	unless(program, BPF_JEQ, AF_INET6, filter->only_socket ? 6 : 3);
+	load(program, argument(2, false));
+	unless(program, BPF_JEQ, IPPROTO_SMC, 1);
+	add_error(program, EPROTONOSUPPORT);
+	if (filter->only_socket) {
+		load(program, argument(1, false));
+		add(program, BPF_ALU | BPF_AND | BPF_K, SOCK_TYPE_MASK);
+		unless(program, BPF_JEQ, SOCK_RAW, 1);
+		add_allow(program);
+		add_trap(program);
+		return;
+	}
 	add_allow(program);
-	add_trap(program);
 }
 
 /*
@@ -306,7 +339,7 @@ static bool stops(const struct filter *filter, enum filter_call call)
 {
 	switch (call) {
 	case FILTER_SOCKET:
-		return filter->only_socket;
+		return true;
 	case FILTER_SETSOCKOPT:
 	case FILTER_SOCKETCALL:
 	case FILTER_IO_URING:
@@ -322,7 +355,9 @@ static void add_socketcall(struct program *program, const struct filter *filter)
 
 	load(program, argument(0, false));
 	for (call = 1; call <= SYS_SENDMMSG; call++) {
-		if (!stops(filter, filter_socketcall(call)))
+		/* what socket() is asked for stands in memory */
+		if (call == SYS_SOCKET ? !filter->only_socket
+				       : !stops(filter, filter_socketcall(call)))
 			continue;
 		unless(program, BPF_JEQ, call, 1);
 		add_trap(program);
@@ -342,7 +377,7 @@ static void add_call(struct program *program, enum filter_call call, const struc
 		add_pointer(program, 4, machine->narrow);
 		break;
 	case FILTER_SOCKET:
-		add_socket(program);
+		add_socket(program, filter);
 		break;
 	case FILTER_SETSOCKOPT:
 	case FILTER_GETSOCKOPT:

@@ -17,6 +17,8 @@ enum filter_call {
 	FILTER_SOCKET,
 	FILTER_SETSOCKOPT, /* of SCTP alone, as is the next */
 	FILTER_GETSOCKOPT,
+	FILTER_LANDLOCK_CREATE,
+	FILTER_LANDLOCK_RESTRICT,
 	FILTER_SOCKETCALL, /* one system call for all of them, on 32-bit x86 */
 	FILTER_IO_URING    /* refused by the filter itself */
 };
@@ -49,7 +51,7 @@ enum filter_call filter_call(uint32_t arch, int nr);
 /* filter_socketcall() - What socketcall(2)'s first argument asks for; FILTER_NONE for the others */
 enum filter_call filter_socketcall(uint64_t call);
 
-/* filter_is_narrow() - Has this architecture 32-bit pointers? */
-bool filter_is_narrow(uint32_t arch);
+/* filter_has_32bit_pointers() - Has this architecture 32-bit pointers? */
+bool filter_has_32bit_pointers(uint32_t arch);
 
 #endif

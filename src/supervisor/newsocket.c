@@ -2,8 +2,9 @@
 
 #include "../core/assign.h"
 #include "../core/engine_kernel.h"
-#include "../core/fd.h"
+#include "rights.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -59,23 +60,8 @@ bool newsocket_suits(const struct rule *rule)
 	       serves(rule->range[PROTO_SCTP], SOCK_STREAM, IPPROTO_SCTP);
 }
 
-void newsocket_look(pid_t thread, struct newsocket_place *ret_place)
-{
-	char path[64];
-	ssize_t n;
-
-	memset(ret_place, 0, sizeof(*ret_place));
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)thread);
-	n = readlink(path, ret_place->netns, sizeof(ret_place->netns) - 1);
-	ret_place->netns[n > 0 ? n : 0] = '\0';
-	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)thread);
-	fd_read_file(path, ret_place->cgroup, sizeof(ret_place->cgroup));
-	snprintf(path, sizeof(path), "/proc/%d/attr/current", (int)thread);
-	fd_read_file(path, ret_place->label, sizeof(ret_place->label));
-}
-
-static const char *difference(const struct newsocket_place *here,
-			      const struct newsocket_place *there)
+/* Return: what keeps us from making a socket for whoever is there, or NULL */
+static const char *difference(const struct caller_place *here, const struct caller_place *there)
 {
 	if (!*there->netns || strcmp(here->netns, there->netns) != 0)
 		return "this process is in another network namespace than the supervisor";
@@ -84,6 +70,21 @@ static const char *difference(const struct newsocket_place *here,
 	if (strcmp(here->label, there->label) != 0)
 		return "this process has another security label than the supervisor";
 	return NULL;
+}
+
+/* Return: 0; -EACCES and why; -ESRCH */
+static int compare_places(const struct caller *caller, const char **ret_why)
+{
+	struct caller_place here, there;
+	int rc = caller_place(caller, &there);
+
+	if (rc) {
+		*ret_why = "it cannot be told where this process is";
+		return rc == -ESRCH ? rc : -EACCES;
+	}
+	caller_own_place(&here);
+	*ret_why = difference(&here, &there);
+	return *ret_why ? -EACCES : 0;
 }
 
 /*
@@ -108,27 +109,6 @@ static enum proto find_proto(int domain, int type, int protocol)
 	return policy_proto(protocol);
 }
 
-/* The file system's user of a thread (proc_pid_status(5)). Return: false if it cannot be told */
-static bool find_user(pid_t thread, uid_t *ret_uid, gid_t *ret_gid)
-{
-	char path[64], text[2048];
-	unsigned uid, gid;
-	const char *line;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)thread);
-	if (fd_read_file(path, text, sizeof(text)) <= 0)
-		return false;
-	line = strstr(text, "\nUid:");
-	if (!line || sscanf(line, "\nUid: %*u %*u %*u %u", &uid) != 1)
-		return false;
-	line = strstr(text, "\nGid:");
-	if (!line || sscanf(line, "\nGid: %*u %*u %*u %u", &gid) != 1)
-		return false;
-	*ret_uid = uid;
-	*ret_gid = gid;
-	return true;
-}
-
 static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
 {
 	int fd, error;
@@ -138,6 +118,8 @@ static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
 		return fd < 0 ? -errno : fd;
 	}
 	/* of this thread alone; each says who it was before, not whether it went well */
+	rights_use(CAP_SETUID);
+	rights_use(CAP_SETGID);
 	setfsgid(gid);
 	setfsuid(uid);
 	if ((uid_t)setfsuid((uid_t)-1) != uid || (gid_t)setfsgid((gid_t)-1) != gid) {
@@ -149,12 +131,14 @@ static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
 	}
 	setfsuid(geteuid());
 	setfsgid(getegid());
+	rights_leave(CAP_SETUID);
+	rights_leave(CAP_SETGID);
 	return fd < 0 ? -error : fd;
 }
 
 bool newsocket_keeps(const struct rule *rule, enum proto proto)
 {
-	static time_t judged[PROTO_COUNT];
+	static _Atomic time_t judged[PROTO_COUNT];
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
@@ -163,34 +147,28 @@ bool newsocket_keeps(const struct rule *rule, enum proto proto)
 	return now.tv_sec == judged[proto];
 }
 
-int newsocket_make(const struct rule *rule, struct newsocket_place *here, pid_t thread, int domain,
-		   int type, int protocol, const char **ret_why)
+int newsocket_make(const struct rule *rule, const struct caller *caller, int domain, int type,
+		   int protocol, const char **ret_why)
 {
 	const enum proto proto =
 		find_proto(domain, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol);
-	struct newsocket_place there;
 	uint32_t value;
 	uid_t uid;
 	gid_t gid;
-	int fd;
+	int fd, rc;
 
 	if (proto == PROTO_COUNT)
 		return -EPROTOTYPE;
-	newsocket_look(thread, &there);
-	*ret_why = difference(here, &there);
-	/* we may have been moved together */
-	if (*ret_why) {
-		newsocket_look(getpid(), here);
-		*ret_why = difference(here, &there);
-	}
-	if (*ret_why)
-		return -EACCES;
+	rc = compare_places(caller, ret_why);
+	if (rc)
+		return rc;
 	*ret_why = "the system's ephemeral range or its reserved ports were changed";
 	if (!newsocket_keeps(rule, proto))
 		return -EACCES;
 	*ret_why = "this process's user cannot be taken on";
-	if (!find_user(thread, &uid, &gid))
-		return -EACCES;
+	rc = caller_user(caller, &uid, &gid);
+	if (rc)
+		return rc == -ESRCH ? rc : -EACCES;
 	fd = make_as(uid, gid, domain, type, protocol);
 	if (fd == -EPERM)
 		return -EACCES;
@@ -202,4 +180,36 @@ int newsocket_make(const struct rule *rule, struct newsocket_place *here, pid_t 
 		return fd;
 	close(fd);
 	return -EACCES;
+}
+
+static int fence_inherited(int fd, const struct rule *rule)
+{
+	int domain, type, protocol;
+	socklen_t len = sizeof(int);
+	enum proto proto;
+	uint32_t value;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len))
+		return 0;
+	proto = find_proto(domain, type, protocol);
+	if (proto == PROTO_COUNT)
+		return 0;
+	value = engine_kernel_value(rule->range[proto]);
+	return setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)) ? -errno : 0;
+}
+
+int newsocket_fence_inherited(const struct rule *rule)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	const struct dirent *item;
+	int rc = folder ? 0 : -errno;
+
+	/* "." and ".." are 0 here, which stands there as itself, too */
+	while (!rc && (item = readdir(folder)))
+		rc = fence_inherited(atoi(item->d_name), rule);
+	if (folder)
+		closedir(folder);
+	return rc;
 }

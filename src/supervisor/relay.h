@@ -1,11 +1,11 @@
-/* relay: makes a supervised thread's call with a destination in the place of its own; it chooses none. */
+/* relay: makes a call for a supervised thread, with another destination in it; it chooses no port. */
 #ifndef PORTFENCE_SUPERVISOR_RELAY_H
 #define PORTFENCE_SUPERVISOR_RELAY_H
 
 #include "trapped_call.h"
 
 /**
- * relay_call() - Make a call that would go on, if its rule's map has another port for its destination
+ * relay_call() - Make a call that would continue, if its rule's map has another port for its destination
  *
  * A connect() that has to wait ends early for a signal of the caller's, and for its death. A send
  * never waits.

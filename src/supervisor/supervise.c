@@ -6,6 +6,7 @@
 #include "caller.h"
 #include "filter.h"
 #include "newsocket.h"
+#include "rights.h"
 #include "trap.h"
 
 #include <errno.h>
@@ -236,7 +237,7 @@ static bool say(int to, int number)
 }
 
 /* May we have what the program has? Its end of a pipe will do. Return: 0, -errno */
-static int look_into(const struct caller *program, int fd)
+static int try_access(const struct caller *program, int fd)
 {
 	int got = caller_descriptor(program, fd), number = 0;
 
@@ -264,13 +265,14 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	struct caller program;
 	int number, rc;
 
+	rights_drop(supervisor->filter.only_socket);
 	change_title(parent, supervisor->filter.idle);
 	raise_limits();
 	if (!hear(from, &number))
 		_exit(EXIT_FAILURE);
-	rc = caller_open(parent, &program);
+	rc = caller_open_program(parent, &program);
 	if (!rc)
-		rc = look_into(&program, number);
+		rc = try_access(&program, number);
 	if (!say(to, rc) || rc || !hear(from, &number))
 		_exit(EXIT_FAILURE);
 	number = caller_descriptor(&program, number);

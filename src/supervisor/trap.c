@@ -4,8 +4,11 @@
 #include "../core/sctp.h"
 #include "../core/settings.h"
 #include "../core/translate.h"
+#include "newsocket.h"
 #include "relay.h"
+#include "rights.h"
 #include "trapped_call.h"
+#include "workers.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,76 +54,127 @@
  * remembered by their cookies, and their calls go on at once.
  */
 
+#define NOTIFICATION_MAX 1024 /* it may grow (seccomp_unotify(2)) */
+
 #ifndef SO_COOKIE
 #define SO_COOKIE 57 /* include/uapi/asm-generic/socket.h */
 #endif
 
 /* ---- rights ---- */
 
-/*
- * To bind to a port below the unprivileged ones is a right of whoever makes the
- * call, and that is us. So we have it only as long as the program has it.
- */
-static void set_bind_right(bool on)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(SYS_capget, &head, data))
-		return;
-	if (on)
-		data[0].effective |= 1U << CAP_NET_BIND_SERVICE;
-	else
-		data[0].effective &= ~(1U << CAP_NET_BIND_SERVICE);
-	syscall(SYS_capset, &head, data);
-}
-
-/* @port: the one that is to be bound to, 0 for any of the ranges */
-static bool may_bind(const struct trapped_call *trapped, uint16_t port)
-{
-	const struct trap *trap = trapped->trap;
-	const struct rule *rule = trap->fence->rule;
-	int proto, lowest = port ? port : UINT16_MAX;
-
-	for (proto = 0; !port && rule && proto < PROTO_COUNT; proto++)
-		if (range_first(rule->range[proto]) < lowest)
-			lowest = range_first(rule->range[proto]);
-	return trap->mirrors && (unsigned)lowest < trap->port_start &&
-	       caller_binds_low(&trapped->caller);
-}
-
-/* Something that binds. Return: as the caller of with_right() has it */
+/* A step that binds; its result is passed through. */
 typedef int bind_fn(struct trapped_call *trapped, struct assign *assign);
 
-static int with_right(struct trapped_call *trapped, uint16_t port, bind_fn *bind,
-		      struct assign *assign)
+/*
+ * Binds without any right of ours. If the kernel refuses that for want of one, and
+ * the caller has it, binds once more with it.
+ *
+ * @low: the port is below the unprivileged ones as we know them, so the first try would be in vain
+ */
+static int bind_as_caller(struct trapped_call *trapped, bool low, bind_fn *bind,
+			  struct assign *assign)
 {
-	bool raised = may_bind(trapped, port);
-	int rc;
+	const struct assign untouched = *assign;
+	int rc = -EACCES;
 
-	if (raised)
-		set_bind_right(true);
+	if (!low)
+		rc = bind(trapped, assign);
+	if (rc != -EACCES ||
+	    !rights_caller_has(&trapped->caller, trapped->fd, CAP_NET_BIND_SERVICE))
+		return rc == -EACCES && low ? bind(trapped, assign) : rc;
+	*assign = untouched;
+	rights_use(CAP_NET_BIND_SERVICE);
 	rc = bind(trapped, assign);
-	if (raised)
-		set_bind_right(false);
+	rights_leave(CAP_NET_BIND_SERVICE);
 	return rc;
+}
+
+/* The lowest port of all ranges */
+static unsigned lowest_port(const struct rule *rule)
+{
+	unsigned lowest = UINT16_MAX;
+	int proto;
+
+	for (proto = 0; rule && proto < PROTO_COUNT; proto++)
+		if (range_first(rule->range[proto]) < lowest)
+			lowest = range_first(rule->range[proto]);
+	return lowest;
+}
+
+/* May the caller be under rules that a call of ours would pass by? */
+static bool is_confined(struct trapped_call *trapped)
+{
+	return confinement_holds(&trapped->tree->confinement, &trapped->caller);
+}
+
+static _Atomic uint64_t *unported_slot(struct trapped_call *trapped)
+{
+	return &trapped->tree->unported[trapped->cookie % TREE_UNPORTED];
+}
+
+static int set_no_port(const struct trapped_call *trapped, int on)
+{
+	return setsockopt(trapped->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on))
+		       ? -errno
+		       : 0;
+}
+
+/*
+ * Lets a bind() to a port that the program names go on, so that the kernel decides
+ * it by all of the caller's credentials. By the time that the kernel looks, another
+ * thread may have made the port 0: then the option keeps the kernel from choosing
+ * one. SCTP does not know the option (net/sctp/socket.c, sctp_do_bind).
+ *
+ * Return: CALL_CONTINUES; -EOPNOTSUPP where the kernel could choose a port
+ */
+static int let_kernel_bind(struct trapped_call *trapped)
+{
+	socklen_t len = sizeof(int);
+	int protocol, before;
+
+	if (getsockopt(trapped->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) ||
+	    policy_proto(protocol) == PROTO_SCTP ||
+	    getsockopt(trapped->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &before, &len))
+		return -EOPNOTSUPP;
+	if (before)
+		return CALL_CONTINUES;
+	if (set_no_port(trapped, 1))
+		return -EOPNOTSUPP;
+	atomic_store(unported_slot(trapped), trapped->cookie);
+	return CALL_CONTINUES;
+}
+
+/* If that bind() has failed, the next one may be to port 0: takes the option back. */
+static void forget_kernel_bind(struct trapped_call *trapped)
+{
+	uint64_t cookie = trapped->cookie;
+
+	if (cookie && atomic_compare_exchange_strong(unported_slot(trapped), &cookie, 0))
+		set_no_port(trapped, 0);
+}
+
+static int refuse_confined(struct trapped_call *trapped)
+{
+	return trapped_call_refuse(
+		trapped, "this process may be under Landlock rules or a security label that the "
+			 "supervisor is not under, so no port is chosen or mapped for it");
 }
 
 /* ---- what is remembered ---- */
 
 static bool is_known(const struct trapped_call *trapped)
 {
-	return claims_is_bound(&trapped->trap->claims, trapped->cookie);
+	return claims_is_bound(&trapped->tree->claims, trapped->cookie);
 }
 
 static void remember(struct trapped_call *trapped)
 {
-	claims_note_bound(&trapped->trap->claims, trapped->cookie);
+	claims_note_bound(&trapped->tree->claims, trapped->cookie);
 }
 
 /* ---- the calls ---- */
 
-static struct assign start(struct trapped_call *trapped, enum assign_call call)
+static struct assign new_assign(struct trapped_call *trapped, enum assign_call call)
 {
 	struct assign assign = { .call = call, .fd = trapped->fd, .len = trapped->len };
 
@@ -129,13 +183,13 @@ static struct assign start(struct trapped_call *trapped, enum assign_call call)
 }
 
 /*
- * Has the library set the range, or who does as it does, and will the kernel
- * keep to it? Then it is the kernel's choice: to bind the socket would be another
- * way of choosing in one range, and the two do not share ports (test/platform).
+ * Has the library, or a program that does the same, set the range on this socket, and
+ * will the kernel keep to it? Then the kernel chooses: to bind the socket would be
+ * another way of choosing in one range, and the two do not share ports (test/platform).
  */
 static bool has_range(const struct trapped_call *trapped)
 {
-	const struct rule *rule = trapped->trap->fence->rule;
+	const struct rule *rule = trapped->tree->fence->rule;
 	socklen_t len = sizeof(uint32_t), size = sizeof(int);
 	uint32_t value;
 	enum proto proto;
@@ -149,45 +203,60 @@ static bool has_range(const struct trapped_call *trapped)
 	       value == engine_kernel_value(rule->range[proto]) && newsocket_keeps(rule, proto);
 }
 
-static int choose(struct trapped_call *trapped, struct assign *assign)
+static int choose_port(struct trapped_call *trapped, struct assign *assign)
 {
-	const struct assign asked = *assign;
+	const struct assign untouched = *assign;
+	struct claims *claims = &trapped->tree->claims;
+	struct state_own_claims own;
+	struct fence fence = *trapped->tree->fence;
 	int rc;
 
-	/* where ports are to be the same each time, how long a claim is held must not matter */
-	if (trapped->trap->fence->state.repeats)
-		claims_wait(&trapped->trap->claims);
-	rc = assign_begin(trapped->trap->fence, assign);
+	/* where ports are to be the same each time, it must not matter how long a claim is held */
+	if (fence.state.repeats)
+		claims_wait(claims);
+	claims_copy(claims, &own);
+	fence.state.own_claims = &own;
+	rc = assign_begin(&fence, assign);
 
 	/* perhaps by ports that others have only just been given, and could share with this one by now */
 	if ((assign->outcome == OUTCOME_EXHAUSTED || assign->outcome == OUTCOME_FELL_BACK) &&
-	    claims_wait(&trapped->trap->claims)) {
-		*assign = asked;
-		rc = assign_begin(trapped->trap->fence, assign);
+	    claims_wait(claims)) {
+		*assign = untouched;
+		claims_copy(claims, &own);
+		rc = assign_begin(&fence, assign);
 	}
 	return rc;
 }
 
-static int begin(struct trapped_call *trapped, struct assign *assign)
+/* Begins a call whose port is chosen, or that names one which the rule has a say in. */
+static int begin_assign(struct trapped_call *trapped, struct assign *assign)
 {
+	unsigned lowest = lowest_port(trapped->tree->fence->rule);
+	bool chooses = !(assign->call == ASSIGN_BIND && addr_port(&assign->addr));
 	int rc;
 
-	if (!(assign->call == ASSIGN_BIND && addr_port(&assign->addr)) && has_range(trapped))
+	if (chooses && has_range(trapped))
 		return ASSIGN_GO_ON;
-	rc = with_right(trapped, 0, choose, assign);
+	if (chooses && lowest < IPPORT_RESERVED && rights_exceed(trapped->fd) &&
+	    !rights_caller_has(&trapped->caller, trapped->fd, CAP_NET_BIND_SERVICE))
+		return trapped_call_refuse(
+			trapped, "a port of the range needs a right that this process does "
+				 "not have in its network namespace, so the call fails");
+	rc = bind_as_caller(trapped, chooses && lowest < trapped->tree->port_start, choose_port,
+			    assign);
 	if (rc < 0 && assign->outcome != OUTCOME_FINE)
-		trapped_call_tell(trapped, assign);
+		trapped_call_report(trapped, assign);
 	if (rc >= 0 && assign->engine == ENGINE_BIND)
 		remember(trapped);
 	return rc;
 }
 
-static int end(struct trapped_call *trapped, struct assign *assign, int error)
+static int end_assign(struct trapped_call *trapped, struct assign *assign, int error)
 {
 	/* it asks for a second call only after one that the kernel engine has served */
-	assign_end(trapped->trap->fence, assign, &error);
+	assign_end(trapped->tree->fence, assign, &error);
 	if (assign_serves(assign) || assign->outcome == OUTCOME_ESCAPED)
-		trapped_call_tell(trapped, assign);
+		trapped_call_report(trapped, assign);
 	return -error;
 }
 
@@ -208,15 +277,46 @@ static int make_bindx(struct trapped_call *trapped, struct assign *assign)
 		       : 0;
 }
 
-/* A call that binds: made by us. */
+/* A call that binds, made by us */
 static int serve_made(struct trapped_call *trapped, struct assign *assign, bind_fn *make)
 {
-	int rc = begin(trapped, assign);
+	int rc = begin_assign(trapped, assign);
 
 	if (rc < 0)
 		return rc;
-	rc = rc == ASSIGN_MADE ? 0 : with_right(trapped, addr_port(&assign->addr), make, assign);
-	return end(trapped, assign, -rc);
+	if (rc != ASSIGN_MADE)
+		rc = bind_as_caller(trapped, false, make, assign);
+	else
+		rc = 0;
+	return end_assign(trapped, assign, -rc);
+}
+
+/*
+ * A bind() to a port that the program names. If only rights are against our making
+ * it, or could be, the kernel decides in the program's own thread.
+ */
+static int serve_named_bind(struct trapped_call *trapped, struct assign *assign)
+{
+	const struct rule *rule = trapped->tree->fence->rule;
+	bool kernel_decides = is_confined(trapped) || rights_exceed(trapped->fd);
+	int rc, kernel_rc;
+
+	if (kernel_decides) {
+		rc = begin_assign(trapped, assign);
+		if (rc < 0)
+			return rc;
+	} else if (rule && rule->bind != BIND_ALLOW) {
+		return serve_made(trapped, assign, make_bind);
+	} else {
+		rc = make_bind(trapped, assign);
+		if (rc != -EACCES && rc != -EPERM)
+			return rc;
+	}
+	kernel_rc = let_kernel_bind(trapped);
+	if (kernel_rc == CALL_CONTINUES)
+		return kernel_rc;
+	return kernel_decides ? refuse_confined(trapped)
+			      : bind_as_caller(trapped, true, make_bind, assign);
 }
 
 static int serve_bind(struct trapped_call *trapped)
@@ -226,28 +326,38 @@ static int serve_bind(struct trapped_call *trapped)
 	int rc;
 
 	if (is_known(trapped) &&
-	    claims_take_interrupted_bind(&trapped->trap->claims, trapped->cookie,
-					 trapped->caller.thread))
+	    claims_take_interrupted_bind(&trapped->tree->claims, trapped->cookie, &trapped->caller))
 		return 0;
 	rc = trapped_call_read_address(trapped, trapped->argument[1], (int)trapped->argument[2]);
 	if (rc)
 		return rc;
-	asked = translate_bind(trapped->trap->fence, trapped->fd, &trapped->address.inet);
-	assign = start(trapped, ASSIGN_BIND);
+	forget_kernel_bind(trapped);
+	asked = translate_bind(trapped->tree->fence, trapped->fd, &trapped->address.inet);
+	assign = new_assign(trapped, ASSIGN_BIND);
 	assign.program_port = asked;
+	if (!asked && addr_port(&assign.addr))
+		return serve_named_bind(trapped, &assign);
+	if (is_confined(trapped))
+		return refuse_confined(trapped);
 	return serve_made(trapped, &assign, make_bind);
 }
 
+/* listen() on a socket that has its port, or gets none from us, goes on: so the caller's own rights count. */
 static int serve_listen(struct trapped_call *trapped)
 {
-	struct assign assign = start(trapped, ASSIGN_LISTEN);
+	struct assign assign = new_assign(trapped, ASSIGN_LISTEN);
 	int rc;
 
 	assign.backlog = (int)trapped->argument[1];
-	rc = begin(trapped, &assign);
+	rc = begin_assign(trapped, &assign);
 	if (rc < 0)
 		return rc;
-	return end(trapped, &assign, syscall(SYS_listen, trapped->fd, assign.backlog) ? errno : 0);
+	if (rc == ASSIGN_GO_ON && assign.engine == ENGINE_BIND) {
+		rc = end_assign(trapped, &assign, 0);
+		return rc ? rc : CALL_CONTINUES;
+	}
+	return end_assign(trapped, &assign,
+			  syscall(SYS_listen, trapped->fd, assign.backlog) ? errno : 0);
 }
 
 /*
@@ -259,7 +369,7 @@ static int serve_listen(struct trapped_call *trapped)
  */
 static bool is_settled(struct trapped_call *trapped)
 {
-	const struct fence *fence = trapped->trap->fence;
+	const struct fence *fence = trapped->tree->fence;
 	enum assign_state state = assign_state(fence, trapped->fd);
 
 	if (state == ASSIGN_FOREIGN_UDP) {
@@ -274,15 +384,15 @@ static bool is_settled(struct trapped_call *trapped)
 /* Gives the socket a port, if the call could make the kernel choose one. */
 static int serve_port(struct trapped_call *trapped, struct assign *assign)
 {
-	int rc = begin(trapped, assign);
+	int rc = begin_assign(trapped, assign);
 
 	if (rc < 0)
 		return rc;
 	if (assign->claim)
-		claims_hold_claim(&trapped->trap->claims, assign->claim, trapped->cookie,
-				  trapped->caller.thread, trapped->id);
+		claims_hold_claim(&trapped->tree->claims, assign->claim, trapped->cookie,
+				  &trapped->caller);
 	if (assign_serves(assign))
-		trapped_call_tell(trapped, assign);
+		trapped_call_report(trapped, assign);
 	return CALL_CONTINUES;
 }
 
@@ -302,10 +412,10 @@ static int serve_connect(struct trapped_call *trapped)
 		return rc;
 	if ((trapped_call_is_udp(trapped) && is_settled(trapped)) || has_range(trapped))
 		return CALL_CONTINUES;
-	assign = start(trapped, ASSIGN_CONNECT);
+	assign = new_assign(trapped, ASSIGN_CONNECT);
 	rc = serve_port(trapped, &assign);
 	if (rc != CALL_CONTINUES || assign.outcome == OUTCOME_FELL_BACK ||
-	    assign_has_port(trapped->trap->fence, trapped->fd))
+	    assign_has_port(trapped->tree->fence, trapped->fd))
 		return rc;
 	/* it fails, before a port is chosen */
 	return syscall(SYS_connect, trapped->fd, &trapped->address, trapped->len) ? -errno : 0;
@@ -347,12 +457,12 @@ static int serve_send(struct trapped_call *trapped)
 
 	if (trapped_call_is_udp(trapped)
 		    ? is_settled(trapped)
-		    : !(flags & MSG_FASTOPEN) && assign_has_port(trapped->trap->fence, trapped->fd))
+		    : !(flags & MSG_FASTOPEN) && assign_has_port(trapped->tree->fence, trapped->fd))
 		return CALL_CONTINUES;
 	if (has_range(trapped))
 		return CALL_CONTINUES;
 	rc = trapped_call_read_destination(trapped);
-	assign = start(trapped, ASSIGN_SEND);
+	assign = new_assign(trapped, ASSIGN_SEND);
 	assign.fast_open = flags & MSG_FASTOPEN;
 	if (!assign.fast_open)
 		return trapped_call_is_udp(trapped) ? serve_port(trapped, &assign)
@@ -361,7 +471,7 @@ static int serve_send(struct trapped_call *trapped)
 		rc = serve_port(trapped, &assign);
 	/* whatever the memory says by then, the socket has its port, or nothing gives it one */
 	if (rc != CALL_CONTINUES || assign.outcome == OUTCOME_FELL_BACK ||
-	    assign_has_port(trapped->trap->fence, trapped->fd))
+	    assign_has_port(trapped->tree->fence, trapped->fd))
 		return rc;
 	return refuse_send(trapped, flags);
 }
@@ -369,7 +479,7 @@ static int serve_send(struct trapped_call *trapped)
 /* sctp_bindx() */
 static int serve_bindx(struct trapped_call *trapped)
 {
-	static char addrs[SCTP_ADDRS_MAX];
+	char addrs[SCTP_ADDRS_MAX];
 	struct assign assign = { .call = ASSIGN_BIND, .fd = trapped->fd, .sctp = true };
 	int size = (int)trapped->argument[4], rc;
 
@@ -382,6 +492,8 @@ static int serve_bindx(struct trapped_call *trapped)
 	assign.addrs_size = (socklen_t)size;
 	assign.len = (socklen_t)size < sizeof(assign.addr) ? (socklen_t)size : sizeof(assign.addr);
 	memcpy(&assign.addr, addrs, assign.len);
+	if (is_confined(trapped) || (addr_port(&assign.addr) && rights_exceed(trapped->fd)))
+		return refuse_confined(trapped);
 	return serve_made(trapped, &assign, make_bindx);
 }
 
@@ -389,10 +501,10 @@ static int serve_connectx(struct trapped_call *trapped)
 {
 	struct assign assign;
 
-	if (assign_has_port(trapped->trap->fence, trapped->fd))
+	if (assign_has_port(trapped->tree->fence, trapped->fd))
 		return CALL_CONTINUES;
 	memset(&trapped->address, 0, sizeof(trapped->address));
-	assign = start(trapped, ASSIGN_CONNECT);
+	assign = new_assign(trapped, ASSIGN_CONNECT);
 	assign.sctp = true;
 	return serve_anyway(trapped, &assign);
 }
@@ -403,7 +515,7 @@ static int serve_option(struct trapped_call *trapped)
 	bool set = trapped->call == FILTER_SETSOCKOPT;
 	int level = (int)trapped->argument[1], option = (int)trapped->argument[2];
 
-	if (trapped->trap->only_socket)
+	if (trapped->tree->only_socket)
 		return set && level == IPPROTO_IP && option == IP_LOCAL_PORT_RANGE ? -ENOPROTOOPT
 										   : CALL_CONTINUES;
 	if (level != IPPROTO_SCTP)
@@ -435,80 +547,84 @@ static int serve_call(struct trapped_call *trapped)
 	}
 }
 
+/* Of what is no socket, connect() reads the address first (net/socket.c, __sys_connect). Return: -errno */
+static int refuse_nonsocket(struct trapped_call *trapped, int error)
+{
+	int rc = 0;
+
+	if (trapped->call == FILTER_CONNECT)
+		rc = trapped_call_read_address(trapped, trapped->argument[1],
+					       (int)trapped->argument[2]);
+	return rc ? rc : error;
+}
+
 static int serve_socket(struct trapped_call *trapped)
 {
-	const struct rule *rule = trapped->trap->fence->rule;
+	const struct rule *rule = trapped->tree->fence->rule;
 	socklen_t len = sizeof(int);
 	int domain, rc;
 
 	if (getsockopt(trapped->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len))
-		return -errno;
+		return refuse_nonsocket(trapped, -errno);
 	if (domain != AF_INET && domain != AF_INET6)
 		return CALL_CONTINUES;
 	len = sizeof(trapped->cookie);
 	if (getsockopt(trapped->fd, SOL_SOCKET, SO_COOKIE, &trapped->cookie, &len))
 		trapped->cookie = 0;
-	claims_thread_moved_on(&trapped->trap->claims, trapped->cookie, trapped->caller.thread,
-			       trapped->id);
+	claims_thread_moved_on(&trapped->tree->claims, trapped->cookie, &trapped->caller);
 	rc = serve_call(trapped);
-	return rc == CALL_CONTINUES && rule && rule->map ? relay_call(trapped) : rc;
+	if (rc != CALL_CONTINUES || !rule || !rule->map || trapped->call == FILTER_BIND)
+		return rc;
+	return relay_call(trapped);
 }
 
-/* Says once why no socket is made. Return: what the call fails with */
-static int refuse_birth(struct trapped_call *trapped, const char *why)
+/* Writes once why no socket is made. Return: what the call fails with */
+static int refuse_newsocket(struct trapped_call *trapped, const char *why)
 {
-	char text[256];
-	int fd;
+	static _Atomic(const char *) last;
+	static char text[256];
 
-	if (trapped->trap->refusal != why) {
-		trapped->trap->refusal = why;
-		snprintf(text, sizeof(text), "no socket is made: %s; use '--via both'", why);
-		fd = trapped_call_lend_stderr(trapped);
-		log_say(trapped->trap->log, "error", text);
-		trapped_call_take_back(fd);
-	}
-	return -EACCES;
-}
-
-static bool is_valid(const struct trap *trap, uint64_t id)
-{
-	return !ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
+	if (atomic_exchange(&last, why) == why)
+		return -EACCES;
+	pthread_mutex_lock(&trapped->tree->log_lock);
+	snprintf(text, sizeof(text), "no socket is made: %s; use '--via both'", why);
+	trapped->tree->refusal = NULL;
+	pthread_mutex_unlock(&trapped->tree->log_lock);
+	return trapped_call_refuse(trapped, text);
 }
 
 /* Makes the socket that the call asks for. It is the call's answer. */
-static int serve_birth(struct trapped_call *trapped)
+static int serve_newsocket(struct trapped_call *trapped)
 {
 	int type = (int)trapped->argument[1];
 	struct seccomp_notif_addfd add = {
-		.id = trapped->id,
+		.id = trapped->caller.id,
 		.flags = SECCOMP_ADDFD_FLAG_SEND,
 		.newfd_flags = type & SOCK_CLOEXEC ? O_CLOEXEC : 0,
 	};
 	const char *why;
 	int fd, rc;
 
-	fd = newsocket_make(trapped->trap->fence->rule, &trapped->trap->here,
-			    trapped->caller.thread, (int)trapped->argument[0], type,
-			    (int)trapped->argument[2], &why);
+	fd = newsocket_make(trapped->tree->fence->rule, &trapped->caller, (int)trapped->argument[0],
+			    type, (int)trapped->argument[2], &why);
 	if (fd == -EPROTOTYPE)
 		return CALL_CONTINUES;
-	/* of one that was killed, nothing is true any more */
 	if (fd == -EACCES)
-		return is_valid(trapped->trap, trapped->id) ? refuse_birth(trapped, why) : -ESRCH;
+		return refuse_newsocket(trapped, why);
 	if (fd < 0)
 		return fd;
 	add.srcfd = (uint32_t)fd;
 	/* the program's table may be full */
-	rc = ioctl(trapped->trap->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno
+	rc = ioctl(trapped->tree->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno
 										 : CALL_ANSWERED;
 	close(fd);
 	return rc;
 }
 
 /* socketcall(2) has its arguments in memory. */
-static int unfold(struct trapped_call *trapped)
+static int read_socketcall(struct trapped_call *trapped)
 {
-	uint32_t argument[6];
+	uint32_t argument[6] = { 0 };
 	int i, rc;
 
 	trapped->call = filter_socketcall(trapped->argument[0]);
@@ -522,105 +638,125 @@ static int unfold(struct trapped_call *trapped)
 	return rc;
 }
 
-/* Return: CALL_CONTINUES, or what the call returns */
-static int decide(struct trapped_call *trapped)
+static int serve_landlock(struct trapped_call *trapped)
+{
+	struct confinement *confinement = &trapped->tree->confinement;
+
+	if (trapped->call == FILTER_LANDLOCK_RESTRICT)
+		confinement_note_restriction(confinement, &trapped->caller);
+	else
+		confinement_note_rules(confinement, &trapped->caller, trapped->argument[0],
+				       trapped->argument[1]);
+	return CALL_CONTINUES;
+}
+
+/* Return: CALL_CONTINUES, CALL_ANSWERED, or what the call returns */
+static int serve_trapped(struct trapped_call *trapped)
 {
 	int rc = 0;
 
 	if (trapped->call == FILTER_SOCKETCALL)
-		rc = unfold(trapped);
+		rc = read_socketcall(trapped);
 	if (rc)
 		return rc;
+	if (trapped->call == FILTER_LANDLOCK_CREATE || trapped->call == FILTER_LANDLOCK_RESTRICT)
+		return serve_landlock(trapped);
 	if (trapped->call == FILTER_SOCKET)
-		return is_valid(trapped->trap, trapped->id) ? serve_birth(trapped) : -ESRCH;
+		return serve_newsocket(trapped);
 	trapped->fd = caller_descriptor(&trapped->caller, (int)trapped->argument[0]);
 	if (trapped->fd == -EPERM)
 		return trapped_call_unreachable(trapped);
 	if (trapped->fd < 0)
 		return trapped->fd;
-	/* else the number was another's by then */
-	rc = is_valid(trapped->trap, trapped->id) ? serve_socket(trapped) : -ESRCH;
+	rc = serve_socket(trapped);
 	close(trapped->fd);
 	return rc;
 }
 
-static void answer(struct trap *trap, const struct seccomp_notif *notif)
+static void answer_call(struct trapped_call *trapped, int rc)
 {
-	struct seccomp_notif_resp answer = { .id = notif->id };
-	struct trapped_call trapped = {
-		.trap = trap,
-		.id = notif->id,
-		.call = filter_call(notif->data.arch, notif->data.nr),
-		.narrow = filter_is_narrow(notif->data.arch),
-	};
-	int rc, i;
+	struct seccomp_notif_resp answer = { .id = trapped->caller.id };
 
-	for (i = 0; i < 6; i++)
-		trapped.argument[i] = notif->data.args[i];
-	rc = caller_open((pid_t)notif->pid, &trapped.caller);
-	if (!rc) {
-		rc = decide(&trapped);
-		caller_close(&trapped.caller);
-	}
-	if (rc == CALL_ANSWERED)
-		return;
 	if (rc == CALL_CONTINUES)
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	else
 		answer.error = rc;
 	if (!rc)
-		answer.val = trapped.value;
-	if (!ioctl(trap->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) || errno != ENOENT)
+		answer.val = trapped->value;
+	if (!ioctl(trapped->tree->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) || errno != ENOENT)
 		return;
 	/* it was interrupted; the kernel makes it again */
-	if (trapped.call == FILTER_BIND && !rc)
-		claims_note_interrupted_bind(&trap->claims, trapped.cookie, (pid_t)notif->pid);
+	if (trapped->call == FILTER_BIND && !rc)
+		claims_note_interrupted_bind(&trapped->tree->claims, trapped->cookie,
+					     &trapped->caller);
+}
+
+static void serve_notification(struct tree *tree, const struct seccomp_notif *notif)
+{
+	struct trapped_call trapped = {
+		.tree = tree,
+		.caller = { .id = notif->id },
+		.call = filter_call(notif->data.arch, notif->data.nr),
+		.has_32bit_pointers = filter_has_32bit_pointers(notif->data.arch),
+	};
+	int rc, i;
+
+	for (i = 0; i < 6; i++)
+		trapped.argument[i] = notif->data.args[i];
+	rc = caller_open(tree->listener, notif->id, (pid_t)notif->pid, &trapped.caller);
+	if (!rc) {
+		rc = serve_trapped(&trapped);
+		caller_close(&trapped.caller);
+	}
+	if (rc != CALL_ANSWERED)
+		answer_call(&trapped, rc);
+}
+
+/* Waits for one notification and serves it. Return: false if nobody is left under the filter */
+static bool serve_next(void *context)
+{
+	struct tree *tree = context;
+	struct pollfd poll_listener = { .fd = tree->listener, .events = POLLIN };
+	union {
+		struct seccomp_notif notif;
+		char room[NOTIFICATION_MAX];
+	} heard;
+	int n = poll(&poll_listener, 1, claims_tidy(&tree->claims) ? CLAIMS_TIDY_MS : -1);
+
+	if (n < 0)
+		return errno == EINTR;
+	if (n == 0)
+		return true;
+	if (!(poll_listener.revents & POLLIN))
+		return false;
+	/* the kernel wants it zeroed */
+	memset(&heard, 0, sizeof(heard));
+	if (ioctl(tree->listener, SECCOMP_IOCTL_NOTIF_RECV, &heard))
+		return true;
+	workers_begin();
+	serve_notification(tree, &heard.notif);
+	return true;
 }
 
 void trap_serve(int listener, bool only_socket, const struct fence *fence, struct log *log,
 		int program)
 {
-	static struct trap trap;
-	static struct fence own;
-	struct pollfd poll_listener = { .fd = listener, .events = POLLIN };
+	static struct tree tree;
 	struct seccomp_notif_sizes sizes = { 0 };
-	union {
-		struct seccomp_notif notif;
-		char room[1024];
-	} heard;
 
-	trap.listener = listener;
-	trap.claims.listener = listener;
-	trap.claims.state = &fence->state;
-	trap.program = program;
-	own = *fence;
-	own.state.own_claims = &trap.claims.claims;
-	trap.fence = &own;
-	trap.log = log;
-	trap.only_socket = only_socket;
-	if (only_socket)
-		newsocket_look(getpid(), &trap.here);
-	trap.mirrors = settings_port_start() == 0;
-	set_bind_right(false);
-	trap.port_start = settings_port_start();
 	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) ||
-	    sizes.seccomp_notif > sizeof(heard))
+	    sizes.seccomp_notif > NOTIFICATION_MAX)
 		return;
-	for (;;) {
-		int n = poll(&poll_listener, 1, trap.claims.claims.count ? CLAIMS_TIDY_MS : -1);
-
-		claims_tidy(&trap.claims);
-		if (n < 0 && errno != EINTR)
-			return;
-		if (n <= 0)
-			continue;
-		if (!(poll_listener.revents & POLLIN)) {
-			claims_end(&trap.claims);
-			return;
-		}
-		/* the kernel wants it zeroed */
-		memset(&heard, 0, sizeof(heard));
-		if (!ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &heard))
-			answer(&trap, &heard.notif);
-	}
+	tree.listener = listener;
+	tree.program = program;
+	tree.fence = fence;
+	tree.only_socket = only_socket;
+	tree.log = log;
+	/* our own rights are not used by now */
+	tree.port_start = settings_port_start();
+	pthread_mutex_init(&tree.log_lock, NULL);
+	claims_start(&tree.claims, listener, &fence->state);
+	confinement_start(&tree.confinement);
+	workers_run(serve_next, &tree);
+	claims_end(&tree.claims);
 }

@@ -2,6 +2,7 @@
 
 #include "../core/sctp.h"
 #include "../core/translate.h"
+#include "rights.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -26,50 +27,82 @@ static const char *call_name(const struct trapped_call *trapped)
 		       : names[trapped->call];
 }
 
-int trapped_call_lend_stderr(struct trapped_call *trapped)
+/*
+ * Lends the log the program's standard error, and the right to a file of another
+ * user's. One thread at a time may write a line. Return: for end_line()
+ */
+static int begin_line(struct trapped_call *trapped)
 {
-	const struct caller program = { .pidfd = trapped->trap->program };
-	struct log *log = trapped->trap->log;
+	const struct caller program = { .pidfd = trapped->tree->program, .listener = -1 };
+	struct log *log = trapped->tree->log;
 
 	log->pid = (int)caller_process(&trapped->caller);
 	log->stderr_fd = caller_descriptor(&trapped->caller, STDERR_FILENO);
 	if (log->stderr_fd < 0)
 		log->stderr_fd = caller_descriptor(&program, STDERR_FILENO);
+	rights_use(CAP_DAC_OVERRIDE);
 	return log->stderr_fd;
 }
 
-void trapped_call_take_back(int fd)
+static void end_line(int fd)
 {
+	rights_leave(CAP_DAC_OVERRIDE);
 	if (fd >= 0)
 		close(fd);
 }
 
-void trapped_call_tell(struct trapped_call *trapped, const struct assign *assign)
+void trapped_call_report(struct trapped_call *trapped, const struct assign *assign)
 {
-	const struct log *log = trapped->trap->log;
+	struct tree *tree = trapped->tree;
+	const struct log *log = tree->log;
 	int fd;
 
-	if (!log_is_on(log) && !log->record.path && (!log->warnings || trapped->trap->warned) &&
-	    assign->outcome == OUTCOME_FINE)
-		return;
-	trapped->trap->warned = true;
-	fd = trapped_call_lend_stderr(trapped);
-	log_assign(trapped->trap->log, call_name(trapped), assign);
-	trapped_call_take_back(fd);
+	pthread_mutex_lock(&tree->log_lock);
+	if (log_is_on(log) || log->record.path || (log->warnings && !tree->warned) ||
+	    assign->outcome != OUTCOME_FINE) {
+		tree->warned = true;
+		fd = begin_line(trapped);
+		log_assign(tree->log, call_name(trapped), assign);
+		end_line(fd);
+	}
+	pthread_mutex_unlock(&tree->log_lock);
+}
+
+/* With the lock held */
+static void write_error(struct trapped_call *trapped, const char *text)
+{
+	int fd = begin_line(trapped);
+
+	log_say(trapped->tree->log, "error", text);
+	end_line(fd);
+}
+
+int trapped_call_refuse(struct trapped_call *trapped, const char *why)
+{
+	struct tree *tree = trapped->tree;
+
+	pthread_mutex_lock(&tree->log_lock);
+	if (tree->refusal != why) {
+		tree->refusal = why;
+		write_error(trapped, why);
+	}
+	pthread_mutex_unlock(&tree->log_lock);
+	return -EACCES;
 }
 
 int trapped_call_unreachable(struct trapped_call *trapped)
 {
-	int fd;
+	struct tree *tree = trapped->tree;
 
-	if (!trapped->trap->unreachable) {
-		trapped->trap->unreachable = true;
-		fd = trapped_call_lend_stderr(trapped);
-		log_say(trapped->trap->log, "error",
+	pthread_mutex_lock(&tree->log_lock);
+	if (!tree->unreachable) {
+		tree->unreachable = true;
+		write_error(
+			trapped,
 			"the supervisor may not look into this process (see ptrace(2) on access), so its "
 			"calls that need a port fail");
-		trapped_call_take_back(fd);
 	}
+	pthread_mutex_unlock(&tree->log_lock);
 	return -EACCES;
 }
 
@@ -104,12 +137,15 @@ bool trapped_call_is_udp(const struct trapped_call *trapped)
 
 int trapped_call_translate(struct trapped_call *trapped)
 {
-	int rc = translate_to(trapped->trap->fence, trapped->fd, &trapped->address.inet), fd;
+	struct tree *tree = trapped->tree;
+	int rc = translate_to(tree->fence, trapped->fd, &trapped->address.inet), fd;
 
 	if (rc < 0) {
-		fd = trapped_call_lend_stderr(trapped);
-		log_address_unknown(trapped->trap->log);
-		trapped_call_take_back(fd);
+		pthread_mutex_lock(&tree->log_lock);
+		fd = begin_line(trapped);
+		log_address_unknown(tree->log);
+		end_line(fd);
+		pthread_mutex_unlock(&tree->log_lock);
 	}
 	return rc;
 }
@@ -120,11 +156,11 @@ int trapped_call_read_destination(struct trapped_call *trapped)
 		struct {
 			uint32_t name;
 			uint32_t len;
-		} narrow;
+		} pointers32;
 		struct {
 			uint64_t name;
 			uint32_t len;
-		} wide;
+		} pointers64;
 	} head;
 	uint64_t name = trapped->argument[4], header = trapped->argument[1];
 	uint32_t len = (uint32_t)trapped->argument[5];
@@ -132,16 +168,17 @@ int trapped_call_read_destination(struct trapped_call *trapped)
 
 	memset(&trapped->address, 0, sizeof(trapped->address));
 	if (trapped->call != FILTER_SENDTO) {
-		rc = trapped_call_read_memory(trapped, header, &head, trapped->narrow ? 8 : 12);
+		rc = trapped_call_read_memory(trapped, header, &head,
+					      trapped->has_32bit_pointers ? 8 : 12);
 		if (rc)
 			return rc;
-		name = trapped->narrow ? head.narrow.name : head.wide.name;
-		len = trapped->narrow ? head.narrow.len : head.wide.len;
+		name = trapped->has_32bit_pointers ? head.pointers32.name : head.pointers64.name;
+		len = trapped->has_32bit_pointers ? head.pointers32.len : head.pointers64.len;
 		/* a negative one is refused, too long a one cut (net/socket.c, __copy_msghdr) */
 		if (len > sizeof(trapped->address) && len <= INT_MAX)
 			len = sizeof(trapped->address);
 	}
-	/* no address is one of no length, whatever is said of it */
+	/* a null pointer is an address of no length, whatever the length says */
 	rc = trapped_call_read_address(trapped, name, name ? (int)len : 0);
 	if (!rc)
 		rc = trapped_call_translate(trapped);

@@ -4,12 +4,9 @@
 
 #include "../core/addr.h"
 #include "../core/assign.h"
-#include "../core/fence.h"
-#include "../core/log.h"
 #include "caller.h"
-#include "claims.h"
 #include "filter.h"
-#include "newsocket.h"
+#include "tree.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,29 +16,12 @@
 /* What becomes of a call, besides a result of 0 or -errno */
 enum { CALL_CONTINUES = 1, CALL_ANSWERED };
 
-/* What all calls of a tree have in common. */
-struct trap {
-	int listener;
-	int program;
-	const struct fence *fence;
-	struct log *log;
-	bool only_socket;    /* socket() alone stops */
-	bool mirrors;        /* we may bind to any port, but the program perhaps not */
-	unsigned port_start; /* lowest port that needs no privilege */
-	bool unreachable;    /* said already */
-	bool warned;         /* of what was doubtful at the start */
-	const char *refusal; /* said last */
-	struct newsocket_place here;
-	struct claims claims;
-};
-
 /* One trapped call. */
 struct trapped_call {
-	struct trap *trap;
+	struct tree *tree;
 	struct caller caller;
 	enum filter_call call;
-	bool narrow; /* 32-bit pointers */
-	uint64_t id; /* of the notification */
+	bool has_32bit_pointers;
 	uint64_t argument[6];
 	long value; /* what the call returns if it is answered with 0 */
 	int fd;     /* the socket, here */
@@ -53,19 +33,21 @@ struct trapped_call {
 	socklen_t len;
 };
 
-/* trapped_call_lend_stderr() - Lend the log the program's standard error. Return: for trapped_call_take_back() */
-int trapped_call_lend_stderr(struct trapped_call *trapped);
+/* trapped_call_report() - Write to the log what became of an assignment, if there is anything to write */
+void trapped_call_report(struct trapped_call *trapped, const struct assign *assign);
 
-/* trapped_call_take_back() - Close it */
-void trapped_call_take_back(int fd);
+/**
+ * trapped_call_refuse() - Write once why calls of a kind fail
+ * @why:	compared by its address with what was written last
+ *
+ * Return: -EACCES
+ */
+int trapped_call_refuse(struct trapped_call *trapped, const char *why);
 
-/* trapped_call_tell() - Tell the log of an assignment, if there is anything to tell */
-void trapped_call_tell(struct trapped_call *trapped, const struct assign *assign);
-
-/* trapped_call_unreachable() - The program cannot be looked into. Return: what its call fails with */
+/* trapped_call_unreachable() - Write once that the program cannot be looked into. Return: -EACCES */
 int trapped_call_unreachable(struct trapped_call *trapped);
 
-/* trapped_call_read_memory() - Return: 0; -EFAULT, or -EACCES if we may not read there */
+/* trapped_call_read_memory() - As caller_read(); -EACCES if we may not read there, which is written to the log */
 int trapped_call_read_memory(struct trapped_call *trapped, uint64_t address, void *ret_data,
 			     size_t size);
 
@@ -77,9 +59,9 @@ int trapped_call_read_memory(struct trapped_call *trapped, uint64_t address, voi
 int trapped_call_read_address(struct trapped_call *trapped, uint64_t address, int len);
 
 /**
- * trapped_call_read_destination() - Where a message goes to, or its map's port in that place
+ * trapped_call_read_destination() - Read into @trapped where a message goes to, with the map's port in it
  *
- * Return: 0; -errno if that cannot be read, and it is zeros
+ * Return: 0; -errno if that cannot be read, and the address is all zeros
  */
 int trapped_call_read_destination(struct trapped_call *trapped);
 

@@ -1,0 +1,352 @@
+#include "relay_wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+/* include/linux/errno.h: a call that begins anew, or fails with EINTR, as the signal's handler has it */
+#define ERESTARTSYS 512
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+#define STACK (128 * 1024)
+#define BEGIN_NS 2000000
+#define CHECK_US 20000
+#define CHECK_LATER_US 200000
+#define LATER_US 1000000
+#define SHARE 128 /* the checks take at most one part in so many of a processor */
+
+/*
+ * Theory of operation
+ *
+ * The caller's connect() waits for our answer, and only a fatal signal ends that (see
+ * filter.c). So neither its signals may have to wait nor its socket outlive it.
+ *
+ * The socket is a blocking one, and whether it blocks is not ours to change, as others
+ * may use it. So a thread begins the connect(), and is interrupted by a timer if that
+ * takes longer than a connect() on this machine does. The connection goes on being
+ * made. From then on one thread polls all such sockets and their callers' pidfds. When
+ * a socket is ready, a thread asks for the result by connect() once more; it does not
+ * wait then, unless the socket's lock is held or another thread of the program uses the
+ * socket, and in that case only this errand waits.
+ *
+ * That a caller has got a signal, nothing announces: /proc has to be read. The checks
+ * are so far apart that all of them together take less than 1 % of a processor.
+ */
+
+/* A connect() on its way. */
+struct errand {
+	struct errand *next;
+	struct caller caller; /* with a pidfd of its own */
+	int fd;
+	union addr to;
+	socklen_t len;
+	int64_t limit; /* how long the socket lets a connect() wait, in microseconds; 0: for ever */
+	int64_t begun;
+};
+
+/* The errands that wait. */
+static struct {
+	pthread_once_t once;
+	int wake; /* eventfd; -1 if there is none */
+	pthread_mutex_t lock;
+	struct errand *added; /* under the lock */
+	/* the rest is the polling thread's */
+	struct errand **errand;
+	struct pollfd *poll; /* the eventfd's, then two for each errand */
+	size_t count;
+	size_t room;
+} waiting = { .once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void end_errand(struct errand *errand, int rc)
+{
+	struct seccomp_notif_resp answer = { .id = errand->caller.id, .error = rc };
+
+	/* a caller that was killed meanwhile needs no answer */
+	while (ioctl(errand->caller.listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) && errno == EINTR)
+		;
+	close(errand->fd);
+	caller_close(&errand->caller);
+	free(errand);
+}
+
+/* ---- the threads that connect ---- */
+
+static void ignore_tick(int number)
+{
+	(void)number;
+}
+
+/* From now on, this thread is interrupted every BEGIN_NS. Return: false if that cannot be */
+static bool start_ticks(timer_t *ret_timer)
+{
+	const struct sigaction action = { .sa_handler = ignore_tick };
+	const struct itimerspec ticks = { { 0, BEGIN_NS }, { 0, BEGIN_NS } };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN };
+	sigset_t own;
+
+	event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+	sigemptyset(&own);
+	sigaddset(&own, SIGRTMIN);
+	return !sigaction(SIGRTMIN, &action, NULL) && !pthread_sigmask(SIG_UNBLOCK, &own, NULL) &&
+	       !timer_create(CLOCK_MONOTONIC, &event, ret_timer) &&
+	       !timer_settime(*ret_timer, 0, &ticks, NULL);
+}
+
+static void hand_over(struct errand *errand)
+{
+	const uint64_t one = 1;
+
+	pthread_mutex_lock(&waiting.lock);
+	errand->next = waiting.added;
+	waiting.added = errand;
+	pthread_mutex_unlock(&waiting.lock);
+	while (write(waiting.wake, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+static void *run_errand(void *context)
+{
+	struct errand *errand = context;
+	timer_t timer;
+	bool ticks = start_ticks(&timer);
+	int rc = syscall(SYS_connect, errand->fd, &errand->to, errand->len) ? -errno : 0;
+
+	if (ticks)
+		timer_delete(timer);
+	if (rc == -EINTR)
+		hand_over(errand);
+	else
+		end_errand(errand, rc);
+	return NULL;
+}
+
+/* Return: 0 or -errno */
+static int start_thread(void *(*run)(void *), void *context)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int rc = pthread_attr_init(&attributes);
+
+	if (rc)
+		return -rc;
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK);
+	rc = pthread_create(&thread, &attributes, run, context);
+	pthread_attr_destroy(&attributes);
+	return -rc;
+}
+
+/* ---- the thread that polls ---- */
+
+/* Return: false if there is no memory for one more */
+static bool make_room(void)
+{
+	size_t room = waiting.room ? 2 * waiting.room : 64;
+	struct errand **errand;
+	struct pollfd *polls;
+
+	if (waiting.count < waiting.room)
+		return true;
+	errand = reallocarray(waiting.errand, room, sizeof(*errand));
+	if (errand)
+		waiting.errand = errand;
+	polls = reallocarray(waiting.poll, 1 + 2 * room, sizeof(*polls));
+	if (polls)
+		waiting.poll = polls;
+	if (!errand || !polls)
+		return false;
+	waiting.room = room;
+	return true;
+}
+
+static void take_added(void)
+{
+	struct errand *errand, *next;
+	uint64_t number;
+
+	while (read(waiting.wake, &number, sizeof(number)) < 0 && errno == EINTR)
+		;
+	pthread_mutex_lock(&waiting.lock);
+	next = waiting.added;
+	waiting.added = NULL;
+	pthread_mutex_unlock(&waiting.lock);
+	while ((errand = next)) {
+		next = errand->next;
+		if (make_room())
+			waiting.errand[waiting.count++] = errand;
+		else
+			end_errand(errand, -ENOBUFS);
+	}
+}
+
+static void drop_errand(size_t i)
+{
+	waiting.errand[i] = waiting.errand[--waiting.count];
+}
+
+static void fill_polls(void)
+{
+	size_t i;
+
+	waiting.poll[0] = (struct pollfd){ .fd = waiting.wake, .events = POLLIN };
+	for (i = 0; i < waiting.count; i++) {
+		waiting.poll[1 + 2 * i] =
+			(struct pollfd){ .fd = waiting.errand[i]->fd, .events = POLLOUT };
+		waiting.poll[2 + 2 * i] =
+			(struct pollfd){ .fd = waiting.errand[i]->caller.pidfd, .events = POLLIN };
+	}
+}
+
+/* From the last to the first, so that one that takes a dropped one's place was seen already */
+static void end_ready(void)
+{
+	struct errand *errand;
+	size_t i = waiting.count;
+
+	while (i--) {
+		errand = waiting.errand[i];
+		if (waiting.poll[2 + 2 * i].revents) {
+			drop_errand(i);
+			end_errand(errand, -ESRCH);
+		} else if (waiting.poll[1 + 2 * i].revents) {
+			drop_errand(i);
+			if (start_thread(run_errand, errand))
+				end_errand(errand, -ENOBUFS);
+		}
+	}
+}
+
+/*
+ * Return: CALL_CONTINUES if the errand is to wait on; else the call's result, as
+ * the kernel has it (net/ipv4/af_inet.c, __inet_stream_connect; include/net/sock.h, sock_intr_errno)
+ */
+static int check_errand(const struct errand *errand, int64_t now)
+{
+	if (errand->limit && now - errand->begun >= errand->limit)
+		return -EINPROGRESS;
+	if (caller_is_signalled(&errand->caller))
+		return errand->limit ? -EINTR : -ERESTARTSYS;
+	return caller_waits(&errand->caller) ? CALL_CONTINUES : -ESRCH;
+}
+
+/* Return: when to check again, in microseconds from now */
+static int64_t check_all(void)
+{
+	int64_t start = now_us(), spent, pause = CHECK_LATER_US, left;
+	struct errand *errand;
+	size_t i = waiting.count;
+	int rc;
+
+	while (i--) {
+		errand = waiting.errand[i];
+		rc = check_errand(errand, start);
+		if (rc != CALL_CONTINUES) {
+			drop_errand(i);
+			end_errand(errand, rc);
+			continue;
+		}
+		if (start - errand->begun < LATER_US)
+			pause = CHECK_US;
+	}
+	spent = now_us() - start;
+	if (pause < spent * SHARE)
+		pause = spent * SHARE;
+	/* a limit is kept, however many others wait */
+	for (i = 0; i < waiting.count; i++) {
+		left = waiting.errand[i]->begun + waiting.errand[i]->limit - start;
+		if (waiting.errand[i]->limit && left < pause)
+			pause = left;
+	}
+	return pause > 0 ? pause : 0;
+}
+
+static void *poll_errands(void *context)
+{
+	int64_t next = 0, now;
+	int timeout;
+
+	for (;;) {
+		fill_polls();
+		now = now_us();
+		timeout = next > now ? (int)((next - now) / 1000) + 1 : 0;
+		if (poll(waiting.poll, 1 + 2 * waiting.count, waiting.count ? timeout : -1) < 0)
+			continue;
+		end_ready();
+		if (waiting.poll[0].revents) {
+			if (!waiting.count)
+				next = now_us() + CHECK_US;
+			take_added();
+		}
+		if (waiting.count && now_us() >= next)
+			next = check_all() + now_us();
+	}
+	return context;
+}
+
+static void start_polling(void)
+{
+	waiting.wake = eventfd(0, EFD_CLOEXEC);
+	if (waiting.wake < 0)
+		return;
+	if (!make_room() || start_thread(poll_errands, NULL)) {
+		close(waiting.wake);
+		waiting.wake = -1;
+	}
+}
+
+/* ---- beginning ---- */
+
+static int64_t find_limit(int fd)
+{
+	struct timeval limit = { 0 };
+	socklen_t len = sizeof(limit);
+
+	getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, &len);
+	return (int64_t)limit.tv_sec * 1000000 + limit.tv_usec;
+}
+
+int relay_wait_connect(struct trapped_call *trapped, const union addr *to, socklen_t len)
+{
+	struct errand *errand = malloc(sizeof(*errand));
+
+	pthread_once(&waiting.once, start_polling);
+	if (!errand || waiting.wake < 0) {
+		free(errand);
+		return -ENOBUFS;
+	}
+	*errand = (struct errand){ .caller = trapped->caller, .to = *to, .len = len };
+	errand->limit = find_limit(trapped->fd);
+	errand->begun = now_us();
+	errand->fd = fcntl(trapped->fd, F_DUPFD_CLOEXEC, 3);
+	errand->caller.pidfd = fcntl(trapped->caller.pidfd, F_DUPFD_CLOEXEC, 3);
+	if (errand->fd >= 0 && errand->caller.pidfd >= 0 && !start_thread(run_errand, errand))
+		return CALL_ANSWERED;
+	if (errand->fd >= 0)
+		close(errand->fd);
+	if (errand->caller.pidfd >= 0)
+		close(errand->caller.pidfd);
+	free(errand);
+	return -ENOBUFS;
+}

@@ -1,0 +1,53 @@
+/* rights: the supervisor's own capabilities, and whether a caller has one of them; it makes no call for anybody. */
+#ifndef PORTFENCE_SUPERVISOR_RIGHTS_H
+#define PORTFENCE_SUPERVISOR_RIGHTS_H
+
+#include "caller.h"
+
+#include <linux/capability.h>
+#include <stdbool.h>
+
+/*
+ * The rule: the supervisor does for a caller only what the caller could do, by the
+ * caller's own credentials, at the moment it is done. A call that the supervisor
+ * makes is made with no capability that has a say in it. Only after the kernel has
+ * refused it for want of one, and if the caller has that one where the kernel asks
+ * for it, is the call made once more with it.
+ */
+
+/**
+ * rights_drop() - Give up all capabilities but those that the supervisor may need, and use none
+ * @makes_sockets:	it makes sockets for other users (newsocket)
+ *
+ * CAP_SYS_PTRACE stays in use: by it the supervisor looks into programs that have changed their
+ * user, and no call on a socket asks for it. Of this thread, and of all that it starts.
+ *
+ * Return: 0, -errno
+ */
+int rights_drop(bool makes_sockets);
+
+/* rights_use() - Use a capability that this process has, until rights_leave(). Of this thread alone */
+void rights_use(int capability);
+
+/* rights_leave() - Use it no more */
+void rights_leave(int capability);
+
+/**
+ * rights_caller_has() - Would the kernel find this capability in the caller, for a call on this socket?
+ * @socket:	what asks for it is the socket's network namespace
+ *
+ * Return: false, too, if it cannot be told
+ */
+bool rights_caller_has(const struct caller *caller, int socket, int capability);
+
+/**
+ * rights_exceed() - Has this process all capabilities in the socket's network namespace, whether it uses them or not?
+ *
+ * It is so in a user namespace that the same user has made from this process's own: the user who makes
+ * one has all capabilities in it (user_namespaces(7)). There, the rule is kept by asking first.
+ *
+ * Source: net/socket.c, sock_ioctl: SIOCGSKNS asks for CAP_NET_ADMIN
+ */
+bool rights_exceed(int socket);
+
+#endif

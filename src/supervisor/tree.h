@@ -1,0 +1,40 @@
+/* tree: what all calls of a supervised tree have in common; several threads serve calls at a time. */
+#ifndef PORTFENCE_SUPERVISOR_TREE_H
+#define PORTFENCE_SUPERVISOR_TREE_H
+
+#include "../core/fence.h"
+#include "../core/log.h"
+#include "caller.h"
+#include "claims.h"
+#include "confinement.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TREE_UNPORTED 1024 /* a power of two */
+
+struct tree {
+	/* set once, before the first call is served */
+	int listener;              /* of the filter */
+	int program;               /* a pidfd of the program that was started first */
+	const struct fence *fence; /* its rule is served by the bind engine */
+	bool only_socket;          /* socket(2) alone is trapped */
+	unsigned port_start;       /* lowest port that needs no right, in our network namespace */
+
+	/* one thread at a time writes a line; the rest is what was said already */
+	pthread_mutex_t log_lock;
+	struct log *log;
+	bool unreachable;
+	bool warned;
+	const char *refusal;
+
+	/* these two have locks of their own */
+	struct claims claims;
+	struct confinement confinement;
+
+	/* cookies of sockets that have got IP_BIND_ADDRESS_NO_PORT from us */
+	_Atomic uint64_t unported[TREE_UNPORTED];
+};
+
+#endif
