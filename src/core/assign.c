@@ -14,18 +14,18 @@
 /*
  * Theory of operation
  *
- * Asked before a call that may need a port, we find out from the kernel, never
- * from memory, what the descriptor is: a number can come to mean another socket
- * in more ways than anybody can watch.
+ * Before a call that may need a port, we ask the kernel what the descriptor is. We
+ * do not remember it: a number can come to mean another socket in more ways than
+ * we can watch.
  *
- * A port in getsockname() settles the matter for UDP and SCTP. For TCP it does
- * not: after a refused connect() it is still the port that the kernel had chosen,
- * though the socket is bound no more, and the next connect() takes another. But
- * a bind() tells: on a socket that has a port it fails with EINVAL, and then
- * there is nothing for us to do.
+ * For UDP and SCTP, a port in getsockname() means that the socket has its port. For
+ * TCP it does not: after a refused connect() getsockname() still shows the port
+ * that the kernel had chosen, but the socket is no longer bound to it, and the next
+ * connect() takes another. bind() tells the two apart: on a socket that really has
+ * a port it fails with EINVAL, and then we have nothing to do.
  */
 
-/* Return: an option whose value is never negative, or -errno */
+/* Reads an option whose value is never negative. Return: it, or -errno */
 static int get_int(const struct fence *fence, int fd, int level, int option)
 {
 	socklen_t len = sizeof(int);
@@ -34,11 +34,11 @@ static int get_int(const struct fence *fence, int fd, int level, int option)
 	return fence->calls->getsockopt(fd, level, option, &value, &len) ? -errno : value;
 }
 
-/* Is it a socket that is fenced? */
+/* Whether a socket is of a kind that is fenced. */
 enum kind { KIND_FENCED, KIND_OTHER };
 
 /*
- * Return: KIND_FENCED and its protocol; KIND_OTHER for a raw, ping, netlink or UNIX
+ * Return: KIND_FENCED and @ret_proto; KIND_OTHER for a raw, ping, netlink or UNIX
  * socket; -errno if the kernel does not say
  */
 static int classify_socket(const struct fence *fence, int fd, enum proto *ret_proto)
@@ -65,7 +65,7 @@ bool assign_fences(const struct fence *fence, int fd)
 	return classify_socket(fence, fd, &proto) == KIND_FENCED;
 }
 
-/* Return: KIND_FENCED if it is an IPv4 or IPv6 socket, KIND_OTHER; -errno if the kernel does not say */
+/* Return: KIND_FENCED for an IPv4 or IPv6 socket, else KIND_OTHER; -errno if not known */
 static int local_address(const struct fence *fence, int fd, union addr *ret_local,
 			 socklen_t *ret_len)
 {
@@ -93,10 +93,10 @@ bool assign_has_port(const struct fence *fence, int fd)
 }
 
 /*
- * The kernel does not say what the socket is, because a sandbox or a security
- * module forbids the question. No port is given then, as it may be one outside
- * the range. What is no socket now may be one by the time of the real call, if
- * another thread opens it: so this is that call's answer.
+ * Fails a call on a socket of which the kernel does not say what it is, because a
+ * sandbox or a security module forbids the question: the kernel might choose a port
+ * outside the range. If the descriptor is no socket, the call fails for that reason
+ * now: another thread may have opened a socket there by the time of the real call.
  */
 static int refuse_unknown(struct assign *assign, int error)
 {
@@ -125,7 +125,7 @@ enum assign_state assign_state(const struct fence *fence, int fd)
 		       : ASSIGN_FOREIGN_UDP;
 }
 
-/* Is the address long enough for the kernel to look at it? */
+/* Would the kernel take this length of the address? */
 static bool is_whole(const union addr *addr, socklen_t len)
 {
 	if (len < sizeof(sa_family_t))
@@ -141,7 +141,7 @@ static bool is_whole(const union addr *addr, socklen_t len)
 	}
 }
 
-/* SCTP wants all of an IPv6 address, and takes an IPv4 one on an IPv6 socket, too. */
+/* SCTP needs the whole of an IPv6 address, and an IPv6 socket also takes IPv4 addresses. */
 static bool is_whole_sctp(const struct assign *assign, int family)
 {
 	socklen_t size = sctp_addr_size(assign->addr.sa.sa_family);
@@ -160,7 +160,7 @@ static bool connects_tcp(const struct assign *assign)
 	return assign->proto == PROTO_TCP && connects(assign);
 }
 
-/* The kernel's own answer when its range is used up (see test/platform). */
+/* The error with which the kernel fails when its range is used up (see test/platform). */
 static int exhausted_errno(const struct assign *assign)
 {
 	if (assign->call == ASSIGN_BIND)
@@ -170,7 +170,7 @@ static int exhausted_errno(const struct assign *assign)
 	return assign->call == ASSIGN_LISTEN ? -EADDRINUSE : -EADDRNOTAVAIL;
 }
 
-static int exhausted(const struct fence *fence, struct assign *assign)
+static int answer_exhausted(const struct fence *fence, struct assign *assign)
 {
 	bool fails = fence->rule->exhausted != EXHAUSTED_SYSTEM;
 
@@ -190,7 +190,7 @@ static int give_port_by_kernel(const struct fence *fence, struct assign *assign)
 	if (rc)
 		return rc;
 	assign->same_netns = true;
-	/* a port that an SCTP socket has got cannot be taken back: see assign_end() */
+	/* assign_end() cannot take a port back from an SCTP socket, so we check the range each time */
 	if (assign->proto == PROTO_SCTP && engine_kernel_judge(range, NULL, 0) == -ERANGE) {
 		engine_kernel_distrust(known);
 		return -EOPNOTSUPP;
@@ -210,7 +210,7 @@ enum order assign_order(const struct rule *rule, bool connects)
 	return connects ? ORDER_DOUBLE_HASH : ORDER_RANDOM;
 }
 
-/* Where the walks of this order and protocol go on. */
+/* The cursor where walks of this order and protocol continue. */
 static _Atomic uint32_t *choose_cursor(struct state_sequence *sequence, enum order order,
 				       enum proto proto, const struct order_flow *flow)
 {
@@ -220,10 +220,10 @@ static _Atomic uint32_t *choose_cursor(struct state_sequence *sequence, enum ord
 }
 
 /*
- * How many candidates to try whatever the hints say. To find out that a port is
- * held costs little, and two tries keep the hints fresh. To find out that a
- * tuple is used costs a conversation with sock_diag: one search in sixteen has
- * it. `sequential` means the next port, if that is free.
+ * How many candidates to try even if hinted as used. For a port of its own, a try
+ * costs one bind(), so two tries keep the hints fresh. For a shared port it costs a
+ * question to sock_diag, so only one search in sixteen does it. `sequential` always
+ * tries the next port, as it promises that one if it is free.
  */
 static uint32_t unhinted_tries(enum order order, uint64_t draw, bool shares)
 {
@@ -233,9 +233,9 @@ static uint32_t unhinted_tries(enum order order, uint64_t draw, bool shares)
 }
 
 /*
- * Binds the socket to a port of the range. The cursor is moved on by one before
- * the search, so that two processes do not try the same candidates, and by the
- * rest after it.
+ * Binds the socket to a port of the range. It moves the cursor on by one before the
+ * search, so that two processes do not try the same candidates, and by the rest
+ * afterwards.
  */
 static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 			     const union addr *local, socklen_t len)
@@ -258,7 +258,7 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 	_Atomic uint32_t *cursor = NULL;
 	struct order_flow flow = { .remote_port = 0 };
 	struct order_walk walk;
-	/* with a seed, what comes must not depend on what was */
+	/* with a seed, the ports must not depend on what happened before */
 	bool hinted = !fence->rule->seeded;
 	uint32_t from = 0;
 	uint64_t draw;
@@ -341,9 +341,9 @@ static bool prefers_kernel(const struct fence *fence, const struct assign *assig
 }
 
 /*
- * Has a TCP socket that shows a port really got it, by a bind()? A bind that
- * leaves the port open succeeds where it has none, and changes nothing; on a
- * socket that has one it fails with EINVAL.
+ * Was a TCP socket that shows a port bound to it by the program? With
+ * IP_BIND_ADDRESS_NO_PORT, a bind() to port 0 succeeds on a socket that has no port
+ * and changes nothing; on a socket that has one it fails with EINVAL.
  */
 static bool was_bound_by_hand(const struct fence *fence, int fd, const union addr *local,
 			      socklen_t len)
@@ -381,8 +381,8 @@ static int give_port(const struct fence *fence, struct assign *assign, const uni
 	}
 	rc = give_port_by_bind(fence, assign, local, len);
 	if (rc == -EADDRINUSE)
-		return exhausted(fence, assign);
-	/* no fault of the address or the socket, as the program's own bind() would have it */
+		return answer_exhausted(fence, assign);
+	/* the program's own bind() would not fail so for its address or its socket */
 	if (rc == -EACCES || rc == -EPERM || rc == -ENOSYS || rc == -ENOMEM || rc == -ENOBUFS)
 		assign->outcome = OUTCOME_FORBIDDEN;
 	return rc;
@@ -390,7 +390,7 @@ static int give_port(const struct fence *fence, struct assign *assign, const uni
 
 /* ---- calls ---- */
 
-/* classify_socket(), of a call that only SCTP's sockets take, too */
+/* As classify_socket(), but a call of libsctp on a socket of another protocol is KIND_OTHER. */
 static int classify_for_call(const struct fence *fence, struct assign *assign)
 {
 	int kind = classify_socket(fence, assign->fd, &assign->proto);
@@ -411,19 +411,19 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 	rc = assign->fresh ? KIND_FENCED : classify_for_call(fence, assign);
 	if (rc)
 		return rc < 0 ? refuse_unknown(assign, rc) : ASSIGN_GO_ON;
-	/* a second address gets the port that the first one has */
+	/* the kernel gives a second address the port of the first one */
 	if (assign->addrs && (!sctp_is_packed(assign->addrs, assign->addrs_size) ||
 			      assign_has_port(fence, assign->fd)))
 		return ASSIGN_GO_ON;
 	if (port) {
-		/* what the map put in the place of another is meant to be bound */
+		/* a port that the map put in the place of another may always be bound */
 		if (portmap_asked(rule->map, port) ||
 		    (rule->bind != BIND_DENY && range_has(rule->range[assign->proto], port)))
 			return ASSIGN_GO_ON;
 		assign->outcome = OUTCOME_REFUSED;
 		return -EACCES;
 	}
-	/* then the port comes with connect() or listen(), and the address stays; over SCTP it comes at once */
+	/* then the kernel keeps the address and chooses at connect() or listen(); but for SCTP now */
 	if (!assign->at_once && !assign->fresh && assign->proto != PROTO_SCTP &&
 	    get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0)
 		return ASSIGN_GO_ON;
@@ -432,13 +432,13 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 }
 
 /*
- * Does the kernel get as far as choosing a port? Over TCP it looks at the
- * address first (net/ipv4/tcp_ipv4.c, tcp_v4_connect), and a socket must not
- * be left bound by a call that it refuses. Over UDP it chooses first, even for
- * a call that then fails (net/ipv4/af_inet.c, inet_send_prepare and
- * inet_dgram_connect). Over SCTP it looks at the address first, too, and a
- * listen() with no backlog is none (net/sctp/socket.c, __sctp_connect and
- * sctp_inet_listen).
+ * Would the kernel get as far as choosing a port? A call that it refuses earlier must
+ * not leave the socket bound.
+ * TCP: it checks the address first (net/ipv4/tcp_ipv4.c, tcp_v4_connect).
+ * UDP: it chooses first, even if the call then fails (net/ipv4/af_inet.c,
+ * inet_send_prepare and inet_dgram_connect).
+ * SCTP: it checks the address first, and listen() with a backlog of 0 does nothing
+ * (net/sctp/socket.c, __sctp_connect and sctp_inet_listen).
  */
 static bool kernel_would_choose(const struct assign *assign, int family, bool shows_port)
 {
@@ -458,12 +458,12 @@ static bool kernel_would_choose(const struct assign *assign, int family, bool sh
 }
 
 /*
- * Is a TCP socket connecting, connected or listening? Then it has its port, and
- * to try a bind on it would mean to touch the options that others share it by.
+ * Is a TCP socket connecting, connected or listening? Then it has its port, and we
+ * must not try a bind(): that would change the options by which its port is shared.
  */
 static bool is_in_use(const struct fence *fence, int fd)
 {
-	/* the first member of struct tcp_info; the kernel cuts the rest */
+	/* the state is the first byte of struct tcp_info, and the kernel cuts the rest */
 	uint8_t state = TCP_CLOSE;
 	socklen_t len = sizeof(state);
 
@@ -471,7 +471,7 @@ static bool is_in_use(const struct fence *fence, int fd)
 	       state != TCP_CLOSE;
 }
 
-/* What the socket is. Return: KIND_FENCED, KIND_OTHER, -errno */
+/* Finds protocol and address. Return: KIND_FENCED, KIND_OTHER, -errno if the kernel does not say */
 static int describe_socket(const struct fence *fence, struct assign *assign, union addr *ret_local,
 			   socklen_t *ret_len)
 {
@@ -503,22 +503,22 @@ static int begin_call(const struct fence *fence, struct assign *assign)
 		return rc < 0 ? refuse_unknown(assign, rc) : ASSIGN_GO_ON;
 	assign->port_before = addr_port(&local);
 	shows_port = assign->port_before != 0;
-	/* a fresh one that does not fit the call may be another socket by now */
+	/* if a fresh socket does not fit the call, the descriptor may be another socket by now */
 	if (!kernel_would_choose(assign, local.sa.sa_family, shows_port))
 		return assign->fresh ? -EINVAL : ASSIGN_GO_ON;
-	/* without a rule no socket ever got a port unless the program named it */
+	/* without a rule, only the program itself can have given the socket a port */
 	if (!fence->rule && shows_port)
 		return ASSIGN_GO_ON;
 	if (shows_port && is_in_use(fence, assign->fd))
 		return ASSIGN_GO_ON;
 	/*
-	 * Stale, and the address may be so, too. But listen() takes a socket only
-	 * once the kernel has reset what the program did not choose itself.
+	 * The port is stale, and the address may be, too. But before a listen() the kernel
+	 * has already reset whatever the program did not choose itself.
 	 */
 	if (shows_port && assign->call != ASSIGN_LISTEN)
 		len = addr_wildcard(&local, local.sa.sa_family);
 	rc = give_port(fence, assign, &local, len);
-	/* where every candidate was known to be in use, none was tried, and no bind() could tell */
+	/* if all candidates were known as used, no bind() was tried that could show EINVAL */
 	if ((assign->outcome == OUTCOME_EXHAUSTED || assign->outcome == OUTCOME_FELL_BACK ||
 	     assign->outcome == OUTCOME_DIAG_FAILED) &&
 	    shows_port && was_bound_by_hand(fence, assign->fd, &local, len)) {
@@ -527,12 +527,12 @@ static int begin_call(const struct fence *fence, struct assign *assign)
 	}
 	if (rc != -EINVAL || assign->fresh)
 		return rc;
-	/* bound already, connected or listening: the real call has nothing to choose */
+	/* it has a port: the real call has nothing to choose */
 	if (shows_port || assign_has_port(fence, assign->fd))
 		return ASSIGN_GO_ON;
 	/*
-	 * Or its address cannot be bound a second time (net/ipv6/af_inet6.c,
-	 * __inet6_bind: its device was taken off, or IPV6_V6ONLY set since), but
+	 * It has an address that cannot be bound a second time, because its device was
+	 * removed or IPV6_V6ONLY was set since (net/ipv6/af_inet6.c, __inet6_bind). But
 	 * the kernel would still choose a port for it.
 	 */
 	assign->outcome = OUTCOME_EXHAUSTED;
@@ -545,7 +545,7 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 
 	if (rc >= 0 || !assign->fresh || assign->outcome == OUTCOME_EXHAUSTED)
 		return rc;
-	/* not so fresh after all: closed, another's by now, or bound by who shares it */
+	/* not fresh after all: closed, another socket by now, or bound through another descriptor */
 	assign->fresh = false;
 	assign->same_netns = false;
 	assign->outcome = OUTCOME_FINE;
@@ -558,7 +558,7 @@ bool assign_serves(const struct assign *assign)
 	       (assign->program_port && assign->port);
 }
 
-/* The kernel had no port left in the range, and another range may be used. */
+/* Did the kernel find no port in the range, and may it choose from the system's range? */
 static bool may_retry(const struct fence *fence, const struct assign *assign, int error)
 {
 	union addr local;
@@ -571,8 +571,9 @@ static bool may_retry(const struct fence *fence, const struct assign *assign, in
 }
 
 /*
- * Dissolves a connection, and with it a port that the kernel chose. That takes
- * the socket off its device, too (net/ipv4/udp.c, __udp_disconnect).
+ * Dissolves a connection, which also takes away a port that the kernel chose. As it
+ * unties a UDP socket from its device (net/ipv4/udp.c, __udp_disconnect), the device
+ * is set again.
  *
  * Return: 0, or -errno
  */
@@ -591,7 +592,7 @@ static int disconnect(const struct fence *fence, int fd)
 	return rc;
 }
 
-/* Where the port cannot be seen: would the kernel keep to the range? */
+/* If the port cannot be seen: would the kernel keep to the range? */
 static bool keeps_to_range(const struct fence *fence, const struct assign *assign)
 {
 	return !engine_kernel_judge(fence->rule->range[assign->proto], NULL, 0);
@@ -621,10 +622,10 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	if (kind == KIND_OTHER || (kind < 0 && (fell_back || keeps_to_range(fence, assign))))
 		return ASSIGN_DONE;
 	if (kind == KIND_FENCED) {
-		/* a bind() that fails leaves the port that there was, and asked nobody about it before */
+		/* a failed bind() leaves the old port, and before a bind() we did not look at it */
 		port = assign->call == ASSIGN_BIND && *error ? 0 : addr_port(&local);
 		if (port == 0 || port == assign->port_before || *error == EISCONN) {
-			/* nothing was assigned: it failed early, or the program had bound the socket */
+			/* the kernel chose nothing: the call failed early, or the program had bound the socket */
 			assign->engine = ENGINE_AUTO;
 			return ASSIGN_DONE;
 		}
@@ -632,13 +633,13 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 			assign->port = port;
 			return ASSIGN_DONE;
 		}
-		/* not so fresh after all, and the port is one that it had before */
+		/* not fresh after all: it had this port before */
 		if (assign->fresh && keeps_to_range(fence, assign)) {
 			assign->engine = ENGINE_AUTO;
 			return ASSIGN_DONE;
 		}
 	}
-	/* ip_local_port_range was changed under us: no socket may go on with that port */
+	/* ip_local_port_range has changed since we checked: the socket must not keep that port */
 	engine_kernel_distrust(&fence->kernel[assign->proto]);
 	disconnect(fence, assign->fd);
 	assign->outcome = OUTCOME_ESCAPED;
@@ -653,11 +654,11 @@ int assign_undo(const struct fence *fence, int fd)
 	socklen_t len, peer_len = sizeof(peer);
 	int kind;
 
-	/* what the kernel does not say is taken for the worse: a UDP socket with a port to be taken back */
+	/* if the kernel does not say what it is, we assume a UDP socket with a port to be taken back */
 	if (classify_socket(fence, fd, &proto) == KIND_OTHER || proto != PROTO_UDP)
 		return 0;
 	kind = local_address(fence, fd, &local, &len);
-	/* a port of the range, or one that the program bound, survives this anyway */
+	/* a port of the range may stay; one that the program bound would survive a disconnect anyway */
 	if (kind == KIND_OTHER ||
 	    (kind == KIND_FENCED &&
 	     (!addr_port(&local) ||

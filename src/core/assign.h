@@ -12,18 +12,18 @@
 enum assign_call { ASSIGN_BIND, ASSIGN_CONNECT, ASSIGN_LISTEN, ASSIGN_SEND };
 
 /*
- * One intercepted call: what was asked, and what became of it.
+ * One intercepted call: what the program asked for, and what became of it.
  *
- * A fresh socket is TCP or UDP, has no address, and SO_REUSEADDR, SO_REUSEPORT and
- * IP_BIND_ADDRESS_NO_PORT are off. Then the kernel is not asked. Where that is
- * wrong, no port outside the range comes of it.
+ * A fresh socket is TCP or UDP, has no address, and has SO_REUSEADDR, SO_REUSEPORT
+ * and IP_BIND_ADDRESS_NO_PORT off. We then ask the kernel nothing about it. If the
+ * caller is wrong about that, the socket still gets no port outside the range.
  */
 struct assign {
 	enum assign_call call;
 	int fd;
 	union addr addr; /* bind: where to; connect and send: the peer; listen: unused */
 	socklen_t len;   /* of the address, as the program gave it; the rest is zeros */
-	bool fast_open;  /* send: MSG_FASTOPEN, so over TCP it connects */
+	bool fast_open;  /* send: MSG_FASTOPEN, so it connects over TCP */
 	bool at_once;    /* bind: choose now, even where IP_BIND_ADDRESS_NO_PORT would put it off */
 	int backlog;     /* listen */
 	/* bind: the port that the program named, if the map put that of @addr in its place; else 0 */
@@ -47,11 +47,12 @@ struct assign {
 };
 
 /**
- * assign_wants_kernel() - Would a rule have the kernel engine serve a call, if the kernel keeps to the range?
+ * assign_wants_kernel() - Does a rule want the kernel engine for a call?
  * @connects:	the call is a connect() over TCP
  * @ret_why:	the reason, as it follows "as"; may be NULL
  *
- * Else the bind engine serves it.
+ * If so, the kernel engine serves the call, provided that the kernel keeps to the range.
+ * If not, the bind engine does.
  */
 bool assign_wants_kernel(const struct rule *rule, bool connects, char *ret_why, size_t size);
 
@@ -63,36 +64,36 @@ bool assign_wants_kernel(const struct rule *rule, bool connects, char *ret_why, 
  */
 enum order assign_order(const struct rule *rule, bool connects);
 
-/* What assign_begin() wants done with the call. */
+/* assign_begin(): the caller makes the real call, or it has been made. */
 enum { ASSIGN_GO_ON, ASSIGN_MADE };
 
-/* What assign_end() wants done with it afterwards. */
+/* assign_end(): the call is done, or the caller makes it once more. */
 enum { ASSIGN_DONE, ASSIGN_AGAIN };
 
 /* What assign_state() finds. */
 enum assign_state {
 	ASSIGN_NEEDY,       /* an unbound IPv4 or IPv6 socket, no socket at all, or unknown */
-	ASSIGN_SETTLED,     /* it has its port, or is of a kind that we give none */
-	ASSIGN_SETTLED_UDP, /* of these, a UDP socket: no connect chooses another port for it */
-	ASSIGN_FOREIGN_UDP  /* likewise, but its port is not of the range: it may lose that */
+	ASSIGN_SETTLED,     /* it has a port, or is of a kind that gets none from us */
+	ASSIGN_SETTLED_UDP, /* a UDP socket with a port of the range, which no connect() changes */
+	ASSIGN_FOREIGN_UDP  /* a UDP socket with a port outside the range, which it may lose */
 };
 
-/* assign_fences() - Is this a socket of a kind that is fenced? False where the kernel does not say */
+/* assign_fences() - Is this socket of a kind that is fenced? False if the kernel does not say */
 bool assign_fences(const struct fence *fence, int fd);
 
 /**
  * assign_has_port() - Is this an IPv4 or IPv6 socket that has a port?
  *
- * One system call. A TCP port proves nothing (see assign.c), and a send over
- * TCP needs none unless it connects, so ask this of a send only.
+ * One system call. For a TCP socket a port proves nothing (see assign.c), but a
+ * send over TCP needs no port unless it connects: so call this for sends only.
  */
 bool assign_has_port(const struct fence *fence, int fd);
 
-/* assign_state() - The same in more detail, so that it can be remembered; up to three system calls */
+/* assign_state() - What a socket is, in more detail; up to three system calls */
 enum assign_state assign_state(const struct fence *fence, int fd);
 
 /**
- * assign_begin() - Before the real call: give the socket a port from the range if it needs one
+ * assign_begin() - Before the real call, give the socket a port of the range if it needs one
  *
  * Return: ASSIGN_GO_ON: make the real call, then call assign_end();
  * ASSIGN_MADE: the call, a bind, has been made and succeeded;
@@ -101,23 +102,28 @@ enum assign_state assign_state(const struct fence *fence, int fd);
 int assign_begin(const struct fence *fence, struct assign *assign);
 
 /**
- * assign_end() - After the real call
- * @error:	its errno, 0 if it succeeded; changed if the call has to fail for another reason
+ * assign_end() - After the real call, find out what it did
+ * @error:	errno of the real call, 0 if it succeeded; changed if the call has to fail
+ *		for another reason
  *
  * Return: ASSIGN_DONE, or ASSIGN_AGAIN: make the real call once more
  */
 int assign_end(const struct fence *fence, struct assign *assign, int *error);
 
-/* assign_serves() - Was a port given by us, or left to the kernel on our behalf? Of a map's, after assign_end(). */
+/**
+ * assign_serves() - Did we choose the port, or let the kernel choose it?
+ *
+ * For a port that a map gave, call it after assign_end().
+ */
 bool assign_serves(const struct assign *assign);
 
 /**
  * assign_undo() - Take back a port that the kernel gave to a send without destination
  *
- * A send on a UDP socket that is neither bound nor connected fails with
- * EDESTADDRREQ, EMSGSIZE or EOPNOTSUPP, but only after the kernel has given the
- * socket a port (net/ipv4/af_inet.c, inet_send_prepare). Call it after such a
- * failure; a connected socket is left alone.
+ * A send without destination fails on a UDP socket that is neither bound nor
+ * connected, with EDESTADDRREQ, EMSGSIZE or EOPNOTSUPP. But the kernel has given the
+ * socket a port by then (net/ipv4/af_inet.c, inet_send_prepare). Call this after such
+ * a failure. It leaves a connected socket alone.
  *
  * Return: 0, or -errno if the socket may have kept such a port
  */

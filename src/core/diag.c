@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* include/net/tcp_states.h; <netinet/tcp.h> has them, too, but clashes with the kernel's headers */
+/* include/net/tcp_states.h; <netinet/tcp.h> also has them, but clashes with the kernel's headers */
 enum { STATE_TIME_WAIT = 6, STATE_CLOSE = 7, STATE_LISTEN = 10, STATE_BOUND_INACTIVE = 13 };
 
 #ifndef SO_BINDTOIFINDEX
@@ -43,7 +43,7 @@ void diag_end(struct diag *diag)
 	diag->tcp = -1;
 }
 
-/* A number from a file under /proc, or @otherwise. */
+/* Reads a number from a file under /proc. Return: it, or @otherwise */
 static long read_sysctl(const char *path, long otherwise)
 {
 	char text[32];
@@ -52,16 +52,18 @@ static long read_sysctl(const char *path, long otherwise)
 }
 
 /*
- * To a socket bound by hand the kernel gives a TIME_WAIT socket's tuple at
- * once, as long as timestamps protect it (test/platform). But when it chooses a
- * port itself, it takes such a tuple only after tcp_tw_reuse_delay milliseconds
- * (a second where there is no such sysctl), and on loopback alone if
- * tcp_tw_reuse is 2. A fenced program gets what it would get without the fence;
- * but for one whose ports are to be the same each time, at once. Whether there
- * were timestamps is known only where both ends are ours.
+ * Would the kernel hand a TIME_WAIT socket's tuple over to a new connection?
+ *
+ * To a socket bound by hand it does so at once, as long as timestamps protect the
+ * connection (test/platform). But when it chooses a port itself, it takes such a
+ * tuple only after tcp_tw_reuse_delay milliseconds (a second if there is no such
+ * sysctl), and only on loopback if tcp_tw_reuse is 2. A fenced program gets what it
+ * would get without the fence, so we wait as the kernel does. The exception is a run
+ * whose ports are to be the same each time: there we do not wait. We then need to
+ * know that there were timestamps, and we only know if both ends are ours.
  */
-static bool is_handed_over(struct diag *diag, const struct inet_diag_msg *found,
-			   const union addr *local, const union addr *peer)
+static bool would_hand_over(struct diag *diag, const struct inet_diag_msg *found,
+			    const union addr *local, const union addr *peer)
 {
 	bool loopback;
 
@@ -91,11 +93,11 @@ static void copy_address(const union addr *addr, bool v4, __be32 ret[4])
 }
 
 /*
- * The interface that a connection to this peer is tied to, 0 for any. To a
- * link-local address connect() ties the socket itself (net/ipv6/tcp_ipv6.c,
+ * The interface that a connection to this peer is tied to, 0 for any. For a
+ * link-local address, connect() itself ties the socket to one (net/ipv6/tcp_ipv6.c,
  * tcp_v6_connect).
  */
-static uint32_t interface(const struct diag *diag, const union addr *peer)
+static uint32_t tied_interface(const struct diag *diag, const union addr *peer)
 {
 	if (diag->ifindex || addr_is_v4(peer) || !IN6_IS_ADDR_LINKLOCAL(&peer->in6.sin6_addr))
 		return diag->ifindex;
@@ -121,7 +123,7 @@ static struct question ask_about(const struct diag *diag, const union addr *loca
 			.idiag_states = ~0U,
 			.id.idiag_sport = htons(addr_port(local)),
 			.id.idiag_dport = htons(addr_port(peer)),
-			.id.idiag_if = interface(diag, peer),
+			.id.idiag_if = tied_interface(diag, peer),
 			.id.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
 		},
 	};
@@ -134,8 +136,8 @@ static struct question ask_about(const struct diag *diag, const union addr *loca
 }
 
 /*
- * The kernel answers for the network namespace of whoever asks, and the socket
- * may be of another. Return: descriptor, -EXDEV if it is, another -errno
+ * The kernel answers for the network namespace of the asking process, but the socket
+ * may belong to another. Return: descriptor, -EXDEV if it does, another -errno
  */
 static int open_netlink(const struct diag *diag, int protocol)
 {
@@ -155,16 +157,15 @@ static int open_tcp(struct diag *diag)
 }
 
 /*
- * ENOENT is also what a kernel says that was built without inet_diag, or that
- * cannot load its module for TCP. So once in a process a dump of the sockets in
- * no state is asked for: it is empty, and ends with that error where nobody
- * answers for TCP.
+ * A kernel without inet_diag, or one that cannot load the module for TCP, also
+ * answers ENOENT. So once in a process we ask for a dump of the sockets in no state:
+ * it is empty, and it ends with ENOENT if nothing answers for TCP.
  *
- * Return: 0 if a -ENOENT can be believed, or -errno
+ * Return: 0 if an -ENOENT can be believed, or -errno
  */
 static int check_answers(struct diag *diag, const struct question *question)
 {
-	/* once set, true for good */
+	/* set once, then never cleared */
 	static _Atomic bool answers;
 	struct question dump = *question;
 	union {
@@ -208,13 +209,13 @@ int diag_is_free(struct diag *diag, const union addr *local, const union addr *p
 		return (int)n;
 	if (n < (long)NLMSG_LENGTH(sizeof(*found)))
 		return -EBADMSG;
-	/* where there is no connection, the kernel shows who would accept one */
+	/* if there is no such connection, the kernel shows the socket that would accept one */
 	if (found->idiag_state == STATE_LISTEN)
 		return 1;
-	return found->idiag_state == STATE_TIME_WAIT && is_handed_over(diag, found, local, peer);
+	return found->idiag_state == STATE_TIME_WAIT && would_hand_over(diag, found, local, peer);
 }
 
-/* One pass over the kernel's sockets, and what is looked for. */
+/* One pass over the kernel's sockets, and what it is to find. */
 struct dump {
 	struct diag *diag;
 	struct question question;
@@ -223,11 +224,11 @@ struct dump {
 	const union addr *peer;
 	void (*report)(void *context, uint16_t port);
 	void *context;
-	unsigned bound; /* no more than that */
-	bool held;
+	unsigned bound; /* sockets that are only bound to the port */
+	bool held;      /* another socket holds it, not in TIME_WAIT */
 };
 
-/* The sockets of one family. Return: 0, or -errno */
+/* Goes through the sockets of one family. Return: 0, or -errno */
 static int dump_family(struct dump *dump, void *buffer)
 {
 	struct diag *diag = dump->diag;
@@ -236,13 +237,13 @@ static int dump_family(struct dump *dump, void *buffer)
 	if (rc >= 0)
 		rc = netlink_dump(diag->tcp, &dump->question.head, buffer,
 				  sizeof(struct inet_diag_msg), dump->on_socket, dump);
-	/* what is still to come would be taken for the next answer */
+	/* what is left of the dump would be taken for the answer to the next question */
 	if (rc)
 		diag_end(diag);
 	return rc;
 }
 
-/* Those of both families, where the question is about IPv4. Return: 0, or -errno */
+/* Goes through the sockets; of both families if the question is about IPv4. Return: 0, or -errno */
 static int dump_families(struct dump *dump, void *buffer)
 {
 	struct question *question = &dump->question;
@@ -263,7 +264,7 @@ static int dump_families(struct dump *dump, void *buffer)
 static int dump_all(struct dump *dump)
 {
 	struct arena arena = { .used = 0 };
-	/* not for a signal handler's stack */
+	/* too large for a signal handler's stack */
 	void *buffer = arena_alloc(&arena, NETLINK_BUFFER);
 	int tries, rc = buffer ? -EINTR : -ENOMEM;
 
@@ -284,14 +285,14 @@ static int on_used_socket(const struct nlmsghdr *answer, void *context)
 	const struct inet_diag_req_v2 *asked = &dump->question.body;
 	size_t size = asked->sdiag_family == AF_INET ? 4 : 16;
 
-	/* the kernel compares ports alone, and two interfaces may have one tuple each */
+	/* the kernel has compared only ports, and each interface may have the same tuple */
 	if (found->id.idiag_if && found->id.idiag_if != asked->id.idiag_if)
 		return 0;
 	if (memcmp(found->id.idiag_src, asked->id.idiag_src, size) != 0 ||
 	    memcmp(found->id.idiag_dst, asked->id.idiag_dst, size) != 0)
 		return 0;
 	if (found->idiag_state != STATE_TIME_WAIT ||
-	    !is_handed_over(dump->diag, found, dump->local, dump->peer))
+	    !would_hand_over(dump->diag, found, dump->local, dump->peer))
 		dump->report(dump->context, ntohs(found->id.idiag_sport));
 	return 0;
 }
@@ -309,7 +310,7 @@ int diag_used(struct diag *diag, const union addr *local, const union addr *peer
 		.context = context,
 	};
 
-	/* neither has a peer, and the kernel goes through a table of its own for each */
+	/* such sockets have no peer, and the kernel would go through another table for each state */
 	dump.question.body.idiag_states = ~(1U << STATE_LISTEN | 1U << STATE_BOUND_INACTIVE);
 	dump.question.body.id.idiag_sport = 0;
 	return dump_all(&dump);
@@ -326,13 +327,13 @@ static int on_port_socket(const struct nlmsghdr *answer, void *context)
 		memcpy(&source.in4.sin_addr, found->id.idiag_src, 4);
 	else
 		memcpy(&source.in6.sin6_addr, found->id.idiag_src, 16);
-	/* of those that are no more than bound, the kernel shows other ports', too */
+	/* among sockets that are only bound, the kernel also shows those on other ports */
 	if (ntohs(found->id.idiag_sport) != addr_port(dump->local) ||
 	    found->idiag_state == STATE_TIME_WAIT ||
 	    (!addr_is_any(dump->local) && !addr_is_any(&source) &&
 	     !addr_same(dump->local, &source)))
 		return 0;
-	/* BOUND_INACTIVE is a state to ask for, and not one to be in */
+	/* BOUND_INACTIVE is a state to ask for; such a socket is shown in the state CLOSE */
 	if (found->idiag_state == STATE_CLOSE)
 		dump->bound++;
 	else
@@ -351,14 +352,14 @@ int diag_only_time_wait(struct diag *diag, const union addr *local)
 	};
 	int rc;
 
-	/* the kernel compares no address in a dump; IPv4's sockets come first, and then IPv6's */
+	/* a dump is not filtered by address; asked for IPv4, dump_all() also visits IPv6 sockets */
 	addr_wildcard(&nobody, AF_INET);
 	dump.question = ask_about(diag, local, &nobody);
 	rc = dump_all(&dump);
 	return rc ? rc : dump.bound == 1 && !dump.held;
 }
 
-/* What the routing table says. */
+/* The answer of the routing table. */
 struct route {
 	union {
 		struct nlmsghdr head;
@@ -420,7 +421,7 @@ int diag_source(const struct diag *diag, const union addr *peer, union addr *ret
 	unsigned short size = v4 ? 4 : 16;
 	const struct rtattr *attribute;
 	struct route route;
-	int left, rc = ask_route(diag, peer, interface(diag, peer), &route);
+	int left, rc = ask_route(diag, peer, tied_interface(diag, peer), &route);
 
 	if (rc)
 		return rc;
@@ -439,12 +440,12 @@ int diag_source(const struct diag *diag, const union addr *peer, union addr *ret
 
 int diag_is_local(const struct diag *diag, const union addr *addr)
 {
-	/* an address belongs to the machine, whatever the socket is tied to; but each link has its own */
+	/* an address is local whichever interface the socket is tied to, unless it is link-local */
 	bool scoped = !addr_is_v4(addr) && IN6_IS_ADDR_LINKLOCAL(&addr->in6.sin6_addr);
 	struct route route;
-	int rc = ask_route(diag, addr, scoped ? interface(diag, addr) : 0, &route);
+	int rc = ask_route(diag, addr, scoped ? tied_interface(diag, addr) : 0, &route);
 
-	/* that no way leads there is an answer, too */
+	/* if there was an answer, it is that there is no route */
 	if (rc)
 		return route.asked ? 0 : rc;
 	return route.body->rtm_type == RTN_LOCAL || route.body->rtm_type == RTN_BROADCAST;

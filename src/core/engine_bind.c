@@ -63,7 +63,7 @@ static int clear_flag(const struct engine_bind *search, int option, bool *ret_fl
 	return 0;
 }
 
-/* With either flag, bind() would take ports that others hold; on UDP this also takes their datagrams. */
+/* With either flag, bind() takes ports that others hold, and on UDP their datagrams. */
 static int clear_flags(const struct engine_bind *search, struct flags *ret_flags)
 {
 	struct flags flags = { .reuse_addr = false };
@@ -100,7 +100,7 @@ static bool next_port(struct engine_bind *search)
 	return true;
 }
 
-/* Binds a copy, as the array is the program's. Only its first port is missing: the kernel takes it for all. */
+/* Binds a copy of the program's array. Only its first port is missing: the kernel takes it for all. */
 static int try_bindx(const struct engine_bind *search)
 {
 	struct arena arena = { 0 };

@@ -46,7 +46,7 @@ struct engine_bind {
 int engine_bind_exclusive(struct engine_bind *search);
 
 /**
- * engine_bind_sctp() - Bind an SCTP socket to the first candidate that no socket holds at any address
+ * engine_bind_sctp() - Bind an SCTP socket to the first candidate that is free at every address
  *
  * The kernel chooses in the same way. The program can bind other addresses to the
  * same port later. Options are handled as in engine_bind_exclusive().

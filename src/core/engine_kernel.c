@@ -14,11 +14,9 @@
  * Theory of operation
  *
  * The sysctls that decide whether the kernel keeps to a range are those of the
- * socket's network namespace, and a program may change its own after it has
- * started. So the verdict is kept together with the cookie of the namespace
- * that it was made in, and every socket's cookie is held against that. Where
- * /proc is out of reach, the engine does not serve; the bind engine does
- * everywhere.
+ * socket's network namespace, and a program may enter another one. So the verdict is
+ * kept together with the cookie of its namespace, and compared with the cookie of each
+ * socket. Without /proc this engine does not serve; the bind engine always does.
  */
 
 /* Return: 0, -ERANGE if a reserved port lies in the range, or -errno */
@@ -30,7 +28,7 @@ static int check_reserved(const struct range *range, char *ret_why, size_t size)
 	uint16_t port;
 	int rc = -ENOMEM;
 
-	/* we may be in a signal handler, whose stack may be small */
+	/* too large for the stack of a signal handler */
 	set = arena_alloc(&arena, sizeof(*set));
 	if (!set)
 		goto out;
@@ -79,7 +77,7 @@ int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
 			snprintf(ret_why, size, "the range has gaps");
 		return -ERANGE;
 	}
-	/* this opens files */
+	/* a handler that leaves by siglongjmp() would leave files open */
 	signals_hold(&signals);
 	rc = check_sysctls(range, ret_why, size);
 	signals_release(&signals);
@@ -111,19 +109,19 @@ void engine_kernel_prepare(struct engine_kernel *known, const struct socket_call
 }
 
 int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *calls,
-			const struct range *range, int fd, bool home)
+			const struct range *range, int fd, bool same_netns)
 {
 	uint64_t serves = atomic_load_explicit(&known->serves, memory_order_relaxed);
 	uint64_t cookie;
 
-	if (home && serves)
+	if (same_netns && serves)
 		return 0;
 	cookie = socket_calls_netns_cookie(calls, fd);
 	if (!cookie)
 		return -EOPNOTSUPP;
 	if (cookie == serves)
 		return 0;
-	/* what follows opens files, so once for each namespace; and the socket may be from another */
+	/* we can read the sysctls of our own namespace only, and do so once for each */
 	if (own_cookie(calls) != cookie)
 		return -EOPNOTSUPP;
 	if (engine_kernel_judge(range, NULL, 0)) {

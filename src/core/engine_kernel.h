@@ -16,13 +16,13 @@
 #endif
 
 /*
- * What is known of one range. Atomics; a race only means that the question is
- * asked again. Where there is a choice, a refusal holds for good, wherever it
- * was found: the bind engine serves everywhere, and no connect has to ask.
+ * What is known about one range. Only atomics: in a race, a question is asked twice.
+ * With `engine = auto`, a refusal holds for good and in every network namespace: the
+ * bind engine serves everywhere, and no further connect() has to ask.
  */
 struct engine_kernel {
 	_Atomic uint64_t
-		serves; /* the network namespace where it does, by SO_NETNS_COOKIE; 0: none */
+		serves; /* SO_NETNS_COOKIE of the network namespace where the kernel keeps to it; 0: none */
 	_Atomic bool refused;
 };
 
@@ -38,37 +38,38 @@ static inline uint32_t engine_kernel_value(const struct range *range)
 
 /**
  * engine_kernel_judge() - Would the kernel keep to this range in this network namespace?
- * @ret_why:	if not, why not; may be NULL
+ * @ret_why:	if not, the reason; may be NULL
  *
- * It does where the range is one interval within ip_local_port_range and
- * free of ip_local_reserved_ports; what lies outside it ignores in silence.
+ * It would if the range is one interval within ip_local_port_range without any port of
+ * ip_local_reserved_ports. The kernel ignores in silence what lies outside.
  *
  * Return: 0, -ERANGE, or -errno if the system's own ranges cannot be read
  */
 int engine_kernel_judge(const struct range *range, char *ret_why, size_t size);
 
 /**
- * engine_kernel_prepare() - Judge now, for the network namespace that this process is in
+ * engine_kernel_prepare() - Judge the range now, for the network namespace of this process
  *
- * For a rule that has no other engine: the process may chroot, and see no /proc
- * later. Without a verdict the question is asked with the first socket.
+ * For a rule without another engine: the process may chroot, and then has no /proc.
+ * If the kernel would not keep to the range, the question is asked again with the
+ * first socket.
  */
 void engine_kernel_prepare(struct engine_kernel *known, const struct socket_calls *calls,
 			   const struct range *range);
 
 /**
  * engine_kernel_check() - Does the kernel keep to this range in the socket's network namespace?
- * @home:	this was asked before, with this range and a socket of the same namespace
+ * @same_netns:	this was asked before, with this range and a socket of the same namespace
  *
- * Return: 0; -EOPNOTSUPP if it does not, or nobody can say
+ * Return: 0; -EOPNOTSUPP if it does not, or if that cannot be found out
  */
 int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *calls,
-			const struct range *range, int fd, bool home);
+			const struct range *range, int fd, bool same_netns);
 
 /**
  * engine_kernel_set() - Make the kernel choose this socket's port from a range
  *
- * Ask engine_kernel_check() before.
+ * Call engine_kernel_check() before.
  *
  * Return: 0; -errno if the kernel has no such option for this socket.
  * Source: ip(7), IP_LOCAL_PORT_RANGE; net/ipv4/inet_connection_sock.c,

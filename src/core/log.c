@@ -19,8 +19,8 @@
 /*
  * Theory of operation
  *
- * No descriptor is kept, as programs close what they do not know; so a file is
- * opened for each line, and standard error is checked to be still what it was.
+ * We keep no descriptor, as programs close descriptors that they do not know. So each
+ * line opens the file anew, and we check that standard error is still the same file.
  */
 
 /* Facility daemon; severities of syslog(3) */
@@ -36,18 +36,18 @@ static void write_stderr(const struct log *log, const char *text, size_t len)
 		fd_write_now(log->stderr_fd, text, len);
 }
 
-/* Is it a mistake that the file cannot be opened, and no accident? ENXIO: a FIFO has no reader yet */
-static bool is_mistake(int error)
+/* Is this error a mistake of the user, not a passing state? ENXIO: a FIFO has no reader yet */
+static bool is_open_mistake(int error)
 {
 	return error != -ENXIO && error != -EMFILE && error != -ENFILE && error != -ENOMEM &&
 	       error != -EINTR && error != -EAGAIN;
 }
 
 /*
- * In a sticky folder that others may write to, somebody may have put a link to a
- * file of ours where the log is to be, or a FIFO to read along. So there no link
- * is followed, and what is opened has to be ours or the folder's owner's: as the
- * kernel has it, where it is told to (proc(5), protected_symlinks and others).
+ * In a sticky folder like /tmp, another user may have put a link to a file of ours in
+ * the log's place, or a FIFO to read the log. So in such a folder we follow no link,
+ * and write only to a file that is ours or the folder's owner's. The kernel can be set
+ * to do the same (proc(5), protected_symlinks and others).
  */
 static void write_file(struct log *log, const char *path, const char *text, size_t len)
 {
@@ -55,7 +55,7 @@ static void write_file(struct log *log, const char *path, const char *text, size
 	int fd = fd_open(path, flags | (log->folder.shared ? O_NOFOLLOW : 0), 0644);
 	bool planted = fd >= 0 && ownership_is_planted(fd, &log->folder);
 
-	if (planted || (fd < 0 && is_mistake(fd)))
+	if (planted || (fd < 0 && is_open_mistake(fd)))
 		atomic_fetch_or_explicit(&log->told, 1U << LOG_FILE_CLOSED, memory_order_relaxed);
 	if (fd < 0)
 		return;
@@ -102,7 +102,7 @@ static void write_line(struct log *log, const char *severity, const char *text, 
 	signals_release(&signals);
 }
 
-static void begin(const struct log *log, struct logline *ret_line)
+static void start_line(const struct log *log, struct logline *ret_line)
 {
 	ret_line->record = NULL;
 	ret_line->json = log->destination.json;
@@ -112,15 +112,16 @@ static void begin(const struct log *log, struct logline *ret_line)
 }
 
 /*
- * A line's room is on the stack, which may be a signal handler's, so it is in
- * frames that do not stand above each other.
+ * A line takes 2 KiB of stack, which may be a signal handler's. So the functions with
+ * a line are not inlined, and none of them calls another.
  */
-__attribute__((noinline)) static void tell(struct log *log, const char *level, const char *message)
+__attribute__((noinline)) static void write_message(struct log *log, const char *level,
+						    const char *message)
 {
 	char text[LOGLINE_MAX];
 	struct logline line;
 
-	begin(log, &line);
+	start_line(log, &line);
 	write_line(log, SYSLOG_WARNING, text,
 		   logline_message(&line, level, message, text, sizeof(text)));
 }
@@ -128,7 +129,7 @@ __attribute__((noinline)) static void tell(struct log *log, const char *level, c
 void log_say(struct log *log, const char *level, const char *message)
 {
 	if (log->destination.to != LOG_TO_WARNINGS || strcmp(level, "info") != 0)
-		tell(log, level, message);
+		write_message(log, level, message);
 }
 
 /* @topic:	of enum outcome or enum log_topic */
@@ -139,7 +140,7 @@ static bool first_time(struct log *log, unsigned topic)
 	return !(atomic_fetch_or_explicit(&log->told, bit, memory_order_relaxed) & bit);
 }
 
-static void tell_once(struct log *log, enum outcome outcome)
+static void write_message_once(struct log *log, enum outcome outcome)
 {
 	const struct outcome_words *words = outcome_words(outcome);
 	const char *message = outcome == OUTCOME_CLOSED ? log->error : words->message;
@@ -147,17 +148,14 @@ static void tell_once(struct log *log, enum outcome outcome)
 
 	if (outcome != OUTCOME_CLOSED && log->warnings && first_time(log, LOG_START))
 		for (i = 0; i < log->warnings; i++)
-			tell(log, "warning", log->warning[i]);
+			write_message(log, "warning", log->warning[i]);
 	if (message && first_time(log, outcome))
-		tell(log, words->level, message);
+		write_message(log, words->level, message);
 }
 
-/*
- * A log or a record that nobody writes is a mistake that only standard error can
- * tell of.
- */
-__attribute__((noinline)) static void tell_lost(const struct log *log, const char *what,
-						const char *path, const char *problem)
+/* Says on standard error, the only place left, that the log or the record cannot be written. */
+__attribute__((noinline)) static void write_lost(const struct log *log, const char *what,
+						 const char *path, const char *problem)
 {
 	char text[LOGLINE_MAX], message[512], *end = message;
 	struct logline line;
@@ -165,24 +163,26 @@ __attribute__((noinline)) static void tell_lost(const struct log *log, const cha
 	end = stpcpy(stpcpy(stpcpy(end, "the "), what), " '");
 	end = mempcpy(end, path, strnlen(path, 256));
 	stpcpy(stpcpy(stpcpy(end, "' "), problem), ": lines are dropped");
-	begin(log, &line);
+	start_line(log, &line);
 	write_stderr(log, text, logline_message(&line, "warning", message, text, sizeof(text)));
 }
 
 void log_port_kept(struct log *log)
 {
 	if (first_time(log, LOG_PORT_KEPT))
-		tell(log, "error",
-		     "a send without destination left a socket with a port outside the range, which could not "
-		     "be taken back");
+		write_message(
+			log, "error",
+			"a send without destination left a socket with a port outside the range, which could not "
+			"be taken back");
 }
 
 void log_address_unknown(struct log *log)
 {
 	if (first_time(log, LOG_ADDRESS_UNKNOWN))
-		tell(log, "error",
-		     "the kernel could not be asked whether an address is this machine's, so calls to it on "
-		     "a port of the map fail; a program needs AF_NETLINK and a descriptor to spare");
+		write_message(
+			log, "error",
+			"the kernel could not be asked whether an address is this machine's, so calls to it on "
+			"a port of the map fail; a program needs AF_NETLINK and a descriptor to spare");
 }
 
 void log_start(struct log *log, const char *destination)
@@ -207,8 +207,8 @@ bool log_is_on(const struct log *log)
 	return log->destination.to > LOG_TO_NONE;
 }
 
-/* The socket's address once it has its port. Return: false where there is none */
-static bool find_local(const struct log *log, const struct assign *assign, union addr *ret_local)
+/* Finds the socket's address, if it has been assigned a port. Return: false if not */
+static bool find_assigned(const struct log *log, const struct assign *assign, union addr *ret_local)
 {
 	socklen_t len = sizeof(*ret_local);
 
@@ -225,7 +225,7 @@ __attribute__((noinline)) static void write_assign(struct log *log, const char *
 	struct logline line;
 	size_t len;
 
-	begin(log, &line);
+	start_line(log, &line);
 	len = logline_assign(&line, call, assign, local, text, sizeof(text));
 	write_line(log, local ? SYSLOG_INFO : SYSLOG_WARNING, text, len);
 }
@@ -268,16 +268,16 @@ void log_assign(struct log *log, const char *call, const struct assign *assign)
 	union addr found, *local = NULL;
 	int rc;
 
-	tell_once(log, assign->outcome);
-	if ((logs || log->record.path) && find_local(log, assign, &found))
+	write_message_once(log, assign->outcome);
+	if ((logs || log->record.path) && find_assigned(log, assign, &found))
 		local = &found;
 	if (logs)
 		write_assign(log, call, assign, local);
 	rc = log->record.path ? write_record(log, call, assign, local) : 0;
 	if (rc && first_time(log, LOG_RECORD_LOST))
-		tell_lost(log, "record", log->record.path, record_problem(rc));
+		write_lost(log, "record", log->record.path, record_problem(rc));
 	if (atomic_load_explicit(&log->told, memory_order_relaxed) & 1U << LOG_FILE_CLOSED &&
 	    first_time(log, LOG_FILE_CLOSED_TOLD))
-		tell_lost(log, "log", log->destination.path,
-			  "cannot be opened, or is another user's");
+		write_lost(log, "log", log->destination.path,
+			   "cannot be opened, or is another user's");
 }

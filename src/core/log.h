@@ -1,4 +1,4 @@
-/* log: writes lines where the configuration wants them; it never waits, but for a record, and asks for no memory. */
+/* log: writes lines to the log and the record; it waits for the record only, and allocates nothing. */
 #ifndef PORTFENCE_CORE_LOG_H
 #define PORTFENCE_CORE_LOG_H
 
@@ -27,16 +27,16 @@ struct log {
 	const struct socket_calls *calls;
 	struct log_destination destination;
 	const char *application;
-	struct record record; /* where each assignment is told besides, whatever the destination */
-	int pid;              /* whose lines they are; 0: this process's own */
-	int stderr_fd;        /* its standard error; -1 if it cannot be reached */
-	uint64_t stderr_dev;  /* what standard error was at the start, as a program */
-	uint64_t stderr_ino;  /* may close it and get the number for another file */
+	struct record record; /* has a line for each assignment, whatever the destination is */
+	int pid;              /* the process that the lines are about; 0: this one */
+	int stderr_fd;        /* standard error of that process; -1 if it cannot be reached */
+	uint64_t stderr_dev;  /* what standard error was at the start: a program may close it */
+	uint64_t stderr_ino;  /* and get its number for another file */
 	struct ownership_folder folder;        /* of the log file */
-	const char *error;                     /* the configuration's first mistake, or NULL */
-	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, told with the first port */
+	const char *error;                     /* the first mistake in the configuration, or NULL */
+	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, written with the first port */
 	unsigned warnings;
-	_Atomic unsigned told; /* topics, by bit; the one part that changes */
+	_Atomic unsigned told; /* topics that were written, by bit; only this member changes */
 };
 
 /**
@@ -49,25 +49,25 @@ void log_start(struct log *log, const char *destination);
 bool log_is_on(const struct log *log);
 
 /**
- * log_assign() - A line for an assignment or a failed one, and once a warning where it needs one
+ * log_assign() - Write a line for an assignment that was made or failed, and the message for it once
  * @call:	name of the call
  *
- * One write a line, so that lines of several processes do not mix. Where the
- * write would wait, the line is dropped. In the record it is not, see there. May
- * change errno.
+ * Each line is one write, so that lines of several processes do not mix. If the write
+ * would wait, the log drops the line; the record waits, see record_add(). May change
+ * errno.
  */
 void log_assign(struct log *log, const char *call, const struct assign *assign);
 
 /**
- * log_say() - A line with a message
- * @level:	"info", "warning" or "error"; no destination takes no "info"
+ * log_say() - Write a line with a message
+ * @level:	"info", "warning" or "error"; "info" is only written if a destination is configured
  */
 void log_say(struct log *log, const char *level, const char *message);
 
-/* log_port_kept() - Once: a send has failed, and the port that the kernel gave it could not be taken back */
+/* log_port_kept() - Say once that a port of a failed send could not be taken back */
 void log_port_kept(struct log *log);
 
-/* log_address_unknown() - Once: nobody could tell whether an address is this machine's, so a call has failed */
+/* log_address_unknown() - Say once that a call failed as the kernel does not say whether an address is local */
 void log_address_unknown(struct log *log);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Text under construction. The last byte is kept for the newline. */
+/* A line that is being built. Its last byte is kept for the newline. */
 struct out {
 	char *text;
 	size_t used;
@@ -12,7 +12,7 @@ struct out {
 	bool json;
 };
 
-/* More than what follows an application's name takes in any line without a message. */
+/* More bytes than follow the application's name in any line without a message. */
 #define REST 400
 
 static void put_char(struct out *out, char c)
@@ -46,9 +46,9 @@ static void put_hex(struct out *out, unsigned value, int width)
 }
 
 /*
- * A name or a message: no byte of it can end the line or a JSON string. It is
- * cut between two characters where it would leave less than @keep bytes for
- * what follows, so that a JSON line stays one.
+ * Adds a name or a message, escaped so that it cannot end the line or a JSON string.
+ * It is cut between two characters if it would leave less than @keep bytes for what
+ * follows, so that a JSON line stays valid.
  */
 static void put_escaped(struct out *out, const char *text, size_t keep)
 {
@@ -82,9 +82,9 @@ static void put_escaped(struct out *out, const char *text, size_t keep)
 }
 
 /*
- * Days since 1970-01-01 as a date of the Gregorian calendar. Years begin in
- * March here, so that the leap day is the last one. gmtime_r would do, but may
- * take the time zone's lock.
+ * Adds the date, given in days since 1970-01-01, in the Gregorian calendar. The years
+ * of this calculation begin in March, so that the leap day is the last day of a year.
+ * gmtime_r() is not used, as it may take the lock of the time zone.
  */
 static void put_date(struct out *out, long days)
 {
@@ -174,13 +174,13 @@ static void put_endpoint(struct out *out, const union addr *addr)
 	put_number(out, addr_port(addr), 1);
 }
 
-static size_t finish(struct out *out)
+static size_t put_newline(struct out *out)
 {
 	out->text[out->used++] = '\n';
 	return out->used;
 }
 
-static void begin(struct out *out, const struct logline *line)
+static void put_head(struct out *out, const struct logline *line)
 {
 	if (line->record) {
 		put_char(out, '{');
@@ -311,12 +311,12 @@ size_t logline_assign(const struct logline *line, const char *call, const struct
 	const char *family = !known ? "" : known->sa.sa_family == AF_INET6 ? "6" : "4";
 	const char *proto = policy_proto_name(assign->proto);
 
-	begin(&out, line);
+	put_head(&out, line);
 	if (json)
 		put_assign_json(&out, line, call, assign, local, proto, family);
 	else
 		put_assign_text(&out, call, assign, local, proto, family);
-	return finish(&out);
+	return put_newline(&out);
 }
 
 size_t logline_message(const struct logline *line, const char *level, const char *message,
@@ -324,7 +324,7 @@ size_t logline_message(const struct logline *line, const char *level, const char
 {
 	struct out out = { .text = ret_text, .size = size, .json = line->json };
 
-	begin(&out, line);
+	put_head(&out, line);
 	if (line->json) {
 		put(&out, "\"level\":\"");
 		put(&out, level);
@@ -336,5 +336,5 @@ size_t logline_message(const struct logline *line, const char *level, const char
 		put(&out, ": ");
 		put_escaped(&out, message, 2);
 	}
-	return finish(&out);
+	return put_newline(&out);
 }

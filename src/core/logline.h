@@ -1,4 +1,4 @@
-/* logline: builds one line of the log, as text or JSON; it writes it nowhere. */
+/* logline: builds one line of the log or the record, as text or JSON; it writes it nowhere. */
 #ifndef PORTFENCE_CORE_LOGLINE_H
 #define PORTFENCE_CORE_LOGLINE_H
 
@@ -15,9 +15,10 @@
 struct logline {
 	bool json;
 	/*
-	 * Of a record, which is JSON: only what does not change between two runs of the
-	 * same, and of an explicit bind that was refused what it asked for. The block's
-	 * ports are told by their distance from its first. The rest counts for nothing.
+	 * NULL for a line of the log. For a line of the record, which is JSON, the lease's
+	 * block, whose ports are given by their distance from its first. The line then has
+	 * only what is the same in two runs of the same, and for a refused bind the address
+	 * that the program asked for. The other members are ignored.
 	 */
 	const struct summary_block *record;
 	struct timespec time; /* CLOCK_REALTIME */
@@ -26,23 +27,23 @@ struct logline {
 };
 
 /**
- * logline_assign() - The line for an assignment, or for one that failed
+ * logline_assign() - Build the line for an assignment that was made or failed
  * @call:	name of the call
  * @local:	the socket's address, its port included; NULL if not known
  *
  * No stdio, no allocation, no locale: fit for a signal handler.
  *
- * Return: length of the line with its newline, at most @size; an over-long one is cut
+ * Return: length of the line with its newline, at most @size; a longer line is cut
  */
 size_t logline_assign(const struct logline *line, const char *call, const struct assign *assign,
 		      const union addr *local, char *ret_text, size_t size);
 
 /**
- * logline_message() - A line with a message
+ * logline_message() - Build a line with a message
  * @level:	"warning" or "error"
  * @message:	control characters in it are escaped, so that nobody can forge a line
  *
- * Return: as above
+ * Return: as logline_assign()
  */
 size_t logline_message(const struct logline *line, const char *level, const char *message,
 		       char *ret_text, size_t size);

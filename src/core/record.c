@@ -16,29 +16,28 @@
 /*
  * Theory of operation
  *
- * A record is complete at every moment, whoever has ended in whatever way: each
- * writer puts its line in the place of the tally, and the new tally behind it,
- * in one write and under a lock. What it has to know of the lines before is in
- * the tally that it replaces.
+ * A record is complete at every moment, in whatever way its processes end. Each writer
+ * replaces the summary by its line and a new summary, in one write and under a lock.
+ * All that it has to know of the lines before is in the summary that it replaces.
  *
- * The lock is flock(2)'s, so that flock(1) can have it, too, and the kernel
- * takes it back from the dead. But not from the stopped, and a child that was
- * forked by another thread meanwhile has the descriptor, too. So nobody waits
- * for ever: rather a line is lost, and that is said.
+ * The lock is flock(2)'s, so that flock(1) can take it, too. The kernel releases it
+ * when its holder dies, but not when its holder is stopped; and a child that another
+ * thread forks meanwhile also has the descriptor. So no writer waits for ever: it
+ * gives its line up and says so.
  *
- * One gap is left. The kernel writes page by page, and a SIGKILL ends it between
- * two (mm/filemap.c, generic_perform_write), so that the file ends within a
- * line. The next writer drops that line, whose process is dead, and counts the
- * others anew.
+ * One gap is left. The kernel writes page by page, and a SIGKILL can end it between
+ * two pages (mm/filemap.c, generic_perform_write), so that the file ends within a
+ * line. The next writer drops that line, whose process is dead, and counts the others
+ * anew.
  *
- * A thread that closes all descriptors may close ours, and the number may become
- * another file's at once. What is written to has just been seen to end as a
- * record does.
+ * A thread of the program that closes all descriptors may close ours, too, and the
+ * number may become another file's at once. So we only write to a file that we have
+ * just seen to end as a record does.
  */
 
 #define FLAGS (O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
 
-/* some microseconds are the rule, two seconds the limit */
+/* a lock is mostly held for some microseconds; two seconds are the limit */
 #define TURNS_YIELDING 64
 #define TURNS_MOST 4000
 #define PAUSE_NS 500000
@@ -47,13 +46,13 @@
 struct sheet {
 	int fd;
 	uint64_t size;
-	uint64_t at; /* where the tally begins, or has to */
-	struct summary tally;
+	uint64_t at; /* where the summary begins, or is to begin */
+	struct summary summary;
 	const struct summary_block *block;
 };
 
 /* Return: 0, -errno */
-static int lock(int fd, int turns)
+static int lock_sheet(int fd, int turns)
 {
 	static const long pause[] = { 0, PAUSE_NS };
 	int turn;
@@ -63,7 +62,7 @@ static int lock(int fd, int turns)
 			return 0;
 		if (errno != EWOULDBLOCK)
 			return -errno;
-		/* the bare call: a cancelled thread would leave in libc's */
+		/* the bare call: libc's is a cancellation point */
 		if (turn < TURNS_YIELDING)
 			sched_yield();
 		else
@@ -72,7 +71,7 @@ static int lock(int fd, int turns)
 	return -EBUSY;
 }
 
-static int look(struct sheet *sheet)
+static int stat_sheet(struct sheet *sheet)
 {
 	struct stat st;
 
@@ -84,15 +83,15 @@ static int look(struct sheet *sheet)
 	return 0;
 }
 
-/* Closing alone would leave the lock to a child that has the descriptor, too. */
-static void leave(struct sheet *sheet)
+/* Closing alone would leave the lock to a child that also has the descriptor. */
+static void close_sheet(struct sheet *sheet)
 {
 	syscall(SYS_flock, sheet->fd, LOCK_UN);
 	fd_close(sheet->fd);
 }
 
 /* Return: 0, -errno and nothing is open */
-static int enter(const struct record *record, int flags, int turns, struct sheet *ret_sheet)
+static int open_sheet(const struct record *record, int flags, int turns, struct sheet *ret_sheet)
 {
 	struct sheet sheet = { .fd = fd_open(record->path, FLAGS | flags, 0666) };
 	int rc;
@@ -100,14 +99,14 @@ static int enter(const struct record *record, int flags, int turns, struct sheet
 	if (sheet.fd < 0)
 		return sheet.fd;
 	sheet.block = &record->block;
-	/* nothing that is none is locked */
-	rc = look(&sheet);
+	/* a file that is no record is not even locked */
+	rc = stat_sheet(&sheet);
 	if (!rc)
-		rc = lock(sheet.fd, turns);
+		rc = lock_sheet(sheet.fd, turns);
 	if (!rc)
-		rc = look(&sheet);
+		rc = stat_sheet(&sheet);
 	if (rc)
-		leave(&sheet);
+		close_sheet(&sheet);
 	else
 		*ret_sheet = sheet;
 	return rc;
@@ -123,14 +122,14 @@ static long read_at(const struct sheet *sheet, uint64_t at, char *ret_text, size
 }
 
 /*
- * Counts all lines anew. The last one may be half a line, or half of it what
- * stood there before.
+ * Counts all lines anew. The last one may be half a line, or its second half may be
+ * what the file held before.
  *
  * Return: 0, -errno
  */
-static int count_anew(struct sheet *sheet)
+static int count_lines(struct sheet *sheet)
 {
-	struct summary tally = { .low = 0 };
+	struct summary summary = { .low = 0 };
 	char text[RECORD_LINE_MAX];
 	uint64_t at = 0;
 
@@ -143,7 +142,7 @@ static int count_anew(struct sheet *sheet)
 			return n ? (int)n : -EBADMSG;
 		end = memchr(text, '\n', (size_t)n);
 		len = end ? (size_t)(end - text) + 1 : (size_t)n;
-		if (!summary_count(&tally, sheet->block, text, len)) {
+		if (!summary_count(&summary, sheet->block, text, len)) {
 			if (at + len < sheet->size || *text != '{')
 				return -EBADMSG;
 			break;
@@ -151,12 +150,12 @@ static int count_anew(struct sheet *sheet)
 		at += len;
 	}
 	sheet->at = at;
-	sheet->tally = tally;
+	sheet->summary = summary;
 	return 0;
 }
 
-/* Finds the tally, or makes it. Return: 0, 1 if it was made, -errno */
-static int find_tally(struct sheet *sheet)
+/* Reads the summary, or counts the lines. Return: 0, 1 if they were counted, -errno */
+static int find_summary(struct sheet *sheet)
 {
 	uint64_t from = sheet->size > SUMMARY_MAX ? sheet->size - SUMMARY_MAX : 0;
 	const char *begin, *before;
@@ -170,12 +169,12 @@ static int find_tally(struct sheet *sheet)
 	/* the newline before the last one */
 	before = n ? memrchr(text, '\n', (size_t)n - 1) : NULL;
 	begin = before ? before + 1 : text;
-	if (n && summary_read(sheet->block, begin, (size_t)(text + n - begin), &sheet->tally) &&
+	if (n && summary_read(sheet->block, begin, (size_t)(text + n - begin), &sheet->summary) &&
 	    (before || !from)) {
 		sheet->at = from + (uint64_t)(begin - text);
 		return 0;
 	}
-	rc = count_anew(sheet);
+	rc = count_lines(sheet);
 	return rc ? rc : 1;
 }
 
@@ -194,30 +193,30 @@ static int write_end(const struct sheet *sheet, const char *text, size_t len)
 	return 0;
 }
 
-/* Where the file cannot grow, some of the new end may have got there: the old one has its room already. */
-static void put_back(struct sheet *sheet, const struct summary *tally)
+/* Restores the old summary when the file cannot grow: there is room for it, as it was there before. */
+static void put_summary_back(struct sheet *sheet, const struct summary *summary)
 {
 	char text[SUMMARY_MAX];
 
 	sheet->size = UINT64_MAX;
-	write_end(sheet, text, summary_write(tally, sheet->block, text));
+	write_end(sheet, text, summary_write(summary, sheet->block, text));
 }
 
-static int add(struct sheet *sheet, const char *line, size_t len, uint16_t port)
+static int add_line(struct sheet *sheet, const char *line, size_t len, uint16_t port)
 {
 	char text[RECORD_LINE_MAX + SUMMARY_MAX];
 	struct summary before;
-	int rc = find_tally(sheet);
+	int rc = find_summary(sheet);
 
 	if (rc < 0)
 		return rc;
-	before = sheet->tally;
-	summary_add(&sheet->tally, port);
+	before = sheet->summary;
+	summary_add(&sheet->summary, port);
 	memcpy(text, line, len);
-	len += summary_write(&sheet->tally, sheet->block, text + len);
+	len += summary_write(&sheet->summary, sheet->block, text + len);
 	rc = write_end(sheet, text, len);
 	if (rc)
-		put_back(sheet, &before);
+		put_summary_back(sheet, &before);
 	return rc;
 }
 
@@ -229,10 +228,10 @@ int record_add(const struct record *record, const char *text, size_t len, uint16
 	int rc;
 
 	signals_hold(&signals);
-	rc = enter(record, 0, hurried ? TURNS_YIELDING : TURNS_MOST, &sheet);
+	rc = open_sheet(record, 0, hurried ? TURNS_YIELDING : TURNS_MOST, &sheet);
 	if (!rc) {
-		rc = add(&sheet, text, len, port);
-		leave(&sheet);
+		rc = add_line(&sheet, text, len, port);
+		close_sheet(&sheet);
 	}
 	signals_release(&signals);
 	return rc;
@@ -245,11 +244,11 @@ int record_begin(const struct record *record)
 	struct sheet sheet;
 	int rc;
 
-	rc = enter(record, O_CREAT, TURNS_MOST, &sheet);
+	rc = open_sheet(record, O_CREAT, TURNS_MOST, &sheet);
 	if (rc)
 		return rc;
 	sheet.at = 0;
-	sheet.tally = (struct summary){ .low = 0 };
+	sheet.summary = (struct summary){ .low = 0 };
 	/* in a folder like /tmp, another user may have put the file there, or a link to one of ours */
 	rc = ownership_folder(record->path, &folder) && !ownership_is_planted(sheet.fd, &folder)
 		     ? 0
@@ -258,23 +257,23 @@ int record_begin(const struct record *record)
 		rc = -errno;
 	sheet.size = 0;
 	if (!rc)
-		rc = write_end(&sheet, text, summary_write(&sheet.tally, sheet.block, text));
-	leave(&sheet);
+		rc = write_end(&sheet, text, summary_write(&sheet.summary, sheet.block, text));
+	close_sheet(&sheet);
 	return rc;
 }
 
-int record_mend(const struct record *record)
+int record_repair(const struct record *record)
 {
 	char text[SUMMARY_MAX];
 	struct sheet sheet;
 	int rc;
 
-	rc = enter(record, 0, TURNS_MOST, &sheet);
+	rc = open_sheet(record, 0, TURNS_MOST, &sheet);
 	if (rc)
 		return rc;
-	rc = find_tally(&sheet);
+	rc = find_summary(&sheet);
 	if (rc > 0)
-		rc = write_end(&sheet, text, summary_write(&sheet.tally, sheet.block, text));
-	leave(&sheet);
+		rc = write_end(&sheet, text, summary_write(&sheet.summary, sheet.block, text));
+	close_sheet(&sheet);
 	return rc;
 }

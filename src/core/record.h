@@ -1,4 +1,4 @@
-/* record: the file in which every assignment of a run is told; it chooses no words. */
+/* record: the file that has a line for every assignment of a run; it chooses no words. */
 #ifndef PORTFENCE_CORE_RECORD_H
 #define PORTFENCE_CORE_RECORD_H
 
@@ -17,29 +17,29 @@ struct record {
 };
 
 /*
- * All of these may wait, for some seconds at most, while another process writes.
- * They fail with -EBUSY if that does not end, -EBADMSG if the file holds what no
- * record holds, -EINVAL if it is no regular file, -ENOSPC or -EFBIG if it cannot
- * grow, and whatever open(2) and flock(2) fail with. What is there then stays.
+ * All of these may wait while another process writes, for some seconds at most. They
+ * fail with -EBUSY if it takes longer, -EBADMSG if the file is not a record, -EINVAL if
+ * it is not a regular file, -ENOSPC or -EFBIG if it cannot grow, and as open(2) and
+ * flock(2) fail. A file keeps its content when they fail.
  */
 
-/* record_begin() - Make the file, or empty it. Return: 0, -errno */
+/* record_begin() - Make the file, or empty it. Return: 0, -errno; -EPERM if another user may have put it there */
 int record_begin(const struct record *record);
 
 /**
  * record_add() - Add a line
  * @text:	with its newline, at most RECORD_LINE_MAX bytes
- * @port:	what it tells of, for the tally; 0: a call that was refused
- * @hurried:	wait for some yields only, as a line was lost before
+ * @port:	the port that the line is about, for the summary; 0: the call was refused
+ * @hurried:	wait only for a moment, because a line was lost before
  *
- * For every place that a hook may be called from.
+ * Fit for every place that a hook may be called from.
  *
- * Return: 0, -errno if it is lost
+ * Return: 0, -errno if the line is lost
  */
 int record_add(const struct record *record, const char *text, size_t len, uint16_t port,
 	       bool hurried);
 
-/* record_mend() - Give it its tally again if who wrote last was killed meanwhile. Return: 0, -errno */
-int record_mend(const struct record *record);
+/* record_repair() - Write the summary anew if the last writer was killed while it wrote. Return: 0, -errno */
+int record_repair(const struct record *record);
 
 #endif

@@ -21,21 +21,20 @@
 /*
  * Theory of operation
  *
- * A state file is either absent or whole: it is written under a name of its
- * own and then linked to its real one, so nobody ever maps half a file, and two
- * processes that begin at once agree on whose file it is without a lock. Its
- * blocks are allocated before that, as a store into a hole of a full file
- * system is a SIGBUS.
+ * A state file is either absent or whole: it is written under a temporary name and
+ * then linked to its real one. So no process maps half a file, and two processes that
+ * start at once agree on one file without a lock. All of it is written before that,
+ * because a store into a hole of the file raises SIGBUS on a full file system.
  *
- * With a seed, the numbers have to be the same in every run, so the sequence that
- * they come from belongs to the process and its forked children. `sequential`
- * draws no numbers and goes on across runs. Claims are always shared.
+ * With a seed, the numbers must be the same in every run. So they come from a sequence
+ * that belongs to the process and its forked children. `sequential` draws no numbers,
+ * and continues across runs. Claims are always shared.
  *
- * A file that `run --fresh` has made serves one run alone, and says so: there all
- * processes go on in the file's own sequence, which begins as in every other run.
+ * A file that `run --fresh` has made serves one run alone and is marked so. There all
+ * processes continue the file's own sequence, which is the same in every run.
  */
 
-/* where time was 64 bits wide from the start, as with musl on 32-bit machines */
+/* musl on 32-bit machines has only the call with 64-bit times */
 #ifndef SYS_clock_nanosleep
 #define SYS_clock_nanosleep SYS_clock_nanosleep_time64
 #endif
@@ -43,7 +42,7 @@
 #define CLAIM_MS 250
 #define CLAIM_FOREIGN_MS 10    /* at least one tick of the coarse clock */
 #define CLAIM_TURNS_MOST 10000 /* see state_claim() */
-#define CLAIM_NAPS_MOST 1000   /* likewise */
+#define CLAIM_NAPS_MOST 1000   /* see state_claim() */
 #define CLAIM_NAP_NS 500000
 #define CLAIM_TIME_BITS 24
 #define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
@@ -60,7 +59,7 @@ static void fill_key(struct siphash_key *key)
 
 	if (fill_random(key, sizeof(*key)))
 		return;
-	/* before the kernel has its first entropy, or where a filter forbids the call */
+	/* the kernel has no entropy yet, or a filter forbids the call */
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	key->k[0] = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec;
 	key->k[1] = (uint64_t)(uintptr_t)&now ^ (uint64_t)getpid() << 40;
@@ -97,9 +96,9 @@ static void *map_anonymous(size_t size)
 static const char hex[] = "0123456789ABCDEF";
 
 /*
- * The application's name as a file's name, with the user's number, as a folder
- * that the administrator named may serve many: letters, digits, '-', '_' and '.'
- * stand for themselves, the rest as %XX, and so does a dot in front.
+ * The state file's name. It has the user's number, because a folder that the
+ * administrator named may serve several users. Letters, digits, '-', '_' and '.' stand
+ * for themselves; all else, and a dot in front, is written as %XX.
  */
 static void file_name(const char *application, char ret_name[NAME_MAX + 1])
 {
@@ -139,24 +138,25 @@ void state_application(const char *name, char ret_application[NAME_MAX + 1])
 }
 
 /*
- * /dev/shm: a user's login, cron jobs, services and programs with a fresh
- * environment find the same folder there, and it outlives the login.
+ * In /dev/shm, because a user's logins, cron jobs, services and programs with a fresh
+ * environment all find the same folder there, and it outlives a login.
  */
 #define SHM_FOLDER "/dev/shm/portfence-"
 #define SHM_FOLDER_SIZE (sizeof(SHM_FOLDER) + TEXT_NUMBER_MAX)
 
-/* Return: where the path ends */
+/* Return: the end of the path */
 static char *shm_folder(char ret_path[SHM_FOLDER_SIZE])
 {
 	return text_put_number(stpcpy(ret_path, SHM_FOLDER), geteuid(), 1);
 }
 
 /*
- * Opens a folder, making it where it is not there: the user's own, or one that
- * the administrator named, which may serve several users, like /tmp. Then it is
- * sticky, so that others cannot touch each other's files in it.
+ * Opens a folder, and makes it if it does not exist.
+ * @shared:	the administrator named it, so it may serve several users. If others may
+ *		write to it, it must be sticky like /tmp, so that users cannot touch each
+ *		other's files. If not shared, it must be the user's alone
  *
- * Return: descriptor or -errno
+ * Return: descriptor, -EPERM, another -errno
  */
 static int open_folder(const char *path, bool shared)
 {
@@ -209,7 +209,7 @@ static int write_whole(int fd, const void *data, size_t size)
 	return 0;
 }
 
-/* Makes the file under a name of its own, then links it to its real one. */
+/* Makes the file under a temporary name, then links it to its real one. */
 static int create_file(int folder, const char *name, const struct rule *repeated)
 {
 	struct state_file *file = map_anonymous(sizeof(*file));
@@ -248,13 +248,13 @@ int state_make(int folder, const struct rule *rule)
 
 static int open_file(int folder, const char *name)
 {
-	/* not blocking, in case somebody put a FIFO there */
+	/* O_NONBLOCK: another user may have put a FIFO there */
 	int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 
 	return fd < 0 ? -errno : fd;
 }
 
-static bool is_ours(int fd)
+static bool is_state_file(int fd)
 {
 	off_t size;
 
@@ -262,8 +262,8 @@ static bool is_ours(int fd)
 }
 
 /*
- * The file where it nearly always is. Its folder is not looked at: whoever owns
- * it, the file in it is held against is_ours().
+ * Opens the file where it nearly always is. Its folder is not checked, because
+ * is_state_file() checks the file.
  */
 static int open_usual(const char *name)
 {
@@ -289,7 +289,7 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	file_name(application, name);
 	fd = folder ? -ENOENT : open_usual(name);
 	*ret_warning = NULL;
-	if (fd >= 0 && is_ours(fd))
+	if (fd >= 0 && is_state_file(fd))
 		return fd;
 	if (fd >= 0)
 		fd_close(fd);
@@ -307,7 +307,7 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	fd_close(directory);
 	if (fd < 0)
 		return fd;
-	if (is_ours(fd)) {
+	if (is_state_file(fd)) {
 		*ret_warning = squatted ? ELSEWHERE : NULL;
 		return fd;
 	}
@@ -336,8 +336,8 @@ static struct state_file *map_file(const char *folder, const char *runtime, cons
 	return NULL;
 }
 
-/* Is it of this seed, too? A run inside the run may have another. */
-static bool repeats(const struct state_sequence *sequence, const struct rule *rule)
+/* Was the file made with this rule's seed? A run inside the run may have another seed. */
+static bool repeats_seed(const struct state_sequence *sequence, const struct rule *rule)
 {
 	struct siphash_key key;
 
@@ -360,7 +360,7 @@ int state_open(const char *folder, const char *runtime, const struct rule *rule,
 		fill_file(state.file, NULL);
 	}
 	state.sequence = &state.file->sequence;
-	state.repeats = repeats(state.sequence, rule);
+	state.repeats = repeats_seed(state.sequence, rule);
 	if (rule->seeded && rule->order != ORDER_SEQUENTIAL && !state.repeats) {
 		state.sequence = map_anonymous(sizeof(*state.sequence));
 		if (state.sequence == MAP_FAILED) {
@@ -375,8 +375,8 @@ int state_open(const char *folder, const char *runtime, const struct rule *rule,
 
 /* ---- claims ---- */
 
-/* Milliseconds, modulo 2^24 (4.6 hours), never 0 in the tag's company: a free slot is 0. */
-static uint64_t now_ms(void)
+/* The time of a claim: milliseconds, modulo 2^24 (4.6 hours). */
+static uint64_t claim_time(void)
 {
 	struct timespec now;
 
@@ -384,11 +384,12 @@ static uint64_t now_ms(void)
 	return ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) & CLAIM_TIME_MASK;
 }
 
-static bool is_live(uint64_t claim, uint64_t now, uint64_t ms)
+static bool is_live_claim(uint64_t claim, uint64_t now, uint64_t ms)
 {
 	return claim && ((now - claim) & CLAIM_TIME_MASK) < ms;
 }
 
+/* A claim is its tag and its time; this bit of the tag is always set, as 0 is a free slot. */
 static uint64_t claim_value(uint64_t tag)
 {
 	return tag | 1ULL << CLAIM_TIME_BITS;
@@ -399,8 +400,8 @@ static bool same_tag(uint64_t a, uint64_t b)
 	return a >> CLAIM_TIME_BITS == b >> CLAIM_TIME_BITS;
 }
 
-/* A system call of its own: nanosleep() is a cancellation point. */
-static void nap(void)
+/* A bare system call, as nanosleep() is a cancellation point. */
+static void nap_for_claim(void)
 {
 	const struct timespec rest = { 0, CLAIM_NAP_NS };
 
@@ -427,35 +428,38 @@ int state_claim(const struct state *state, uint64_t tag)
 	if (is_own_claim(state, tag))
 		return -EBUSY;
 	for (;;) {
-		uint64_t now = now_ms();
+		uint64_t now = claim_time();
 		bool same, live;
 
 		mine = tag | now;
 		same = same_tag(old, mine);
-		live = is_live(old, now, same ? CLAIM_MS : CLAIM_FOREIGN_MS);
+		live = is_live_claim(old, now, same ? CLAIM_MS : CLAIM_FOREIGN_MS);
 		if (live && same) {
-			/* for ever: the clock stands still, see below */
+			/* after so many naps, the clock is standing still: see below */
 			if (!state->repeats || naps++ == CLAIM_NAPS_MOST)
 				return -EBUSY;
-			nap();
+			nap_for_claim();
 			old = atomic_load_explicit(slot, memory_order_acquire);
 			continue;
 		}
-		/* one that is held is not lost with its slot, and none of those whom we keep waiting gives it back */
+		/*
+		 * Our own claim stays valid without its slot, and none of the threads that
+		 * we keep waiting could release it: take the slot over.
+		 */
 		live = live && !is_own_claim(state, old);
 		if (live && turns++ < CLAIM_TURNS_MOST) {
 			/*
-			 * Another tuple's, in the same slot by chance. To pass on instead
-			 * would call a free port used. It is needed for some microseconds
-			 * until the kernel has registered the connection, but held as long
-			 * as a connect() blocks: an older one is taken over.
+			 * Another tuple happens to have this slot. We wait for it: to go on to
+			 * the next port would call a free port used. A claim is needed for some
+			 * microseconds, until the kernel has registered the connection, but it is
+			 * held while a connect() blocks. So an older one is taken over.
 			 */
 			sched_yield();
 			old = atomic_load_explicit(slot, memory_order_acquire);
 		} else if (turns > CLAIM_TURNS_MOST) {
 			/*
-			 * Always another's: a library has made the clock stand still
-			 * (libfaketime), or somebody writes nonsense to the file.
+			 * The slot never comes free: a library makes the clock stand still
+			 * (libfaketime), or a process writes nonsense to the file.
 			 */
 			atomic_store_explicit(slot, mine, memory_order_release);
 			return 0;
@@ -473,7 +477,7 @@ void state_renew(const struct state *state, uint64_t tag)
 
 	if (same_tag(old, claim_value(tag)))
 		atomic_compare_exchange_strong_explicit(
-			slot, &old, (claim_value(tag) & ~CLAIM_TIME_MASK) | now_ms(),
+			slot, &old, (claim_value(tag) & ~CLAIM_TIME_MASK) | claim_time(),
 			memory_order_acq_rel, memory_order_relaxed);
 }
 
@@ -504,7 +508,7 @@ struct state_hints *state_take_peer(const struct state *state, uint64_t tag)
 	struct state_peer *peer = peer_slot(state, tag);
 	size_t i;
 
-	/* two that take it at once, or one that goes on with the other's, are misled and no worse */
+	/* two callers that take it at once may see wrong hints, which do no harm */
 	if (atomic_exchange_explicit(&peer->tag, tag, memory_order_relaxed) != tag)
 		for (i = 0; i < sizeof(peer->hints.bit) / sizeof(peer->hints.bit[0]); i++)
 			atomic_store_explicit(&peer->hints.bit[i], 0, memory_order_relaxed);
@@ -518,7 +522,7 @@ bool state_hint(const struct state_hints *hints, uint16_t port)
 
 void state_set_hint(struct state_hints *hints, uint16_t port)
 {
-	/* most are what they were: what is not written stays in every processor's cache */
+	/* most bits are set already, and a word that is not written stays in every processor's cache */
 	if (!state_hint(hints, port))
 		atomic_fetch_or_explicit(&hints->bit[port / 64], 1ULL << port % 64,
 					 memory_order_relaxed);

@@ -19,29 +19,29 @@
 #define STATE_OWN_CLAIMS_MOST 1024
 
 /*
- * What the orders continue from. Every value is good: a cursor is reduced into
- * the range where it is used. Atomics only; relaxed order is enough, as no
- * value says anything about another.
+ * Where the orders continue. Every value is valid: a cursor is reduced into the range
+ * when it is used. Only atomics; relaxed order is enough, as no value depends on
+ * another.
  */
 struct state_sequence {
-	struct siphash_key key; /* written before the file gets its name, then never */
+	struct siphash_key key; /* written before the file gets its name, then never changed */
 	_Atomic uint64_t draws; /* walks begun */
 	_Atomic uint32_t next[PROTO_COUNT];
-	uint32_t repeats; /* see state_make(); written as the key is */
+	uint32_t repeats; /* made by state_make(); written before the file gets its name */
 	_Atomic uint32_t table[PROTO_COUNT][ORDER_TABLE_LENGTH];
 };
 
 /*
- * Ports that were in use when they were last tried, one bit each. Nobody tells
- * us when a port comes free, so this is no more than where not to look first.
+ * Ports that were in use when they were last tried, one bit each. Nothing clears the
+ * bit when a port comes free, so a hint only says where not to look first.
  */
 struct state_hints {
 	_Atomic uint64_t bit[65536 / 64];
 };
 
-/* For one destination, where a port serves each destination once. */
+/* The hints for one destination, for ports that serve each destination once. */
 struct state_peer {
-	_Atomic uint64_t tag; /* hash of the destination; 0: nobody's */
+	_Atomic uint64_t tag; /* hash of the destination; 0: not in use */
 	struct state_hints hints;
 };
 
@@ -58,7 +58,7 @@ struct state_file {
 
 _Static_assert(sizeof(struct state_sequence) == 40 + 4 * PROTO_COUNT * ORDER_TABLE_LENGTH,
 	       "the state file has no padding");
-_Static_assert(sizeof(struct state_peer) == 8 + 65536 / 8, "nor there");
+_Static_assert(sizeof(struct state_peer) == 8 + 65536 / 8, "the state file has no padding");
 _Static_assert(offsetof(struct state_file, sequence) == 16 &&
 		       offsetof(struct state_file, claim) == 16 + sizeof(struct state_sequence) &&
 		       sizeof(struct state_sequence) % 8 == 0 &&
@@ -66,22 +66,22 @@ _Static_assert(offsetof(struct state_file, sequence) == 16 &&
 			       16 + sizeof(struct state_sequence) + 8 * STATE_CLAIMS +
 				       PROTO_COUNT * sizeof(struct state_hints) +
 				       STATE_PEERS * sizeof(struct state_peer),
-	       "nor between them: programs of 32 and of 64 bits share the file");
+	       "32-bit and 64-bit programs share the file, so it has no padding");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics need no lock");
 
-/* Claims that one process has taken for others, by their tags, and gives back for them. */
+/* The claims that one process holds for others, by tag: it has taken them, and releases them. */
 struct state_own_claims {
 	unsigned count;
 	uint64_t tag[STATE_OWN_CLAIMS_MOST];
 };
 
-/* Two pointers into shared mappings, set at start and then immutable. */
+/* Pointers into shared mappings, set at start and then immutable. */
 struct state {
 	struct state_file *file;
-	struct state_sequence *sequence; /* file->sequence, or one of this process's own if seeded */
+	struct state_sequence *sequence; /* file->sequence; with a seed, this process's own */
 	const struct state_own_claims
-		*own_claims; /* claims that do not run out for this process, or NULL */
-	bool repeats;        /* the file is one that state_make() has made of this seed */
+		*own_claims; /* NULL, or claims that do not expire for this process */
+	bool repeats;        /* state_make() has made the file with this seed */
 	const char *warning; /* the user is to be told it once: why no file is used; or NULL */
 };
 
@@ -89,24 +89,26 @@ struct state {
  * state_open() - Map an application's state
  * @folder:	`state` of the configuration, or NULL for the user's own folder
  * @runtime:	XDG_RUNTIME_DIR, or NULL
- * @rule:	its name names the file; its seed makes cursors private, but for a file of
- *		state_make()
- * @ret_state:	always usable: where no file can be had, the mapping is shared with forked
- *		children only, and @ret_state->warning says why
+ * @rule:	its name gives the file's name; its seed makes cursors private, unless
+ *		state_make() has made the file
+ * @ret_state:	always usable: without a file, the state is shared with forked children
+ *		only, and @ret_state->warning says why
  *
- * Nothing stays open. Return: 0, -ENOMEM.
+ * No descriptor stays open. Return: 0, -ENOMEM.
  */
 int state_open(const char *folder, const char *runtime, const struct rule *rule,
 	       struct state *ret_state);
 
 /**
- * state_folder() - Open the folder of the state files, making it where it is not there
- * @folder, @runtime:	as above
- * @ret_squatted:	set to true if something stands in the place of the user's own folder
+ * state_folder() - Open the folder of the state files, and make it if it does not exist
+ * @folder, @runtime:	as for state_open()
+ * @ret_squatted:	set to true if the user's own folder in /dev/shm exists, but is not
+ *			this user's alone
  *
- * State files are called APPLICATION.USER, the user as a number, and none begins with a dot.
+ * A state file is called APPLICATION.USER, with the user as a number. No name begins with
+ * a dot.
  *
- * Return: descriptor to close, -EPERM if others may change what is in it, another -errno
+ * Return: descriptor, -EPERM if other users may change files in the folder, another -errno
  */
 int state_folder(const char *folder, const char *runtime, bool *ret_squatted);
 
@@ -118,55 +120,59 @@ int state_folder(const char *folder, const char *runtime, bool *ret_squatted);
 void state_application(const char *name, char ret_application[NAME_MAX + 1]);
 
 /**
- * state_make() - Make the state file of one run, whose ports are to be those of every other
- * @folder:	its own folder, where there is no such file yet
- * @rule:	its name names the file, and its seed makes the key
+ * state_make() - Make the state file of a run whose ports are to be the same each time
+ * @folder:	the run's own folder, without such a file yet
+ * @rule:	its name gives the file's name, and its seed the key
  *
- * Whoever maps the file goes on in the one sequence that is in it, from its beginning. What
- * comes of it must not depend on the time: neither hints nor claims shift it.
+ * All processes that map the file continue one sequence, from its beginning. The ports must
+ * not depend on time: neither hints nor claims change the sequence.
  *
  * Return: 0 or -errno
  */
 int state_make(int folder, const struct rule *rule);
 
 /**
- * state_claim() - Claim a tuple for a moment
- * @tag:	hash of what is claimed
+ * state_claim() - Claim a 4-tuple for a moment
+ * @tag:	hash of the tuple
  *
- * Between the check that a tuple is free and the kernel's registering it,
- * nobody else under the fence may pass the same check. A claim runs out by
- * itself, so a crash leaves nothing to clean up. Those in @state->own_claims do not,
- * as long as they stand there.
+ * From the check that a tuple is free until the kernel has registered it, no other
+ * fenced caller may pass the same check. A claim expires by itself, so a crash leaves
+ * nothing to clean up; the claims in @state->own_claims do not expire.
  *
- * Return: 0, or -EBUSY if another caller holds it. Where @state->repeats, it waits for
- * that one, so that the kernel is asked whatever came of it
+ * Return: 0, or -EBUSY if another caller holds the claim. With @state->repeats it waits
+ * for that caller first, so that the kernel decides whether the tuple is free
  */
 int state_claim(const struct state *state, uint64_t tag);
 
-/* state_renew() - Let a claim run out later, unless another has taken its place */
+/* state_renew() - Let a claim expire later, unless another claim has replaced it */
 void state_renew(const struct state *state, uint64_t tag);
 
-/* state_release() - Give a claim back */
+/* state_release() - Give up a claim */
 void state_release(const struct state *state, uint64_t tag);
 
 /**
- * state_peer() - What is known of the ports towards a destination
+ * state_peer() - The hints for ports towards a destination
  * @tag:	hash of the destination
  *
- * Return: NULL if nothing is
+ * Return: NULL if there are none
  */
 struct state_hints *state_peer(const struct state *state, uint64_t tag);
 
-/* state_take_peer() - Room for it, taken from another destination where there is no more */
+/**
+ * state_take_peer() - The hints for ports towards a destination, made if there are none
+ * @tag:	hash of the destination
+ *
+ * They may replace those for another destination.
+ */
 struct state_hints *state_take_peer(const struct state *state, uint64_t tag);
 
 /* state_hint() - Was this port in use when it was last tried? */
 bool state_hint(const struct state_hints *hints, uint16_t port);
 
-/* state_set_hint() - It was */
+/* state_set_hint() - Note that a port was in use */
 void state_set_hint(struct state_hints *hints, uint16_t port);
 
-/* state_clear_hints() - It was not, and so may be those around it */
+/* state_clear_hints() - Forget the hints of a port that was free, and of its neighbours */
 void state_clear_hints(struct state_hints *hints, uint16_t port);
 
 #endif

@@ -4,16 +4,16 @@
 
 #include <string.h>
 
-void summary_add(struct summary *tally, uint16_t port)
+void summary_add(struct summary *summary, uint16_t port)
 {
 	if (!port) {
-		tally->refused++;
+		summary->refused++;
 		return;
 	}
-	if (!tally->assignments++)
-		tally->low = tally->high = port;
-	tally->low = port < tally->low ? port : tally->low;
-	tally->high = port > tally->high ? port : tally->high;
+	if (!summary->assignments++)
+		summary->low = summary->high = port;
+	summary->low = port < summary->low ? port : summary->low;
+	summary->high = port > summary->high ? port : summary->high;
 }
 
 /* ---- writing ---- */
@@ -25,27 +25,27 @@ static char *put_port(char *to, const struct summary_block *block, uint16_t port
 	return text_put_number(stpcpy(to, "first+"), (uint64_t)(port - block->first), 1);
 }
 
-static char *put_ports(char *to, const struct summary *tally, const struct summary_block *block)
+static char *put_ports(char *to, const struct summary *summary, const struct summary_block *block)
 {
 	bool numbers =
-		!summary_in_block(block, tally->low) && !summary_in_block(block, tally->high);
+		!summary_in_block(block, summary->low) && !summary_in_block(block, summary->high);
 
-	if (!tally->low)
+	if (!summary->low)
 		return stpcpy(to, "no port");
-	if (tally->low == tally->high)
-		return put_port(stpcpy(to, "port "), block, tally->low);
-	to = put_port(stpcpy(to, "ports "), block, tally->low);
-	return put_port(stpcpy(to, numbers ? "-" : " to "), block, tally->high);
+	if (summary->low == summary->high)
+		return put_port(stpcpy(to, "port "), block, summary->low);
+	to = put_port(stpcpy(to, "ports "), block, summary->low);
+	return put_port(stpcpy(to, numbers ? "-" : " to "), block, summary->high);
 }
 
-size_t summary_write(const struct summary *tally, const struct summary_block *block,
+size_t summary_write(const struct summary *summary, const struct summary_block *block,
 		     char ret_text[SUMMARY_MAX])
 {
-	char *to = put_ports(stpcpy(ret_text, "{\"summary\":\""), tally, block);
+	char *to = put_ports(stpcpy(ret_text, "{\"summary\":\""), summary, block);
 
-	to = text_put_number(stpcpy(to, " used, "), tally->assignments, 1);
-	to = stpcpy(to, tally->assignments == 1 ? " assignment, " : " assignments, ");
-	to = stpcpy(text_put_number(to, tally->refused, 1), " refused\"}\n");
+	to = text_put_number(stpcpy(to, " used, "), summary->assignments, 1);
+	to = stpcpy(to, summary->assignments == 1 ? " assignment, " : " assignments, ");
+	to = stpcpy(text_put_number(to, summary->refused, 1), " refused\"}\n");
 	return (size_t)(to - ret_text);
 }
 
@@ -62,7 +62,7 @@ static bool get_word(const char **p, const char *end, const char *word)
 	return true;
 }
 
-/* "20013", or "first+13" where there is a block */
+/* Reads "20013", or "first+13" if there is a block. */
 static bool get_port(const char **p, const char *end, const struct summary_block *block,
 		     uint16_t *ret_port)
 {
@@ -77,44 +77,44 @@ static bool get_port(const char **p, const char *end, const struct summary_block
 }
 
 /*
- * What can be read is taken, and then the line has to be the one that would be
- * written of it: there is one form, and no second description of it here.
+ * Reads what it can, and then checks that summary_write() would write the very same
+ * line. So there is no second description of its form here.
  */
 bool summary_read(const struct summary_block *block, const char *text, size_t len,
-		  struct summary *ret_tally)
+		  struct summary *ret_summary)
 {
 	const char *p = text, *end = text + len;
-	struct summary tally = { .low = 0 };
+	struct summary summary = { .low = 0 };
 	char again[SUMMARY_MAX];
 
 	if (!get_word(&p, end, "{\"summary\":\""))
 		return false;
 	if (get_word(&p, end, "port ") || get_word(&p, end, "ports ")) {
-		if (!get_port(&p, end, block, &tally.low))
+		if (!get_port(&p, end, block, &summary.low))
 			return false;
-		tally.high = tally.low;
+		summary.high = summary.low;
 		if ((get_word(&p, end, "-") || get_word(&p, end, " to ")) &&
-		    !get_port(&p, end, block, &tally.high))
+		    !get_port(&p, end, block, &summary.high))
 			return false;
 	} else if (!get_word(&p, end, "no port")) {
 		return false;
 	}
 	if (!get_word(&p, end, " used, ") ||
-	    !text_get_number(&p, end, UINT64_MAX, &tally.assignments))
+	    !text_get_number(&p, end, UINT64_MAX, &summary.assignments))
 		return false;
-	if (!get_word(&p, end, tally.assignments == 1 ? " assignment, " : " assignments, ") ||
-	    !text_get_number(&p, end, UINT64_MAX, &tally.refused))
+	if (!get_word(&p, end, summary.assignments == 1 ? " assignment, " : " assignments, ") ||
+	    !text_get_number(&p, end, UINT64_MAX, &summary.refused))
 		return false;
-	/* no port without an assignment, and none without a port */
-	if (!tally.low != !tally.assignments || tally.low > tally.high)
+	/* a port means an assignment, and an assignment a port */
+	if (!summary.low != !summary.assignments || summary.low > summary.high)
 		return false;
-	if (summary_write(&tally, block, again) != len || memcmp(again, text, len) != 0)
+	if (summary_write(&summary, block, again) != len || memcmp(again, text, len) != 0)
 		return false;
-	*ret_tally = tally;
+	*ret_summary = summary;
 	return true;
 }
 
-/* Text in quotes, of no character that would have to be escaped */
+/* Passes over text in quotes without any character that has to be escaped. */
 static bool get_text(const char **p, const char *end)
 {
 	const char *at = *p;
@@ -129,7 +129,7 @@ static bool get_text(const char **p, const char *end)
 	return true;
 }
 
-/* As it stands in a call's line: 20013 or "first+13" */
+/* Reads a port of a call's line: 20013 or "first+13". */
 static bool get_port_json(const char **p, const char *end, const struct summary_block *block,
 			  uint16_t *ret_port)
 {
@@ -144,7 +144,7 @@ static bool get_port_json(const char **p, const char *end, const struct summary_
 	return true;
 }
 
-bool summary_count(struct summary *tally, const struct summary_block *block, const char *text,
+bool summary_count(struct summary *summary, const struct summary_block *block, const char *text,
 		   size_t len)
 {
 	const char *p = text, *end = text + len;
@@ -166,7 +166,7 @@ bool summary_count(struct summary *tally, const struct summary_block *block, con
 		return false;
 	if (!problem && !port)
 		return false;
-	/* with a problem, it is the port that was asked for */
-	summary_add(tally, problem ? 0 : port);
+	/* with a problem, the port is the one that the program asked for */
+	summary_add(summary, problem ? 0 : port);
 	return true;
 }

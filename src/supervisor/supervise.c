@@ -290,7 +290,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 			   &supervisor->log, program.pidfd);
 	/* nobody is left who would */
 	if (supervisor->log.record.path)
-		record_mend(&supervisor->log.record);
+		record_repair(&supervisor->log.record);
 	_exit(EXIT_SUCCESS);
 }
 

@@ -15,21 +15,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct summary_block block = { first, last };
 	size_t len = fuzz_left(&fuzz);
 	char *text = malloc(len + !len), again[SUMMARY_MAX];
-	struct summary tally = { .low = 0 };
+	struct summary summary = { .low = 0 };
 
 	if (!text)
 		abort();
 	fuzz_bytes(&fuzz, text, len);
-	if (summary_read(&block, text, len, &tally)) {
-		CLAIM(!tally.low == !tally.assignments && tally.low <= tally.high);
-		CLAIM(summary_write(&tally, &block, again) == len && !memcmp(again, text, len));
+	if (summary_read(&block, text, len, &summary)) {
+		CLAIM(!summary.low == !summary.assignments && summary.low <= summary.high);
+		CLAIM(summary_write(&summary, &block, again) == len && !memcmp(again, text, len));
 		/* one more, and it can be read again */
-		summary_add(&tally, 1);
-		len = summary_write(&tally, &block, again);
+		summary_add(&summary, 1);
+		len = summary_write(&summary, &block, again);
 		CLAIM(len < sizeof(again));
-		CLAIM(!tally.assignments || summary_read(&block, again, len, &tally));
-	} else if (summary_count(&tally, &block, text, len)) {
-		CLAIM(tally.assignments + tally.refused == 1 && tally.low == tally.high);
+		CLAIM(!summary.assignments || summary_read(&block, again, len, &summary));
+	} else if (summary_count(&summary, &block, text, len)) {
+		CLAIM(summary.assignments + summary.refused == 1 && summary.low == summary.high);
 	}
 	free(text);
 	return 0;

@@ -7,10 +7,10 @@
 
 static const struct summary_block none, block = { 20000, 20999 };
 
-static const char *written(const struct summary *tally, const struct summary_block *of)
+static const char *written(const struct summary *summary, const struct summary_block *of)
 {
 	static char text[SUMMARY_MAX];
-	size_t len = summary_write(tally, of, text);
+	size_t len = summary_write(summary, of, text);
 
 	if (!CHECK(len && len < sizeof(text) && text[len - 1] == '\n', "length %zu", len))
 		return "";
@@ -26,26 +26,26 @@ static bool same(const struct summary *a, const struct summary *b)
 
 static void words(void)
 {
-	struct summary tally = { 0 };
+	struct summary summary = { 0 };
 
 #define SAYS(of, want)                                                                             \
-	CHECK_TEXT(written(&tally, of), "{\"summary\":\"" want " refused\"}", "%s", want)
+	CHECK_TEXT(written(&summary, of), "{\"summary\":\"" want " refused\"}", "%s", want)
 	SAYS(&none, "no port used, 0 assignments, 0");
-	summary_add(&tally, 0);
+	summary_add(&summary, 0);
 	SAYS(&none, "no port used, 0 assignments, 1");
-	summary_add(&tally, 20013);
+	summary_add(&summary, 20013);
 	SAYS(&none, "port 20013 used, 1 assignment, 1");
 	SAYS(&block, "port first+13 used, 1 assignment, 1");
-	summary_add(&tally, 20041);
-	summary_add(&tally, 20000);
+	summary_add(&summary, 20041);
+	summary_add(&summary, 20000);
 	SAYS(&none, "ports 20000-20041 used, 3 assignments, 1");
 	SAYS(&block, "ports first+0 to first+41 used, 3 assignments, 1");
-	summary_add(&tally, 21000);
+	summary_add(&summary, 21000);
 	SAYS(&block, "ports first+0 to 21000 used, 4 assignments, 1");
-	summary_add(&tally, 7);
+	summary_add(&summary, 7);
 	SAYS(&block, "ports 7-21000 used, 5 assignments, 1");
-	summary_add(&tally, 20999);
-	tally.high = 20999;
+	summary_add(&summary, 20999);
+	summary.high = 20999;
 	SAYS(&block, "ports 7 to first+999 used, 6 assignments, 1");
 #undef SAYS
 }
@@ -61,15 +61,15 @@ static void round_trips(void)
 		for (i = 0; i < ports_most; i++)
 			for (k = i; k < ports_most; k++)
 				for (n = 0; n < sizeof(numbers) / sizeof(numbers[0]); n++) {
-					const struct summary tally = { ports[i], ports[k],
-								       numbers[n], numbers[n] };
+					const struct summary summary = { ports[i], ports[k],
+									 numbers[n], numbers[n] };
 					char text[SUMMARY_MAX];
-					size_t len = summary_write(&tally, blocks[b], text);
+					size_t len = summary_write(&summary, blocks[b], text);
 					struct summary back;
 
 					CHECK(len < SUMMARY_MAX &&
 						      summary_read(blocks[b], text, len, &back) &&
-						      same(&tally, &back),
+						      same(&summary, &back),
 					      "%.*s", (int)len, text);
 				}
 }
@@ -191,14 +191,14 @@ static void counting(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		struct summary tally = { 0 }, want = { 0 };
+		struct summary summary = { 0 }, want = { 0 };
 		size_t len = strlen(table[i].line);
 		char *copy = strndup(table[i].line, len);
 
 		if (table[i].counts)
 			summary_add(&want, table[i].port);
-		CHECK(summary_count(&tally, &block, copy, len) == table[i].counts &&
-			      same(&tally, &want),
+		CHECK(summary_count(&summary, &block, copy, len) == table[i].counts &&
+			      same(&summary, &want),
 		      "%s", copy);
 		free(copy);
 	}
