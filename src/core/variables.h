@@ -53,7 +53,7 @@ struct variables_row {
 /* By enum variable */
 extern const struct variables_row variables_table[VARIABLE_COUNT];
 
-/* variables_name() - "PORTFENCE_RANGE" for VARIABLE_RANGE */
+/* variables_name() - The name with its prefix, for example of VARIABLE_RANGE */
 const char *variables_name(enum variable variable);
 
 /**
