@@ -7,10 +7,10 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* The shortest AF_INET6 address that the kernel takes, without sin6_scope_id (RFC 2133). */
+/* Bytes of the shortest AF_INET6 address that the kernel takes, without sin6_scope_id (RFC 2133) */
 #define ADDR_IN6_MIN 24
 
-/* What any other family has more is of no interest here, and is cut. */
+/* Addresses of other families are cut to this size, as only their family matters here. */
 union addr {
 	struct sockaddr sa;
 	struct sockaddr_in in4;
@@ -18,43 +18,43 @@ union addr {
 };
 
 /**
- * addr_port() - Port of an address, host byte order; 0 for other families
+ * addr_port() - Port of an IPv4 or IPv6 address, in host byte order; 0 for other families
  *
- * AF_UNSPEC counts as AF_INET: bind() takes it so (net/ipv4/af_inet.c, __inet_bind).
+ * AF_UNSPEC counts as AF_INET, as in bind() (net/ipv4/af_inet.c, __inet_bind).
  */
 uint16_t addr_port(const union addr *addr);
 
 /**
  * addr_set_port() - Write a port into an address
- * @port:	host byte order
+ * @port:	in host byte order
  */
 void addr_set_port(union addr *addr, uint16_t port);
 
 /**
- * addr_wildcard() - The wildcard address with port 0
+ * addr_wildcard() - Make the wildcard address with port 0
  * @family:	AF_INET or AF_INET6
  *
  * Return: length of the address
  */
 socklen_t addr_wildcard(union addr *addr, int family);
 
-/* addr_is_any() - Is it the wildcard address, v4-mapped included? */
+/* addr_is_any() - Is it the wildcard address, also as a v4-mapped one? */
 bool addr_is_any(const union addr *addr);
 
 /* addr_is_loopback() - Is it 127/8, ::1, or a v4-mapped 127/8? */
 bool addr_is_loopback(const union addr *addr);
 
-/* addr_is_group() - Is it a multicast group, or all hosts of the link (255.255.255.255)? */
+/* addr_is_group() - Is it a multicast group, or the broadcast address 255.255.255.255? */
 bool addr_is_group(const union addr *addr);
 
 /**
- * addr_bytes() - The address alone, without port or scope, in one form for both families
- * @ret_bytes:	16 bytes, network byte order; IPv4 as v4-mapped, so that a connection
- *		is the same one whichever kind of socket carries it
+ * addr_bytes() - The address alone, without port and scope, in one form for both families
+ * @ret_bytes:	in network byte order; IPv4 is v4-mapped, so that a connection has the
+ *		same addresses whichever kind of socket carries it
  */
 void addr_bytes(const union addr *addr, uint8_t ret_bytes[16]);
 
-/* addr_same() - Are they one address, in the form of addr_bytes()? Ports do not count. */
+/* addr_same() - Are the addresses the same, in the form of addr_bytes()? Ports do not count. */
 bool addr_same(const union addr *a, const union addr *b);
 
 /* addr_is_v4() - Is it AF_INET, or AF_INET6 with a v4-mapped address? */

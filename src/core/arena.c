@@ -29,7 +29,7 @@ void *arena_alloc(struct arena *arena, size_t size)
 		if (chunk == MAP_FAILED)
 			return NULL;
 		chunk->size = whole - sizeof(*chunk);
-		/* behind what is large, small things go on where they were: on fewer pages */
+		/* the current chunk stays in use for small objects, so that fewer pages are touched */
 		if (arena->chunks && whole > CHUNK_SIZE) {
 			chunk->next = arena->chunks->next;
 			arena->chunks->next = chunk;

@@ -1,13 +1,13 @@
-/* arena: memory for what is read once at start-up and then never changes; nothing is freed singly. */
+/* arena: memory for what is read at start-up and then never changes; it is freed only as a whole. */
 #ifndef PORTFENCE_CORE_ARENA_H
 #define PORTFENCE_CORE_ARENA_H
 
 #include <stddef.h>
 
 /*
- * The program under the fence may have a malloc of its own, may not have
- * started it yet, or may be in it. So start-up takes its pages straight from
- * the kernel. Used by one thread at a time; zeroed memory is an empty arena.
+ * The pages come straight from the kernel: the fenced program may have a malloc() of
+ * its own, which may not be ready yet, or may be the caller. One thread at a time may
+ * use an arena. Zeroed memory is an empty arena.
  */
 struct arena {
 	struct arena_chunk *chunks;
@@ -15,16 +15,16 @@ struct arena {
 };
 
 /**
- * arena_alloc() - Zeroed memory, aligned for any object
+ * arena_alloc() - Get zeroed memory, aligned for any object
  *
  * Return: NULL if the kernel has none left
  */
 void *arena_alloc(struct arena *arena, size_t size);
 
-/* arena_copy() - Copy of the first @len bytes of @text, with a terminating NUL; NULL as above */
+/* arena_copy() - Copy the first @len bytes of @text and add a NUL. Return: NULL if there is no memory */
 char *arena_copy(struct arena *arena, const char *text, size_t len);
 
-/* arena_free() - Give everything back */
+/* arena_free() - Free all memory of the arena */
 void arena_free(struct arena *arena);
 
 #endif

@@ -53,9 +53,9 @@ static long write_once(int fd, const void *data, size_t size)
 }
 
 /*
- * A pipe that says it is ready takes PIPE_BUF bytes without waiting, but another
- * writer may fill it before we come to it. So RWF_NOWAIT first, which pipes and
- * sockets know; files and terminals do not.
+ * A pipe that poll() calls ready takes PIPE_BUF bytes without waiting, but another
+ * writer may fill it before we write. So we try RWF_NOWAIT first: pipes and sockets
+ * support it, files and terminals do not.
  */
 static long write_now(int fd, const void *data, size_t size)
 {
@@ -72,7 +72,7 @@ static long write_now(int fd, const void *data, size_t size)
 	return write_once(fd, data, size);
 }
 
-/* Writes with @one while the signals are blocked that a failing write sends. */
+/* Writes with @one while the signals of a failing write are blocked. */
 static long write_quietly(long (*one)(int, const void *, size_t), int fd, const void *data,
 			  size_t size)
 {
@@ -86,7 +86,7 @@ static long write_quietly(long (*one)(int, const void *, size_t), int fd, const 
 	if (sigpending(&pending) || sigprocmask(SIG_BLOCK, &broken, &before))
 		return -errno;
 	n = one(fd, data, size);
-	/* one that the program has blocked and not yet taken is its own */
+	/* take our signal back, but not one that was pending before: that is the program's */
 	if ((n == -EPIPE && !sigismember(&pending, SIGPIPE)) ||
 	    (n == -EFBIG && !sigismember(&pending, SIGXFSZ)))
 		syscall(SYS_rt_sigtimedwait, &broken, NULL, &now, 8);

@@ -1,4 +1,4 @@
-/* fd: descriptors that live no longer than one hook; it knows nothing of what they are for. */
+/* fd: opens, writes and closes descriptors that live no longer than one hook. */
 #ifndef PORTFENCE_CORE_FD_H
 #define PORTFENCE_CORE_FD_H
 
@@ -7,32 +7,32 @@
 #include <sys/types.h>
 
 /*
- * Each of these makes the bare system call: libc's open(), write() and close()
- * are cancellation points, and a thread cancelled in one of them would leak
- * the descriptor into the program. What is made is closed on exec, and is
- * above 2, as a program may have closed those and count on getting them back.
+ * All of these make bare system calls: libc's open(), write() and close() are
+ * cancellation points, and a thread that is cancelled there would leak the descriptor
+ * into the program. New descriptors are close-on-exec and above 2: a program may have
+ * closed 0, 1 or 2 and count on getting that number next.
  */
 
-/* fd_open() - Open a file; @flags without O_CLOEXEC. Return: descriptor or -errno */
+/* fd_open() - Open a file; @flags need no O_CLOEXEC. Return: descriptor or -errno */
 int fd_open(const char *path, int flags, mode_t mode);
 
-/* fd_openat() - The same, of a path that begins at @folder */
+/* fd_openat() - Open a file whose path begins at the descriptor @folder. Return: descriptor or -errno */
 int fd_openat(int folder, const char *path, int flags, mode_t mode);
 
-/* fd_socket() - Make a socket; @type without SOCK_CLOEXEC. Return: descriptor or -errno */
+/* fd_socket() - Make a socket; @type needs no SOCK_CLOEXEC. Return: descriptor or -errno */
 int fd_socket(int family, int type, int protocol);
 
 /**
- * fd_write() - One write
+ * fd_write() - Write once
  *
- * The program gets no SIGPIPE for it where nobody reads any more, and no SIGXFSZ
- * beyond RLIMIT_FSIZE.
+ * If it fails, the program gets no signal: no SIGPIPE for a pipe without a reader, and no
+ * SIGXFSZ beyond RLIMIT_FSIZE.
  *
  * Return: number of bytes, or -errno
  */
 long fd_write(int fd, const void *data, size_t size);
 
-/* fd_write_now() - The same if it can be done without waiting, else -EAGAIN */
+/* fd_write_now() - As fd_write(), but it fails with -EAGAIN if it would have to wait */
 long fd_write_now(int fd, const void *data, size_t size);
 
 /*
@@ -45,12 +45,12 @@ long fd_write_now(int fd, const void *data, size_t size);
 int fd_stat(int fd, struct stat *ret_status);
 int fd_stat_path(const char *path, int flags, struct stat *ret_status);
 
-/* fd_close() - Close, without a word about errors */
+/* fd_close() - Close a descriptor and ignore errors */
 void fd_close(int fd);
 
 /**
- * fd_read_file() - Read a small file whole
- * @ret_text:	its text, NUL-terminated, cut at @size - 1 bytes
+ * fd_read_file() - Read a small file
+ * @ret_text:	its text with a NUL at the end, cut at @size - 1 bytes
  *
  * Return: number of bytes, or -errno
  */

@@ -1,4 +1,4 @@
-/* fence: what a fenced process needs at hand to give out a port; built at start, then immutable. */
+/* fence: all that is needed to give out a port; built at start, then immutable. */
 #ifndef PORTFENCE_CORE_FENCE_H
 #define PORTFENCE_CORE_FENCE_H
 
@@ -9,12 +9,13 @@
 #include "state.h"
 
 /*
- * Published once by whoever owns the process. @kernel and @sources point to the
- * only parts that change in this process's own memory; they are made of atomics.
+ * The shim or the supervisor builds and publishes it once. In this process's own memory
+ * only what @kernel and @sources point to changes later, and that is made of atomics.
  */
 struct fence {
 	const struct socket_calls *calls;
-	const struct rule *rule; /* NULL: closed, every call that needs a port fails */
+	const struct rule
+		*rule; /* NULL: no valid configuration, every call that needs a port fails */
 	struct state state;
 	struct engine_kernel *kernel; /* one for each protocol */
 	struct source_addr_cache *sources;

@@ -6,18 +6,17 @@
 /*
  * Theory of operation
  *
- * RFC 6056 counts in ports from min_ephemeral; we count in indexes of the
- * range, so that a range with holes is walked as if it had none. "random()" is
- * SipHash over (number of the walk, number of the draw): the same inputs give
- * the same sequence, which is what `seed` promises, and nothing here has state.
+ * RFC 6056 counts in ports from min_ephemeral. We count in indexes of the range, so
+ * that gaps in it do not matter. "random()" is SipHash over the number of the walk and
+ * the number of the draw. So nothing here has state, and the same inputs give the same
+ * sequence, as `seed` promises.
  *
- * Where the RFC initializes a variable at boot with a random value (the table
- * of Algorithm 4, next_ephemeral of Algorithm 5), the value is derived from the
- * key and added to a cursor that starts at 0. So a fresh state file is nothing
- * but zeros and a key.
+ * The RFC initializes some variables at boot with random values (the table of
+ * Algorithm 4, next_ephemeral of Algorithm 5). We derive such a value from the key and
+ * add it to a cursor that starts at 0. So a new state file is a key and zeros.
  */
 
-/* One label for each use of the key, so that no two uses share a hash. */
+/* A label for each use of the key, so that no two uses get the same hash. */
 enum use { USE_DRAW = 1, USE_F, USE_G, USE_TABLE, USE_INCREMENTS };
 
 static const char *const names[ORDER_COUNT] = {
@@ -128,7 +127,7 @@ static bool next_of_half(struct order_walk *walk, uint32_t *ret_index)
 {
 	bool draws = walk->order == ORDER_RANDOM_SIMPLE || walk->order == ORDER_RANDOM_INCREMENTS;
 
-	/* count is below 65536, so twice as many steps fit */
+	/* count is below 65536, so twice the steps do not overflow */
 	if (walk->step >= (draws ? 2 * walk->count : walk->count))
 		return false;
 	if (!draws || walk->step >= walk->count) {

@@ -1,4 +1,4 @@
-/* order: the sequences in which candidates are tried; pure, it makes no system call. */
+/* order: the sequences in which ports are tried; it makes no system call. */
 #ifndef PORTFENCE_CORE_ORDER_H
 #define PORTFENCE_CORE_ORDER_H
 
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 enum order {
-	ORDER_AUTO,              /* a choice between the others, made by assign */
+	ORDER_AUTO,              /* assign chooses one of the others */
 	ORDER_SEQUENTIAL,        /* the last port plus one, as BSD did */
 	ORDER_RANDOM,            /* RFC 6056 section 3.3.1, Algorithm 1 */
 	ORDER_RANDOM_SIMPLE,     /* RFC 6056 section 3.3.2, Algorithm 2 */
@@ -23,40 +23,40 @@ enum order {
 /* N of Algorithm 5, the value that the RFC suggests */
 #define ORDER_INCREMENT_MAX 500
 
-/* What the hash orders hash: addresses in 16 bytes (see addr_bytes), port in host byte order. */
+/* What the hash orders hash: addresses in the form of addr_bytes(), port in host byte order. */
 struct order_flow {
 	uint8_t local[16];
 	uint8_t remote[16];
 	uint16_t remote_port;
 };
 
-/* One walk over the indexes 0 to count - 1 of a range. Plain data: copy it, keep it on the stack. */
+/* One walk over the indexes 0 to count - 1 of a range. Plain data, which may be copied. */
 struct order_walk {
 	enum order order;
-	uint32_t count; /* num_ephemeral; of one half where the other follows */
-	uint32_t evens; /* how many even indexes follow when the odd ones are over, 0 if none do */
-	bool odd;       /* now among the odd ones alone */
-	uint32_t step;  /* candidates given so far */
-	uint64_t from;  /* where it began */
-	uint64_t at;    /* next_ephemeral, with offset where the algorithm has one */
-	uint64_t draw;  /* which stretch of the random sequence is this walk's own */
+	uint32_t count; /* num_ephemeral of the RFC; of this half alone if the other follows */
+	uint32_t evens; /* so many even indexes follow the odd ones; 0: indexes are not split */
+	bool odd;       /* the walk is in its odd half */
+	uint32_t step;  /* indexes given so far */
+	uint64_t from;  /* @at at the start */
+	uint64_t at;    /* next_ephemeral of the RFC, plus the offset if the algorithm has one */
+	uint64_t draw;  /* number of this walk's own part of the random sequence */
 	struct siphash_key key;
 };
 
-/* order_parse() - The order of a name, or -1 */
+/* order_parse() - Find an order by its name. Return: it, or -1 */
 int order_parse(const char *name);
 
 /* order_name() - The name of an order */
 const char *order_name(enum order order);
 
-/* order_names() - All names as one list for messages */
+/* order_names() - All names, separated by commas, for messages */
 const char *order_names(void);
 
 /* order_has_cursor() - Does the order continue where the last assignment stopped? */
 bool order_has_cursor(enum order order);
 
 /**
- * order_table_index() - G() of Algorithm 4: which cursor of the table serves this flow
+ * order_table_index() - G() of Algorithm 4: the index of the cursor for this flow
  *
  * Return: 0 to ORDER_TABLE_LENGTH - 1
  */
@@ -66,31 +66,30 @@ uint32_t order_table_index(const struct siphash_key *key, const struct order_flo
  * order_start() - Begin a walk
  * @order:	any but ORDER_AUTO
  * @count:	number of ports in the range, at least 1
- * @cursor:	how far earlier walks went; ignored by orders without a cursor
- * @draw:	number of this walk; two walks with one key and one number draw the same
- * @key:	secret key of hashes and of the random sequence
+ * @cursor:	how far earlier walks came; ignored by orders without a cursor
+ * @draw:	number of this walk; with the same key and number, walks draw the same
+ * @key:	secret key of the hashes and the random sequence
  * @flow:	what the hash orders hash
  */
 void order_start(struct order_walk *walk, enum order order, uint32_t count, uint32_t cursor,
 		 uint64_t draw, const struct siphash_key *key, const struct order_flow *flow);
 
 /**
- * order_odd_first() - Walk over the odd indexes first, and then over the even ones in the same way
+ * order_odd_first() - Walk over the odd indexes first, and then over the even ones
  *
- * For what takes a port for itself alone. Linux does so, too, and looks for
- * ports that connections share among the even ones first, so that the one does
- * not use up what the other needs (net/ipv4/inet_connection_sock.c,
- * inet_csk_find_open_port).
+ * For sockets that need a port for themselves. Linux does the same, and takes ports for
+ * connections, which share ports, from the even ones first. So neither kind uses up the
+ * ports of the other (net/ipv4/inet_connection_sock.c, inet_csk_find_open_port).
  */
 void order_odd_first(struct order_walk *walk);
 
 /**
- * order_next() - The next candidate
+ * order_next() - The next index of a walk
  * @ret_index:	0 to count - 1
  *
- * Every index comes up at least once. Where the RFC's algorithm may miss some
- * (2 and 5 draw with replacement), a sweep over all of them follows its last
- * draw, so that a free port is never called used up.
+ * Every index comes up at least once, so that a free port is always found. The RFC's
+ * algorithms 2 and 5 draw with replacement and may miss some: after their last draw,
+ * all indexes follow.
  *
  * Return: true, or false when the walk is over
  */

@@ -16,7 +16,7 @@ bool ownership_folder(const char *path, struct ownership_folder *ret_folder)
 
 	if (len + 2 > sizeof(folder))
 		return false;
-	/* with the slash, or "/log" would have none */
+	/* keep the slash, so that the folder of "/log" is "/" */
 	*(char *)mempcpy(folder, path, len + 1) = '\0';
 	if (fd_stat_path(folder, 0, &st))
 		return false;

@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The kernel's sigset_t: libc's functions leave out its own signals, which cancel a thread. */
+/* A bit of the kernel's sigset_t. libc's functions would leave out the signals that cancel a thread. */
 #define BIT(number) (1ULL << ((number)-1))
 
 void signals_hold(struct signals *signals)

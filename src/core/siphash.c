@@ -1,23 +1,23 @@
 #include "siphash.h"
 
-static uint64_t rotate(uint64_t x, int by)
+static uint64_t rotate_left(uint64_t x, int by)
 {
 	return x << by | x >> (64 - by);
 }
 
-static void rounds(uint64_t v[4], int count)
+static void sip_rounds(uint64_t v[4], int count)
 {
 	while (count--) {
 		v[0] += v[1];
 		v[2] += v[3];
-		v[1] = rotate(v[1], 13) ^ v[0];
-		v[3] = rotate(v[3], 16) ^ v[2];
-		v[0] = rotate(v[0], 32);
+		v[1] = rotate_left(v[1], 13) ^ v[0];
+		v[3] = rotate_left(v[3], 16) ^ v[2];
+		v[0] = rotate_left(v[0], 32);
 		v[2] += v[1];
 		v[0] += v[3];
-		v[1] = rotate(v[1], 17) ^ v[2];
-		v[3] = rotate(v[3], 21) ^ v[0];
-		v[2] = rotate(v[2], 32);
+		v[1] = rotate_left(v[1], 17) ^ v[2];
+		v[3] = rotate_left(v[3], 21) ^ v[0];
+		v[2] = rotate_left(v[2], 32);
 	}
 }
 
@@ -39,15 +39,15 @@ uint64_t siphash(const struct siphash_key *key, const void *data, size_t len)
 		for (i = 0; i < 8; i++)
 			m |= (uint64_t)p[i] << (8 * i);
 		v[3] ^= m;
-		rounds(v, 2);
+		sip_rounds(v, 2);
 		v[0] ^= m;
 	}
 	for (i = 0; i < len; i++)
 		last |= (uint64_t)p[i] << (8 * i);
 	v[3] ^= last;
-	rounds(v, 2);
+	sip_rounds(v, 2);
 	v[0] ^= last;
 	v[2] ^= 0xff;
-	rounds(v, 4);
+	sip_rounds(v, 4);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }

@@ -12,7 +12,7 @@ struct siphash_key {
 /**
  * siphash() - SipHash-2-4 of a short message
  *
- * Return: the 64-bit hash, the same on machines of either byte order
+ * Return: the 64-bit hash, which does not depend on the byte order of the machine
  *
  * Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012.
  */

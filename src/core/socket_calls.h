@@ -1,4 +1,4 @@
-/* socket_calls: the real socket calls that core may use, passed in by the caller; it resolves nothing. */
+/* socket_calls: the real socket calls that core uses, given by its user. */
 #ifndef PORTFENCE_CORE_SOCKET_CALLS_H
 #define PORTFENCE_CORE_SOCKET_CALLS_H
 
@@ -10,9 +10,9 @@
 #endif
 
 /*
- * A plain bind() inside the shim would find our own hook, so whoever owns the
- * process (the shim, the supervisor, a test) says which functions are the real
- * ones. Descriptors of our own are made and closed by fd. Immutable once published.
+ * Inside the shim, a plain bind() would be our own hook. So the shim, the supervisor or a
+ * test says which functions are the real ones. Immutable once published. For sockets of
+ * our own, use fd.
  */
 struct socket_calls {
 	int (*bind)(int fd, const struct sockaddr *addr, socklen_t len);
@@ -23,7 +23,7 @@ struct socket_calls {
 	int (*getpeername)(int fd, struct sockaddr *addr, socklen_t *len);
 };
 
-/* socket_calls_netns_cookie() - The cookie of a socket's network namespace, 0 if the kernel does not say */
+/* socket_calls_netns_cookie() - The cookie of a socket's network namespace; 0 if the kernel does not say */
 static inline uint64_t socket_calls_netns_cookie(const struct socket_calls *calls, int fd)
 {
 	uint64_t cookie = 0;

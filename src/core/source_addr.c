@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-static uint64_t now_ms(void)
+static uint64_t clock_ms(void)
 {
 	struct timespec now;
 
@@ -11,7 +11,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* The peer's port is no part of it: few routes have one, and diag_source() asks for none. */
+/* Without the peer's port: few routes depend on it, and diag_source() does not use it. */
 static uint64_t peer_hash(const struct siphash_key *key, const struct diag *diag,
 			  const union addr *peer)
 {
@@ -37,37 +37,37 @@ static uint64_t slot_sum(const struct siphash_key *key, uint64_t peer, const uin
 	return siphash(key, message, sizeof(message));
 }
 
-static uint64_t load(const _Atomic uint64_t *word)
+static uint64_t load_word(const _Atomic uint64_t *word)
 {
 	return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static void store(_Atomic uint64_t *word, uint64_t value)
+static void store_word(_Atomic uint64_t *word, uint64_t value)
 {
 	atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-static bool recall(const struct source_addr_slot *slot, const struct siphash_key *key,
-		   uint64_t peer, uint64_t now, uint64_t ret_address[2])
+static bool read_slot(const struct source_addr_slot *slot, const struct siphash_key *key,
+		      uint64_t peer, uint64_t now, uint64_t ret_address[2])
 {
-	uint64_t time_ms = load(&slot->time_ms);
+	uint64_t time_ms = load_word(&slot->time_ms);
 
-	ret_address[0] = load(&slot->address[0]);
-	ret_address[1] = load(&slot->address[1]);
+	ret_address[0] = load_word(&slot->address[0]);
+	ret_address[1] = load_word(&slot->address[1]);
 	return now - time_ms < SOURCE_ADDR_MS &&
-	       load(&slot->sum) == slot_sum(key, peer, ret_address, time_ms);
+	       load_word(&slot->sum) == slot_sum(key, peer, ret_address, time_ms);
 }
 
 int source_addr_find(struct source_addr_cache *cache, const struct siphash_key *key,
 		     const struct diag *diag, const union addr *peer, union addr *ret_source)
 {
-	uint64_t peer_id = peer_hash(key, diag, peer), now = now_ms(), address[2];
+	uint64_t peer_id = peer_hash(key, diag, peer), now = clock_ms(), address[2];
 	struct source_addr_slot *slot = &cache->slot[peer_id % SOURCE_ADDR_SLOTS];
 	uint8_t bytes[16];
 	int rc;
 
-	if (recall(slot, key, peer_id, now, address)) {
-		/* in the one form for both families, which is how it is going to be asked about */
+	if (read_slot(slot, key, peer_id, now, address)) {
+		/* v4-mapped for IPv4: callers use the form of addr_bytes() only */
 		addr_wildcard(ret_source, AF_INET6);
 		memcpy(&ret_source->in6.sin6_addr, address, sizeof(address));
 		return 0;
@@ -77,9 +77,9 @@ int source_addr_find(struct source_addr_cache *cache, const struct siphash_key *
 		return rc;
 	addr_bytes(ret_source, bytes);
 	memcpy(address, bytes, sizeof(address));
-	store(&slot->address[0], address[0]);
-	store(&slot->address[1], address[1]);
-	store(&slot->time_ms, now);
-	store(&slot->sum, slot_sum(key, peer_id, address, now));
+	store_word(&slot->address[0], address[0]);
+	store_word(&slot->address[1], address[1]);
+	store_word(&slot->time_ms, now);
+	store_word(&slot->sum, slot_sum(key, peer_id, address, now));
 	return 0;
 }

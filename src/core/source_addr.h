@@ -13,8 +13,8 @@
 #define SOURCE_ADDR_MS 1000
 
 /*
- * One answer. Written by any thread without a lock: a slot that was written by
- * two at once has a sum that does not fit, and counts as empty.
+ * One answer. Any thread may write it, without a lock: if two write it at once, its sum
+ * is wrong, and it counts as empty.
  */
 struct source_addr_slot {
 	_Atomic uint64_t address[2];
@@ -22,18 +22,20 @@ struct source_addr_slot {
 	_Atomic uint64_t sum; /* hash of the peer and of the above */
 };
 
-/* Of one process. Zeroed memory knows nothing. */
+/* The cache of one process. Zeroed memory is an empty cache. */
 struct source_addr_cache {
 	struct source_addr_slot slot[SOURCE_ADDR_SLOTS];
 };
 
 /**
- * source_addr_find() - The source address towards a peer
- * @cache:	where it is remembered
- * @key:	of hashes
+ * source_addr_find() - Find the source address towards a peer, in the cache or from the kernel
+ * @key:	key of the hashes in the cache
+ * @ret_source:	address with port 0
  *
- * At most SOURCE_ADDR_MS old: routes seldom change, and to ask for one takes as long
- * as to ask for a connection. Return and @ret_source: as diag_source()
+ * An answer is at most SOURCE_ADDR_MS old: routes seldom change, and to ask for one takes as
+ * long as to ask whether a connection exists.
+ *
+ * Return: 0 or -errno, as diag_source()
  */
 int source_addr_find(struct source_addr_cache *cache, const struct siphash_key *key,
 		     const struct diag *diag, const union addr *peer, union addr *ret_source);

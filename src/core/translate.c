@@ -7,14 +7,14 @@
 /*
  * Theory of operation
  *
- * A program that insists on port 8080 binds to a port of its own range instead,
- * and whoever of the same run means 8080 of this machine reaches it there.
- * Neither is to notice. What goes to other machines, or comes from there, is not
- * touched: their port 8080 is another one. Where nobody can tell whose an address
- * is, the call fails: it could reach a stranger.
+ * A program that insists on port 8080 is bound to a port of its range instead, and
+ * programs of the same run that connect to port 8080 of this machine reach it there.
+ * None of them notices. Traffic with other machines is left alone: their port 8080 is
+ * another one. If the kernel does not say whether an address is local, the call fails,
+ * as it could reach a stranger.
  *
- * The ports in place of others are given to nobody else (portmap_take_out()). So a
- * socket of this machine with such a port is one of the run's.
+ * The ports that stand in for others are given to no other socket (portmap_take_out()).
+ * So a socket of this machine with such a port belongs to the run.
  */
 
 static const struct portmap *map_of(const struct fence *fence)
@@ -27,8 +27,8 @@ static bool is_inet(const union addr *addr)
 	return addr->sa.sa_family == AF_INET || addr->sa.sa_family == AF_INET6;
 }
 
-/* Return: 1, 0, or -errno if that cannot be told */
-static int is_local(const struct fence *fence, int fd, const union addr *addr)
+/* Return: 1, 0, or -errno if the kernel does not say */
+static int is_on_this_machine(const struct fence *fence, int fd, const union addr *addr)
 {
 	struct signals signals;
 	struct diag diag;
@@ -46,7 +46,7 @@ static int is_local(const struct fence *fence, int fd, const union addr *addr)
 
 uint16_t translate_bind(const struct fence *fence, int fd, union addr *addr)
 {
-	/* bind() takes AF_UNSPEC for AF_INET, and addr_port() does so, too */
+	/* bind() takes AF_UNSPEC for AF_INET, and so does addr_port() */
 	uint16_t asked = addr_port(addr), real = portmap_real(map_of(fence), asked);
 
 	if (!real || !assign_fences(fence, fd))
@@ -57,9 +57,9 @@ uint16_t translate_bind(const struct fence *fence, int fd, union addr *addr)
 
 int translate_to(const struct fence *fence, int fd, union addr *addr)
 {
-	/* a send over IPv4 takes AF_UNSPEC for AF_INET, too (net/ipv4/udp.c, udp_sendmsg) */
+	/* a send over IPv4 also takes AF_UNSPEC for AF_INET (net/ipv4/udp.c, udp_sendmsg) */
 	uint16_t real = portmap_real(map_of(fence), addr_port(addr));
-	int local = real && assign_fences(fence, fd) ? is_local(fence, fd, addr) : 0;
+	int local = real && assign_fences(fence, fd) ? is_on_this_machine(fence, fd, addr) : 0;
 
 	if (local > 0)
 		addr_set_port(addr, real);
@@ -79,7 +79,7 @@ bool translate_from(const struct fence *fence, int fd, union addr *addr)
 {
 	uint16_t asked = is_inet(addr) ? portmap_asked(map_of(fence), addr_port(addr)) : 0;
 
-	if (!asked || is_local(fence, fd, addr) != 1)
+	if (!asked || is_on_this_machine(fence, fd, addr) != 1)
 		return false;
 	addr_set_port(addr, asked);
 	return true;

@@ -1,4 +1,4 @@
-/* translate: puts a rule's map into effect on socket addresses; it makes no call that changes a socket. */
+/* translate: applies a rule's map to socket addresses; it changes no socket. */
 #ifndef PORTFENCE_CORE_TRANSLATE_H
 #define PORTFENCE_CORE_TRANSLATE_H
 
@@ -7,29 +7,30 @@
 
 #include <stdbool.h>
 
-/* All of these leave alone what is no IPv4 or IPv6 address, and sockets of kinds that are not fenced. */
+/* All of these change only IPv4 and IPv6 addresses, and only for sockets of kinds that are fenced. */
 
 /**
- * translate_bind() - The address of a bind() as the kernel is to see it
+ * translate_bind() - Translate the address of a bind() from the program to the kernel
  *
- * Return: the port that the program named, if another is there now; else 0
+ * Return: the port that the program named if it was replaced, else 0
  */
 uint16_t translate_bind(const struct fence *fence, int fd, union addr *addr);
 
 /**
- * translate_to() - Likewise a destination, if it is an address of this machine
+ * translate_to() - Translate a destination from the program to the kernel, if it is on this machine
  *
- * The wildcard is one, too: connect() takes it for this host. So are multicast
- * groups and broadcast addresses.
+ * The wildcard is on this machine, as connect() takes it for this host; multicast and
+ * broadcast addresses count, too.
  *
- * Return: 1 if the port was changed, 0; -errno if the kernel cannot be asked whose the address is
+ * Return: 1 if the port was replaced, 0; -errno if the kernel cannot be asked whether the
+ * address is local
  */
 int translate_to(const struct fence *fence, int fd, union addr *addr);
 
-/* translate_local() - A socket's own address as the program is to see it; true if it was changed */
+/* translate_local() - Translate a socket's own address for the program. Return: was it changed? */
 bool translate_local(const struct fence *fence, union addr *addr);
 
-/* translate_from() - Likewise a peer's, if it is an address of this machine */
+/* translate_from() - Translate a peer's address for the program, if it is on this machine. Return: was it changed? */
 bool translate_from(const struct fence *fence, int fd, union addr *addr);
 
 #endif
