@@ -186,8 +186,11 @@ static int find_leases(struct found *found)
 		return say_failure("%s", why);
 	rc = lease_list(fd, &found->lease, &found->count);
 	close(fd);
-	if (rc)
+	if (rc < 0)
 		return say_failure("the leases cannot be read: %s", strerror(-rc));
+	if (rc)
+		say_warning(NULL, "there are more leases than can be listed: somebody holds "
+				  "thousands of locks");
 	for (i = 0; i < found->count; i++) {
 		uint32_t port;
 

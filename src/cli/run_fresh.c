@@ -8,9 +8,9 @@
 #include "../supervisor/supervise.h"
 #include "say.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,6 @@
  */
 
 #define SLOTS_MOST 1000
-#define FOLDERS_OPEN 8
 
 static int say_cannot(const char *folder, const char *what, int error)
 {
@@ -38,20 +37,53 @@ static int say_cannot(const char *folder, const char *what, int error)
 			   what, folder, strerror(error));
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+static int empty_folder(int folder, bool has_lock);
+
+static int remove_entry(int folder, const char *name)
 {
-	(void)st;
-	(void)type;
-	/* the folder itself, and the lock in it: what is called so further down is not ours */
-	if (!at->level || (at->level == 1 && !strcmp(path + at->base, LEASE_FRESH_LOCK)))
+	int below, rc;
+
+	if (!unlinkat(folder, name, 0))
 		return 0;
-	return remove(path);
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	below = fd_openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (below < 0)
+		return below;
+	rc = empty_folder(below, false);
+	if (!rc && unlinkat(folder, name, AT_REMOVEDIR))
+		rc = -errno;
+	return rc;
 }
 
-/* Removes all that is in a slot but its lock. Return: 0 or -errno */
-static int empty_slot(const char *slot)
+/*
+ * Removes all that is in a folder, but for a slot's lock. By descriptor, as the names on the
+ * way to it may be somebody else's. Closes @folder. Return: 0 or -errno
+ */
+static int empty_folder(int folder, bool has_lock)
 {
-	return nftw(slot, remove_one, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS) ? -errno : 0;
+	DIR *list = fdopendir(folder);
+	const struct dirent *entry;
+	int rc = 0;
+
+	if (!list) {
+		rc = -errno;
+		fd_close(folder);
+		return rc;
+	}
+	while (!rc && (entry = readdir(list)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    (!has_lock || strcmp(entry->d_name, LEASE_FRESH_LOCK) != 0))
+			rc = remove_entry(folder, entry->d_name);
+	closedir(list);
+	return rc;
+}
+
+static int empty_slot(int slot)
+{
+	int again = fd_openat(slot, ".", O_RDONLY | O_DIRECTORY, 0);
+
+	return again < 0 ? again : empty_folder(again, true);
 }
 
 /* Return: the lock's descriptor; -EBUSY if another run has it, another -errno if it cannot be had */
@@ -137,7 +169,7 @@ static int take_state(struct settings *settings, struct arena *arena)
 	if (fd < 0)
 		return say_cannot(path, "no folder can be made or locked", -fd);
 	snprintf(state, sizeof(state), "%s/%s", path, name);
-	rc = empty_slot(state);
+	rc = empty_slot(slot);
 	rc = rc ? rc : state_make(slot, settings->rule);
 	close(slot);
 	rc = rc ? rc : supervise_hold(fd);

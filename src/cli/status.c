@@ -438,6 +438,10 @@ static int find_leases(const struct call *call, const struct policy *policy,
 	}
 	rc = lease_list(fd, &ret_leased->lease, &ret_leased->count);
 	close(fd);
+	if (rc > 0)
+		say_warning(NULL, "there are more leases than can be listed: somebody holds "
+				  "thousands of locks");
+	rc = rc > 0 ? 0 : rc;
 	for (i = 0; !rc && i < ret_leased->count; i++)
 		if (!call->app || !strcmp(ret_leased->lease[i].application, call->app))
 			ret_leased->lease[count++] = ret_leased->lease[i];

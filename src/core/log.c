@@ -2,6 +2,7 @@
 
 #include "fd.h"
 #include "logline.h"
+#include "ownership.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -44,23 +45,21 @@ static bool is_open_mistake(int error)
 }
 
 /*
- * In a sticky folder like /tmp, another user may have put a link to a file of ours in
- * the log's place, or a FIFO to read the log. So in such a folder we follow no link,
- * and write only to a file that is ours or the folder's owner's. The kernel can be set
- * to do the same (proc(5), protected_symlinks and others).
+ * Where others can change the path, somebody may have put a link to a file of
+ * ours where the log is to be, or a FIFO to read along. So there each line has
+ * the whole path judged.
  */
 static void write_file(struct log *log, const char *path, const char *text, size_t len)
 {
-	int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
-	int fd = fd_open(path, flags | (log->folder.shared ? O_NOFOLLOW : 0), 0644);
-	bool planted = fd >= 0 && ownership_is_planted(fd, &log->folder);
+	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
+	bool safe;
+	int fd = log->safe ? fd_open(path, flags, 0644) : ownership_open(path, flags, 0644, &safe);
 
-	if (planted || (fd < 0 && is_open_mistake(fd)))
+	if (fd < 0 && is_open_mistake(fd))
 		atomic_fetch_or_explicit(&log->told, 1U << LOG_FILE_CLOSED, memory_order_relaxed);
 	if (fd < 0)
 		return;
-	if (!planted)
-		fd_write_now(fd, text, len);
+	fd_write_now(fd, text, len);
 	fd_close(fd);
 }
 
@@ -188,14 +187,18 @@ void log_address_unknown(struct log *log)
 void log_start(struct log *log, const char *destination)
 {
 	struct stat st;
+	int fd;
 
 	log->destination = log_destination_of(destination);
 	log->stderr_fd = STDERR_FILENO;
 	/* a rule that was handed over may hold anything */
 	if (log->destination.to == LOG_TO_FILE && *log->destination.path != '/')
 		log->destination.to = LOG_TO_NONE;
-	if (log->destination.to == LOG_TO_FILE)
-		ownership_folder(log->destination.path, &log->folder);
+	if (log->destination.to == LOG_TO_FILE) {
+		fd = ownership_open(log->destination.path, O_PATH, 0, &log->safe);
+		if (fd >= 0)
+			fd_close(fd);
+	}
 	if (fd_stat(STDERR_FILENO, &st))
 		return;
 	log->stderr_dev = st.st_dev;

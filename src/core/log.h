@@ -4,7 +4,6 @@
 
 #include "assign.h"
 #include "log_destination.h"
-#include "ownership.h"
 #include "record.h"
 
 #include <stdatomic.h>
@@ -32,15 +31,15 @@ struct log {
 	int stderr_fd;        /* standard error of that process; -1 if it cannot be reached */
 	uint64_t stderr_dev;  /* what standard error was at the start: a program may close it */
 	uint64_t stderr_ino;  /* and get its number for another file */
-	struct ownership_folder folder;        /* of the log file */
-	const char *error;                     /* the first mistake in the configuration, or NULL */
+	bool safe;            /* only root and this user can change where the log's path leads */
+	const char *error;    /* the first mistake in the configuration, or NULL */
 	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, written with the first port */
 	unsigned warnings;
 	_Atomic unsigned told; /* topics that were written, by bit; only this member changes */
 };
 
 /**
- * log_start() - Note what standard error is now, and whose the log file's folder is
+ * log_start() - Note what standard error is now, and whether the log's path is safe
  * @destination:	as the configuration has it, or NULL
  */
 void log_start(struct log *log, const char *destination);

@@ -1,4 +1,4 @@
-/* ownership: which user owns a file, and whether another could have put it there; it reads no file. */
+/* ownership: opens files and folders by paths that other users may be able to change; it reads none. */
 #ifndef PORTFENCE_CORE_OWNERSHIP_H
 #define PORTFENCE_CORE_OWNERSHIP_H
 
@@ -6,22 +6,43 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The folder that a file stands in. */
-struct ownership_folder {
-	bool shared; /* sticky like /tmp: other users may put files and links there */
-	uid_t owner;
-};
+/*
+ * The one judge of a path. It goes down from the root folder, by descriptor, and judges each
+ * folder on the way:
+ *
+ *   safe     only root and this user can change what is in it
+ *   sticky   theirs, but like /tmp: others can put files of their own there
+ *   foreign  somebody else's, or others can change all that is in it
+ *
+ * In a safe folder links are followed, and judged further on. In others they are refused, but
+ * for root's and this user's on the way through a sticky one. A file in a folder that is not
+ * safe has to be this user's or the folder's owner's, and to have no second name.
+ */
 
-/* ownership_folder() - Look at the folder of an absolute path. Return: false if that is not possible */
-bool ownership_folder(const char *path, struct ownership_folder *ret_folder);
+/**
+ * ownership_open() - Open a file
+ * @path:	begins with a slash
+ * @flags, @mode: of open(2); O_CLOEXEC is added
+ * @ret_safe:	once its folder is found: is that safe? Then another open() of the path cannot be
+ *		led astray
+ *
+ * Return: descriptor; -ELOOP for a link that is refused; -EPERM if another user may have put the
+ * file there; another -errno
+ */
+int ownership_open(const char *path, int flags, mode_t mode, bool *ret_safe);
 
-/* ownership_is_planted() - May another user have put this file, or a link to one of ours, into the folder? */
-bool ownership_is_planted(int fd, const struct ownership_folder *folder);
+/**
+ * ownership_open_folder() - Open a folder, and make it with mode 0700 where it is not there
+ * @path:	begins with a slash
+ *
+ * Return: descriptor; -EPERM for a foreign folder, or one that a group can write to; -ELOOP for a link that is refused; another -errno
+ */
+int ownership_open_folder(const char *path);
 
-/* ownership_is_private() - Is it a regular file that only this user can open? @ret_size: its bytes */
+/* ownership_is_private() - Is it a regular file that nobody but this user can open? @ret_size: its bytes */
 bool ownership_is_private(int fd, off_t *ret_size);
 
-/* ownership_path() - The path of an open file, without links. Return: 0 or -errno. Source: proc_pid_fd(5) */
+/* ownership_path() - Where it is, whatever links led to it. Return: 0 or -errno. Source: proc_pid_fd(5) */
 int ownership_path(int fd, char ret_path[PATH_MAX]);
 
 #endif

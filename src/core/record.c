@@ -93,7 +93,8 @@ static void close_sheet(struct sheet *sheet)
 /* Return: 0, -errno and nothing is open */
 static int open_sheet(const struct record *record, int flags, int turns, struct sheet *ret_sheet)
 {
-	struct sheet sheet = { .fd = fd_open(record->path, FLAGS | flags, 0666) };
+	bool safe;
+	struct sheet sheet = { .fd = ownership_open(record->path, FLAGS | flags, 0666, &safe) };
 	int rc;
 
 	if (sheet.fd < 0)
@@ -240,7 +241,6 @@ int record_add(const struct record *record, const char *text, size_t len, uint16
 int record_begin(const struct record *record)
 {
 	char text[SUMMARY_MAX];
-	struct ownership_folder folder;
 	struct sheet sheet;
 	int rc;
 
@@ -249,11 +249,7 @@ int record_begin(const struct record *record)
 		return rc;
 	sheet.at = 0;
 	sheet.summary = (struct summary){ .low = 0 };
-	/* in a folder like /tmp, another user may have put the file there, or a link to one of ours */
-	rc = ownership_folder(record->path, &folder) && !ownership_is_planted(sheet.fd, &folder)
-		     ? 0
-		     : -EPERM;
-	if (!rc && ftruncate(sheet.fd, 0))
+	if (ftruncate(sheet.fd, 0))
 		rc = -errno;
 	sheet.size = 0;
 	if (!rc)

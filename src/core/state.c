@@ -150,26 +150,18 @@ static char *shm_folder(char ret_path[SHM_FOLDER_SIZE])
 	return text_put_number(stpcpy(ret_path, SHM_FOLDER), geteuid(), 1);
 }
 
-/*
- * Opens a folder, and makes it if it does not exist.
- * @shared:	the administrator named it, so it may serve several users. If others may
- *		write to it, it must be sticky like /tmp, so that users cannot touch each
- *		other's files. If not shared, it must be the user's alone
- *
- * Return: descriptor, -EPERM, another -errno
- */
-static int open_folder(const char *path, bool shared)
+/* Opens a folder of the user's own, and makes it where it is not there. Return: descriptor or -errno */
+static int open_own_folder(const char *path)
 {
 	struct stat st;
 	int fd;
 
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (shared ? 0 : O_NOFOLLOW));
+	fd = fd_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
-		return -errno;
-	if (!fd_stat(fd, &st) && (shared || st.st_uid == geteuid()) &&
-	    (!(st.st_mode & (S_IWGRP | S_IWOTH)) || (shared && st.st_mode & S_ISVTX)))
+		return fd;
+	if (!fd_stat(fd, &st) && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)))
 		return fd;
 	fd_close(fd);
 	return -EPERM;
@@ -182,13 +174,13 @@ int state_folder(const char *folder, const char *runtime, bool *ret_squatted)
 	int fd;
 
 	if (folder)
-		return open_folder(folder, true);
+		return ownership_open_folder(folder);
 	shm_folder(path);
-	fd = open_folder(path, false);
+	fd = open_own_folder(path);
 	*ret_squatted = fd < 0 && !fd_stat_path(path, AT_SYMLINK_NOFOLLOW, &st);
 	if (fd < 0 && runtime && *runtime == '/' &&
 	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
-		fd = open_folder(path, false);
+		fd = open_own_folder(path);
 	return fd;
 }
 

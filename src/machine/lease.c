@@ -41,6 +41,9 @@
 #define PORTS 65536
 #define VERSION 1
 
+/* The kernel goes through all locks of a file for each question: somebody may hold thousands. */
+#define SEARCH_SECONDS 2
+
 /* Fixed widths: programs of 32 and of 64 bits share the file. */
 struct holding {
 	uint32_t version;
@@ -63,10 +66,23 @@ static off_t record_offset(uint16_t first)
 
 /* ---- the file ---- */
 
+/*
+ * May this file be trusted to be the one that is meant? Where others can change the path,
+ * only if it is root's or this user's.
+ */
+static bool is_meant(int fd, bool safe)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && (safe || st.st_uid == 0 || st.st_uid == geteuid());
+}
+
 static int open_shared(const char *path, bool write, char *ret_why, size_t size)
 {
+	bool safe;
 	/* not blocking, in case somebody put a FIFO there */
-	int fd = fd_open(path, (write ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_NOCTTY, 0);
+	int fd =
+		ownership_open(path, (write ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_NOCTTY, 0, &safe);
 	struct stat st;
 
 	if (fd == -ENOENT) {
@@ -75,6 +91,17 @@ static int open_shared(const char *path, bool write, char *ret_why, size_t size)
 			 "%s', or take 'lease-file' out",
 			 path, path, path);
 		return -ENOTDIR;
+	}
+	if (fd >= 0 && !is_meant(fd, safe)) {
+		close(fd);
+		fd = -EPERM;
+	}
+	if (fd == -ELOOP || fd == -EPERM) {
+		snprintf(ret_why, size,
+			 "the lease file '%s' is a link or another user's file, in a folder that "
+			 "others can change; name one in a folder that is root's alone",
+			 path);
+		return fd;
 	}
 	if (fd < 0) {
 		snprintf(ret_why, size, "the lease file '%s' cannot be opened: %s", path,
@@ -112,18 +139,30 @@ static bool above_fresh_state(const char *state, char ret_folder[PATH_MAX], bool
 	return true;
 }
 
+/*
+ * Opens the folder of a user's leases. If it changed with what others do, two runs
+ * could have one block. So $XDG_RUNTIME_DIR serves only where there is no /dev/shm
+ * at all, and not where another user has taken the name in it.
+ */
+static int open_lease_folder(const char *state, const char *runtime)
+{
+	bool squatted;
+
+	return state_folder(state, access("/dev/shm", F_OK) ? runtime : NULL, &squatted);
+}
+
 static int open_own(const struct settings *settings, bool write, char *ret_why, size_t size)
 {
 	const int flags = (write ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
 	char name[32] = "leases", where[PATH_MAX], outside[PATH_MAX];
 	const char *state = settings->state;
-	bool shared = state, squatted = false;
+	bool shared = state;
 	int folder, fd;
 	off_t bytes;
 
 	if (state && above_fresh_state(state, outside, &shared))
 		state = outside;
-	folder = state_folder(state, settings->runtime, &squatted);
+	folder = open_lease_folder(state, settings->runtime);
 	if (folder < 0) {
 		if (!state)
 			snprintf(
@@ -166,6 +205,11 @@ int lease_open(const struct settings *settings, bool write, char *ret_why, size_
 }
 
 /* ---- locks ---- */
+
+/* Bytes that are still to be asked about */
+struct span {
+	uint16_t first, last;
+};
 
 /* A lock that keeps others from the ports from @first to @last. Return: 1, 0 if there is none, -errno */
 static int find_lock(int fd, uint32_t first, uint32_t last, struct flock *ret_lock)
@@ -240,10 +284,30 @@ static uint32_t last_used(const unsigned char used[PORTS], uint32_t first, uint3
 	return port >= first ? port : 0;
 }
 
-/* First fit. Return: 0; -EADDRINUSE; -EAGAIN if another was faster; another -errno */
-static int search(int fd, const struct range *pool, uint32_t count, const unsigned char used[PORTS],
-		  int allowed, uint16_t *ret_first)
+static bool is_over(const struct timespec *end)
 {
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > end->tv_sec ||
+	       (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec);
+}
+
+/* What a block is looked for with. */
+struct search {
+	int fd;
+	const struct range *pool;
+	uint32_t count;
+	unsigned char used[PORTS]; /* IS_ values, by port */
+	int allowed;               /* at most so much used */
+	struct timespec end;       /* when to give up */
+};
+
+/* Locks the first block that fits. Return: 0; -EADDRINUSE; another -errno */
+static int lock_first(const struct search *search, uint16_t *ret_first)
+{
+	const struct range *pool = search->pool;
+	const uint32_t count = search->count;
 	struct flock lock;
 	uint32_t i, first, taken;
 	int rc;
@@ -251,62 +315,72 @@ static int search(int fd, const struct range *pool, uint32_t count, const unsign
 	for (i = 0; i < pool->spans; i++) {
 		for (first = pool->span[i].first; first + count - 1 <= pool->span[i].last;
 		     first = taken + 1) {
-			taken = last_used(used, first, first + count - 1, allowed);
+			taken = last_used(search->used, first, first + count - 1, search->allowed);
 			if (taken)
 				continue;
-			rc = find_lock(fd, first, first + count - 1, &lock);
-			if (rc < 0)
-				return rc;
-			if (rc) {
-				taken = lock_end(&lock);
-				continue;
-			}
-			rc = set_lock(fd, F_WRLCK, first, count);
+			rc = find_lock(search->fd, first, first + count - 1, &lock);
 			if (!rc)
+				rc = set_lock(search->fd, F_WRLCK, first, count);
+			if (!rc) {
 				*ret_first = (uint16_t)first;
-			return rc == -EACCES ? -EAGAIN : rc;
+				return 0;
+			}
+			/* asked again, the kernel tells who was faster */
+			taken = rc == 1 ? lock_end(&lock) : first - 1;
+			if (rc != 1 && rc != -EAGAIN && rc != -EACCES)
+				return rc;
+			if (is_over(&search->end))
+				return -EADDRINUSE;
 		}
 	}
 	return -EADDRINUSE;
 }
 
 /*
- * One look before, so as to pass over what is in use, and one behind the lock: the
- * sockets that the first one has seen may be those of before the last holder.
+ * One look at the sockets before, so as to pass over what is in use, and one behind
+ * the lock: the sockets that the first one has seen may be those of before the last
+ * holder. Ports on which there is a socket by then are passed over from then on.
  */
-static int take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first)
+static int take_block(struct search *search, uint16_t *ret_first)
 {
-	unsigned char used[PORTS];
-	int allowed = IS_FREE;
 	uint16_t first;
-	int rc = find_used(used);
+	int rc;
 
-	if (!rc)
-		rc = search(fd, pool, count, used, allowed, &first);
-	if (rc == -EADDRINUSE) {
-		allowed = IS_WAITING;
-		rc = search(fd, pool, count, used, allowed, &first);
+	while (!(rc = lock_first(search, &first))) {
+		rc = find_used(search->used);
+		if (!rc &&
+		    !last_used(search->used, first, first + search->count - 1, search->allowed)) {
+			*ret_first = first;
+			return 0;
+		}
+		set_lock(search->fd, F_UNLCK, first, search->count);
+		if (rc || is_over(&search->end))
+			return rc ? rc : -EADDRINUSE;
 	}
-	if (rc)
-		return rc;
-	rc = find_used(used);
-	if (!rc && last_used(used, first, first + count - 1, allowed))
-		rc = -EAGAIN;
-	if (rc)
-		set_lock(fd, F_UNLCK, first, count);
-	else
-		*ret_first = first;
 	return rc;
 }
 
 int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first)
 {
+	struct search *search = calloc(1, sizeof(*search));
 	struct stat st;
 	int rc;
 
-	do
-		rc = take(fd, pool, count, ret_first);
-	while (rc == -EAGAIN);
+	if (!search)
+		return -ENOMEM;
+	search->fd = fd;
+	search->pool = pool;
+	search->count = count;
+	clock_gettime(CLOCK_MONOTONIC, &search->end);
+	search->end.tv_sec += SEARCH_SECONDS;
+	rc = find_used(search->used);
+	for (search->allowed = IS_FREE; !rc && search->allowed < IS_USED; search->allowed++) {
+		rc = take_block(search, ret_first);
+		if (rc != -EADDRINUSE)
+			break;
+		rc = search->allowed == IS_WAITING ? rc : 0;
+	}
+	free(search);
 	/* logind removes what a user has left in /dev/shm (logind.conf(5), RemoveIPC) */
 	if (!rc && !fstat(fd, &st) && !st.st_nlink)
 		rc = -ESTALE;
@@ -366,29 +440,42 @@ static void read_record(int fd, struct lease *lease)
 	copy_text(record.map, lease->map, sizeof(lease->map));
 }
 
-static int compare(const void *a, const void *b)
+static int compare_leases(const void *a, const void *b)
 {
 	const struct lease *one = a, *other = b;
 
 	return one->first - other->first;
 }
 
+static int add_lease(int fd, uint32_t first, uint32_t last, struct lease **list, size_t *count)
+{
+	struct lease *lease = array_grow(*list, *count, sizeof(*lease));
+
+	if (!lease)
+		return -ENOMEM;
+	*list = lease;
+	lease += (*count)++;
+	memset(lease, 0, sizeof(*lease));
+	lease->first = (uint16_t)first;
+	lease->last = (uint16_t)last;
+	read_record(fd, lease);
+	return 0;
+}
+
 /*
  * Where there are several locks, the kernel tells one of them, which need not be
  * the first; what lies before it and behind it is still to be asked for.
  */
-int lease_list(int fd, struct lease **ret_lease, size_t *ret_count)
+static int list_locks(int fd, struct span *todo, struct lease **list, size_t *count)
 {
-	struct span {
-		uint16_t first, last;
-	} *todo = malloc(PORTS * sizeof(*todo));
-	struct lease *list = NULL, *grown;
-	size_t pending = 0, count = 0;
+	size_t pending = 0;
+	struct timespec end;
 	struct flock lock;
-	int rc = todo ? 0 : -ENOMEM;
+	int rc = 0;
 
-	if (todo)
-		todo[pending++] = (struct span){ 1, PORTS - 1 };
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += SEARCH_SECONDS;
+	todo[pending++] = (struct span){ 1, PORTS - 1 };
 	while (!rc && pending) {
 		const struct span span = todo[--pending];
 		uint32_t first, last;
@@ -396,34 +483,36 @@ int lease_list(int fd, struct lease **ret_lease, size_t *ret_count)
 		rc = find_lock(fd, span.first, span.last, &lock);
 		if (rc <= 0)
 			continue;
-		rc = 0;
 		first = lock.l_start < span.first ? span.first : (uint32_t)lock.l_start;
 		last = lock_end(&lock) > span.last ? span.last : lock_end(&lock);
 		if (first > span.first)
 			todo[pending++] = (struct span){ span.first, (uint16_t)(first - 1) };
 		if (last < span.last)
 			todo[pending++] = (struct span){ (uint16_t)(last + 1), span.last };
-		grown = array_grow(list, count, sizeof(*list));
-		if (!grown) {
-			rc = -ENOMEM;
-			continue;
-		}
-		list = grown;
-		memset(&list[count], 0, sizeof(*list));
-		list[count].first = (uint16_t)first;
-		list[count].last = (uint16_t)last;
-		read_record(fd, &list[count++]);
+		rc = add_lease(fd, first, last, list, count);
+		if (!rc && pending && is_over(&end))
+			return 1;
 	}
+	return rc;
+}
+
+int lease_list(int fd, struct lease **ret_lease, size_t *ret_count)
+{
+	struct span *todo = malloc(PORTS * sizeof(*todo));
+	struct lease *list = NULL;
+	size_t count = 0;
+	int rc = todo ? list_locks(fd, todo, &list, &count) : -ENOMEM;
+
 	free(todo);
-	if (rc) {
+	if (rc < 0) {
 		free(list);
 		return rc;
 	}
 	if (count)
-		qsort(list, count, sizeof(*list), compare);
+		qsort(list, count, sizeof(*list), compare_leases);
 	*ret_lease = list;
 	*ret_count = count;
-	return 0;
+	return rc;
 }
 
 /* ---- text ---- */

@@ -51,8 +51,9 @@ int lease_open(const struct settings *settings, bool write, char *ret_why, size_
  *
  * Ports that only sockets in TIME_WAIT are on are taken where there are no others. What sockets
  * there are is looked at in this network namespace; a program without a lease may still be faster.
+ * The search ends after some seconds, however many locks others hold.
  *
- * Return: 0; -EADDRINUSE if there is no such block now; -ESTALE if the file was removed; another
+ * Return: 0; -EADDRINUSE if no such block is found now; -ESTALE if the file was removed; another
  * -errno. Source: fcntl(2), F_OFD_SETLK.
  */
 int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first);
@@ -69,7 +70,7 @@ int lease_publish(int fd, const struct lease *lease);
  * lease_list() - All leases, by ascending port, but for one that @fd itself has
  * @ret_lease:	for the caller to free
  *
- * Return: 0, -ENOMEM, another -errno
+ * Return: 0; 1 if there are so many that the list ends after some seconds; -ENOMEM, another -errno
  */
 int lease_list(int fd, struct lease **ret_lease, size_t *ret_count);
 

@@ -12,29 +12,21 @@
 #include <unistd.h>
 
 /*
- * May the library write to this file? In a folder like /tmp it follows no link and
- * writes to nobody else's file: see core/log.
+ * Will the library open this file? Where others can change the path, it follows no
+ * link and writes to nobody else's file: see core/ownership.
  *
  * Return: 0, or an errno; EPERM if another user may have put the file there
  */
 static int check_planted(const char *path)
 {
-	struct ownership_folder folder = { .shared = false };
-	struct stat st;
-	int fd, error = 0;
+	bool safe;
+	/* opens no device */
+	int fd = ownership_open(path, O_PATH, 0, &safe);
 
-	if (!ownership_folder(path, &folder) || !folder.shared)
-		return 0;
-	/* opens a link itself, and no device */
-	fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : errno;
-	if (!fstat(fd, &st) && S_ISLNK(st.st_mode))
-		error = ELOOP;
-	else if (ownership_is_planted(fd, &folder))
-		error = EPERM;
+		return fd == -ENOENT ? 0 : -fd;
 	close(fd);
-	return error;
+	return 0;
 }
 
 /* Return: 0, or what open() for writing would fail with */
