@@ -411,7 +411,7 @@ status'" <<<"$output"
 @test "where the kernel does not tell of its sockets, that is noted" {
 	skip_missing strace
 	# shellcheck disable=SC2016 # the inner shell expands it
-	tells 0 "$FILES/two.ini" strace -f -o /dev/null -e trace=bind -e inject=bind:error=EPERM \
+	tells 0 "$FILES/two.ini" strace -f -o /dev/null -e trace=sendto -e inject=sendto:error=EPERM \
 		"$PORTFENCE" check "$FILES/two.ini" <<-END
 		: note: the kernel does not tell of its sockets (Operation not permitted), so nothing is said of what is on \
 		the ports now
