@@ -1,8 +1,8 @@
 /*
- * Fact: bind to 0 and listen on an unbound socket take only a port that nobody
- * holds, SO_REUSEADDR and SO_REUSEPORT or not, while an explicit bind with them
- * shares a port with others that have them set. (With ip_autobind_reuse=1 the
- * kernel shares too, once no free port is left.)
+ * Fact: bind to 0 and listen on an unbound socket take only a port that no
+ * socket holds, with or without SO_REUSEADDR and SO_REUSEPORT. An explicit bind
+ * with these options shares a port with sockets that also have them set. (With
+ * ip_autobind_reuse=1 the kernel also shares, once no free port is left.)
  *
  * Source: inet_csk_find_open_port(), net/ipv4/inet_connection_sock.c, which
  * calls inet_csk_bind_conflict() with relax and reuseport_ok false; udp(7).

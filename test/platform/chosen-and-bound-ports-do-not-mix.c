@@ -1,16 +1,16 @@
 /*
- * Fact: when the kernel chooses at connect, it takes no port that somebody
- * bound by hand, not even towards another destination, with SO_REUSEADDR on
- * both or not; but several connects to different destinations share one chosen
- * port. The reverse depends: an explicit bind takes a port that the kernel
- * chose only if SO_REUSEADDR is set on both sockets.
+ * Fact: when the kernel chooses at connect, it takes no port that was bound by
+ * hand, not even towards another destination, with SO_REUSEADDR on both sockets
+ * or not. But several connects to different destinations share one chosen port.
+ * In the other direction, an explicit bind takes a port that the kernel chose if
+ * SO_REUSEADDR is set on both sockets, and only then.
  *
  * Source: __inet_hash_connect(), net/ipv4/inet_hashtables.c: "if (tb->fastreuse
  * >= 0 || tb->fastreuseport >= 0) goto next_port"; inet_bind_conflict(),
  * net/ipv4/inet_connection_sock.c.
  *
- * So one range has one way of choosing for TCP connect: mixed, either halves
- * what the other has left.
+ * So one range has one way of choosing for TCP connect: if they were mixed, each
+ * would use up ports of the other.
  */
 #include "platform.h"
 

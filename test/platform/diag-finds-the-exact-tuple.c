@@ -1,6 +1,6 @@
 /*
  * Fact: sock_diag, asked for one exact 4-tuple by an unprivileged user, answers
- * ENOENT if nobody has it, and finds another user's socket in ESTABLISHED,
+ * ENOENT if no socket has it, and finds another user's socket in ESTABLISHED,
  * SYN_SENT and TIME_WAIT; a listener is found on its port whatever the
  * destination. A socket that is only bound is not found. IPv4 and IPv6; an
  * AF_INET6 socket on an IPv4-mapped address is found under either name.
@@ -8,8 +8,8 @@
  * Source: inet_diag_find_one_icsk(), net/ipv4/inet_diag.c, which is
  * inet_lookup(): established sockets and TIME_WAIT, then listeners; sock_diag(7).
  *
- * So the bind engine asks this before it shares a port. A candidate that is
- * only bound, its connect still to come, is what the shared claim is for.
+ * So the bind engine asks this before it shares a port. It does not find a socket
+ * that is bound and will connect later: the claims in the state file are for that.
  */
 #include "platform.h"
 

@@ -1,12 +1,12 @@
 /*
- * Fact: a dump of sock_diag that asks for TCP_BOUND_INACTIVE shows TCP sockets
- * that are bound and no more, each in state CLOSE, also to who is not their
- * owner, and those of one bind bucket whatever else stands there. It may show
- * those of other ports, too.
+ * Fact: a dump of sock_diag that asks for TCP_BOUND_INACTIVE shows the TCP
+ * sockets that are only bound, each in state CLOSE, even to other users. It shows
+ * all of them on a port, whatever other sockets hold that port. It may also show
+ * those of other ports.
  *
  * Source: inet_diag_dump_icsk(), net/ipv4/inet_diag.c, since Linux 6.8.
  *
- * So who has bound a socket and sees it in the dump, sees all others as well.
+ * So a process that has bound a socket and sees it in the dump sees all others, too.
  */
 #include "platform.h"
 
@@ -14,7 +14,7 @@
 
 #define BOUND_INACTIVE 13
 
-/* Return: how many sockets on a port are bound and no more */
+/* Return: how many sockets on a port are only bound */
 static unsigned int count_bound(int family, unsigned int port)
 {
 	struct {

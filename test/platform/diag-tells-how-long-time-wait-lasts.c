@@ -1,7 +1,7 @@
 /*
  * Fact: for a socket in TIME_WAIT sock_diag reports idiag_timer 3 and, in
  * idiag_expires, the milliseconds that are left of its 60 seconds; the user is
- * reported as 0, whoever's it was.
+ * always reported as 0.
  *
  * Source: inet_twsk_diag_fill(), net/ipv4/inet_diag.c; TCP_TIMEWAIT_LEN,
  * include/net/tcp.h.

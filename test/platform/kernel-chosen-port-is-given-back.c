@@ -1,6 +1,6 @@
 /*
- * Fact: a port that the kernel chose for bind to 0 is not the socket's for
- * good, unlike one bound by hand: TCP gives it back when a connect is refused,
+ * Fact: a socket does not keep a port that the kernel chose for bind to 0, as it
+ * keeps one bound by hand: TCP gives it back when a connect is refused,
  * and the next connect takes another; UDP gives it back at connect(AF_UNSPEC),
  * and can be bound anew.
  *
@@ -8,7 +8,7 @@
  * only, net/ipv4/af_inet.c; tcp_set_state(), __udp_disconnect().
  *
  * So under the kernel engine the range must stay set on the socket: it serves
- * the second choice too. Under the bind engine the socket simply keeps its port.
+ * the second choice, too. Under the bind engine the socket simply keeps its port.
  */
 #include "platform.h"
 

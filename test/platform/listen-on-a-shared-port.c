@@ -2,14 +2,14 @@
  * Fact: two sockets bound to one port with SO_REUSEADDR cannot both listen: the
  * second listen is EADDRINUSE, and the socket stays bound there. A client on
  * the shared port is no obstacle to one listener; but once there is a listener,
- * nobody else can bind the port.
+ * no other socket can bind the port.
  *
  * Source: inet_csk_listen_start() checks the port again, and
  * inet_bind_conflict() shares with no socket in LISTEN,
  * net/ipv4/inet_connection_sock.c.
  *
- * So a server that asked for port 0 must never be put on a port that another
- * holds: its listen could fail, long after bind said yes.
+ * So a server that asked for port 0 must never get a port that another socket
+ * holds: its listen could fail, long after its bind succeeded.
  */
 #include "platform.h"
 

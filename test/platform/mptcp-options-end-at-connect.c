@@ -1,7 +1,7 @@
 /*
  * Fact: an MPTCP socket takes SO_REUSEADDR and IP_LOCAL_PORT_RANGE before
- * connect, bound or not, and refuses both with EINVAL afterwards, already while
- * it is connecting; what was set before stays, and shares the port as over TCP.
+ * connect, bound or not. From the start of connect on it refuses both with EINVAL.
+ * What was set before stays, and shares the port as over TCP.
  * (Fallen back to TCP, it takes the range again, but never SO_REUSEADDR.)
  * sock_diag finds its 4-tuple as a TCP socket's.
  *

@@ -1,6 +1,6 @@
 /*
  * Fact: SO_NETNS_COOKIE is the same for all sockets of one network namespace,
- * differs between two, and stays with the socket when its process moves on. An
+ * differs between two, and stays the same when its process enters another namespace. An
  * unprivileged process can read it.
  *
  * Source: sock_net(sk)->net_cookie, SO_NETNS_COOKIE in sk_getsockopt(),

@@ -6,9 +6,9 @@
  * Source: __inet_hash_connect() and __inet_check_established(),
  * net/ipv4/inet_hashtables.c.
  *
- * So sharing gives the bind engine N ports for each destination, as the
- * kernel's own choice has it. But the clash shows only at connect, on a socket
- * that can no longer be bound anew: ask sock_diag first.
+ * So sharing gives the bind engine N ports for each destination, as when the
+ * kernel chooses. But a clash shows only at connect, and then the socket can no
+ * longer be bound anew: ask sock_diag first.
  */
 #include "platform.h"
 

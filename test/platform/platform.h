@@ -192,7 +192,7 @@ static inline void ephemeral_range(unsigned int lo, unsigned int hi)
 	sysctl_write("ipv4/ip_local_port_range", value);
 }
 
-/* Runs @work as nobody in a child; a verdict given there is the program's. */
+/* Runs @work as the user nobody in a child, whose verdict becomes the program's. */
 static inline void as_nobody(void (*work)(void *), void *arg)
 {
 	pid_t pid = must(fork(), "fork");
@@ -413,7 +413,7 @@ static inline int accept_one(int server)
 	return must(accept4(server, NULL, NULL, SOCK_CLOEXEC), "accept");
 }
 
-/* A port that nobody listens on: TCP connects to it are refused. */
+/* A port without a listener: TCP connects to it are refused. */
 static inline unsigned int closed_port(void)
 {
 	return 9;

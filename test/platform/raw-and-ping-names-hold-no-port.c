@@ -7,8 +7,8 @@
  * Source: "inet->inet_num = protocol" for SOCK_RAW, inet_create(),
  * net/ipv4/af_inet.c; raw(7); ping_get_port(), net/ipv4/ping.c; icmp(7).
  *
- * So the "port" of a socket says nothing before its type is known: such sockets
- * pass at once.
+ * So the "port" of a socket means nothing until its type is known. Such sockets are
+ * left alone.
  */
 #include "platform.h"
 

@@ -33,7 +33,7 @@ int main(void)
 	check(second != first, "expected another port than %u", first);
 	close(other);
 
-	/* Set only now, the range is obeyed: nothing was settled. */
+	/* The range is set only now, and obeyed: the socket had no port. */
 	confine(fd, 40000, 40009);
 	expect("connect", try_connect(fd, "127.0.0.1", closed_port()), -ECONNREFUSED);
 	expect_port("connect with the range", port_of(fd), 40000, 40009);

@@ -1,5 +1,5 @@
 /*
- * Fact: a UDP socket whose SO_REUSEPORT was away while it was bound has no
+ * Fact: a UDP socket that did not have SO_REUSEPORT while it was bound has no
  * reuseport group: SO_ATTACH_REUSEPORT_CBPF is EINVAL, until a second socket
  * joins the port. Bound with the option it works at once. On TCP it works in
  * either case, before listen and after. A program attached *before* bind keeps

@@ -1,14 +1,14 @@
 /*
- * Fact: of the addresses that sctp_bindx is given, the first alone decides on the
- * port: those that name none get the same one, and one that names another is
- * EINVAL. So it is on a socket that is bound already. Where a later address is
- * refused, the call fails, but the socket keeps its port, and nothing unbinds it.
+ * Fact: the first address of sctp_bindx decides on the port: later addresses with
+ * port 0 get the same one, and a later address with another port is EINVAL. On a
+ * socket that is bound already, its port decides in the same way. If a later address
+ * is refused, the call fails, but the socket keeps its port, and nothing unbinds it.
  *
  * Source: sctp_setsockopt_bindx(), sctp_bindx_add(), sctp_do_bind() and
  * sctp_bindx_rem(), net/sctp/socket.c.
  *
- * So portfence writes a port into (a copy of) the first address only, and has
- * to be sure of that port at all addresses.
+ * So portfence writes a port into (a copy of) the first address only, and first
+ * makes sure that the port is free at all addresses.
  */
 #include "sctp.h"
 

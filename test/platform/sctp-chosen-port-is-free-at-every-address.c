@@ -1,8 +1,8 @@
 /*
- * Fact: where it chooses, SCTP passes over a port that is held at any address.
- * An explicit bind is refused only one that is held at its own address, or at
- * the wildcard; and a bind to the wildcard one that is held at any, IPv4 and
- * IPv6 alike.
+ * Fact: when SCTP chooses a port, it takes none that is held at any address. An
+ * explicit bind to an address fails only if the port is held at that address or at
+ * the wildcard. A bind to the wildcard fails if the port is held at any address,
+ * IPv4 or IPv6.
  *
  * Source: sctp_get_port_local(), sctp_bind_addr_conflict(), net/sctp.
  *

@@ -3,7 +3,7 @@
  * EADDRINUSE; connect, sctp_connectx, listen and sends with EAGAIN, on both
  * kinds of sockets. The socket is as unbound as before. (The ephemeral range
  * itself is narrowed here, so that kernels without IP_LOCAL_PORT_RANGE are
- * judged too.)
+ * tested, too.)
  *
  * Source: sctp_get_port_local(), sctp_autobind() and its callers
  * sctp_connect_new_asoc() and sctp_listen_start(), net/sctp/socket.c.

@@ -1,13 +1,13 @@
 /*
- * Fact: what peels an association off returns the new descriptor, not only the
- * struct that it fills in; its socket has the port of the one that it was peeled
- * off, and accept's sockets have their server's.
+ * Fact: a call that peels an association off returns the new descriptor, besides
+ * filling in a struct. The new socket has the port of the old one, and a socket from
+ * accept has the port of its server.
  *
  * Source: sctp_getsockopt_peeloff(), sctp_copy_sock() and sctp_sock_migrate(),
  * net/sctp/socket.c.
  *
- * So a new number for an SCTP socket never needs a port, and is seen by whoever
- * sees the call.
+ * So a new descriptor of an SCTP socket never needs a port, and a hook of the call
+ * sees it.
  */
 #include "sctp.h"
 

@@ -1,7 +1,7 @@
 /*
- * Fact: SCTP takes IP_LOCAL_PORT_RANGE and keeps to it where it lies inside the
- * ephemeral range, however the port is assigned, over IPv4 and IPv6; outside it
- * is ignored in silence.
+ * Fact: SCTP takes IP_LOCAL_PORT_RANGE and keeps to it if it lies inside the
+ * ephemeral range, however the port is assigned, over IPv4 and IPv6. Outside, the
+ * option is ignored in silence.
  *
  * Source: sctp_get_port_local(), net/sctp/socket.c, asks
  * inet_sk_get_local_port_range().

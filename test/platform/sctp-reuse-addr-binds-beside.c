@@ -1,15 +1,15 @@
 /*
- * Fact: an SCTP socket binds to a port that another one holds where both have
- * SO_REUSEADDR at that moment, also if it was set after the other's bind; taken
- * off again, it keeps others out. SCTP_REUSE_PORT shares a port in the same way,
- * but cannot be set any more once the socket is bound.
+ * Fact: an SCTP socket can bind to a port that another one holds if both have
+ * SO_REUSEADDR at that moment, even if the other set it after its own bind. Once the
+ * option is cleared, other sockets are kept out again. SCTP_REUSE_PORT shares a port
+ * in the same way, but cannot be changed once the socket is bound.
  *
  * Source: sctp_get_port_local() and sctp_setsockopt_reuse_port(),
  * net/sctp/socket.c.
  *
- * So one socket can hold a port for another, which gets it without a moment in
- * which it is anybody's; and SCTP_REUSE_PORT cannot be cleared for as long as a
- * port is chosen.
+ * So one socket can hold a port for another until that one is bound to it, and the
+ * port is never free in between. And SCTP_REUSE_PORT cannot be cleared while a port
+ * is chosen.
  */
 #include "sctp.h"
 

@@ -1,13 +1,13 @@
 /*
- * Fact: an SCTP socket that has its port keeps it, whoever chose it: after a
- * refused connect, which a second one then starts from, and after shutdown. It
- * cannot be bound again, and connect(AF_UNSPEC) is EOPNOTSUPP.
+ * Fact: an SCTP socket keeps its port, whether it was bound by hand or the kernel
+ * chose: after a refused connect (a second one starts from the same port), and
+ * after shutdown. It cannot be bound again, and connect(AF_UNSPEC) is EOPNOTSUPP.
  *
  * Source: sctp_bind(), sctp_connect_new_asoc(), sctp_inet_connect(),
  * net/sctp/socket.c.
  *
- * So a port in getsockname settles the matter, and a port that is not in the
- * range could not be taken back: it has to be right before the call.
+ * So a socket that shows a port in getsockname needs none, and a port outside the
+ * range cannot be taken back: it has to be right before the call.
  */
 #include "sctp.h"
 

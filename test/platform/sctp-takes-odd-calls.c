@@ -1,14 +1,14 @@
 /*
- * Fact: SCTP knows nothing of IP_BIND_ADDRESS_NO_PORT: bind to 0 assigns at once.
- * A negative backlog is a large one, as the calls that come before SCTP have it;
- * with none, an unbound socket's listen is EINVAL. A send to all associations of
- * a one-to-many socket that has none goes well, and leaves it unbound. A connect
- * or send to a too short address or one of another family leaves it unbound, too.
+ * Fact: SCTP ignores IP_BIND_ADDRESS_NO_PORT: bind to 0 assigns at once. A negative
+ * backlog counts as a large one (listen(2) itself has it so); with a backlog of 0, an
+ * unbound socket's listen is EINVAL. A send to all associations succeeds on a
+ * one-to-many socket without any, and leaves it unbound. So does a connect or a send
+ * to an address that is too short or of another family, which fails.
  *
  * Source: sctp_do_bind(), sctp_inet_listen(), sctp_sendmsg(),
  * sctp_verify_addr(), net/sctp/socket.c; __sys_listen(), net/socket.c.
  *
- * So the address is looked at before a port is assigned, and nothing else is.
+ * So portfence checks the address before it assigns a port, and nothing else.
  */
 #include "sctp.h"
 
@@ -56,7 +56,7 @@ int main(void)
 	close(fd);
 
 	fd = one_to_many(AF_INET6);
-	/* without its scope, which other protocols do without */
+	/* without its scope, which other protocols do not need */
 	expect("short IPv6", connect(fd, &six.sa, sizeof(six.in6) - 4) ? -errno : 0, -EINVAL);
 	unbound("short IPv6", fd);
 	close(fd);

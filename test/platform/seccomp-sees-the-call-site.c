@@ -22,16 +22,16 @@
 static const unsigned char gate_code[] = { 0x89, 0xf8, 0x48, 0x89, 0xf7, 0x48, 0x89,
 					   0xd6, 0x48, 0x89, 0xca, 0x0f, 0x05, 0xc3 };
 #else
-/* Nobody has written it for this machine. */
+/* It has not been written for this machine. */
 static const unsigned char gate_code[] = { 0 };
 #endif
 
-/* Where no program is loaded, and no sanitizer keeps its shadow. */
+/* An address where no program is loaded and no sanitizer has its shadow memory. */
 #define GATE_HIGH 0x2000U
 #define GATE_LOW 0x10000000U
 #define GATE_SIZE 4096U
 
-/* Not one that connect could give by itself. */
+/* An error that connect itself never returns. */
 #define STOPPED EXDEV
 
 typedef long gate_fn(int nr, long a, const void *b, long c);

@@ -1,8 +1,7 @@
 /*
- * Fact: when the server closes first, the TIME_WAIT is the server's, on the
- * server's port: it is no obstacle to an exclusive bind of the client's port,
- * nor to connecting from there to the same server again at once, timestamps or
- * not.
+ * Fact: when the server closes first, the TIME_WAIT is on the server's
+ * port. The client's port can be bound exclusively at once, and can connect to the
+ * same server again at once, with or without timestamps.
  *
  * Source: inet_twsk_bind_unhash() and the bind buckets are by local port; a SYN
  * to a TIME_WAIT: tcp_timewait_state_process(), net/ipv4/tcp_minisocks.c; RFC

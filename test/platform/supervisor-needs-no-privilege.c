@@ -87,7 +87,7 @@ static void supervise(void *arg)
 	pid_t pid;
 
 	(void)arg;
-	/* setresuid has taken this away; an exec would give it back. */
+	/* setresuid has cleared this; an exec would set it again. */
 	must(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "PR_SET_DUMPABLE");
 	must(pipe2(pipe_fds, O_CLOEXEC), "pipe2");
 	pid = must(fork(), "fork");
@@ -104,7 +104,7 @@ static void supervise(void *arg)
 	listener = must((int)syscall(SYS_pidfd_getfd, pidfd, number, 0),
 			"pidfd_getfd of the listener");
 
-	/* Children that fail say so by themselves and end: poll shows either. */
+	/* A child that fails says so and ends: poll shows that, too. */
 	for (calls = 0; calls < 2; calls++) {
 		struct pollfd p[2] = { { .fd = listener, .events = POLLIN },
 				       { .fd = pidfd, .events = POLLIN } };

@@ -58,7 +58,7 @@ static void tell(int family)
 	expect_counts("the end that accepted", peer, 0, 0);
 	pass(client, peer);
 	pass(peer, client);
-	/* on loopback the answer brings the acknowledgement of what it follows */
+	/* on loopback, the answer also acknowledges what was sent before */
 	expect_counts("the end that connected, after data", client, 1000, 1001);
 	pass(client, peer);
 	expect_counts("the end that accepted, after data", peer, 1000, 1000);

@@ -1,16 +1,16 @@
 /*
- * Fact: when the kernel chooses the port, the TIME_WAIT of a port that it had
- * chosen itself is in the way of the same destination for tcp_tw_reuse_delay (a
- * second unless set), then is taken over; with tcp_tw_reuse=0 it stays in the
- * way. One of a port that was bound by hand is in the way always.
+ * Fact: when the kernel chooses a port, it does not use a tuple in TIME_WAIT, of a
+ * port that it had chosen itself, until tcp_tw_reuse_delay is over (a second unless
+ * set); with tcp_tw_reuse=0 it never does. It never uses a tuple in TIME_WAIT of a
+ * port that was bound by hand.
  *
  * Source: tcp_twsk_unique(), net/ipv4/tcp_ipv4.c; __inet_hash_connect(),
  * net/ipv4/inet_hashtables.c; Documentation/networking/ip-sysctl.rst. Linux
  * before 6.14 has the second built in.
  *
- * So with short connections to one destination a small range lasts for
- * "ports per second" under the kernel engine, and the bind engine, to do as
- * well, reuses a TIME_WAIT once sock_diag says that it is that old.
+ * So under the kernel engine, a range of N ports serves N short connections per
+ * second to one destination. To do as well, the bind engine uses a tuple in TIME_WAIT
+ * once sock_diag says that it is that old.
  */
 #include "platform.h"
 
@@ -64,7 +64,7 @@ int main(void)
 	ephemeral_range(32768, 60999);
 	server = open_server("127.0.0.1", 30000);
 
-	/* Where the delay can be set, no clock is waited for. */
+	/* If the delay can be set, the test does not wait for a clock. */
 	settable = try_sysctl_read("ipv4/tcp_tw_reuse_delay", delay, sizeof(delay)) == 0;
 	if (settable) {
 		check(strtol(delay, NULL, 10) == 1000, "expected a delay of 1000 ms, found %s",

@@ -1,14 +1,14 @@
 /*
  * Fact: it is the connection in TIME_WAIT that must have had timestamps for a
  * connect from a port bound by hand to take over its 4-tuple at once, and that
- * holds for any address of this machine's, over IPv4, IPv6 and v4-mapped. A
- * connection that was made without them keeps its tuple, whatever tcp_timestamps
- * says since, and whichever of the ways it is asked for in.
+ * holds for every address of this machine, over IPv4, IPv6 and v4-mapped. A
+ * connection that was made without them keeps its tuple, whatever tcp_timestamps has
+ * been set to since, and whichever form of the address is used.
  *
  * Source: tcp_twsk_unique(), net/ipv4/tcp_ipv4.c, "ts_recent_stamp"; called by
  * __inet_check_established() and by __inet6_check_established().
  *
- * So who is at both ends of a connection can tell from the sysctl. A remote
+ * So if both ends are on this machine, the sysctl tells whether there were timestamps. A remote
  * peer may have refused timestamps, and sock_diag does not say.
  */
 #include "platform.h"
@@ -46,7 +46,7 @@ int main(void)
 	static const struct {
 		const char *server;
 		const char *ip;
-		const char *same; /* the address in another way */
+		const char *same; /* the same address in another form */
 	} ways[] = {
 		{ "0.0.0.0", "127.0.0.1", "::ffff:127.0.0.1" },
 		{ "0.0.0.0", "10.9.9.9", "::ffff:10.9.9.9" },

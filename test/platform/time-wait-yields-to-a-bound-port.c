@@ -7,8 +7,8 @@
  * || (reuse && ...". __inet_hash_connect() passes no twp for a port that is
  * given: tcp_tw_reuse and its second are for the kernel's own choice.
  *
- * So EADDRNOTAVAIL at connect is no guard against a TIME_WAIT: whoever wants
- * the kernel's second of grace asks sock_diag how old it is.
+ * So EADDRNOTAVAIL at connect does not protect a TIME_WAIT. To wait for as long as the
+ * kernel does when it chooses, ask sock_diag how old the TIME_WAIT is.
  */
 #include "platform.h"
 

@@ -8,8 +8,8 @@
  * Source: inet_bind_conflict(), net/ipv4/inet_connection_sock.c; tw_reuse of
  * tcp_time_wait(), net/ipv4/tcp_minisocks.c.
  *
- * So a port with nothing but TIME_WAIT on it can be given to a server again, but
- * whoever does so sees that it is the only one.
+ * So a port that only TIME_WAIT holds can be given to a server again, but only after
+ * checking that no other socket is bound to it.
  */
 #include "platform.h"
 
@@ -44,7 +44,7 @@ int main(void)
 	close(second);
 	close(first);
 
-	/* cleared and set again meanwhile */
+	/* the option was cleared and set again meanwhile */
 	first = tcp4();
 	reuse_addr(first, 1);
 	expect("sharing bind", try_bind(first, "127.0.0.1", 20000), 0);

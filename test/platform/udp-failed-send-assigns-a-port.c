@@ -1,6 +1,6 @@
 /*
- * Fact: whatever is sent on an unbound UDP socket assigns a port first and
- * fails later: write, send, writev, sendfile with no destination
+ * Fact: every send on an unbound UDP socket first assigns a port, even if it
+ * then fails: write, send, writev, sendfile with no destination
  * (EDESTADDRREQ), a send to nowhere (ENETUNREACH), to port 0 or with a broken
  * address (EINVAL). So does a connect that fails. The port stays, and the next
  * send goes out from it. A TCP socket gets no port in this way.
@@ -8,9 +8,9 @@
  * Source: inet_send_prepare() and inet_dgram_connect(), net/ipv4/af_inet.c,
  * which call inet_autobind() before the protocol looks at the call.
  *
- * So write(2) and its relatives on an unbound UDP socket are implicit
- * assignments too: a hook on sends with a destination alone lets an escape
- * through, by way of a failed write before the first sendto.
+ * So write(2) and its relatives on an unbound UDP socket are implicit assignments,
+ * too. Hooks only on sends with a destination would let a port escape: a failed write
+ * before the first sendto takes one.
  */
 #include "platform.h"
 

@@ -4,9 +4,8 @@
  *
  * Source: __udp_disconnect(), net/ipv4/udp.c: "sk->sk_bound_dev_if = 0".
  *
- * So who uses connect(AF_UNSPEC) on a program's UDP socket, to give a port
- * back or to find a source address, must save and restore the device; for the
- * source address a socket of one's own is better.
+ * So if portfence uses connect(AF_UNSPEC) on a program's UDP socket, to give a port
+ * back, it must save and restore the device.
  */
 #include "platform.h"
 
