@@ -1,9 +1,9 @@
 /*
- * assign: with any state file, and whatever the kernel answers, a socket is bound to a port of the
- * range and to no other, the search ends, and no call is made twice for nothing.
+ * assign: with any state file and any answers of the kernel, a socket is bound only to a port of the
+ * range, the search ends, and no call is repeated without need.
  *
- * Input: the rule, the call, the state file's filling and patches, and then answers: each system
- * call takes its own from there.
+ * Input: the rule, the call, the state file's filling and patches, and then the answers to the
+ * system calls, in their order.
  */
 #include "../../src/core/assign.h"
 
@@ -113,13 +113,13 @@ static int on_bind(int fd, const struct sockaddr *sa, socklen_t len)
 	CLAIM((fd == FD || fd == KERNEL_SOCKET) && len <= sizeof(addr) &&
 	      len >= sizeof(sa->sa_family));
 	memcpy(&addr, sa, len);
-	/* one that leaves the port open, to see whether the socket has one */
+	/* a bind to port 0 that shows whether the socket has a port */
 	if (!addr_port(&addr)) {
 		CLAIM(puts_off);
 		return result(answer());
 	}
 	CLAIM(allowed && range_has(allowed, addr_port(&addr)));
-	/* of SCTP, one that holds the port meanwhile */
+	/* the guard of an SCTP socket */
 	if (fd == KERNEL_SOCKET)
 		return result(answer());
 	CLAIM(++binds <= BINDS_MOST);
@@ -132,7 +132,7 @@ static int on_bind(int fd, const struct sockaddr *sa, socklen_t len)
 
 static int on_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	/* to dissolve a connection is all that it is called for */
+	/* it is only called to dissolve a connection */
 	CLAIM(fd == FD && sa->sa_family == AF_UNSPEC && len >= sizeof(sa->sa_family));
 	return result(answer());
 }
@@ -205,7 +205,7 @@ static void fill_call(struct fuzz *fuzz, struct assign *assign)
 	assign->proto = flags & 128 ? PROTO_TCP : PROTO_UDP;
 	assign->len = fuzz_byte(fuzz) % (sizeof(assign->addr) + 1);
 	fuzz_bytes(fuzz, &assign->addr, assign->len);
-	/* mostly one of ours */
+	/* mostly a family that is fenced */
 	flags = fuzz_byte(fuzz);
 	if (flags < 250 && assign->len >= sizeof(assign->addr.sa.sa_family))
 		assign->addr.sa.sa_family = flags & 1 ? AF_INET : AF_INET6;

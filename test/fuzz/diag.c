@@ -1,6 +1,6 @@
 /*
- * diag and source: whatever the kernel answers over netlink, cut short or nonsense, is read no further
- * than it goes, and the reading comes to an end.
+ * diag and source_addr: any answer of the kernel over netlink, even a cut or senseless one, is not read
+ * beyond its end, and the reading ends.
  */
 #include "../../src/core/diag.h"
 
@@ -40,7 +40,7 @@ static void look_for_source(const struct diag *diag, const union addr *peer)
 		return;
 	CLAIM(addr_port(&source) == 0);
 	CLAIM(source.sa.sa_family == AF_INET || source.sa.sa_family == AF_INET6);
-	/* unless just this second is over, it is remembered */
+	/* it is in the cache, unless its second is just over */
 	if (source_addr_find(&cache, &key, diag, peer, &again) == 0) {
 		addr_bytes(&source, a);
 		addr_bytes(&again, b);

@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* CLAIM() - What has to hold for every input: where it does not, libFuzzer keeps the input */
+/* CLAIM() - Holds for every input; if it does not, libFuzzer keeps the input */
 #define CLAIM(claim) fuzz_claim((claim), __FILE__, __LINE__, #claim)
 
 __attribute__((unused)) static void fuzz_claim(bool holds, const char *file, int line,
@@ -25,7 +25,7 @@ __attribute__((unused)) static void fuzz_claim(bool holds, const char *file, int
 	abort();
 }
 
-/* What is left of an input. Where it is over, zeros follow. */
+/* The rest of an input. Zeros follow its end. */
 struct fuzz {
 	const uint8_t *at;
 	const uint8_t *end;
@@ -70,7 +70,7 @@ __attribute__((unused)) static uint64_t fuzz_number(struct fuzz *fuzz)
 /**
  * fuzz_text() - The bytes up to a separator, or to the end
  *
- * Return: text of its own size, so that a read behind it is found; for free(). A NUL ends it, too
+ * Return: text in memory of its exact size, so that a read beyond it is found; free() it. A NUL also ends it
  */
 __attribute__((unused)) static char *fuzz_text(struct fuzz *fuzz, char separator)
 {

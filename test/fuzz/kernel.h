@@ -1,4 +1,4 @@
-/* kernel: what core asks of the kernel by bare system calls is answered from an input; nothing is sent. */
+/* kernel: answers core's bare system calls from an input; nothing reaches the kernel. */
 #ifndef PORTFENCE_TEST_FUZZ_KERNEL_H
 #define PORTFENCE_TEST_FUZZ_KERNEL_H
 
@@ -10,19 +10,19 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 
-/* Link with --wrap=syscall. Descriptors are numbers that nobody else has. */
+/* Link with --wrap=syscall. The descriptors are numbers that no open file has. */
 enum { KERNEL_SOCKET = 1000, KERNEL_FILE };
 
 /* Where answers come from: each a byte for its length, in units of 4, and so many bytes. */
 static struct fuzz *kernel_answers;
 
-/* Memory behind the last answer, which nobody may read. */
+/* Memory behind the last answer, which must not be read. */
 static struct {
 	const void *from;
 	size_t size;
 } kernel_hidden;
 
-/* kernel_show() - End of the call that got the answer: its memory is others' again */
+/* kernel_show() - The call that got the answer has ended, so its memory may be used again */
 static void kernel_show(void)
 {
 	__asan_unpoison_memory_region(kernel_hidden.from, kernel_hidden.size);

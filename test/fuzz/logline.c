@@ -1,6 +1,6 @@
 /*
- * logline: whatever an application or a message is called, it is one line of text, or one of JSON that
- * another reader understands.
+ * logline: with any name of an application and any message, the result is one line of text, or one line
+ * of JSON that another parser reads.
  *
  * Input: a byte of flags, room, application and message, which end with a NUL, and a call's bytes.
  */
@@ -19,7 +19,7 @@ static void check_line(const char *text, size_t len, size_t size, bool json)
 	CLAIM(len >= 1 && len <= size && text[len - 1] == '\n');
 	for (i = 0; i < len - 1; i++)
 		CLAIM((unsigned char)text[i] >= ' ' && text[i] != 0x7f);
-	/* a line that had less room may be cut */
+	/* with less room, the line may be cut */
 	if (!json || size < LOGLINE_MAX)
 		return;
 	value = json_loadb(text, len, 0, &error);

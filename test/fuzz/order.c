@@ -1,4 +1,4 @@
-/* order: each order gives each index at least once, those that do not draw just once, and then ends. */
+/* order: a walk gives each index at least once, or exactly once if its order does not draw, and ends. */
 #include "../../src/core/order.h"
 
 #include "fuzz.h"
@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	order = (enum order)(1 + fuzz_byte(&fuzz) % (ORDER_COUNT - 1));
 	odd = fuzz_byte(&fuzz) & 1;
-	/* mostly small ones, as they are walked to the end */
+	/* mostly small, as each walk goes to its end */
 	count = fuzz_word(&fuzz);
 	count = 1 + count % (fuzz_byte(&fuzz) == 255 ? 5000 : 300);
 	cursor = (uint32_t)fuzz_number(&fuzz);

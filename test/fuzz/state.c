@@ -1,6 +1,6 @@
 /*
- * state: a state file of any bytes is refused, or mapped and worked with: whatever it holds, each
- * candidate lies in the range, and nothing waits longer than a claim lasts.
+ * state: a state file of any bytes is refused or mapped. If it is mapped, each candidate lies in the
+ * range, and no call waits longer than a claim lasts.
  *
  * Input: what is wrong with the file's size, what it is filled with, patches (where, and eight
  * bytes), and then operations, each with a number.
@@ -39,7 +39,7 @@ int __wrap_openat64(int folder, const char *name, int flags, ...)
 	return open(path, (flags & O_ACCMODE) | O_CLOEXEC);
 }
 
-/* A clock that goes on with each look at it, so that nobody waits in real time. */
+/* A clock that moves on with each reading, so that nothing waits in real time. */
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
 {
 	(void)clock;
@@ -60,7 +60,7 @@ static void make_file(void)
 		abort();
 }
 
-/* Return: would the file be ours? */
+/* Return: is it a valid state file? */
 static bool fill_file(struct fuzz *fuzz)
 {
 	uint8_t wrong = fuzz_byte(fuzz), fill = fuzz_byte(fuzz), patches = fuzz_byte(fuzz);
@@ -90,7 +90,7 @@ static void claim(const struct state *state, uint64_t tag)
 	int rc = state_claim(state, tag);
 
 	CLAIM(rc == 0 || rc == -EBUSY);
-	/* another's claim holds ten milliseconds, and each look here is one later */
+	/* another tuple's claim lasts ten milliseconds, and the clock moves on by one with each reading */
 	CLAIM(clock_readings - before <= 20);
 	CLAIM(state_claim(state, tag) == -EBUSY);
 }

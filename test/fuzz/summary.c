@@ -1,6 +1,6 @@
 /*
- * summary: whatever stands at the end of a record is passed over, or is the very line that would be
- * written of what it says; and its lines are counted, or are none.
+ * summary: any line is refused, or it is the very line that summary_write() would write; and it is
+ * counted as a call's line, or refused.
  *
  * Input: a block's two ports, and a line.
  */
@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (summary_read(&block, text, len, &summary)) {
 		CLAIM(!summary.low == !summary.assignments && summary.low <= summary.high);
 		CLAIM(summary_write(&summary, &block, again) == len && !memcmp(again, text, len));
-		/* one more, and it can be read again */
+		/* after one more call, it can be read again */
 		summary_add(&summary, 1);
 		len = summary_write(&summary, &block, again);
 		CLAIM(len < sizeof(again));

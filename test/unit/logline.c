@@ -1,7 +1,7 @@
 /*
- * logline: the text form, and addresses and dates beside libc's own. With --json
- * it prints JSON lines of all kinds, for test/unit.bats to read with a parser of
- * somebody else's.
+ * logline: the text form, with addresses and dates compared with libc's. With --json
+ * it prints JSON lines of all kinds, which test/unit.bats reads with an independent
+ * parser.
  */
 #include "../../src/core/logline.h"
 #include "unit.h"
@@ -37,7 +37,7 @@ static union addr address(const char *text, uint16_t port)
 	return addr;
 }
 
-/* Return: the line, of which the newline was checked and taken off */
+/* Checks a line and takes its newline off. Return: the line */
 static const char *finished(char *text, size_t len, size_t size)
 {
 	if (!CHECK(len >= 1 && len <= size && text[len - 1] == '\n', "length %zu of %zu", len,
@@ -311,7 +311,7 @@ static void v6_addresses(void)
 	uint64_t random = 37;
 	int zeros, i, k;
 
-	/* each pattern of zero and other groups, the others of all lengths */
+	/* each pattern of zero and non-zero groups, with non-zero groups of all lengths */
 	for (zeros = 0; zeros < 256; zeros++) {
 		for (i = 0; i < 64; i++) {
 			for (k = 0; k < 8; k++) {
@@ -335,7 +335,7 @@ static void v6_addresses(void)
 
 static void known_v6_addresses(void)
 {
-	/* RFC 5952's own examples, and the borders */
+	/* the examples of RFC 5952, and edge cases */
 	static const char *const table[] = { "::",
 					     "::1",
 					     "1::",
@@ -358,7 +358,7 @@ static void known_v6_addresses(void)
 		union addr addr = address(table[i], 443);
 		char want[80];
 
-		/* the two of the table with a single zero group stand in for "0", never for "::" */
+		/* a single zero group is written as "0", never as "::" */
 		snprintf(want, sizeof(want), "[%s]:443", table[i]);
 		if (!strncmp(table[i], "::2", 3))
 			snprintf(want, sizeof(want), "[0:2:3:4:5:6:7:8]:443");
@@ -397,7 +397,7 @@ static void every_day(void)
 		check_time(day * 86400, 0);
 		check_time(day * 86400 + 86399, 999999999);
 	}
-	/* well beyond, leap days of centuries among them */
+	/* dates far beyond, with the leap days of some centuries */
 	for (day = DAYS; day < 400000; day += 13)
 		check_time(day * 86400 + day % 86400, 1000);
 }
@@ -417,7 +417,7 @@ static void times_of_day(void)
 			   (long)(unit_random(&random) % 1000000000));
 }
 
-/* ---- what comes from outside ---- */
+/* ---- names and messages from outside ---- */
 
 static void control_characters(void)
 {
@@ -450,7 +450,7 @@ static void control_characters(void)
 			   "a\n2023-11-14T22:13:21.000000Z portfence[1] sshd: forged"),
 		   HEAD "error: a\\u000a2023-11-14T22:13:21.000000Z portfence[1] sshd: forged",
 		   "a forged line");
-	/* C1 (NEL, CSI), the separators, and what turns the direction of writing */
+	/* C1 (NEL, CSI), the separators, and what overrides the direction of writing */
 	CHECK_TEXT(message(&line, "error",
 			   "\xC2\x80\xC2\x85\xC2\x9B\xC2\x9F\xC2\xA0"
 			   "\xE2\x80\xA7\xE2\x80\xA8\xE2\x80\xA9\xE2\x80\xAE\xE2\x80\xAF"
@@ -461,7 +461,7 @@ static void control_characters(void)
 		   "control characters of more than one byte");
 }
 
-/* Whatever does not fit is cut; a line it stays. */
+/* A line that does not fit is cut, but remains a line. */
 static void small_buffers(void)
 {
 	union addr local = address("2001:db8:1:2:3:4:5:6", 20013);
@@ -546,8 +546,8 @@ static void print_json(void)
 }
 
 /*
- * --json-rare: what the environment or a path can hold, and a message longer
- * than a line.
+ * --json-rare: names that the environment or a path can hold, and a message that is
+ * longer than a line.
  */
 static void print_rare_json(void)
 {
@@ -563,7 +563,7 @@ static void print_rare_json(void)
 		print_line(text, logline_message(&line, "error", words, text, sizeof(text)));
 		words[i] = 'b';
 	}
-	/* a name as long leaves room for what happened */
+	/* even a name of this length leaves room for the rest of the line */
 	line.application = words;
 	for (i = 0; i < 7; i++) {
 		union addr local = address("2001:db8:1:2:3:4:5:6", 20013);
@@ -579,7 +579,7 @@ static void print_rare_json(void)
 		words[2500 + i] = 'b';
 	}
 	line.application = "curl";
-	/* Latin-1, cut short, too long a form, half of a pair, beyond Unicode */
+	/* ISO 8859-1, a cut character, too long a form, a surrogate, beyond Unicode */
 	print_line(text, logline_message(&line, "error", "caf\xE9", text, sizeof(text)));
 	print_line(text, logline_message(&line, "error", "\xE2\x82", text, sizeof(text)));
 	print_line(text,

@@ -1,9 +1,9 @@
 /*
  * order against RFC 6056. The RFC's pseudo-code is written out below in its own
  * terms: ports, min_ephemeral, max_ephemeral, check_suitable_port(), one loop
- * that counts down. Both are given the same random(), F and G, which are the
- * keyed hash as order.c uses it; changing those would change what `seed = N`
- * has promised, so they are held here, too.
+ * that counts down. Both get the same random(), F and G, which are the keyed hash as
+ * order.c uses it. They are tested here, too: a change would break the promise of
+ * `seed = N`.
  */
 #include "../../src/core/order.h"
 #include "unit.h"
@@ -80,7 +80,7 @@ struct rfc {
 	unsigned min_ephemeral, max_ephemeral;
 	uint64_t next_ephemeral;
 	uint64_t table[ORDER_TABLE_LENGTH];
-	/* check_suitable_port(): refuses this many ports, and keeps what it was asked */
+	/* check_suitable_port(): refuses this many ports, and notes which it was asked about */
 	uint32_t refuse;
 	uint32_t asked;
 	uint16_t *port;
@@ -158,7 +158,7 @@ static bool rfc_algorithm_1(struct rfc *rfc, uint64_t draw)
 	return false;
 }
 
-/* Section 3.3.2, Algorithm 2. The loop's last draw is never looked at. */
+/* Section 3.3.2, Algorithm 2. The last draw of the loop is not used. */
 static bool rfc_algorithm_2(struct rfc *rfc, uint64_t draw)
 {
 	unsigned num_ephemeral = rfc->max_ephemeral - rfc->min_ephemeral + 1;
@@ -236,7 +236,7 @@ static bool rfc_algorithm_5(struct rfc *rfc, uint64_t draw)
 	return false;
 }
 
-/* Return: whether a port was found; what was asked for on the way is in rfc->port */
+/* Return: was a port found? The ports asked about are in rfc->port */
 static bool rfc_select(struct rfc *rfc, enum order order, uint64_t draw,
 		       const struct order_flow *flow, uint32_t refuse)
 {
@@ -277,7 +277,7 @@ static struct rfc new_rfc(void)
 
 /* ---- groups ---- */
 
-/* One walk to its very end beside the RFC's, from a given cursor. */
+/* Compares one whole walk from a given cursor with the RFC's. */
 static void compare_walk(struct rfc *rfc, enum order order, uint32_t count, uint32_t cursor,
 			 const struct siphash_key *key, uint64_t draw,
 			 const struct order_flow *flow)
@@ -365,7 +365,7 @@ static void algorithm_5(void)
 }
 
 /*
- * A long run of selections, of which each finds its port after some refusals:
+ * A long run of selections, each of which finds its port after some refusals:
  * the cursor that order_advance() moves must keep pace with the RFC's variable.
  */
 static void long_run(enum order order, uint32_t count)
@@ -440,7 +440,7 @@ static uint32_t tally(enum order order, uint32_t count, uint32_t cursor, uint64_
 		ret_seen[index]++;
 		steps++;
 	}
-	/* over is over */
+	/* a walk that is over stays so */
 	CHECK(!order_next(&walk, &index), "%s, %u ports: goes on after its end", order_name(order),
 	      count);
 	return steps;

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Packs addresses of these families ('4', '6', or another) at the end of @room. Return: where they begin */
+/* Packs addresses of these families ('4', '6', or another) at the end of @room. Return: their begin */
 static char *pack(char *room, size_t size, const char *families, size_t *ret_used)
 {
 	size_t used = 0, n = strlen(families);
@@ -37,7 +37,7 @@ static void whole_arrays(void)
 		addrs = pack(room, sizeof(room), good[i], &used);
 		CHECK(sctp_is_packed(addrs, used), "%s", good[i]);
 	}
-	/* each cut, but those between two addresses */
+	/* cut at each byte, except between two addresses */
 	addrs = pack(room, sizeof(room), "464", &used);
 	for (cut = 0; cut < used; cut++)
 		CHECK(sctp_is_packed(addrs, cut) == (cut == 16 || cut == 44), "%zu bytes", cut);
@@ -46,7 +46,7 @@ static void whole_arrays(void)
 	CHECK(sctp_is_packed(addrs, 16), "what comes before it");
 }
 
-/* Nothing is read beyond the end, where nothing can be. */
+/* Nothing is read beyond the end: the memory there cannot be read. */
 static void end_of_memory(void)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), used, cut;

@@ -1,6 +1,6 @@
 /*
- * siphash against the designers' own vectors, and against a second
- * implementation, written from the paper's figures and not from siphash.c.
+ * siphash compared with its designers' vectors, and with a second implementation that
+ * was written from the figures of the paper, not from siphash.c.
  */
 #include "../../src/core/siphash.h"
 #include "unit.h"

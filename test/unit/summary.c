@@ -1,4 +1,4 @@
-/* The last line of a record: it says what was counted, and is read back as it was or not at all. */
+/* summary: the last line of a record says what was counted, and is read back exactly or not at all. */
 #include "../../src/core/summary.h"
 
 #include "unit.h"
@@ -74,7 +74,7 @@ static void round_trips(void)
 				}
 }
 
-/* Whatever it is damaged into, it is read as what it says, or not at all; and never beyond its end. */
+/* A damaged line is read as what it now says, or not at all, and never beyond its end. */
 static void damage(void)
 {
 	static const char *const wrong[] = {
@@ -111,7 +111,7 @@ static void damage(void)
 		      "%s", wrong[i]);
 	CHECK(!summary_read(&block, right, strlen(right), &back), "absolute ports of a block");
 	for (i = 0; i < strlen(right); i++) {
-		/* of its own size, for the sanitizer */
+		/* memory of its exact size, so that the sanitizer sees a read beyond it */
 		char *copy = strndup(right, i);
 
 		CHECK(!summary_read(&none, copy, i, &back), "cut: %s", copy);

@@ -1,4 +1,4 @@
-/* Numbers and UTF-8 in text, beside what libc and a second rule say of them. */
+/* text: numbers compared with printf(), and every character with the table of RFC 3629. */
 #include "../../src/core/text.h"
 
 #include "unit.h"
