@@ -77,13 +77,19 @@ mask() {
 		s/note: [0-9]+ processes/note: N processes/'
 }
 
-# replay NAME: fails unless the session goes as the README shows it
+has_no_lease() {
+	as_ann portfence leases | grep -q '^0 leases'
+}
+
+# replay NAME: fails unless the session goes as the README shows it. A lease ends some moments after its
+# command, so each line waits for that, as a person would who types.
 replay() {
 	local line
 	block "try: $1" >shown
 	grep -q '^[$#] ' shown
 	grep '^[$#] ' shown | while IFS= read -r line; do
 		echo "$line"
+		wait_until has_no_lease
 		case $line in
 		'$ '*) as_ann bash -c "${line#* }" ;;
 		'# '*) in_root sh -c "${line#* }" ;;
