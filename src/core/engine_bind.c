@@ -147,7 +147,7 @@ static bool is_hinted(const struct engine_bind *search, uint16_t port)
  * really used and begins again with that. Where it cannot find out, it begins
  * again and tries all. So a hint alone never makes a range full.
  */
-static int walk(struct engine_bind *search, const struct walk_calls *calls)
+static int walk_candidates(struct engine_bind *search, const struct walk_calls *calls)
 {
 	const struct order_walk start = *search->walk;
 	const struct state_hints *known_used = NULL;
@@ -248,7 +248,7 @@ int engine_bind_exclusive(struct engine_bind *search)
 
 	if (rc)
 		return rc;
-	rc = walk(search, &calls);
+	rc = walk_candidates(search, &calls);
 	restore_flags(search, &flags);
 	return rc;
 }
@@ -510,7 +510,7 @@ int engine_bind_connect(struct engine_bind *search, const struct state *state,
 		search->hints = state_peer(state, conn.peer_tag);
 	}
 	calls.context = &conn;
-	rc = walk(search, &calls);
+	rc = walk_candidates(search, &calls);
 	diag_end(&conn.diag);
 	arena_free(&conn.arena);
 	if (rc == -EADDRINUSE && search->diag_failed)
