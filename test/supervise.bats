@@ -766,3 +766,45 @@ s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
 	all_within 20000 20099 <said
 	[ "$(find cut -type f -size 0 | wc -l)" = 1 ]
 }
+
+@test "sockets that a program inherits get their port from the range" {
+	local way
+	for way in $WAYS; do
+		run as_nobody $PYTHON -c 'import os, socket, sys
+kept = [socket.socket(type=t) for t in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+for s in kept: os.set_inheritable(s.fileno(), True)
+os.execv(sys.argv[1], sys.argv[1:] + ["--", "'$PYTHON'", "-c", "import socket\nfor fd in %s:\n    s = socket.socket(fileno=fd); s.bind((\"127.0.0.1\", 0)); print(s.getsockname()[1])" % [s.fileno() for s in kept]])' \
+			"$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}"
+		echo "$output"
+		[ "${#lines[@]}" = 2 ]
+		within "$way" <<<"$output"
+	done
+}
+
+@test "SMC sockets, whose ports the kernel would choose by itself, are refused" {
+	local way
+	for way in $WAYS; do
+		run -0 fenced "$way" $PYTHON -c 'import errno, socket
+for what in ((43, 1, 0), (2, 1, 256), (10, 1, 256)):
+    try: socket.socket(*what)
+    except OSError as e: print(errno.errorcode[e.errno])'
+		[ "${lines[*]}" = "EAFNOSUPPORT EPROTONOSUPPORT EPROTONOSUPPORT" ]
+	done
+}
+
+@test "a connect on what is no socket fails as the kernel fails it" {
+	[ "$(uname -m)" = x86_64 ] || skip "the numbers are those of x86-64"
+	run -0 fenced calls $PYTHON -c 'import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*a): libc.syscall(*a); return errno.errorcode[ctypes.get_errno()]
+addr = b"\2" + bytes(15)
+print(call(42, 0, ctypes.c_void_p(1), 16), call(42, 0, addr, 1000), call(42, 0, addr, 16), call(49, 0, ctypes.c_void_p(1), 16))'
+	[ "$output" = "EFAULT EINVAL ENOTSOCK ENOTSOCK" ]
+}
+
+@test "a SIGBUS that somebody sends changes nothing" {
+	run -0 ns "$PORTFENCE" run --via supervise --order sequential --range 20000-20099 -- sh -c '
+		kill -BUS "$(pgrep -x --ns $$ --nslist net portfence)"; exec "$@"' - $PYTHON -c 'import socket
+s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
+	within calls <<<"$output"
+}

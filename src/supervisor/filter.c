@@ -461,10 +461,10 @@ int filter_install(const struct filter *filter)
 	size_t i;
 	int fd;
 
-	for (i = 0; i < MACHINES && !filter->idle; i++)
+	for (i = 0; i < MACHINES && !filter->traps_nothing; i++)
 		add_machine(&program, &machines[i], filter);
 	/* one instruction, which the kernel need not even run (kernel/seccomp.c, seccomp_cache_prepare) */
-	if (filter->idle)
+	if (filter->traps_nothing)
 		add_allow(&program);
 	else
 		add_refusal(&program);

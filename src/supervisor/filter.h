@@ -29,7 +29,7 @@ struct filter {
 	bool io_uring; /* let io_uring be; what is done through it is not fenced */
 	bool exact; /* only where no signal can interrupt a call that is being served (Linux 5.19) */
 	bool only_socket; /* stop socket(2) alone, and let nobody change a socket's range afterwards */
-	bool idle;        /* stop nothing: the listener is there to tell when nobody is left */
+	bool traps_nothing; /* the listener is there to tell when nobody is left */
 };
 
 /**

@@ -46,11 +46,11 @@
  * nothing: no other way tells that nobody of a tree is left.
  */
 
-#define HELD_MAX 8
-#define KEPT_MAX (3 + HELD_MAX)
+#define KEPT_FOR_TREE_MAX 8
+#define KEPT_MAX (3 + KEPT_FOR_TREE_MAX)
 
-static int held[HELD_MAX];
-static unsigned holds;
+static int kept_for_tree[KEPT_FOR_TREE_MAX];
+static unsigned kept_count;
 
 static int real_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
@@ -128,7 +128,7 @@ static void close_all(unsigned first, unsigned last)
 	syscall(SYS_close_range, first, last, 0);
 }
 
-/* The limits that the program has set itself are not meant for who serves all of its processes. */
+/* The limits that the program has set itself are not meant for the process that serves all of its processes. */
 static void raise_limits(void)
 {
 	static const int resources[] = { RLIMIT_CPU, RLIMIT_NOFILE };
@@ -144,10 +144,10 @@ static void raise_limits(void)
 }
 
 /*
- * Who looks for the program by its command line (pgrep -f, pkill -f) must not find us, whose
- * command line has the program's in it.
+ * Our command line has the program's in it. A search for the program by its command line
+ * (pgrep -f, pkill -f) must not find us.
  */
-static void change_title(pid_t program, bool idle)
+static void change_title(pid_t program, bool only_keeps)
 {
 	static char text[1 << 16];
 	char *title = program_invocation_name;
@@ -157,17 +157,30 @@ static void change_title(pid_t program, bool idle)
 		return;
 	/* the arguments stand one behind the other (execve(2)) */
 	memset(title, 0, (size_t)size);
-	snprintf(title, (size_t)size, "portfence: %s process %d", idle ? "holds for" : "supervises",
-		 (int)program);
+	snprintf(title, (size_t)size, "portfence: %s process %d",
+		 only_keeps ? "holds for" : "supervises", (int)program);
 }
 
 /* What the supervisor shares with others, who may shorten it under us */
 static struct state_file *state;
 
-/* Goes on with memory of its own: all that it has of the state is what it does with it from now on. */
-static void lose_state(int number)
+/*
+ * The state file was cut short: goes on with memory of its own. Only what it does with the
+ * state from now on is in that. Any other error of memory ends the supervisor; a signal
+ * that somebody sends (kill(2)) is none.
+ */
+static void replace_lost_state(int number, siginfo_t *info, void *context)
 {
-	(void)number;
+	const uintptr_t at = (uintptr_t)info->si_addr, start = (uintptr_t)state;
+
+	(void)context;
+	if (info->si_code <= 0)
+		return;
+	if (at < start || at - start >= sizeof(*state)) {
+		/* NOLINTNEXTLINE(bugprone-signal-handler): the call that failed is made again, and ends us */
+		signal(number, SIG_DFL);
+		return;
+	}
 	/* NOLINTNEXTLINE(bugprone-signal-handler): it is a system call and no more */
 	if (mmap(state, sizeof(*state), PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
@@ -221,9 +234,9 @@ static int leave(int *listener, int *program, int *to)
 		signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (i = 0; i < holds; i++)
-		keep[3 + i] = &held[i];
-	return keep_only(keep, 3 + holds);
+	for (i = 0; i < kept_count; i++)
+		keep[3 + i] = &kept_for_tree[i];
+	return keep_only(keep, 3 + kept_count);
 }
 
 static bool hear(int from, int *ret_number)
@@ -257,16 +270,26 @@ static void stay(int listener)
 }
 
 /*
- * The supervisor's life. First it is asked whether it can look into the program,
- * as long as that has no filter yet, and then told the listener's number.
+ * The supervisor's life. Two pipes, up from it and down to it, carry numbers:
+ *
+ *	supervisor (live)                     program (start, submit)
+ *	  its process id             -- up -->  names it to Yama, where the kernel wants that
+ *	  tries to look at it      <-- down --  number of a descriptor of its own
+ *	  0 or -errno                -- up -->  puts itself under the filter
+ *	  takes the listener       <-- down --  number of the listener
+ *	  0 or -errno                -- up -->  closes the listener, and executes the command
+ *
+ * A pipe that ends early means that the other side has failed.
  */
 static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 {
+	const struct sigaction lost = { .sa_sigaction = replace_lost_state,
+					.sa_flags = SA_SIGINFO };
 	struct caller program;
 	int number, rc;
 
 	rights_drop(supervisor->filter.only_socket);
-	change_title(parent, supervisor->filter.idle);
+	change_title(parent, supervisor->filter.traps_nothing);
 	raise_limits();
 	if (!hear(from, &number))
 		_exit(EXIT_FAILURE);
@@ -282,13 +305,13 @@ static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
 	close(to);
 	state = supervisor->fence.state.file;
 	if (state)
-		signal(SIGBUS, lose_state);
-	if (supervisor->filter.idle)
+		sigaction(SIGBUS, &lost, NULL);
+	if (supervisor->filter.traps_nothing)
 		stay(number);
 	else
 		trap_serve(number, supervisor->filter.only_socket, &supervisor->fence,
 			   &supervisor->log, program.pidfd);
-	/* nobody is left who would */
+	/* all writers are gone, so the summary is put right here */
 	if (supervisor->log.record.path)
 		record_repair(&supervisor->log.record);
 	_exit(EXIT_SUCCESS);
@@ -329,8 +352,8 @@ static int explain_look(int error, char *ret_why, size_t size)
 }
 
 /* This process's half. Return: 0, or -errno */
-static int submit(pid_t supervisor, const struct filter *filter, int from, int to, char *ret_why,
-		  size_t size)
+static int submit(pid_t supervisor, const struct filter *filter, const struct rule *rule, int from,
+		  int to, char *ret_why, size_t size)
 {
 	int listener, rc;
 
@@ -339,12 +362,19 @@ static int submit(pid_t supervisor, const struct filter *filter, int from, int t
 	 * Its children would have to name us, too, and they do not know of us. So only who
 	 * never looks again does without the right.
 	 */
-	if (filter->only_socket || filter->idle)
+	if (filter->only_socket || filter->traps_nothing)
 		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
 	if (!say(to, to) || !hear(from, &rc))
 		rc = -EPIPE;
 	if (rc)
 		return explain_look(-rc, ret_why, size);
+	if (filter->only_socket && rule) {
+		rc = newsocket_fence_inherited(rule);
+		if (rc)
+			return fail(-rc, ret_why, size,
+				    "a socket that was inherited cannot be given the range: %s",
+				    strerror(-rc));
+	}
 	listener = filter_install(filter);
 	if (listener < 0)
 		return explain_filter(-listener, ret_why, size);
@@ -415,9 +445,9 @@ static int start(struct supervisor *supervisor, char *ret_why, size_t size)
 	}
 	close_end(&down[0]);
 	close_end(&up[1]);
-	rc = hear(up[0], &number)
-		     ? submit(number, &supervisor->filter, up[0], down[1], ret_why, size)
-		     : explain_look(EAGAIN, ret_why, size);
+	rc = hear(up[0], &number) ? submit(number, &supervisor->filter, supervisor->fence.rule,
+					   up[0], down[1], ret_why, size)
+				  : explain_look(EAGAIN, ret_why, size);
 out:
 	close_ends(down);
 	close_ends(up);
@@ -449,20 +479,20 @@ int supervise_start(const struct settings *settings, bool only_socket, bool exac
 
 int supervise_hold(int fd)
 {
-	if (holds == HELD_MAX)
+	if (kept_count == KEPT_FOR_TREE_MAX)
 		return -ENOSPC;
-	held[holds++] = fd;
+	kept_for_tree[kept_count++] = fd;
 	return 0;
 }
 
 bool supervise_holds(void)
 {
-	return holds;
+	return kept_count;
 }
 
 int supervise_keep(char *ret_why, size_t size)
 {
-	static struct supervisor keeper = { .filter.idle = true };
+	static struct supervisor keeper = { .filter.traps_nothing = true };
 
 	return start(&keeper, ret_why, size);
 }

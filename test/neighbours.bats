@@ -1,0 +1,58 @@
+#!/usr/bin/env bats
+#
+# Nobody waits for somebody else: a program whose call waits, for as long as it likes, holds up no call of
+# another's.
+
+# shellcheck disable=SC2016 # inner shells expand it
+bats_require_minimum_version 1.5.0
+load lib/helpers
+
+RANGE=20000-20999
+
+setup() {
+	common_setup
+	install_for_all
+	cp "$PROBES"/{raw,rights} "$install"
+}
+
+# beside "SAID" PROBE...: starts the probe under root's supervisor; once it has said that, all calls of
+# another program of the same tree are made
+beside() {
+	local said=$1
+	shift
+	mkfifo hold go
+	ns_background sh -c 'exec "$@" <go' - "$PORTFENCE" run --via supervise --order random --range $RANGE --map 8000 -- \
+		sh -c '"$@" <hold >said & probe=$!; read line; "$0" native 7000 >calls; echo end >>calls; wait $probe' "$install/raw" "$@"
+	exec 5>go 4>hold
+	wait_until grep -qx "$said" said
+	echo >&5
+	wait_until grep -qx end calls
+	kill -0 "$pid"
+	exec 4>&-; exec 5>&-
+	wait "$pid"
+	cat calls
+	[ "$(grep -c ' 0$' calls)" = 8 ]
+}
+
+@test "a call that waits for memory holds up nobody" {
+	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
+	wait_tcp 7000
+	beside held "$install/rights" hold page
+}
+
+@test "a call that waits for a locked socket holds up nobody" {
+	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
+	wait_tcp 7000
+	beside held "$install/rights" hold lock
+}
+
+@test "300 connects of a map that wait hold up nobody" {
+	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
+	wait_tcp 7000
+	beside '300 wait' "$install/rights" wait 300
+}
+
+@test "1,024 messages of which the last is mapped are sent by one call" {
+	run ns "$PORTFENCE" run --via supervise --range $RANGE --map 8000 -- "$install/rights" batch
+	[ "${lines[*]}" = "sent 1024 none 0" ]
+}

@@ -1,0 +1,143 @@
+#!/usr/bin/env bats
+#
+# The supervisor does for a caller only what the caller could do by its own credentials, at the moment it is
+# done. Each test is a program that tries more: started by root, as a rule, with a supervisor of root's.
+
+# shellcheck disable=SC2016 # inner shells expand it
+bats_require_minimum_version 1.5.0
+load lib/helpers
+
+RANGE=20000-20099
+
+setup() {
+	common_setup
+	install_for_all
+	cp "$PROBES"/rights "$install"
+}
+
+# supervised COMMAND...: by root's supervisor, in $output
+supervised() {
+	run ns "$PORTFENCE" run --via supervise --order random --range $RANGE --map 8000,8001 -- "$@"
+	echo "$output"
+	[ "$status" != 77 ] || skip "this kernel has no userfaultfd, Landlock or MSG_ZEROCOPY"
+	[ "$status" = 0 ]
+}
+
+# reused CALL: a caller is killed while its memory is read, and its number is a process of root's then
+reused() {
+	run ns unshare -pf --mount-proc sh -c 'echo 400 >/proc/sys/kernel/pid_max && [ "$(cat /proc/sys/kernel/pid_max)" = 400 ]'
+	[ "$status" = 0 ] || skip "this kernel has no kernel.pid_max for each PID namespace"
+	[ "$(cat /proc/sys/kernel/pid_max)" != 400 ]
+	run ns unshare -pf --mount-proc sh -c 'echo 400 >/proc/sys/kernel/pid_max; exec "$@"' - "$PORTFENCE" run \
+		--via supervise --range $RANGE --map 8000 -- "$install/rights" reuse "$1"
+	echo "$output"
+	[ "$status" != 77 ] || skip "this kernel has no userfaultfd"
+	[ "$status" = 0 ]
+}
+
+@test "a caller whose number becomes root's while it is served gets no port of root's" {
+	reused bind
+	[ "$output" = "port 0" ]
+}
+
+@test "a caller whose number becomes root's while it is served reads nothing of root's memory" {
+	reused read
+	[ "$output" = "received ''" ]
+}
+
+@test "a caller whose number becomes root's while it is served writes nothing into root's memory" {
+	reused write
+	[ "$output" = "number 0" ]
+}
+
+@test "a thread's number is used in one file alone, and every use there is confirmed afterwards" {
+	cd "$ROOT/src/supervisor"
+	run -1 grep -nE 'process_vm_|/proc/%|pidfd_open|procfs_(status|stat|read|memory|lines|link|same_link|sockets)|notif->pid\b' \
+		$(ls -- *.c | grep -vx caller.c | grep -vx trap.c)
+	[ "$(grep -c 'notif->pid' trap.c)" = 1 ]
+	run -1 grep -nE 'process_vm_|/proc/%|pidfd_open|procfs_(status|stat|read|memory|lines|link|same_link|sockets)' trap.c
+	# the number itself tells callers apart in one other file, where it reaches nothing
+	run -0 grep -lE 'caller(\.|->)thread|\.thread\b' -- *.c
+	diff <(printf '%s\n' caller.c claims.c) <(echo "$output")
+}
+
+@test "options of a mapped message that take a right are for callers that have it" {
+	supervised "$install/rights" options
+	[ "${lines[*]}" = "mark EPERM hopopts EPERM dstopts EPERM tos 0" ]
+	supervised "$install/rights" options root
+	[ "${lines[*]}" = "mark 0 hopopts 0 dstopts 0 tos 0" ]
+}
+
+@test "a mapped message that is held back holds its own bytes, not those of a later one" {
+	supervised "$install/rights" zerocopy
+	[ "$output" = own ]
+}
+
+@test "the supervisor uses no capability but the one to look into programs, and keeps only those it may need" {
+	supervised sh -c 'grep -E "^Cap(Inh|Prm|Eff|Amb)" "/proc/$(pgrep -x --ns $$ --nslist net portfence)/status"'
+	# SYS_PTRACE; and DAC_OVERRIDE, NET_BIND_SERVICE, NET_ADMIN, NET_RAW
+	[ "$(awk '/CapEff/ { print $2 }' <<<"$output")" = 0000000000080000 ]
+	[ "$(awk '/CapPrm/ { print $2 }' <<<"$output")" = 0000000000083402 ]
+	[ "$(awk '/CapInh|CapAmb/ { print $2 }' <<<"$output" | sort -u)" = 0000000000000000 ]
+}
+
+@test "a program's own Landlock rules on the network hold for what is served, and only for that program" {
+	supervised "$install/rights" landlock
+	[ "$(grep -v ' error: ' <<<"$output" | xargs)" = "named EACCES zero EACCES connect EACCES" ]
+	grep -q 'may be under Landlock rules' <<<"$output"
+	# a process that is older than the rules is free of them; /proc tells ages in ticks of a clock
+	supervised sh -c 'started() { cut -d" " -f22 "/proc/$1/stat"; }
+		until [ "$(started self)" != "$(started $$)" ]; do :; done
+		"$1" landlock >/dev/null 2>&1; exec "$1" bind 0' - "$install/rights"
+	[ "$output" = 0 ]
+}
+
+# as_plain COMMAND...: gives the same answer with and without a supervisor
+as_plain() {
+	local plain
+	plain=$(ns "$@")
+	supervised "$@"
+	[ "$output" = "$plain" ]
+	plain=$(as_nobody "$@")
+	run as_nobody "$PORTFENCE" run --via supervise --order random --range $RANGE -- "$@"
+	echo "$output"
+	[ "$output" = "$plain" ]
+}
+
+@test "in namespaces of its own, a program may bind to what it may bind to without the fence" {
+	as_plain unshare -Urn "$install/rights" bind 80
+	as_plain unshare -Urn "$install/rights" bind 80 drop
+	as_plain unshare -Urn sh -c 'echo 2000 >/proc/sys/net/ipv4/ip_unprivileged_port_start; exec "$@"' - \
+		"$install/rights" bind 1500
+	as_plain unshare -Urn sh -c 'echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start; exec "$@"' - \
+		"$install/rights" bind 80 drop
+	as_plain "$install/rights" bind 80
+	as_plain "$install/rights" bind 80 drop
+	supervised unshare -n sh -c 'echo 2000 >/proc/sys/net/ipv4/ip_unprivileged_port_start; exec "$@"' - \
+		"$install/rights" bind 1500
+	[ "$output" = 0 ]
+	# a rootless container under root's supervisor
+	supervised "${AS_NOBODY[@]}" unshare -Urn "$install/rights" bind 80
+	[ "$output" = 0 ]
+}
+
+@test "root binds to low ports however many groups it is in" {
+	local groups
+	groups=$(seq -s, 10000 10300)
+	supervised setpriv --groups "$groups" "$install/rights" bind 81
+	[ "$output" = 0 ]
+}
+
+@test "a range below the unprivileged ports is for callers with the right to them" {
+	run ns "$PORTFENCE" run --via supervise --range 500-599 -- "$install/rights" bind 0
+	[ "$output" = 0 ]
+	run ns "$PORTFENCE" run --via supervise --range 500-599 -- "$install/rights" bind 0 drop
+	echo "$output"
+	[ "$(tail -n 1 <<<"$output")" = EACCES ]
+}
+
+@test "after a bind that only the kernel could decide, a bind to port 0 gets a port at once" {
+	python_code 's = tcp(); print(error(s.bind, ("127.0.0.1", 80)), error(s.bind, ("127.0.0.1", 0)), 20000 <= port(s) <= 20099)'
+	run as_nobody "$PORTFENCE" run --via supervise --range $RANGE -- /usr/bin/python3 code.py
+	[ "$output" = "EACCES ok True" ]
+}
