@@ -161,6 +161,20 @@ void claims_hold_claim(struct claims *claims, uint64_t claim, uint64_t cookie,
 	pthread_mutex_unlock(&claims->lock);
 }
 
+void claims_call_made(struct claims *claims, const struct caller *caller)
+{
+	unsigned i = 0;
+
+	pthread_mutex_lock(&claims->lock);
+	while (i < claims->own.count) {
+		if (claims->call[i].id == caller->id)
+			release_claim(claims, i);
+		else
+			i++;
+	}
+	pthread_mutex_unlock(&claims->lock);
+}
+
 bool claims_tidy(struct claims *claims)
 {
 	uint64_t now;

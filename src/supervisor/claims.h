@@ -62,6 +62,9 @@ void claims_hold_claim(struct claims *claims, uint64_t claim, uint64_t cookie,
 /* claims_thread_moved_on() - A thread makes a call: what it made before is over, unless it is the same once more */
 void claims_thread_moved_on(struct claims *claims, uint64_t cookie, const struct caller *caller);
 
+/* claims_call_made() - The kernel knows a call's connection by now: release the claim that was taken for it */
+void claims_call_made(struct claims *claims, const struct caller *caller);
+
 /**
  * claims_tidy() - Release the claims that are needed no more
  *

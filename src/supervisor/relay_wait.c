@@ -50,6 +50,7 @@
 /* A connect() on its way. */
 struct errand {
 	struct errand *next;
+	struct claims *claims;
 	struct caller caller; /* with a pidfd of its own */
 	int fd;
 	union addr to;
@@ -133,6 +134,7 @@ static void *run_errand(void *context)
 	bool ticks = start_ticks(&timer);
 	int rc = syscall(SYS_connect, errand->fd, &errand->to, errand->len) ? -errno : 0;
 
+	claims_call_made(errand->claims, &errand->caller);
 	if (ticks)
 		timer_delete(timer);
 	if (rc == -EINTR)
@@ -337,6 +339,7 @@ int relay_wait_connect(struct trapped_call *trapped, const union addr *to, sockl
 		return -ENOBUFS;
 	}
 	*errand = (struct errand){ .caller = trapped->caller, .to = *to, .len = len };
+	errand->claims = &trapped->tree->claims;
 	errand->limit = find_limit(trapped->fd);
 	errand->begun = now_us();
 	errand->fd = fcntl(trapped->fd, F_DUPFD_CLOEXEC, 3);
