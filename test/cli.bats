@@ -259,17 +259,8 @@ with socket.socket() as s:
 }
 
 @test "paths with blanks, quotes, dollars and newlines come through eval unharmed" {
-	folder=$PWD$'/a b\'c"d$HOME`echo e`\\f\n*g;h'
-	mkdir "$folder"
-	write_sections "$folder/sections.ini"
-	for shell in sh bash zsh; do
-		skip_missing "$shell"
-		# shellcheck disable=SC2016 # the inner shell expands it
-		ns "$shell" -c 'cd "$2" && eval "$("$1" env alpha --config sections.ini --log "l o.log")" &&
-			printf "%s|%s" "$PORTFENCE_CONFIG" "$PORTFENCE_LOG" >"$3" && cd / && "$4" child' \
-			"$shell" "$PORTFENCE" "$folder" "$PWD/said" "$PROBES/spawn" |
-			sed -n 's/^port //p' | all_within 20000 20099
-		[ "$(cat said)" = "$folder/sections.ini|$folder/l o.log" ]
+	for shell in sh bash; do
+		comes_through_eval "$shell"
 	done
 }
 

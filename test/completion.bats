@@ -193,3 +193,8 @@ completes_lines() {
 	offers 'portfence run cat sect' sections.ini
 	fish_candidates 'portfence run --range 1-2 fish --' | grep -qx -e --private
 }
+
+@test "paths with blanks, quotes, dollars and newlines come through zsh's eval unharmed" {
+	skip_missing zsh
+	comes_through_eval zsh
+}

@@ -155,7 +155,7 @@ other.close()'
 import socket
 one = socket.socket()
 one.bind(("127.0.0.1", 0))
-print(one.getsockname()[1])
+print(one.getsockname()[1], flush=True)
 socket.socket().bind(("127.0.0.1", 20001))'
 	[ "$status" = 1 ]
 	all_within 20000 20009 <<<"${lines[0]}"

@@ -362,7 +362,7 @@ time64() {
 		sbrk sched_yield secure_getenv snprintf stpcpy strchr strchrnul strcmp strcpy
 		strcspn strerror strlen strncmp strncpy strnlen strrchr strspn strtol strtoul strtoull syscall
 		unlinkat vsnprintf write
-		access strpbrk sigaddset sigemptyset sigismember sigpending sigprocmask pthread_sigmask
+		access fstatfs mkdirat readlinkat strpbrk sigaddset sigemptyset sigismember sigpending sigprocmask pthread_sigmask
 		getegid getgid getuid pwritev2 poll ppoll pthread_setcancelstate
 		__ctype_b_loc __errno_location __stack_chk_fail
 		_ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__

@@ -9,6 +9,7 @@
 #   capture_stop              end it; what was seen is in $capture, one line a packet
 #   install_for_all           a copy of what is built where other users can reach it, in $install
 #   as_nobody COMMAND...      run a command there as another user, who sees nothing of root's
+#   comes_through_eval SHELL  odd characters in paths are unharmed where SHELL evaluates env's lines
 #   patch FILE OFFSET BYTE... write bytes, in octal
 #   verbs, options VERB       what --help lists, one a line
 #
@@ -26,7 +27,7 @@ PROBES=$BUILD/test/probes
 . "${BASH_SOURCE[0]%/*}/machine.bash"
 
 # What a developer's shell has set must not leak into the tests.
-unset LD_PRELOAD "${!PORTFENCE_@}" XDG_CONFIG_HOME 2>/dev/null || true
+unset LD_PRELOAD "${!PORTFENCE_@}" "${!PYTHON@}" XDG_CONFIG_HOME 2>/dev/null || true
 
 # A namespace lives as long as the process that holds it.
 ns_open() {
@@ -149,6 +150,20 @@ AS_NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 as_nobody() {
 	chmod 1777 "$PORTFENCE_STATE"
 	ns "${AS_NOBODY[@]}" "$@"
+}
+
+# comes_through_eval SHELL: odd characters in paths are unharmed where SHELL evaluates env's lines
+comes_through_eval() {
+	local folder=$PWD$'/a b\'c"d$HOME`echo e`\\f\n*g;h'
+	mkdir "$folder"
+	printf '[alpha]\nrange = 20000-20099\n' >"$folder/sections.ini"
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns "$1" -c 'cd "$2" && eval "$("$1" env alpha --config sections.ini --log "l o.log")" &&
+		printf "%s|%s" "$PORTFENCE_CONFIG" "$PORTFENCE_LOG" >"$3" && cd / && "$4" child' \
+		"$1" "$PORTFENCE" "$folder" "$PWD/said" "$PROBES/spawn" |
+		sed -n 's/^port //p' | all_within 20000 20099
+	[ "$(cat said)" = "$folder/sections.ini|$folder/l o.log" ]
+	rm -r "$folder"
 }
 
 patch() {
