@@ -24,7 +24,7 @@ grouped = $(call bats,$(filter-out $(ALONE_TESTS),$(1))) --alone $(call bats,$(f
 
 # ---- what has to be installed ----
 
-PACKAGES_CORE := bats busybox-static curl iproute2 libcap2-bin libsctp-dev netbase procps python3 \
+PACKAGES_CORE := bats busybox-static curl iproute2 libcap2-bin libsctp-dev netbase netcat-openbsd procps python3 \
 	socat strace tcpdump util-linux
 PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu-system-x86 xz-utils
 PACKAGES_FUZZ := clang libclang-rt-14-dev
@@ -32,7 +32,7 @@ PACKAGES_FUZZ := clang libclang-rt-14-dev
 PACKAGES_REST := bash-completion binutils dnsmasq-base dpkg-dev fish g++ gcc-12-multilib \
 	gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 libc6-dev-arm64-cross \
 	libeatmydata1 libfaketime libjemalloc2 libsocket-wrapper libtcmalloc-minimal4 lintian \
-	lksctp-tools mandoc musl-tools netcat-openbsd nginx-light nodejs parallel perl postgresql \
+	lksctp-tools mandoc musl-tools nginx-light nodejs parallel perl postgresql \
 	proxychains4 python3-pyftpdlib python3-yaml qemu-user redis-server redis-tools rpcbind systemd \
 	tftp-hpa tftpd-hpa torsocks wget zsh $(PACKAGES_VM)
 
