@@ -705,3 +705,11 @@ linker preloads nothing into such a program; run it as the user that it becomes"
 		run ! grep -qE "^[^#[:blank:]]+[[:blank:]]+$port/" /etc/services
 	done < <(sed -n 's/^port //p' said)
 }
+
+@test "a stack of 128 kB is enough for the command" {
+	local way
+	for way in preload supervise both; do
+		# shellcheck disable=SC2016 # the inner shell expands it
+		run -0 ns sh -c 'ulimit -s 128; exec "$@"' - "$PORTFENCE" run --via $way --range 20000-20099 -- true
+	done
+}

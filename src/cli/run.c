@@ -279,7 +279,7 @@ static int run(int argc, char *argv[])
 	struct option_values given;
 	struct settings settings = { .rule = NULL };
 	struct arena arena = { 0 };
-	struct target target;
+	static struct target target; /* the stack may be small (setrlimit(2)) */
 	char library[PATH_MAX], why[2 * PATH_MAX];
 	char **command;
 	enum via via;

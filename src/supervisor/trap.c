@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -476,25 +477,37 @@ static int serve_send(struct trapped_call *trapped)
 	return refuse_send(trapped, flags);
 }
 
-/* sctp_bindx() */
-static int serve_bindx(struct trapped_call *trapped)
+static int bind_several(struct trapped_call *trapped, char *addrs, size_t size)
 {
-	char addrs[SCTP_ADDRS_MAX];
 	struct assign assign = { .call = ASSIGN_BIND, .fd = trapped->fd, .sctp = true };
-	int size = (int)trapped->argument[4], rc;
+	int rc = trapped_call_read_memory(trapped, trapped->argument[3], addrs, size);
 
-	if (size <= 0 || size > (int)sizeof(addrs))
-		return -EINVAL;
-	rc = trapped_call_read_memory(trapped, trapped->argument[3], addrs, (size_t)size);
 	if (rc)
 		return rc;
 	assign.addrs = addrs;
 	assign.addrs_size = (socklen_t)size;
-	assign.len = (socklen_t)size < sizeof(assign.addr) ? (socklen_t)size : sizeof(assign.addr);
+	assign.len = size < sizeof(assign.addr) ? (socklen_t)size : sizeof(assign.addr);
 	memcpy(&assign.addr, addrs, assign.len);
 	if (is_confined(trapped) || (addr_port(&assign.addr) && rights_exceed(trapped->fd)))
 		return refuse_confined(trapped);
 	return serve_made(trapped, &assign, make_bindx);
+}
+
+/* sctp_bindx() */
+static int serve_bindx(struct trapped_call *trapped)
+{
+	const int size = (int)trapped->argument[4];
+	char *addrs;
+	int rc;
+
+	if (size <= 0 || size > SCTP_ADDRS_MAX)
+		return -EINVAL;
+	addrs = malloc((size_t)size);
+	if (!addrs)
+		return -ENOMEM;
+	rc = bind_several(trapped, addrs, (size_t)size);
+	free(addrs);
+	return rc;
 }
 
 static int serve_connectx(struct trapped_call *trapped)
