@@ -33,11 +33,15 @@
  * has its port before the kernel goes on with the call. Then it does not matter
  * what the program's memory says by then.
  *
- * A call goes on only if its socket is none that is fenced, or has its port, or
- * cannot get one by this call. Every other one we make ourselves, with the
- * address as we have read it: bind() always, as a port that the program names
- * may be a 0 by the time that the kernel looks; listen(); a connect() that ends
- * a connection or is bound to fail. None of these waits.
+ * We let a call continue only if its socket is not ours to fence, already has a
+ * port, or cannot get one from this call. We make every other one ourselves, with
+ * the address as we have read it: a bind(), as a port that the program names may be
+ * 0 by the time that the kernel looks; a connect() that ends a connection or is bound
+ * to fail. We make it without any right of ours (rights.c), and where a right has a
+ * say in a bind() to a named port, that continues, too: see let_kernel_bind().
+ *
+ * Any of these may wait for the caller's pleasure, in its memory or for its socket's
+ * lock. So several threads can serve at a time (workers.c).
  *
  * A connect() may wait, so it is never ours to make. What it needs is bound
  * before, by the bind engine: the kernel engine's choice would have to be looked
