@@ -206,19 +206,21 @@ static json_t *describe_finding(const struct escapes_finding *finding)
 
 	sockets_format(entry, false, local);
 	sockets_format(entry, true, remote);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s, s:I, s:s, s:o, s:o?}", "kind",
-			 port_origin_name(finding->origin), "why", finding->why, "protocol",
-			 sockets_protocol_name(entry), "local", local, "remote",
+	return json_pack("{s:s, s:o, s:s, s:s, s:s?, s:s, s:I, s:o, s:o, s:o?}", "kind",
+			 port_origin_name(finding->origin), "why", say_json(finding->why),
+			 "protocol", sockets_protocol_name(entry), "local", local, "remote",
 			 entry->remote_port ? remote : NULL, "state", sockets_state_name(entry),
-			 "inode", (json_int_t)entry->inode, "section", finding->fenced->rule->name,
-			 "process", describe_process(finding->process), "other",
+			 "inode", (json_int_t)entry->inode, "section",
+			 say_json(finding->fenced->rule->name), "process",
+			 describe_process(finding->process), "other",
 			 finding->other ? describe_process(finding->other) : NULL);
 }
 
 static json_t *describe_doubt(const struct escapes_doubt *doubt)
 {
-	return json_pack("{s:s, s:o}", "why",
-			 doubt->why ? doubt->why : "it lives in another network namespace",
+	return json_pack("{s:o, s:o}", "why",
+			 say_json(doubt->why ? doubt->why
+					     : "it lives in another network namespace"),
 			 "process", describe_process(&doubt->process));
 }
 
@@ -233,11 +235,12 @@ static int print_json(const struct view *view, const struct escapes *escapes)
 	for (i = 0; i < escapes->squatters; i++) {
 		const struct escapes_squatter *one = &escapes->squatter[i];
 
-		json_array_append_new(
-			squatters, json_pack("{s:s, s:s, s:i, s:o}", "section",
-					     view->sections.rule[one->section]->name, "protocol",
-					     policy_proto_name(one->proto), "port", (int)one->port,
-					     "process", describe_process(one->process)));
+		json_array_append_new(squatters,
+				      json_pack("{s:o, s:s, s:i, s:o}", "section",
+						say_json(view->sections.rule[one->section]->name),
+						"protocol", policy_proto_name(one->proto), "port",
+						(int)one->port, "process",
+						describe_process(one->process)));
 	}
 	for (i = 0; i < escapes->doubts; i++)
 		json_array_append_new(doubts, describe_doubt(&escapes->doubt[i]));
@@ -254,7 +257,7 @@ static int print_json(const struct view *view, const struct escapes *escapes)
 		json_dumpf(all, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
-		rc = say_failure(SAY_NO_UTF8);
+		rc = say_failure("%s", strerror(ENOMEM));
 	}
 	json_decref(all);
 	return rc;

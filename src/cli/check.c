@@ -221,13 +221,14 @@ static int print_json(const struct report *report)
 	const size_t *of_level = report->findings.of_level;
 	json_t *object;
 
-	object = json_pack("{s:s, s:I, s:I, s:I, s:o, s:s?}", "file", report->file, "applications",
-			   (json_int_t)report->sections.count, "errors",
+	object = json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "file", say_json(report->file),
+			   "applications", (json_int_t)report->sections.count, "errors",
 			   (json_int_t)of_level[SAY_ERROR], "warnings",
 			   (json_int_t)of_level[SAY_WARNING], "findings",
-			   check_findings_describe(&report->findings), "sysctl", report->sysctl);
+			   check_findings_describe(&report->findings), "sysctl",
+			   say_json(report->sysctl));
 	if (!object)
-		return say_failure(SAY_NO_UTF8);
+		return say_failure("%s", strerror(ENOMEM));
 	json_dumpf(object, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(object);

@@ -76,9 +76,10 @@ json_t *check_findings_describe(const struct check_findings *findings)
 		json_t *line = entry->line ? json_integer(entry->line) : json_null();
 
 		if (!json_array_append_new(
-			    list, json_pack("{s:o, s:s, s:s, s:s?, s:s}", "line", line, "level",
-					    say_level_name(entry->level), "kind", entry->kind,
-					    "section", entry->section, "text", entry->text)))
+			    list,
+			    json_pack("{s:o, s:s, s:s, s:o, s:o}", "line", line, "level",
+				      say_level_name(entry->level), "kind", entry->kind, "section",
+				      say_json(entry->section), "text", say_json(entry->text))))
 			continue;
 		json_decref(list);
 		return NULL;

@@ -1,5 +1,6 @@
 #include "say.h"
 
+#include "../core/text.h"
 #include "../machine/trust.h"
 
 #include <limits.h>
@@ -85,4 +86,28 @@ void say_finding(FILE *to, enum say_level level, const char *file, unsigned line
 		fprintf(to, "%u:", line);
 	fprintf(to, "%s %s%s:%s %s\n", colour ? SAY_PLAIN : "", colour ? levels[level].colour : "",
 		levels[level].name, colour ? SAY_PLAIN : "", text);
+}
+
+json_t *say_json(const char *text)
+{
+	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+	json_t *string;
+	uint32_t code;
+	char *copy, *to;
+
+	if (!text)
+		return json_null();
+	copy = to = malloc(strlen(text) * (sizeof(replacement) - 1) + 1);
+	if (!copy)
+		return NULL;
+	while (*text) {
+		size_t length = text_character(text, &code);
+
+		to = length ? mempcpy(to, text, length) : stpcpy(to, replacement);
+		text += length ? length : 1;
+	}
+	*to = '\0';
+	string = json_string(copy);
+	free(copy);
+	return string;
 }

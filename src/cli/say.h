@@ -2,6 +2,7 @@
 #ifndef PORTFENCE_CLI_SAY_H
 #define PORTFENCE_CLI_SAY_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -14,9 +15,6 @@
 #define SAY_PLAIN "\033[0m"
 
 enum say_level { SAY_ERROR, SAY_WARNING, SAY_NOTE, SAY_LEVELS };
-
-/* Why something cannot be printed as JSON */
-#define SAY_NO_UTF8 "a name is not UTF-8, which JSON has to be; leave out '--json'"
 
 /* say_set_status() - Set what say_failure() returns: main does, once the verb is known. EXIT_FAILURE before that */
 void say_set_status(int status);
@@ -60,5 +58,8 @@ const char *say_level_name(enum say_level level);
  * Source: https://no-color.org: NO_COLOR, if not empty, forbids them.
  */
 bool say_in_colour(FILE *to);
+
+/* say_json() - A text as a JSON string, with U+FFFD for each byte that is not UTF-8; null for NULL */
+json_t *say_json(const char *text);
 
 #endif

@@ -332,7 +332,7 @@ static json_t *describe_holder(const struct occupancy_holder *holder)
 	json_object_set_new(object, "name", json_string(process->name));
 	json_object_set_new(object, "uid", json_integer(process->uid));
 	json_object_set_new(object, "section",
-			    fenced->rule ? json_string(fenced->rule->name) : json_null());
+			    fenced->rule ? say_json(fenced->rule->name) : json_null());
 	json_object_set_new(object, "outside", json_boolean(holder->outside));
 	return object;
 }
@@ -344,7 +344,7 @@ static json_t *describe_section(const struct occupancy *occupancy)
 
 	for (i = 0; i < occupancy->holders; i++)
 		json_array_append_new(holders, describe_holder(&occupancy->holder[i]));
-	object = json_pack("{s:s, s:o}", "name", occupancy->rule->name, "map",
+	object = json_pack("{s:o, s:o}", "name", say_json(occupancy->rule->name), "map",
 			   section_ranges_json_map(occupancy->rule));
 	/* where it is NULL, so is all that follows */
 	for (i = 0; i < PROTO_COUNT; i++)
@@ -379,7 +379,7 @@ static unsigned find_width(void)
 	return 80;
 }
 
-/* Draws what is in use of one range, or adds it to a list. Return: 0, -ENOMEM, -EILSEQ */
+/* Draws what is in use of one range, or adds it to a list. Return: 0, -ENOMEM */
 static int draw_rule(const struct rule *rule, struct view *view, const struct canvas *canvas,
 		     json_t *list)
 {
@@ -388,7 +388,7 @@ static int draw_rule(const struct rule *rule, struct view *view, const struct ca
 				&view->machine.looks, &occupancy);
 
 	if (!rc && list && json_array_append_new(list, describe_section(&occupancy)))
-		rc = -EILSEQ; /* jansson takes only UTF-8 */
+		rc = -ENOMEM;
 	else if (!rc && !list)
 		print_section(&occupancy, canvas);
 	occupancy_free(&occupancy);
@@ -529,11 +529,11 @@ static int read_status(const struct call *call, struct leased *ret_leased, struc
 static int print_json(const struct call *call, const struct view *view, json_t *list,
 		      json_t *leases, FILE *to)
 {
-	json_t *object = json_pack("{s:s?, s:O, s:O}", "file", view->sections.policy.file,
+	json_t *object = json_pack("{s:o, s:O, s:O}", "file", say_json(view->sections.policy.file),
 				   "sections", list, "leases", leases);
 
 	if (!object)
-		return say_failure(SAY_NO_UTF8);
+		return say_failure("%s", strerror(ENOMEM));
 	json_dumpf(object, to, call->watch ? JSON_COMPACT : JSON_INDENT(2));
 	fputc('\n', to);
 	json_decref(object);
@@ -559,8 +559,7 @@ static int draw_status(FILE *to, void *context)
 	if (!rc && !failed)
 		failed = draw_leases(&leased, &view, &canvas, leases);
 	if (failed)
-		rc = failed == -EILSEQ ? say_failure(SAY_NO_UTF8)
-				       : say_failure("%s", strerror(-failed));
+		rc = say_failure("%s", strerror(-failed));
 	if (!rc && list)
 		rc = print_json(call, &view, list, leases, to);
 	else if (!rc && !view.sections.count && !leased.count)

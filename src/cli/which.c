@@ -437,8 +437,8 @@ static json_t *describe_section(const struct answer *answer)
 	/* a text, as not every reader's numbers go that far */
 	if (rule->seeded)
 		snprintf(seed, sizeof(seed), "%llu", (unsigned long long)rule->seed);
-	return json_pack("{s:s, s:s?, s:o, s:s?, s:o, s:o, s:o}", "name", rule->name, "file",
-			 rule->line ? file : NULL, "line",
+	return json_pack("{s:o, s:o, s:o, s:s?, s:o, s:o, s:o}", "name", say_json(rule->name),
+			 "file", say_json(rule->line ? file : NULL), "line",
 			 rule->line ? json_integer(rule->line) : json_null(), "seed",
 			 *seed ? seed : NULL, "map", section_ranges_json_map(rule), "lease",
 			 rule->lease ? json_integer(rule->lease) : json_null(), "calls",
@@ -456,16 +456,18 @@ static int print_json(const struct answer *answer)
 	json_t *object;
 
 	object = json_pack(
-		"{s:s, s:b, s:s?, s:o, s:s, s:s, s:b, s:s?, s:o, s:b, s:s?, s:s?, s:s?, s:s?}",
-		"command", answer->command, "fenced", is_fenced(answer), "via",
+		"{s:o, s:b, s:s?, s:o, s:o, s:o, s:b, s:o, s:o, s:b, s:o, s:o, s:s?, s:s?}",
+		"command", say_json(answer->command), "fenced", is_fenced(answer), "via",
 		answer->settings.rule ? via_name(answer) : NULL, "section",
-		describe_section(answer), "why", answer->section, "path", target->path, "script",
-		*target->script != '\0', "executable", or_null(target->exe), "bits",
+		describe_section(answer), "why", say_json(answer->section), "path",
+		say_json(target->path), "script", *target->script != '\0', "executable",
+		say_json(or_null(target->exe)), "bits",
 		target->bits ? json_integer(target->bits) : json_null(), "preload",
-		!*answer->preload, "obstacle", or_null(answer->preload), "linker",
-		or_null(target->linker), "libc", target_libc(target), "gains_rights", target->gain);
+		!*answer->preload, "obstacle", say_json(or_null(answer->preload)), "linker",
+		say_json(or_null(target->linker)), "libc", target_libc(target), "gains_rights",
+		target->gain);
 	if (!object)
-		return say_failure(SAY_NO_UTF8);
+		return say_failure("%s", strerror(ENOMEM));
 	json_dumpf(object, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(object);

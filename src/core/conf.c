@@ -19,6 +19,7 @@
 
 #define NAME_LONGEST 49 /* far more than the name of a program file needs */
 #define FILE_LARGEST (16L << 20)
+#define FOREIGN_LARGEST (64L << 10)
 #define LIST_MAX 1024
 #define LEASE_UNSAID 65536 /* [portfence], which says how many, may be further down */
 
@@ -607,7 +608,7 @@ static void take_problem(void *context, unsigned line, const char *problem)
 	conf_fail(conf, "%s", problem);
 }
 
-static int read_whole(struct conf *conf, int fd)
+static int read_whole(struct conf *conf, int fd, off_t largest)
 {
 	struct stat st;
 	size_t used = 0, size;
@@ -619,7 +620,7 @@ static int read_whole(struct conf *conf, int fd)
 		return -EISDIR;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	if (st.st_size > FILE_LARGEST)
+	if (st.st_size > largest)
 		return -EFBIG;
 	size = (size_t)st.st_size;
 	text = arena_alloc(conf->arena, size + 1);
@@ -658,18 +659,46 @@ static void read_text_of(struct conf *conf)
 	end_leases(conf);
 }
 
-int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void *context,
-	      struct policy *ret_policy)
+/* Does not block: a FIFO must not stop every program at its start. Return: descriptor or -errno */
+static int open_file(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Looks at a file before it opens it. Return: descriptor; -EINVAL if it is not a regular file; -errno */
+static int open_regular(const char *file)
+{
+	int place = open(file, O_PATH | O_CLOEXEC), fd;
+	char again[64];
+	struct stat st;
+
+	if (place < 0)
+		return -errno;
+	if (fd_stat(place, &st))
+		fd = -errno;
+	else if (!S_ISREG(st.st_mode))
+		fd = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	else {
+		snprintf(again, sizeof(again), "/proc/self/fd/%d", place);
+		fd = open_file(again);
+	}
+	fd_close(place);
+	return fd;
+}
+
+int conf_load(const char *file, bool foreign, struct arena *arena, conf_error_fn *error,
+	      void *context, struct policy *ret_policy)
 {
 	struct policy policy = { .file = file };
 	struct conf *conf;
 	int fd, rc;
 
-	/* without blocking: a FIFO must not stop every program at its start */
-	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+	fd = foreign ? open_regular(file) : open_file(file);
+	if (fd == -ENOENT || fd == -ENOTDIR)
 		return -ENOENT;
-	rc = fd < 0 ? -errno : 0;
+	rc = fd < 0 ? fd : 0;
 	/* not for the stack of a thread that calls us before our constructor */
 	conf = rc ? NULL : arena_alloc(arena, sizeof(*conf));
 	if (!rc && !conf)
@@ -680,7 +709,7 @@ int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void 
 		conf->error = error;
 		conf->context = context;
 		conf->policy = &policy;
-		rc = read_whole(conf, fd);
+		rc = read_whole(conf, fd, foreign ? FOREIGN_LARGEST : FILE_LARGEST);
 	}
 	if (conf && !rc) {
 		/* the shortest section has about twenty bytes */
@@ -694,11 +723,14 @@ int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void 
 	if (rc) {
 		char problem[256];
 
-		snprintf(problem, sizeof(problem), "cannot be read: %s",
-			 rc == -EINVAL    ? "not a regular file"
-			 : rc == -EFBIG   ? "larger than 16 MiB, is it a configuration?"
-			 : rc == -ENODATA ? "it became shorter while it was read"
-					  : strerror(-rc));
+		snprintf(
+			problem, sizeof(problem), "cannot be read: %s",
+			rc == -EINVAL ? "not a regular file"
+			: rc == -EFBIG
+				? foreign ? "larger than 64 kB, which is all that is read of another process's"
+					  : "larger than 16 MiB, is it a configuration?"
+			: rc == -ENODATA ? "it became shorter while it was read"
+					 : strerror(-rc));
 		error(context, file, 0, problem);
 		return rc == -EINVAL ? -ENODEV : rc;
 	}

@@ -6,6 +6,7 @@
 #include "key.h"
 #include "policy.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /**
@@ -18,13 +19,15 @@ typedef void conf_error_fn(void *context, const char *file, unsigned line, const
 /**
  * conf_load() - Read a configuration file
  * @file:	its path; kept in the policy, not copied
+ * @foreign:	somebody else named it, so only a regular file is opened, and only of 64 kB at most:
+ *		to open a FIFO or a device may already have an effect
  * @error:	called with each error, not only the first
  * @ret_policy:	the rules; strings and ranges are in @arena
  *
  * Return: 0; -ENOENT if there is no such file, -EINVAL if it was read and has errors,
  * another -errno if it cannot be read (@error was called in each case but -ENOENT)
  */
-int conf_load(const char *file, struct arena *arena, conf_error_fn *error, void *context,
-	      struct policy *ret_policy);
+int conf_load(const char *file, bool foreign, struct arena *arena, conf_error_fn *error,
+	      void *context, struct policy *ret_policy);
 
 #endif

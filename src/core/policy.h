@@ -74,6 +74,12 @@ struct policy_process {
 	const char *exe;        /* resolved path of the executable */
 	const char *started_as; /* the path that was executed: it may be a symlink or a script */
 	const char *args;       /* command line, joined by blanks */
+	/*
+	 * It is another process, whose variables may name any file as its configuration. All but
+	 * @known_file, which may be NULL, are then opened with care: see conf_load()
+	 */
+	bool foreign;
+	const char *known_file;
 };
 
 /**

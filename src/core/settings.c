@@ -80,9 +80,11 @@ static int describe_self(struct self *self, bool with_args, conf_error_fn *error
 }
 
 /* Tries one file. Return: as conf_load(), -ENOENT also where there is no path to it. */
-static int try_file(const char *folder, const char *rest, struct arena *arena, conf_error_fn *error,
-		    void *context, struct policy *ret_policy)
+static int try_file(const struct policy_process *process, const char *folder, const char *rest,
+		    struct arena *arena, conf_error_fn *error, void *context,
+		    struct policy *ret_policy)
 {
+	bool foreign;
 	char *path;
 	int rc;
 
@@ -92,7 +94,9 @@ static int try_file(const char *folder, const char *rest, struct arena *arena, c
 	if (!path)
 		return -ENOMEM;
 	stpcpy(stpcpy(path, folder), rest);
-	rc = conf_load(path, arena, error, context, ret_policy);
+	foreign = process && process->foreign &&
+		  (!process->known_file || strcmp(path, process->known_file) != 0);
+	rc = conf_load(path, foreign, arena, error, context, ret_policy);
 	/* children have to find the same file, broken or not */
 	if (rc && rc != -ENOENT)
 		ret_policy->file = path;
@@ -103,8 +107,8 @@ static int try_file(const char *folder, const char *rest, struct arena *arena, c
  * The home folder may be one that this process cannot enter: a daemon that gave
  * up root's rights often keeps root's HOME. Then there is no file for it there.
  */
-static int try_home(struct arena *arena, conf_error_fn *error, void *context,
-		    struct policy *ret_policy)
+static int try_home(const struct policy_process *process, struct arena *arena, conf_error_fn *error,
+		    void *context, struct policy *ret_policy)
 {
 	const char *home = other_variable("HOME");
 	char folder[PATH_MAX], problem[256];
@@ -120,28 +124,28 @@ static int try_home(struct arena *arena, conf_error_fn *error, void *context,
 		error(context, folder, 0, problem);
 		return rc;
 	}
-	return try_file(folder, "/portfence.ini", arena, error, context, ret_policy);
+	return try_file(process, folder, "/portfence.ini", arena, error, context, ret_policy);
 }
 
-static int load_policy(struct arena *arena, conf_error_fn *error, void *context,
-		       struct policy *ret_policy)
+static int load_policy(const struct policy_process *process, struct arena *arena,
+		       conf_error_fn *error, void *context, struct policy *ret_policy)
 {
 	const char *named = variables_get(VARIABLE_CONFIG),
 		   *xdg = other_variable("XDG_CONFIG_HOME");
 	int rc;
 
 	if (named) {
-		rc = try_file(named, "", arena, error, context, ret_policy);
+		rc = try_file(process, named, "", arena, error, context, ret_policy);
 		if (rc == -ENOENT)
 			error(context, named, 0, "cannot be read: No such file or directory");
 		return rc;
 	}
 	if (xdg)
-		rc = try_file(xdg, "/portfence.ini", arena, error, context, ret_policy);
+		rc = try_file(process, xdg, "/portfence.ini", arena, error, context, ret_policy);
 	else
-		rc = try_home(arena, error, context, ret_policy);
+		rc = try_home(process, arena, error, context, ret_policy);
 	if (rc == -ENOENT)
-		rc = try_file(SETTINGS_SYSTEM_FILE, "", arena, error, context, ret_policy);
+		rc = try_file(process, SETTINGS_SYSTEM_FILE, "", arena, error, context, ret_policy);
 	return rc == -ENOENT ? 0 : rc;
 }
 
@@ -319,7 +323,7 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 		*ret_settings = settings;
 		return 0;
 	}
-	rc = load_policy(arena, error, context, &settings.policy);
+	rc = load_policy(process, arena, error, context, &settings.policy);
 	other = select_log(&settings.policy, arena, error, context, &settings.log);
 	rc = rc ? rc : other;
 	other = select_record(arena, error, context, &settings.record);

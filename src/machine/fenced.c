@@ -33,8 +33,10 @@
 
 #define LIBRARY "libportfence.so"
 #define DELETED " (deleted)"
-#define FILE_LARGEST ((size_t)8 << 20) /* of environ; execve() takes 6 MiB at most */
-#define ARGS_LONGEST 4096              /* the library looks at no more (settings.c) */
+#define FILE_LARGEST ((size_t)8 << 20)    /* of environ; execve() takes 6 MiB at most */
+#define VARIABLES_MOST ((size_t)64 << 10) /* of ours, of one process */
+#define KEY_MOST ((size_t)16 << 10)       /* what is longer is found anew each time */
+#define ARGS_LONGEST 4096                 /* the library looks at no more (settings.c) */
 
 /* What decides on a process's rule; the same again means the same rule. */
 struct fenced_known {
@@ -245,13 +247,15 @@ static void note_mistake(void *context, const char *file, unsigned line, const c
 	mistake->first = arena_copy(mistake->arena, text, strlen(text));
 }
 
-static int load(const struct subject *subject, struct arena *arena, struct mistake *mistake,
-		struct settings *ret_settings)
+static int load_settings(const struct subject *subject, const char *known_file, struct arena *arena,
+			 struct mistake *mistake, struct settings *ret_settings)
 {
 	const struct policy_process process = {
 		.exe = subject->exe,
 		.started_as = *subject->started_as ? subject->started_as : NULL,
 		.args = subject->args,
+		.foreign = true,
+		.known_file = known_file,
 	};
 	char **own = environ, **others, *p;
 	size_t count = 0;
@@ -269,44 +273,98 @@ static int load(const struct subject *subject, struct arena *arena, struct mista
 	return rc;
 }
 
-static void judge(const struct subject *subject, struct fenced_looks *looks,
-		  struct fenced *ret_fenced)
+static struct fenced unknown(const char *why)
 {
-	struct arena *arena = &looks->arena;
+	return (struct fenced){ .state = FENCED_UNKNOWN, .why = why };
+}
+
+/* The rule that @settings and the mapped state file tell of. All of it is in the arena of the settings. */
+static struct fenced judge_settings(const struct subject *subject, const struct policy *otherwise,
+				    struct settings *settings)
+{
+	const struct rule *rule = settings->rule;
 	bool told = variable(subject, variables_name(VARIABLE_APP)) ||
 		    variable(subject, variables_name(VARIABLE_RANGE));
-	struct settings settings = { .rule = NULL };
-	struct mistake mistake = { .arena = arena };
-	const struct rule *rule;
 
-	if (load(subject, arena, &mistake, &settings)) {
-		ret_fenced->state = FENCED_UNKNOWN;
-		ret_fenced->why = mistake.first ? mistake.first : no_memory.why;
-		return;
-	}
-	rule = settings.rule;
-	if (!told && *subject->section && (!rule || strcmp(rule->name, subject->section))) {
-		rule = policy_find(&settings.policy, subject->section);
-		if (!rule && looks->otherwise &&
-		    !variable(subject, variables_name(VARIABLE_CONFIG))) {
-			rule = policy_find(looks->otherwise, subject->section);
-			settings.policy.file = looks->otherwise->file;
+	if (!told && *subject->section && (!rule || strcmp(rule->name, subject->section) != 0)) {
+		rule = policy_find(&settings->policy, subject->section);
+		if (!rule && otherwise && !variable(subject, variables_name(VARIABLE_CONFIG))) {
+			rule = policy_find(otherwise, subject->section);
+			settings->policy.file = otherwise->file;
 		}
-		if (!rule) {
-			ret_fenced->state = FENCED_UNKNOWN;
-			ret_fenced->why = "its section is not in the configuration any more";
-			return;
-		}
+		if (!rule)
+			return unknown("its section is not in the configuration any more");
 	}
 	if ((rule && text_has_control(rule->name)) ||
-	    (settings.policy.file && text_has_control(settings.policy.file))) {
-		ret_fenced->state = FENCED_UNKNOWN;
-		ret_fenced->why = "the name of its section or file has control characters";
-		return;
+	    (settings->policy.file && text_has_control(settings->policy.file)))
+		return unknown("the name of its section or file has control characters");
+	return (struct fenced){
+		.state = rule ? FENCED_RULE : FENCED_NOT,
+		.rule = rule,
+		.file = settings->policy.file,
+	};
+}
+
+static const void *keep(struct arena *arena, const void *data, size_t size)
+{
+	return data ? arena_copy(arena, data, size) : NULL;
+}
+
+/* Copies the parts of a rule that are asked for later. Return: NULL if there is no memory */
+static const struct rule *keep_rule(struct arena *arena, const struct rule *rule)
+{
+	struct rule *copy = arena_alloc(arena, sizeof(*copy));
+	int i;
+
+	if (!copy)
+		return NULL;
+	*copy = *rule;
+	copy->match = copy->args = NULL;
+	copy->name = keep(arena, rule->name, strlen(rule->name));
+	copy->map = keep(arena, rule->map, sizeof(*rule->map));
+	for (i = 0; i < PROTO_COUNT; i++) {
+		const struct range *range = rule->range[i];
+
+		copy->range[i] =
+			i && range == rule->range[0]
+				? copy->range[0]
+				: keep(arena, range,
+				       sizeof(*range) + range->spans * sizeof(*range->span));
+		if (!copy->range[i])
+			return NULL;
 	}
-	ret_fenced->state = rule ? FENCED_RULE : FENCED_NOT;
-	ret_fenced->rule = rule;
-	ret_fenced->file = settings.policy.file;
+	return copy->name && (copy->map || !rule->map) ? copy : NULL;
+}
+
+/*
+ * Finds the rule of one process. What is read for it may be much, and is whatever its
+ * user wants: it is given back at once, but for what is found.
+ */
+static void judge_subject(const struct subject *subject, struct fenced_looks *looks,
+			  struct fenced *ret_fenced)
+{
+	const char *known_file = looks->otherwise ? looks->otherwise->file : NULL;
+	struct arena arena = { .used = 0 };
+	struct settings settings = { .rule = NULL };
+	struct mistake mistake = { .arena = &looks->arena };
+
+	if (subject->size > VARIABLES_MOST)
+		*ret_fenced = unknown("its variables are longer than 64 kB");
+	else if (load_settings(subject, known_file, &arena, &mistake, &settings))
+		*ret_fenced = unknown(mistake.first ? mistake.first : no_memory.why);
+	else
+		*ret_fenced = judge_settings(subject, looks->otherwise, &settings);
+	if (ret_fenced->rule) {
+		ret_fenced->rule = keep_rule(&looks->arena, ret_fenced->rule);
+		if (ret_fenced->file)
+			ret_fenced->file =
+				keep(&looks->arena, ret_fenced->file, strlen(ret_fenced->file));
+		if (!ret_fenced->rule)
+			*ret_fenced = no_memory;
+	} else {
+		ret_fenced->file = NULL;
+	}
+	arena_free(&arena);
 }
 
 /* All that a rule depends on, as one piece of memory, to be freed; NULL if there is none. */
@@ -341,9 +399,9 @@ static const struct fenced *find_rule(struct fenced_looks *looks, const struct s
 	known = arena_alloc(&looks->arena, sizeof(*known));
 	if (!known)
 		goto out;
-	known->key = arena_copy(&looks->arena, key, len);
+	known->key = len <= KEY_MOST ? arena_copy(&looks->arena, key, len) : NULL;
 	known->key_len = known->key ? len : 0;
-	judge(subject, looks, &known->fenced);
+	judge_subject(subject, looks, &known->fenced);
 	known->next = looks->known;
 	looks->known = known;
 out:

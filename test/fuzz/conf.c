@@ -85,7 +85,7 @@ static void load(const uint8_t *data, size_t size)
 		abort();
 	for (i = 0; i < size; i++)
 		told.lines += data[i] == '\n';
-	rc = conf_load(path, &arena, tell, &told, &policy);
+	rc = conf_load(path, false, &arena, tell, &told, &policy);
 	CLAIM(rc == (told.errors ? -EINVAL : 0));
 	if (!rc)
 		check_policy(&policy, &told);

@@ -38,7 +38,7 @@ static int load_bytes(const char *bytes, size_t len)
 	arena_free(&arena);
 	memset(&policy, 0x5a, sizeof(policy));
 	told[0] = '\0';
-	rc = conf_load(file_name, &arena, note, &policy, &policy);
+	rc = conf_load(file_name, false, &arena, note, &policy, &policy);
 	close(fd);
 	return rc;
 }
@@ -632,20 +632,20 @@ static void files_that_are_none(void)
 	strcpy(file_name, path);
 	told[0] = '\0';
 	arena_free(&arena);
-	rc = conf_load(path, &arena, note, &policy, &policy);
+	rc = conf_load(path, false, &arena, note, &policy, &policy);
 	CHECK(rc == -ENOENT && !*told, "missing: %d, %s", rc, told);
 	strcpy(file_name, folder);
-	rc = conf_load(folder, &arena, note, &policy, &policy);
+	rc = conf_load(folder, false, &arena, note, &policy, &policy);
 	CHECK(rc == -EISDIR, "a folder: %d", rc);
 	CHECK_TEXT(told, "0: cannot be read: Is a directory\n", "a folder");
 	strcpy(file_name, "/dev/null");
 	told[0] = '\0';
-	rc = conf_load("/dev/null", &arena, note, &policy, &policy);
+	rc = conf_load("/dev/null", false, &arena, note, &policy, &policy);
 	CHECK(rc == -ENODEV, "a device: %d", rc);
 	CHECK_TEXT(told, "0: cannot be read: not a regular file\n", "a device");
 	strcpy(file_name, "/dev/null/x");
 	told[0] = '\0';
-	rc = conf_load("/dev/null/x", &arena, note, &policy, &policy);
+	rc = conf_load("/dev/null/x", false, &arena, note, &policy, &policy);
 	CHECK(rc == -ENOENT && !*told, "no path to it: %d, %s", rc, told);
 	rmdir(folder);
 }
