@@ -30,8 +30,7 @@ setup() {
 	server=$pid
 }
 
-# ours <OUTPUT: without the warnings of fenced programs that this test has not started, which are in
-# other network namespaces
+# ours <OUTPUT: without the warnings of fenced programs that this test has not started
 ours() {
 	local line
 	while IFS= read -r line; do
