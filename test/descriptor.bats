@@ -100,6 +100,18 @@ stays() {
 kernel $KERNEL"
 }
 
+@test "under a supervisor, a number that system calls without libc give another socket stays in the range" {
+	local engine range
+	while read -r engine range; do
+		rule raw_descriptors "$engine" "$range"
+		ns "$PORTFENCE" run --via both --config rule.ini --log none -- "$PROBES/raw_descriptors" >said
+		cat said
+		[ "$(wc -l <said)" = 7 ]
+		cut -d ' ' -f 2 said | all_within "${range%-*}" "${range#*-}"
+	done <<<"bind $BIND
+kernel $KERNEL"
+}
+
 # ---- sockets that are less fresh than they seem
 
 # fresh ENGINE RANGE: what the probe says, one way after the other

@@ -371,6 +371,7 @@ time64() {
 		malloc free realloc fopen fopen64 fclose fgets
 		__libc_stack_end uselocale
 		gnu_get_libc_version
+		fstatfs mkdirat readlinkat
 	END
 	tr ' ' '\n' <allowed | sort >sorted
 	# what a hardened build calls instead, and one for large files

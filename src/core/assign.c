@@ -114,7 +114,7 @@ enum assign_state assign_state(const struct fence *fence, int fd)
 	int kind = local_address(fence, fd, &local, &len);
 
 	if (kind)
-		return kind < 0 ? ASSIGN_NEEDY : ASSIGN_SETTLED;
+		return kind < 0 ? ASSIGN_NEEDY : ASSIGN_OTHER_FAMILY;
 	if (!addr_port(&local))
 		return ASSIGN_NEEDY;
 	kind = classify_socket(fence, fd, &proto);

@@ -75,7 +75,8 @@ enum assign_state {
 	ASSIGN_NEEDY,       /* an unbound IPv4 or IPv6 socket, no socket at all, or unknown */
 	ASSIGN_SETTLED,     /* it has a port, or is of a kind that gets none from us */
 	ASSIGN_SETTLED_UDP, /* a UDP socket with a port of the range, which no connect() changes */
-	ASSIGN_FOREIGN_UDP  /* a UDP socket with a port outside the range, which it may lose */
+	ASSIGN_FOREIGN_UDP, /* a UDP socket with a port outside the range, which it may lose */
+	ASSIGN_OTHER_FAMILY /* neither an IPv4 nor an IPv6 socket */
 };
 
 /* assign_fences() - Is this socket of a kind that is fenced? False if the kernel does not say */

@@ -1,5 +1,7 @@
 #include "fdcache.h"
 
+#include "sandbox.h"
+
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -8,6 +10,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef AF_SMC
+#define AF_SMC 43
+#endif
+#ifndef AF_RDS
+#define AF_RDS 21
+#endif
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
@@ -20,18 +28,18 @@
  *
  * A send to an address is a program's hot path, and one question to the kernel
  * is a good part of its cost. So it is remembered that a number means a socket
- * that has its port. A wrong memory would be an escape; why there is none:
+ * that has its port, or a socket that is none of ours. A wrong memory would be an
+ * escape; why there is none:
  *
  * - A number comes to mean another socket only where one is installed under it.
- *   socket, dup, dup2, dup3, fcntl, recvmsg, recvmmsg, pidfd_getfd and
- *   getsockopt, which peels off SCTP's associations, are hooked, and the number
- *   is forgotten. accept() gives connected sockets, socketpair() UNIX ones, and no
- *   other call gives sockets. close() is hooked for what bypasses the hooks: a
- *   socket that a system call of the program's own has made is asked about like
- *   any other.
- * - A thread may have asked before, and come to remember after. So who asks
- *   leaves a mark, and whoever forgets takes it away: an answer is remembered
- *   only where the mark still is.
+ *   The hooks see socket, socketpair, accept, dup, dup2, dup3, fcntl, recvmsg,
+ *   recvmmsg, pidfd_getfd and getsockopt, which peels off SCTP's associations, and
+ *   forget the number. No other call makes sockets. close() is hooked for what
+ *   bypasses the hooks: a socket that a system call of the program's own has made
+ *   is asked about like any other.
+ * - A thread may have asked before, and come to remember after. So a thread that
+ *   asks leaves a mark, and whoever forgets the number takes the mark away: an
+ *   answer is remembered only where the mark still is.
  * - A socket loses its port only by connect() to AF_UNSPEC, and only if the
  *   kernel had chosen it. As the socket may have other numbers, all is forgotten.
  *   Other processes may share it, too: so a port outside the range is remembered
@@ -39,66 +47,79 @@
  * - A forked child has a table of its own, copied at another moment than its
  *   memory: the page is MADV_WIPEONFORK, so it begins with nothing.
  * - A child of vfork has a table of its own and shares the memory. It may
- *   forget, which is harmless, but not settle: the page has an owner.
+ *   forget, which is harmless. It may not settle a number, nor note it as foreign:
+ *   the page has an owner, and the kernel is asked for the process's id.
  * - A thread that leaves the others' table ends all remembering, and so does a
  *   clone() that shares the memory and not the table.
  *
- * What bypasses the hooks, raw system calls and io_uring, bypasses the fence
- * anyway. Fresh sockets are not held to the same proof: they only say which
- * questions need not be asked before a bind, and the bind fails where that is wrong.
+ * System calls that bypass the hooks (a runtime's own close() and socket()) can
+ * still give a number another socket. Without a supervisor they bypass the fence
+ * anyway. With one, the call that follows would pass the supervisor by, so there
+ * the memory is only a hint: hooks_port asks the kernel whether a settled socket
+ * has a port, and looks at the address that goes to a foreign one, or leaves the
+ * call to the supervisor.
+ *
+ * Fresh sockets are not held to the same proof. The memory only says which
+ * questions need not be asked before a bind, and the bind fails where it is wrong.
  */
 
 #define NOBODY (-1)
 
 #define DESCRIPTORS 4095
 
+#define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
+
 /* After a fork all of it is 0. What is not used takes no memory. */
 struct fdcache {
-	_Atomic pid_t owner;  /* the process that settles; 0: the next to come, NOBODY: none */
-	_Atomic uint8_t home; /* protocols, by bit */
-	_Atomic uintptr_t of[DESCRIPTORS]; /* an enum fdcache_state, or the mark of who is asking */
+	_Atomic pid_t owner; /* the process that settles; 0: the next to come, NOBODY: none */
+	_Atomic uint8_t same_netns; /* protocols, by bit */
+	_Atomic uintptr_t
+		of[DESCRIPTORS]; /* an enum fdcache_state, or the mark of a thread that asks */
 };
+
+/* Written at start, then never. It outlives a fork. */
+static bool hints_trusted;
+
+void fdcache_trust_hints(void)
+{
+	hints_trusted = true;
+}
 
 struct fdcache *fdcache_start(void)
 {
-	struct fdcache *all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct fdcache *cache = mmap(NULL, sizeof(*cache), PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (all == MAP_FAILED)
+	if (cache == MAP_FAILED)
 		return NULL;
-	if (!madvise(all, sizeof(*all), MADV_WIPEONFORK))
-		return all;
-	munmap(all, sizeof(*all));
+	if (!madvise(cache, sizeof(*cache), MADV_WIPEONFORK))
+		return cache;
+	munmap(cache, sizeof(*cache));
 	return NULL;
 }
 
-static bool is_held(const struct fdcache *all, int fd)
+static bool is_held(const struct fdcache *cache, int fd)
 {
-	return all && fd >= 0 && fd < DESCRIPTORS;
+	return cache && fd >= 0 && fd < DESCRIPTORS;
 }
 
-static void set(struct fdcache *all, int fd, enum fdcache_state what)
+static void set_state(struct fdcache *cache, int fd, enum fdcache_state state)
 {
-	atomic_store_explicit(&all->of[fd], what, memory_order_relaxed);
+	atomic_store_explicit(&cache->of[fd], state, memory_order_relaxed);
 }
 
-enum fdcache_state fdcache_get(const struct fdcache *all, int fd)
+enum fdcache_state fdcache_get(const struct fdcache *cache, int fd)
 {
-	uintptr_t what;
+	uintptr_t state;
 
-	if (!is_held(all, fd))
+	if (!is_held(cache, fd))
 		return FDCACHE_UNKNOWN;
-	what = atomic_load_explicit(&all->of[fd], memory_order_relaxed);
-	return what <= FDCACHE_UDP6 ? (enum fdcache_state)what : FDCACHE_UNKNOWN;
+	state = atomic_load_explicit(&cache->of[fd], memory_order_relaxed);
+	return state <= FDCACHE_UDP6 ? (enum fdcache_state)state : FDCACHE_UNKNOWN;
 }
 
-static enum fdcache_state kind(int domain, int type, int protocol)
+static enum fdcache_state kind_of_inet(bool v6, int type, int protocol)
 {
-	bool v6 = domain == AF_INET6;
-
-	if (domain != AF_INET && !v6)
-		return FDCACHE_UNKNOWN;
-	type &= ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (type == SOCK_STREAM &&
 	    (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
 		return v6 ? FDCACHE_TCP6 : FDCACHE_TCP4;
@@ -108,89 +129,143 @@ static enum fdcache_state kind(int domain, int type, int protocol)
 	return FDCACHE_UNKNOWN;
 }
 
-static pid_t get_owner(const struct fdcache *all)
+static enum fdcache_state kind_of_foreign(int type)
 {
-	return atomic_load_explicit(&all->owner, memory_order_relaxed);
+	if (type & SOCK_NONBLOCK)
+		return FDCACHE_FOREIGN_NONBLOCK;
+	return type == SOCK_STREAM ? FDCACHE_FOREIGN : FDCACHE_FOREIGN_WHOLE;
 }
 
-static bool owns(struct fdcache *all)
+static enum fdcache_state kind_of_new(int domain, int type, int protocol)
+{
+	switch (domain) {
+	case AF_INET:
+	case AF_INET6:
+		return kind_of_inet(domain == AF_INET6, type & ~SOCK_FLAGS, protocol);
+	case AF_SMC:
+	case AF_RDS:
+		/* the kernel makes TCP sockets beneath these */
+		return FDCACHE_UNKNOWN;
+	default:
+		return kind_of_foreign(type & ~SOCK_CLOEXEC);
+	}
+}
+
+static pid_t get_owner(const struct fdcache *cache)
+{
+	return atomic_load_explicit(&cache->owner, memory_order_relaxed);
+}
+
+static bool owns(struct fdcache *cache)
 {
 	/* not libc's function, whose result a library between may have made up */
 	pid_t self = (pid_t)syscall(SYS_getpid), owner = 0;
 
 	return atomic_compare_exchange_strong_explicit(
-		       &all->owner, &owner, self, memory_order_relaxed, memory_order_relaxed) ||
+		       &cache->owner, &owner, self, memory_order_relaxed, memory_order_relaxed) ||
 	       owner == self;
 }
 
-void fdcache_note_new(struct fdcache *all, int fd, int domain, int type, int protocol)
+void fdcache_note_new(struct fdcache *cache, int fd, int domain, int type, int protocol)
 {
-	if (!is_held(all, fd))
+	enum fdcache_state state = kind_of_new(domain, type, protocol);
+
+	if (!is_held(cache, fd))
 		return;
+	if (fdcache_is_foreign(state)) {
+		fdcache_note_foreign(cache, fd, state);
+		return;
+	}
 	/* or a child of vfork could be the first to settle, and would then own the page */
-	if (get_owner(all) == 0)
-		owns(all);
-	set(all, fd, get_owner(all) == NOBODY ? FDCACHE_UNKNOWN : kind(domain, type, protocol));
+	if (get_owner(cache) == 0 && !sandbox_is_filtered())
+		owns(cache);
+	set_state(cache, fd, get_owner(cache) == NOBODY ? FDCACHE_UNKNOWN : state);
 }
 
-void fdcache_note_bound(struct fdcache *all, int fd)
+void fdcache_note_foreign(struct fdcache *cache, int fd, enum fdcache_state state)
 {
-	if (is_held(all, fd) && get_owner(all) != NOBODY)
-		set(all, fd, FDCACHE_BOUND);
+	if (!is_held(cache, fd))
+		return;
+	if (get_owner(cache) == NOBODY || sandbox_is_filtered() || !(hints_trusted || owns(cache)))
+		state = FDCACHE_UNKNOWN;
+	atomic_store(&cache->of[fd], state);
 }
 
-void fdcache_ask(struct fdcache *all, int fd, const void *mark)
+void fdcache_note_nonblock(struct fdcache *cache, int fd, bool nonblock)
 {
-	if (is_held(all, fd))
-		atomic_store(&all->of[fd], (uintptr_t)mark);
+	if (fdcache_is_foreign(fdcache_get(cache, fd)))
+		set_state(cache, fd, nonblock ? FDCACHE_FOREIGN_NONBLOCK : FDCACHE_FOREIGN);
 }
 
-void fdcache_settle(struct fdcache *all, int fd, enum fdcache_state what, const void *mark)
+void fdcache_note_bound(struct fdcache *cache, int fd)
+{
+	if (is_held(cache, fd) && get_owner(cache) != NOBODY)
+		set_state(cache, fd, FDCACHE_BOUND);
+}
+
+void fdcache_ask(struct fdcache *cache, int fd, const void *mark)
+{
+	if (is_held(cache, fd))
+		atomic_store(&cache->of[fd], (uintptr_t)mark);
+}
+
+void fdcache_settle(struct fdcache *cache, int fd, enum fdcache_state state, const void *mark)
 {
 	uintptr_t asked = (uintptr_t)mark;
 
-	if (is_held(all, fd) && owns(all))
-		atomic_compare_exchange_strong(&all->of[fd], &asked, what);
+	if (is_held(cache, fd) && owns(cache))
+		atomic_compare_exchange_strong(&cache->of[fd], &asked, state);
 }
 
-void fdcache_forget(struct fdcache *all, int fd)
+void fdcache_forget(struct fdcache *cache, int fd)
 {
 	/* not to write where nothing is saves most processes a page */
-	if (is_held(all, fd) && atomic_load(&all->of[fd]) != FDCACHE_UNKNOWN)
-		set(all, fd, FDCACHE_UNKNOWN);
+	if (is_held(cache, fd) && atomic_load(&cache->of[fd]) != FDCACHE_UNKNOWN)
+		set_state(cache, fd, FDCACHE_UNKNOWN);
 }
 
-void fdcache_replace(struct fdcache *all, int fd)
+void fdcache_replace(struct fdcache *cache, int fd)
 {
-	if (is_held(all, fd))
-		atomic_store(&all->of[fd], FDCACHE_UNKNOWN);
+	if (is_held(cache, fd))
+		atomic_store(&cache->of[fd], FDCACHE_UNKNOWN);
 }
 
-void fdcache_dissolve(struct fdcache *all)
+static void forget_all(struct fdcache *cache, bool foreign)
 {
 	int fd;
 
-	for (fd = 0; all && fd < DESCRIPTORS; fd++)
-		if (atomic_load(&all->of[fd]) != FDCACHE_UNKNOWN)
-			atomic_store(&all->of[fd], FDCACHE_UNKNOWN);
+	for (fd = 0; cache && fd < DESCRIPTORS; fd++) {
+		uintptr_t state = atomic_load(&cache->of[fd]);
+
+		if (state != FDCACHE_UNKNOWN &&
+		    (foreign || !fdcache_is_foreign(fdcache_get(cache, fd))))
+			atomic_store(&cache->of[fd], FDCACHE_UNKNOWN);
+	}
 }
 
-void fdcache_disown(struct fdcache *all)
+void fdcache_dissolve(struct fdcache *cache)
 {
-	if (!all)
+	forget_all(cache, false);
+}
+
+void fdcache_disown(struct fdcache *cache)
+{
+	if (!cache)
 		return;
-	atomic_store(&all->owner, NOBODY);
-	atomic_store(&all->home, 0);
-	fdcache_dissolve(all);
+	atomic_store(&cache->owner, NOBODY);
+	atomic_store(&cache->same_netns, 0);
+	forget_all(cache, true);
 }
 
-bool fdcache_same_netns(const struct fdcache *all, enum proto proto)
+bool fdcache_same_netns(const struct fdcache *cache, enum proto proto)
 {
-	return all && atomic_load_explicit(&all->home, memory_order_relaxed) & 1U << proto;
+	return cache &&
+	       atomic_load_explicit(&cache->same_netns, memory_order_relaxed) & 1U << proto;
 }
 
-void fdcache_set_same_netns(struct fdcache *all, enum proto proto)
+void fdcache_set_same_netns(struct fdcache *cache, enum proto proto)
 {
-	if (all && !fdcache_same_netns(all, proto) && get_owner(all) != NOBODY)
-		atomic_fetch_or_explicit(&all->home, (uint8_t)(1U << proto), memory_order_relaxed);
+	if (cache && !fdcache_same_netns(cache, proto) && get_owner(cache) != NOBODY)
+		atomic_fetch_or_explicit(&cache->same_netns, (uint8_t)(1U << proto),
+					 memory_order_relaxed);
 }

@@ -7,77 +7,111 @@
 #include <stdbool.h>
 
 /*
- * The settled ones are relied upon. The fresh ones are hints, which the bind
- * that follows puts right: a socket made by socket() in this process, with none
- * of the options set that matter to us.
+ * The settled and the foreign states must be right: on them a call gets no port. The other states are
+ * hints. If one is wrong, the bind that follows fails, and the kernel is asked.
  */
 enum fdcache_state {
-	FDCACHE_UNKNOWN,     /* ask the kernel */
-	FDCACHE_SETTLED,     /* a socket through which no send needs a port from us */
-	FDCACHE_SETTLED_UDP, /* likewise, and no connect does */
-	FDCACHE_BOUND,       /* a hint: bind() has given it a port, for good */
-	FDCACHE_TCP4,        /* fresh */
+	FDCACHE_UNKNOWN,          /* ask the kernel */
+	FDCACHE_SETTLED,          /* a socket through which no send needs a port from us */
+	FDCACHE_SETTLED_UDP,      /* a UDP socket through which no send and no connect needs one */
+	FDCACHE_BOUND,            /* a hint: bind() has given it a port, for good */
+	FDCACHE_FOREIGN,          /* a socket that is not IPv4 or IPv6 */
+	FDCACHE_FOREIGN_WHOLE,    /* such a socket that sends a message whole or not at all */
+	FDCACHE_FOREIGN_NONBLOCK, /* such a socket that does not wait (O_NONBLOCK) */
+	FDCACHE_TCP4,             /* a hint: fresh, see assign.h */
 	FDCACHE_TCP6,
 	FDCACHE_UDP4,
 	FDCACHE_UDP6,
 };
 
-/* Of one process; NULL where nothing can be remembered. Atomics. */
+/* Is this one of the settled states? */
+static inline bool fdcache_is_settled(enum fdcache_state state)
+{
+	return state == FDCACHE_SETTLED || state == FDCACHE_SETTLED_UDP;
+}
+
+/* Is this one of the foreign states? */
+static inline bool fdcache_is_foreign(enum fdcache_state state)
+{
+	return state >= FDCACHE_FOREIGN && state <= FDCACHE_FOREIGN_NONBLOCK;
+}
+
+/* The cache of one process; NULL where nothing can be remembered. Atomics. */
 struct fdcache;
 
-/* fdcache_start() - An empty memory, or NULL */
+/* fdcache_start() - Make an empty cache. Return: the cache, or NULL */
 struct fdcache *fdcache_start(void);
 
+/*
+ * fdcache_trust_hints() - Somebody else checks what a foreign descriptor is
+ *
+ * So it may be noted without asking which process this is, see fdcache_note_foreign(). Call it before
+ * there is any socket.
+ */
+void fdcache_trust_hints(void);
+
 /* fdcache_get() - What is remembered of a descriptor */
-enum fdcache_state fdcache_get(const struct fdcache *all, int fd);
+enum fdcache_state fdcache_get(const struct fdcache *cache, int fd);
 
-/* fdcache_note_new() - socket() has made @fd; its arguments */
-void fdcache_note_new(struct fdcache *all, int fd, int domain, int type, int protocol);
+/* fdcache_note_new() - socket() or socketpair() has made @fd; its arguments */
+void fdcache_note_new(struct fdcache *cache, int fd, int domain, int type, int protocol);
 
-/* fdcache_note_bound() - The program has bound it to a port that it named */
-void fdcache_note_bound(struct fdcache *all, int fd);
+/**
+ * fdcache_note_foreign() - @fd is a number of a socket that is not IPv4 or IPv6
+ * @state:	one of the foreign states
+ *
+ * Asks the kernel which process this is, unless fdcache_trust_hints() was called. Where a filter may
+ * forbid the question, the number is forgotten.
+ */
+void fdcache_note_foreign(struct fdcache *cache, int fd, enum fdcache_state state);
+
+/* fdcache_note_nonblock() - fcntl() has set whether @fd waits */
+void fdcache_note_nonblock(struct fdcache *cache, int fd, bool nonblock);
+
+/* fdcache_note_bound() - The program has bound @fd to a port that it named */
+void fdcache_note_bound(struct fdcache *cache, int fd);
 
 /**
  * fdcache_ask() - The kernel is about to be asked about a descriptor
  * @mark:	tells who asks: an address on the stack
  */
-void fdcache_ask(struct fdcache *all, int fd, const void *mark);
+void fdcache_ask(struct fdcache *cache, int fd, const void *mark);
 
 /**
  * fdcache_settle() - Remember what the kernel has said
- * @what:	one of the settled ones
- * @mark:	as given to fdcache_ask(); if it was forgotten since, so is the answer
+ * @state:	one of the settled or foreign states
+ * @mark:	as given to fdcache_ask(); if the number was forgotten since, so is the answer
  */
-void fdcache_settle(struct fdcache *all, int fd, enum fdcache_state what, const void *mark);
+void fdcache_settle(struct fdcache *cache, int fd, enum fdcache_state state, const void *mark);
 
-/* fdcache_forget() - The number means a new socket, or the socket is no more fresh */
-void fdcache_forget(struct fdcache *all, int fd);
+/* fdcache_forget() - The number means a new socket, or the socket is no longer fresh */
+void fdcache_forget(struct fdcache *cache, int fd);
 
 /*
  * fdcache_replace() - The number, which may be in use, comes to mean another socket
  *
  * Call it before and after: other threads may be asking the kernel meanwhile.
  */
-void fdcache_replace(struct fdcache *all, int fd);
+void fdcache_replace(struct fdcache *cache, int fd);
 
-/* fdcache_dissolve() - Some socket may lose its port; to be called before and after, too */
-void fdcache_dissolve(struct fdcache *all);
+/* fdcache_dissolve() - Some socket may lose its port; call it before and after */
+void fdcache_dissolve(struct fdcache *cache);
 
 /*
  * fdcache_disown() - Remember nothing any more in this process
  *
  * For a thread that is about to leave the table of descriptors or the network
- * namespace that the others are in.
+ * namespace that the other threads are in.
  */
-void fdcache_disown(struct fdcache *all);
+void fdcache_disown(struct fdcache *cache);
 
 /*
  * fdcache_same_netns() - Is it known that sockets made in this process are in the
  * network namespace where the kernel engine serves a protocol?
  */
-bool fdcache_same_netns(const struct fdcache *all, enum proto proto);
+bool fdcache_same_netns(const struct fdcache *cache, enum proto proto);
 
-/* fdcache_set_same_netns() - Now it is */
-void fdcache_set_same_netns(struct fdcache *all, enum proto proto);
+/* fdcache_set_same_netns() - Now it is known */
+void fdcache_set_same_netns(struct fdcache *cache, enum proto proto);
 
 #endif

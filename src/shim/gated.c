@@ -5,6 +5,7 @@
 #include "gate.h"
 #include "next_symbol.h"
 #include "real.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,14 +16,19 @@
  * Theory of operation
  *
  * libc's connect() and its sends are cancellation points: a thread may be
- * cancelled while it waits in one. libc sees to that with means that are its
- * own, and to cancel a thread unwinds its stack, through a page that no unwinder
- * knows. So a call goes through the gate only if it does not wait, or there is
- * no other thread that could cancel this one; and whoever was cancelled before
- * ends before it. The rest goes through libc, and the supervisor looks at it.
+ * cancelled while it waits in one. libc does that with means of its own, and to
+ * cancel a thread it unwinds the stack, through a page that no unwinder knows.
+ * So a call goes through the gate only if it does not wait, or if no other
+ * thread could cancel this one. A thread that was cancelled before ends before
+ * the call. The other calls go through libc, and the supervisor looks at them.
  *
- * Nobody looks at it again behind the gate. So where another thread could have
- * rewritten what an address was, what passes is the copy that was looked at.
+ * Behind the gate nobody looks at a call again. So where another thread could
+ * have rewritten an address meanwhile, the copy that was looked at is passed.
+ *
+ * A process that nobody may look into (PR_SET_DUMPABLE) is out of the
+ * supervisor's reach, and one with a filter of its own often is that, too. There
+ * all calls go through the gate that may. A thread that waits in one is then
+ * cancelled only once the call returns.
  */
 
 /*
@@ -56,53 +62,63 @@ static long result_of(long result)
 	return -1;
 }
 
-/* Can nobody cancel this thread while it waits? */
-static bool is_alone(void)
+bool gated_is_alone(void)
 {
 	const char *single = __atomic_load_n(&single_threaded, __ATOMIC_RELAXED);
 
 	return single && *single;
 }
 
-static bool never_waits(int fd, int flags)
+/* Would the supervisor refuse the call, or the program's own filter a question? */
+static bool must_stay_inside(void)
 {
-	long status;
+	return sandbox_is_closed() || sandbox_is_filtered();
+}
 
-	if (flags & MSG_DONTWAIT)
-		return true;
-	status = syscall(SYS_fcntl, fd, F_GETFL);
+static bool has_nonblock(int fd)
+{
+	long status = syscall(SYS_fcntl, fd, F_GETFL);
+
 	return status >= 0 && status & O_NONBLOCK;
 }
 
 /*
- * Which way a call goes that may wait: LIBC, through the gate, or through the
- * gate without waiting and then, if it would have to, through libc. Over TCP
- * that last one could send a part.
+ * How a call that may wait is made: by libc, through the gate, or through the
+ * gate without waiting and then, if it would have to wait, by libc. Over TCP the
+ * last one could send a part of the data.
  */
 enum way { WAY_LIBC, WAY_GATE, WAY_BOTH };
 
-static enum way find_way(int fd, int flags, bool udp)
+static enum way find_way(int fd, int flags, enum gated_wait wait)
 {
 	void (*cancel)(void) = __atomic_load_n(&testcancel, __ATOMIC_RELAXED);
 	int saved = errno;
-	enum way way = WAY_LIBC;
+	bool waits;
 
 	if (!gate() || !cancel)
 		return WAY_LIBC;
 	cancel();
-	if (udp && !(flags & MSG_DONTWAIT) && !is_alone())
-		way = WAY_BOTH;
-	/* a send that connects needs its address, of which there is no copy */
-	else if (is_alone() || (!(flags & MSG_FASTOPEN) && never_waits(fd, flags)))
-		way = WAY_GATE;
 	errno = saved;
-	return way;
+	if (gated_is_alone())
+		return WAY_GATE;
+	if (wait == GATED_WHOLE && !(flags & MSG_DONTWAIT))
+		return must_stay_inside() ? WAY_GATE : WAY_BOTH;
+	/* a send that connects needs its address, of which there is no copy */
+	if (flags & MSG_FASTOPEN)
+		return WAY_LIBC;
+	if (flags & MSG_DONTWAIT || wait == GATED_NEVER || must_stay_inside())
+		return WAY_GATE;
+	if (wait == GATED_ASK_NOBODY)
+		return WAY_LIBC;
+	waits = !has_nonblock(fd);
+	errno = saved;
+	return waits ? WAY_LIBC : WAY_GATE;
 }
 
-/* Will the kernel see what the shim has seen? May replace the address by the copy. */
+/* Will the kernel see the address that was looked at? May replace it by the copy. */
 static bool is_as_seen(const union addr *seen, const struct sockaddr **addr, socklen_t *len)
 {
-	if (is_alone())
+	if (gated_is_alone())
 		return true;
 	if (!seen)
 		return false;
@@ -118,7 +134,8 @@ static bool is_as_seen(const union addr *seen, const struct sockaddr **addr, soc
 			return false;
 		break;
 	default:
-		return false;
+		/* longer than the copy */
+		return must_stay_inside();
 	}
 	*addr = &seen->sa;
 	return true;
@@ -138,18 +155,19 @@ int gated_listen(int fd, int backlog)
 	return (int)result_of(gate()(SYS_listen, fd, backlog, 0, 0, 0, 0));
 }
 
-int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen)
+int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen,
+		  enum gated_wait wait)
 {
-	if (find_way(fd, 0, false) == WAY_LIBC || !is_as_seen(seen, &addr, &len))
+	if (find_way(fd, 0, wait) == WAY_LIBC || !is_as_seen(seen, &addr, &len))
 		return REAL(connect)(fd, addr, len);
 	return (int)result_of(gate()(SYS_connect, fd, (long)addr, len, 0, 0, 0));
 }
 
 ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
-		     socklen_t len, bool udp)
+		     socklen_t len, enum gated_wait wait)
 {
-	/* the filter lets it pass by itself */
-	enum way way = addr ? find_way(fd, flags, udp) : WAY_LIBC;
+	/* without an address, the filter lets it pass by itself */
+	enum way way = addr ? find_way(fd, flags, wait) : WAY_LIBC;
 	long rc = -EAGAIN;
 
 	if (way != WAY_LIBC)
@@ -160,9 +178,10 @@ ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const str
 	return REAL(sendto)(fd, data, size, flags, addr, len);
 }
 
-ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags, bool udp)
+ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags,
+		      enum gated_wait wait)
 {
-	enum way way = find_way(fd, flags, udp);
+	enum way way = find_way(fd, flags, wait);
 	long rc = -EAGAIN;
 
 	if (way != WAY_LIBC)
@@ -175,8 +194,8 @@ ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, in
 
 int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-	/* of several, nobody could tell why not all were sent without waiting */
-	if (find_way(fd, flags, false) == WAY_LIBC)
+	/* if not all were sent without waiting, nobody could tell why */
+	if (find_way(fd, flags, GATED_ASK) == WAY_LIBC)
 		return real(fd, messages, count, (libc_flags)flags);
 	return (int)result_of(gate()(SYS_sendmmsg, fd, (long)messages, count, flags, 0, 0));
 }
@@ -196,7 +215,7 @@ static int call_bind(int fd, const struct sockaddr *addr, socklen_t len)
 
 static int call_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return gated_connect(fd, addr, len, as_seen(addr));
+	return gated_connect(fd, addr, len, as_seen(addr), GATED_ASK);
 }
 
 static int call_setsockopt(int fd, int level, int option, const void *value, socklen_t len)

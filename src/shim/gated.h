@@ -1,4 +1,4 @@
-/* gated: the real calls, by way of the gate where there is one; it fences nothing. */
+/* gated: the real calls, through the gate where there is one; it fences nothing. */
 #ifndef PORTFENCE_SHIM_GATED_H
 #define PORTFENCE_SHIM_GATED_H
 
@@ -18,29 +18,42 @@ typedef int sendmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, libc_f
 /* gated_start() - Open the gate, as gate_open() does, and find what is needed to use it */
 void gated_start(uint64_t address);
 
+/* Has the process one thread? Then nobody rewrites what is looked at, and nobody cancels this thread. */
+bool gated_is_alone(void);
+
+/* What is known of a send: may it wait? */
+enum gated_wait {
+	GATED_ASK,       /* nothing: ask the kernel, if it matters */
+	GATED_WHOLE,     /* it may, but the message is sent whole or not at all */
+	GATED_NEVER,     /* it does not */
+	GATED_ASK_NOBODY /* nothing, and the kernel must not be asked */
+};
+
 /*
  * Each does what libc's function of that name does, a thread's cancellation
  * included, and is that function unless a gate is open.
  *
  * @real:	libc's function
- * @seen:	the address as it was when it was looked at; NULL: nobody has
- * @udp:	the socket is known to be a UDP one
+ * @seen:	the address as it was when it was looked at; NULL: nobody has looked
+ * @wait:	see there
  */
 
 int gated_bind(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen);
 
-int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen);
+int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen,
+		  enum gated_wait wait);
 
 int gated_listen(int fd, int backlog);
 
 ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
-		     socklen_t len, bool udp);
+		     socklen_t len, enum gated_wait wait);
 
-ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags, bool udp);
+ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags,
+		      enum gated_wait wait);
 
 int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags);
 
-/* gated_calls - The calls that core makes: bind and connect by way of the gate, the others as they are */
+/* gated_calls - The calls that core makes: bind and connect through the gate, the others as they are */
 extern const struct socket_calls gated_calls;
 
 #endif

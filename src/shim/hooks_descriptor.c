@@ -40,6 +40,18 @@ static int hook_socket(int domain, int type, int protocol)
 	return fd;
 }
 
+static int hook_socketpair(int domain, int type, int protocol, int fds[2])
+{
+	struct fdcache *cache = shim_get()->fdcache;
+	int result = REAL(socketpair)(domain, type, protocol, fds);
+
+	if (!result) {
+		fdcache_note_new(cache, fds[0], domain, type, protocol);
+		fdcache_note_new(cache, fds[1], domain, type, protocol);
+	}
+	return result;
+}
+
 /* Forgets the descriptors that came with a message. Keeps errno. */
 static void forget_received(const struct msghdr *message)
 {
@@ -62,6 +74,14 @@ static void forget_received(const struct msghdr *message)
 	}
 }
 
+/* Are the addresses translated that this socket receives? */
+static bool is_translated(int fd)
+{
+	const struct shim *shim = shim_get();
+
+	return shim->maps && !fdcache_is_foreign(fdcache_get(shim->fdcache, fd));
+}
+
 static ssize_t recvmsg_mapped(recvmsg_fn *real, int fd, struct msghdr *message, int flags)
 {
 	/* before the call, the length says how much room there is */
@@ -75,8 +95,8 @@ static ssize_t recvmsg_mapped(recvmsg_fn *real, int fd, struct msghdr *message, 
 
 static ssize_t hook_recvmsg(recvmsg_fn *real, int fd, struct msghdr *message, int flags)
 {
-	ssize_t result = shim_get()->maps ? recvmsg_mapped(real, fd, message, flags)
-					  : real(fd, message, flags);
+	ssize_t result = is_translated(fd) ? recvmsg_mapped(real, fd, message, flags)
+					   : real(fd, message, flags);
 
 	if (result >= 0)
 		forget_received(message);
@@ -157,9 +177,9 @@ static int recvmmsg_mapped(recvmmsg_fn *real, int fd, struct mmsghdr *messages, 
 static int hook_recvmmsg(recvmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
 			 libc_flags flags, struct timespec *timeout, size_t timeout_size)
 {
-	int received = shim_get()->maps ? recvmmsg_mapped(real, fd, messages, count, flags, timeout,
-							  timeout_size)
-					: real(fd, messages, count, flags, timeout);
+	int received = is_translated(fd) ? recvmmsg_mapped(real, fd, messages, count, flags,
+							   timeout, timeout_size)
+					 : real(fd, messages, count, flags, timeout);
 
 	return forget_all_received(messages, received);
 }
@@ -168,11 +188,15 @@ static int hook_recvmmsg(recvmmsg_fn *real, int fd, struct mmsghdr *messages, un
 static int note_dup(int fd, int to)
 {
 	struct fdcache *cache = shim_get()->fdcache;
+	enum fdcache_state state = fdcache_get(cache, fd);
 
 	if (to < 0)
 		return to;
-	fdcache_forget(cache, to);
-	if (fdcache_get(cache, fd) >= FDCACHE_TCP4)
+	if (fdcache_is_foreign(state))
+		fdcache_note_foreign(cache, to, state);
+	else
+		fdcache_forget(cache, to);
+	if (state >= FDCACHE_TCP4)
 		fdcache_forget(cache, fd);
 	return to;
 }
@@ -190,9 +214,9 @@ static int hook_dup2(int fd, int to)
 	if (fd == to)
 		return REAL(dup2)(fd, to);
 	fdcache_replace(shim_get()->fdcache, to);
-	result = note_dup(fd, REAL(dup2)(fd, to));
+	result = REAL(dup2)(fd, to);
 	fdcache_replace(shim_get()->fdcache, to);
-	return result;
+	return note_dup(fd, result);
 }
 
 static int hook_dup3(int fd, int to, int flags)
@@ -200,9 +224,9 @@ static int hook_dup3(int fd, int to, int flags)
 	int result;
 
 	fdcache_replace(shim_get()->fdcache, to);
-	result = note_dup(fd, REAL(dup3)(fd, to, flags));
+	result = REAL(dup3)(fd, to, flags);
 	fdcache_replace(shim_get()->fdcache, to);
-	return result;
+	return note_dup(fd, result);
 }
 
 /* @real: fcntl, or a variant that differs in the lock commands alone; NULL: libc has no such variant */
@@ -213,6 +237,8 @@ static int hook_fcntl(int (*real)(int, int, ...), int fd, int command, void *arg
 	if (!real)
 		real = REAL(fcntl);
 	result = real(fd, command, argument);
+	if (command == F_SETFL && !result)
+		fdcache_note_nonblock(shim_get()->fdcache, fd, (uintptr_t)argument & O_NONBLOCK);
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? note_dup(fd, result) : result;
 }
 
@@ -289,6 +315,11 @@ static int hook_clone(int (*function)(void *), void *stack, int flags, void *arg
 EXPORT int socket(int domain, int type, int protocol)
 {
 	return hook_socket(domain, type, protocol);
+}
+
+EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
+{
+	return hook_socketpair(domain, type, protocol, fds);
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)

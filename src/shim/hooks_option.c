@@ -1,6 +1,7 @@
 #include "libc.h"
 
 #include "caller_memory.h"
+#include "passing.h"
 #include "real.h"
 #include "with_port.h"
 
@@ -12,13 +13,13 @@
 /*
  * Theory of operation
  *
- * Most options are none of ours. Of TCP and UDP some make a socket such that
- * its options have to be asked for, which is noted. But libsctp's own calls are
- * options of level SCTP, two of which choose a port: sctp_bindx() is set, and
- * sctp_connectx() is set by older versions and got by newer ones, as an
- * association's number comes back.
+ * Most options are none of ours. Some options of TCP and UDP change how a port
+ * is chosen; once one is set, the socket is no longer fresh. libsctp makes its own
+ * calls as options of level SCTP, two of which choose a port. sctp_bindx() sets an
+ * option. sctp_connectx() sets one in older versions, and in newer ones gets one,
+ * as an association's number comes back.
  *
- * sctp_peeloff() is got, too, and makes a descriptor: see fdcache.c.
+ * sctp_peeloff() gets an option and makes a descriptor: see fdcache.c.
  */
 
 #define EXPORT __attribute__((visibility("default")))
@@ -103,13 +104,20 @@ static int sctp_connectx3(struct shim *shim, getsockopt_fn *real, int fd, void *
 			 real(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len));
 }
 
+/* Else the call is made as it is, and the supervisor, if there is one, serves it. */
+static bool is_fenced(const struct shim *shim)
+{
+	return shim->fenced && !passing_asks_nobody();
+}
+
 static int set_sctp(setsockopt_fn *real, int fd, int option, const void *value, socklen_t len)
 {
 	struct shim *shim = shim_get();
 
-	if (shim->fenced && option == SCTP_OPTION_BINDX_ADD)
+	if (is_fenced(shim) && option == SCTP_OPTION_BINDX_ADD)
 		return sctp_bindx(shim, real, fd, value, len);
-	if (shim->fenced && (option == SCTP_OPTION_CONNECTX || option == SCTP_OPTION_CONNECTX_OLD))
+	if (is_fenced(shim) &&
+	    (option == SCTP_OPTION_CONNECTX || option == SCTP_OPTION_CONNECTX_OLD))
 		return sctp_connectx(shim, real, fd, option, value, len);
 	return real(fd, IPPROTO_SCTP, option, value, len);
 }
@@ -119,7 +127,7 @@ static int get_sctp(getsockopt_fn *real, int fd, int option, void *value, sockle
 	struct shim *shim = shim_get();
 	int result;
 
-	if (shim->fenced && option == SCTP_OPTION_CONNECTX3)
+	if (is_fenced(shim) && option == SCTP_OPTION_CONNECTX3)
 		return sctp_connectx3(shim, real, fd, value, len);
 	result = real(fd, IPPROTO_SCTP, option, value, len);
 	/* the kernel returns the descriptor, too */

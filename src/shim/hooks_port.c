@@ -3,7 +3,9 @@
 #include "caller_memory.h"
 #include "gate.h"
 #include "gated.h"
+#include "passing.h"
 #include "real.h"
+#include "sandbox.h"
 #include "shim.h"
 #include "translated.h"
 #include "with_port.h"
@@ -17,35 +19,45 @@
 /*
  * Theory of operation
  *
- * An exported hook is one line that calls a function of ours. That saves errno,
- * asks core what is to be done, and makes the real call with errno as it was:
- * the program sees its own call's result and nothing else.
+ * An exported hook is one line that calls a function of ours. That function saves
+ * errno, asks core what has to be done, and makes the real call with errno as it
+ * was: the program sees its own call's result and nothing else.
  *
  * A hook may run in a signal handler, in a child between vfork and exec, in any
  * thread and before our constructor. So there is no lock, no allocation and no
  * stdio in here, and what is remembered is immutable (shim.h).
+ *
+ * Calls on sockets that are none of ours are made as they are: see passing.c.
  */
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* @asked: the port that the program named, if that of @addr is another; else 0 */
-static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len, uint16_t asked)
-{
-	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .len = len, .program_port = asked };
-	struct shim *shim = shim_get();
-	int saved = errno, result;
-	bool copied = shim->fenced && caller_memory_address(addr, len, &assign.addr);
+/* An address that no IPv4 or IPv6 socket takes, for the functions of gated that ask for what was seen. */
+static const union addr foreign_address = { .sa.sa_family = AF_UNIX };
 
+/*
+ * The descriptor is remembered as settled. Is it still? Behind the gate nobody
+ * looks again, so there the kernel is asked whether the socket has a port:
+ * another system call than libc's may have given the number another socket.
+ * Keeps errno.
+ */
+static bool is_settled(struct shim *shim, int fd)
+{
+	int saved = errno;
+	bool settled = fdcache_is_settled(fdcache_get(shim->fdcache, fd));
+
+	if (!settled || !gate())
+		return settled;
+	if (sandbox_is_filtered())
+		return false;
+	settled = assign_has_port(&shim->fence, fd);
+	if (!settled)
+		fdcache_forget(shim->fdcache, fd);
 	errno = saved;
-	if (!copied)
-		return gated_bind(fd, addr, len, NULL);
-	result = WITH_PORT(int, shim, &assign, "bind", gated_bind(fd, addr, len, &assign.addr));
-	if (!result && addr_port(&assign.addr))
-		fdcache_note_bound(shim->fdcache, fd);
-	return result;
+	return settled;
 }
 
-/* Has a bind() to a port that the program named settled all? One system call, if it may have. */
+/* Has bind() given the socket a port that the program named? Asks the kernel once, if so. Keeps errno. */
 static bool is_bound(struct shim *shim, int fd)
 {
 	int saved = errno;
@@ -56,27 +68,35 @@ static bool is_bound(struct shim *shim, int fd)
 	return bound;
 }
 
-static bool is_settled(enum fdcache_state what)
+/* May the kernel be asked what a send that failed has left? */
+static bool may_ask_afterwards(const struct shim *shim, int fd)
 {
-	return what == FDCACHE_SETTLED || what == FDCACHE_SETTLED_UDP;
+	enum fdcache_state state = fdcache_get(shim->fdcache, fd);
+
+	if (fdcache_is_foreign(state) || (fdcache_is_settled(state) && !gate()))
+		return false;
+	/* a supervisor takes it back before the socket's next call */
+	return !sandbox_is_filtered() ||
+	       (!gate() && (state == FDCACHE_UDP4 || state == FDCACHE_UDP6));
 }
 
 /*
- * A call that gives the socket no port if it goes well has failed: see
- * assign_undo(). Too long a datagram and MSG_OOB are refused before the want of
- * a destination is noticed (net/ipv4/udp.c, udp_sendmsg), and a connect()'s
- * address is looked at last (net/ipv4/af_inet.c, inet_dgram_connect).
+ * A call that gives the socket no port if it succeeds has failed: see
+ * assign_undo(). Before the kernel notices that a destination is missing, it
+ * refuses a datagram that is too long and MSG_OOB (net/ipv4/udp.c, udp_sendmsg).
+ * It looks at a connect()'s address last (net/ipv4/af_inet.c,
+ * inet_dgram_connect). Return: @result, and errno is kept
  */
 static ssize_t take_back_port(struct shim *shim, int fd, ssize_t result)
 {
 	int error;
 
-	if (result >= 0 || !shim->fenced || is_settled(fdcache_get(shim->fdcache, fd)))
+	if (result >= 0 || !shim->fenced || !may_ask_afterwards(shim, fd))
 		return result;
 	error = errno;
 	if (error == EDESTADDRREQ || error == EMSGSIZE || error == EOPNOTSUPP ||
 	    error == EAFNOSUPPORT || error == EINVAL) {
-		/* what is remembered stays true: no such port is, see remember_if_settled() */
+		/* the cache stays valid: such a port is never cached, see remember_if_settled() */
 		if (assign_undo(&shim->fence, fd))
 			log_port_kept(&shim->log);
 		errno = error;
@@ -84,29 +104,80 @@ static ssize_t take_back_port(struct shim *shim, int fd, ssize_t result)
 	return result;
 }
 
+/* @program_port: the port that the program named, if @addr has another one in its place; else 0 */
+static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len, uint16_t program_port)
+{
+	struct assign assign = {
+		.call = ASSIGN_BIND, .fd = fd, .len = len, .program_port = program_port
+	};
+	struct shim *shim = shim_get();
+	int saved = errno, result;
+	bool copied;
+
+	if (!shim->fenced)
+		return REAL(bind)(fd, addr, len);
+	switch (passing_way(shim, fd, passing_address(addr, len))) {
+	case PASSING_LIBC:
+		return REAL(bind)(fd, addr, len);
+	case PASSING_GATE:
+		return gated_bind(fd, addr, len, &foreign_address);
+	case PASSING_FENCED:
+		break;
+	}
+	copied = caller_memory_address(addr, len, &assign.addr);
+	errno = saved;
+	if (!copied)
+		return gated_bind(fd, addr, len, NULL);
+	result = WITH_PORT(int, shim, &assign, "bind", gated_bind(fd, addr, len, &assign.addr));
+	if (!result && addr_port(&assign.addr))
+		fdcache_note_bound(shim->fdcache, fd);
+	return result;
+}
+
+/* connect() with an address of another family, or on a socket that is none of ours */
+static int pass_connect(struct shim *shim, enum passing_way way, int fd,
+			const struct sockaddr *addr, socklen_t len)
+{
+	int result = way == PASSING_LIBC ? REAL(connect)(fd, addr, len)
+					 : gated_connect(fd, addr, len, &foreign_address,
+							 passing_wait_quiet(shim, fd));
+
+	return (int)take_back_port(shim, fd, result);
+}
+
 static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .len = len };
 	struct shim *shim = shim_get();
 	int saved = errno, result;
-	bool copied = shim->fenced && caller_memory_address(addr, len, &assign.addr);
+	enum passing_way way;
+	bool copied;
 
+	if (!shim->fenced)
+		return REAL(connect)(fd, addr, len);
+	way = passing_way(shim, fd, passing_address(addr, len));
+	if (way != PASSING_FENCED)
+		return pass_connect(shim, way, fd, addr, len);
+	copied = caller_memory_address(addr, len, &assign.addr);
 	errno = saved;
 	if (!copied)
-		return gated_connect(fd, addr, len, NULL);
+		return gated_connect(fd, addr, len, NULL, GATED_ASK);
 	if (assign.addr.sa.sa_family == AF_UNSPEC) {
 		fdcache_dissolve(shim->fdcache);
 		result = WITH_PORT(int, shim, &assign, "connect",
-				   gated_connect(fd, addr, len, &assign.addr));
+				   gated_connect(fd, addr, len, &assign.addr, GATED_NEVER));
 		fdcache_dissolve(shim->fdcache);
 		return result;
 	}
-	/* most of them; no other family's socket takes such an address */
+	/* most addresses of other families; only their sockets take it */
 	if (assign.addr.sa.sa_family == AF_UNIX)
-		return (int)take_back_port(shim, fd, gated_connect(fd, addr, len, &assign.addr));
-	if (fdcache_get(shim->fdcache, fd) == FDCACHE_SETTLED_UDP || is_bound(shim, fd))
-		return gated_connect(fd, addr, len, &assign.addr);
-	return WITH_PORT(int, shim, &assign, "connect", gated_connect(fd, addr, len, &assign.addr));
+		return pass_connect(shim, PASSING_GATE, fd, addr, len);
+	/* a socket that shows a port need not be UDP, so behind the gate the cache does not suffice */
+	if ((!gate() && fdcache_get(shim->fdcache, fd) == FDCACHE_SETTLED_UDP) ||
+	    is_bound(shim, fd))
+		return gated_connect(fd, addr, len, &assign.addr, GATED_ASK);
+	return WITH_PORT(int, shim, &assign, "connect",
+			 gated_connect(fd, addr, len, &assign.addr, GATED_ASK));
 }
 
 static int hook_listen(int fd, int backlog)
@@ -114,39 +185,41 @@ static int hook_listen(int fd, int backlog)
 	struct assign assign = { .call = ASSIGN_LISTEN, .fd = fd, .backlog = backlog };
 	struct shim *shim = shim_get();
 
-	if (!shim->fenced || is_bound(shim, fd))
+	if (!shim->fenced)
+		return REAL(listen)(fd, backlog);
+	switch (passing_way(shim, fd, PASSING_UNREAD)) {
+	case PASSING_LIBC:
+		return REAL(listen)(fd, backlog);
+	case PASSING_GATE:
+		return gated_listen(fd, backlog);
+	case PASSING_FENCED:
+		break;
+	}
+	if (is_bound(shim, fd))
 		return gated_listen(fd, backlog);
 	return WITH_PORT(int, shim, &assign, "listen", gated_listen(fd, backlog));
 }
 
-/* Known to be a UDP socket? Of interest only to whoever has a gate. */
-static bool is_udp(struct shim *shim, int fd)
-{
-	enum fdcache_state what;
-
-	if (!gate())
-		return false;
-	what = fdcache_get(shim->fdcache, fd);
-	return what == FDCACHE_SETTLED_UDP || what == FDCACHE_UDP4 || what == FDCACHE_UDP6;
-}
-
-/* Does no send through this socket need a port from us? Remembers it if so. */
+/* Does no send through this socket need a port from us? Asks the kernel if needed, and remembers it if so. */
 static bool remember_if_settled(struct shim *shim, int fd)
 {
-	enum fdcache_state what = fdcache_get(shim->fdcache, fd);
+	enum fdcache_state state = fdcache_get(shim->fdcache, fd);
 	char mark;
 
-	if (is_settled(what) || what == FDCACHE_UDP4 || what == FDCACHE_UDP6)
-		return is_settled(what);
-	/* that it is a fresh TCP socket is a hint, too, and no bind would put it right */
+	if (fdcache_is_settled(state) || state == FDCACHE_UDP4 || state == FDCACHE_UDP6)
+		return fdcache_is_settled(state);
+	/* that a socket is a fresh TCP one is a hint, too, and no bind would put it right */
 	fdcache_ask(shim->fdcache, fd, &mark);
 	switch (assign_state(&shim->fence, fd)) {
+	case ASSIGN_OTHER_FAMILY:
+		fdcache_settle(shim->fdcache, fd, FDCACHE_FOREIGN, &mark);
+		return true;
 	case ASSIGN_SETTLED:
 		fdcache_settle(shim->fdcache, fd, FDCACHE_SETTLED, &mark);
 		return true;
 	case ASSIGN_FOREIGN_UDP:
-		/* chosen by the kernel for somebody else, whoever shares the socket can dissolve it */
-		if (what != FDCACHE_BOUND)
+		/* the kernel chose the port for somebody else; whoever shares the socket can dissolve it */
+		if (state != FDCACHE_BOUND)
 			return true;
 		/* fallthrough */
 	case ASSIGN_SETTLED_UDP:
@@ -161,8 +234,7 @@ static bool remember_if_settled(struct shim *shim, int fd)
 static bool needs_port(struct shim *shim, struct assign *assign, const struct sockaddr *addr)
 {
 	int saved = errno;
-	bool needs = shim->fenced &&
-		     (assign->fast_open || !remember_if_settled(shim, assign->fd)) &&
+	bool needs = (assign->fast_open || !remember_if_settled(shim, assign->fd)) &&
 		     caller_memory_address(addr, assign->len, &assign->addr);
 
 	errno = saved;
@@ -176,35 +248,42 @@ static ssize_t hook_send(int fd, const void *data, size_t size, int flags)
 	return result < 0 ? take_back_port(shim_get(), fd, result) : result;
 }
 
-/* Is there nothing to be done for a send, as far as can be told without a system call? */
+/* Is there nothing to be done for a send? Keeps errno. */
 static bool needs_nothing(struct shim *shim, int fd, int flags)
 {
-	return !shim->fenced ||
-	       (!(flags & MSG_FASTOPEN) && is_settled(fdcache_get(shim->fdcache, fd)));
+	return !shim->fenced || (!(flags & MSG_FASTOPEN) && is_settled(shim, fd));
 }
 
 static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
 			   const struct sockaddr *addr, socklen_t len)
 {
-	struct shim *shim = shim_get();
-
-	if (needs_nothing(shim, fd, flags))
-		return gated_sendto(fd, data, size, flags, addr, len, is_udp(shim, fd));
-	if (!addr)
-		return take_back_port(
-			shim, fd, gated_sendto(fd, data, size, flags, addr, len, is_udp(shim, fd)));
-
 	struct assign assign = {
 		.call = ASSIGN_SEND,
 		.fd = fd,
 		.len = len,
 		.fast_open = flags & MSG_FASTOPEN,
 	};
+	struct shim *shim = shim_get();
 
+	/* without an address, a supervisor's filter lets it pass by itself */
+	if (!addr)
+		return take_back_port(shim, fd, REAL(sendto)(fd, data, size, flags, addr, len));
+	if (needs_nothing(shim, fd, flags))
+		return gated_sendto(fd, data, size, flags, addr, len, passing_wait(shim, fd));
+	switch (passing_way(shim, fd, passing_address(addr, len))) {
+	case PASSING_LIBC:
+		return take_back_port(shim, fd, REAL(sendto)(fd, data, size, flags, addr, len));
+	case PASSING_GATE:
+		return take_back_port(shim, fd,
+				      gated_sendto(fd, data, size, flags, addr, len,
+						   passing_wait_quiet(shim, fd)));
+	case PASSING_FENCED:
+		break;
+	}
 	if (!needs_port(shim, &assign, addr))
-		return gated_sendto(fd, data, size, flags, addr, len, is_udp(shim, fd));
+		return gated_sendto(fd, data, size, flags, addr, len, passing_wait(shim, fd));
 	return WITH_PORT(ssize_t, shim, &assign, "sendto",
-			 gated_sendto(fd, data, size, flags, addr, len, is_udp(shim, fd)));
+			 gated_sendto(fd, data, size, flags, addr, len, passing_wait(shim, fd)));
 }
 
 /*
@@ -230,50 +309,74 @@ static bool read_destination(struct shim *shim, struct assign *assign, const voi
 		return false;
 	*ret_addr = copy.msg_name;
 	assign->len = copy.msg_namelen;
-	/* of a message, the kernel cuts what sendto() and connect() refuse (net/socket.c, __copy_msghdr) */
+	/* sendto() and connect() refuse a longer address; of a message, the kernel cuts it (net/socket.c,
+	 * __copy_msghdr) */
 	if (assign->len > sizeof(struct sockaddr_storage) && assign->len <= INT_MAX)
 		assign->len = sizeof(struct sockaddr_storage);
 	return true;
 }
 
 /*
- * Has it no destination for sure? Behind a gate nobody looks at a message that
- * another thread may rewrite, so there its socket has to be settled. Keeps errno.
+ * May a message without a destination pass the supervisor by? Another thread may
+ * add a destination after we have looked. So it may if there is no other thread,
+ * or if no send through the socket needs a port. Keeps errno.
  */
 static bool may_pass_unread(struct shim *shim, int fd)
 {
 	int saved = errno;
-	bool stays = !gate() || remember_if_settled(shim, fd);
+	bool may = !gate() || gated_is_alone() || remember_if_settled(shim, fd);
 
 	errno = saved;
-	return stays;
+	return may;
 }
 
-static ssize_t hook_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags)
+static ssize_t fenced_sendmsg(struct shim *shim, sendmsg_fn *real, int fd,
+			      const struct msghdr *message, int flags)
 {
-	const struct sockaddr *addr;
-	struct shim *shim = shim_get();
-
-	if (needs_nothing(shim, fd, flags))
-		return gated_sendmsg(real, fd, message, flags, is_udp(shim, fd));
-
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
+	const struct sockaddr *addr;
 
 	if (!read_destination(shim, &assign, message, &addr))
 		return take_back_port(shim, fd,
 				      may_pass_unread(shim, fd)
 					      ? gated_sendmsg(real, fd, message, flags,
-							      is_udp(shim, fd))
+							      passing_wait(shim, fd))
 					      : real(fd, message, flags));
 	if (!needs_port(shim, &assign, addr))
-		return gated_sendmsg(real, fd, message, flags, is_udp(shim, fd));
+		return gated_sendmsg(real, fd, message, flags, passing_wait(shim, fd));
 	return WITH_PORT(ssize_t, shim, &assign, "sendmsg",
-			 gated_sendmsg(real, fd, message, flags, is_udp(shim, fd)));
+			 gated_sendmsg(real, fd, message, flags, passing_wait(shim, fd)));
+}
+
+static ssize_t hook_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags)
+{
+	struct shim *shim = shim_get();
+	enum passing_target target;
+
+	if (!shim->fenced || (!gate() && needs_nothing(shim, fd, flags)))
+		return real(fd, message, flags);
+	target = passing_message(message);
+	/* whatever the number means, a message without a destination chooses no port */
+	if ((target == PASSING_NOBODY && fdcache_is_settled(fdcache_get(shim->fdcache, fd)) &&
+	     !(flags & MSG_FASTOPEN)) ||
+	    needs_nothing(shim, fd, flags))
+		return gated_sendmsg(real, fd, message, flags, passing_wait(shim, fd));
+	switch (passing_way(shim, fd, target)) {
+	case PASSING_LIBC:
+		return take_back_port(shim, fd, real(fd, message, flags));
+	case PASSING_GATE:
+		return take_back_port(shim, fd,
+				      gated_sendmsg(real, fd, message, flags,
+						    passing_wait_quiet(shim, fd)));
+	case PASSING_FENCED:
+		break;
+	}
+	return fenced_sendmsg(shim, real, fd, message, flags);
 }
 
 /*
- * How many messages at the beginning have control data and no destination? Of
- * SCTP alone they may go well, and leave the socket without a port: with
+ * How many messages at the beginning have control data and no destination? With
+ * SCTP alone, sending them may succeed and leave the socket without a port: with
  * SCTP_SENDALL they go to all associations, even if there is none. Keeps errno.
  */
 static unsigned count_unnamed(const struct mmsghdr *messages, unsigned count)
@@ -293,7 +396,7 @@ static unsigned count_unnamed(const struct mmsghdr *messages, unsigned count)
 	return i;
 }
 
-/* Sends messages of which the first has a destination: once it is sent, the socket has its port. */
+/* Sends messages of which the first has a destination: once that one is sent, the socket has its port. */
 static int send_named(struct shim *shim, sendmmsg_fn *real, struct assign *assign,
 		      const struct sockaddr *addr, struct mmsghdr *messages, unsigned count,
 		      int flags)
@@ -314,7 +417,7 @@ static int pass_unnamed(struct shim *shim, sendmmsg_fn *real, int fd, struct mms
 					 : real(fd, messages, count, (libc_flags)flags);
 }
 
-/* Sends messages of which the first has none, and then, if it went well, those that may need a port. */
+/* Sends messages of which the first has no destination, and if that succeeds those that may need a port. */
 static int send_unnamed(struct shim *shim, sendmmsg_fn *real, int fd, struct mmsghdr *messages,
 			unsigned count, int flags)
 {
@@ -337,7 +440,7 @@ static int send_unnamed(struct shim *shim, sendmmsg_fn *real, int fd, struct mms
 	else
 		more = (int)take_back_port(shim, fd,
 					   pass_unnamed(shim, real, fd, messages, count, flags));
-	/* that the others failed, the kernel does not tell either */
+	/* the kernel, too, does not tell that later messages failed */
 	errno = saved;
 	return more < 0 ? sent : sent + more;
 }
@@ -345,20 +448,27 @@ static int send_unnamed(struct shim *shim, sendmmsg_fn *real, int fd, struct mms
 static int hook_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
 			 int flags)
 {
-	const struct sockaddr *addr;
+	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 	struct shim *shim = shim_get();
+	const struct sockaddr *addr;
 
 	if (count == 0 || needs_nothing(shim, fd, flags))
 		return gated_sendmmsg(real, fd, messages, count, flags);
-
-	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
-
+	/* to read all of them here would take long, and the first does not tell about the others */
+	switch (passing_way(shim, fd, PASSING_UNREAD)) {
+	case PASSING_LIBC:
+		return (int)take_back_port(shim, fd, real(fd, messages, count, (libc_flags)flags));
+	case PASSING_GATE:
+		return gated_sendmmsg(real, fd, messages, count, flags);
+	case PASSING_FENCED:
+		break;
+	}
 	if (!read_destination(shim, &assign, messages, &addr))
 		return send_unnamed(shim, real, fd, messages, count, flags);
 	return send_named(shim, real, &assign, addr, messages, count, flags);
 }
 
-/* Is it certainly no IPv4 socket? Keeps errno. */
+/* Does the kernel say that it is no IPv4 socket? Keeps errno. */
 static bool is_not_ipv4(int fd)
 {
 	union addr local = { .sa.sa_family = AF_UNSPEC };
@@ -371,10 +481,10 @@ static bool is_not_ipv4(int fd)
 }
 
 /*
- * libc's own takes a port below 1024 by calling its internal bind. Here it is
- * a bind to port 0, and the port is reported as bindresvport(3) has it. For
- * other families than libc's, a library such as libtirpc may have a version of
- * its own, which binds by bind(), our hook.
+ * libc's own function takes a port below 1024 by calling its internal bind. Here
+ * the call is a bind to port 0, and the port is reported as bindresvport(3) says.
+ * A library such as libtirpc may have a version of its own for other families. It
+ * binds by bind(), our hook.
  */
 static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 {
@@ -388,7 +498,8 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 		errno = ENOSYS;
 		return -1;
 	}
-	if (!shim->fenced || is_not_ipv4(fd) || (addr && addr->sin_family != AF_INET))
+	if (!shim->fenced || fdcache_is_foreign(fdcache_get(shim->fdcache, fd)) ||
+	    passing_asks_nobody() || is_not_ipv4(fd) || (addr && addr->sin_family != AF_INET))
 		return real(fd, addr);
 	assign.len = addr_wildcard(&assign.addr, AF_INET);
 	if (addr)
@@ -411,6 +522,15 @@ static int fail_with(int error)
 {
 	errno = -error;
 	return -1;
+}
+
+/* Are the addresses of this call translated here? The supervisor translates those of its calls. */
+static bool is_translated(int fd)
+{
+	const struct shim *shim = shim_get();
+
+	return shim->maps && !fdcache_is_foreign(fdcache_get(shim->fdcache, fd)) &&
+	       !passing_asks_nobody();
 }
 
 static int bind_mapped(int fd, const struct sockaddr *addr, socklen_t len)
@@ -501,7 +621,7 @@ static int sendmmsg_mapped(sendmmsg_fn *real, int fd, struct mmsghdr *messages, 
 
 		if (sent < 0 && !done)
 			return sent;
-		/* that the others failed, the kernel does not tell either */
+		/* the kernel, too, does not tell that later messages failed */
 		errno = saved;
 		done += sent > 0 ? (unsigned)sent : 0;
 		if (sent < (int)most)
@@ -514,12 +634,12 @@ static int sendmmsg_mapped(sendmmsg_fn *real, int fd, struct mmsghdr *messages, 
 
 EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return shim_get()->maps ? bind_mapped(fd, addr, len) : hook_bind(fd, addr, len, 0);
+	return is_translated(fd) ? bind_mapped(fd, addr, len) : hook_bind(fd, addr, len, 0);
 }
 
 EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return shim_get()->maps ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
+	return is_translated(fd) ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
 }
 
 EXPORT int listen(int fd, int backlog)
@@ -535,20 +655,20 @@ EXPORT ssize_t send(int fd, const void *data, size_t size, int flags)
 EXPORT ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
 		      socklen_t len)
 {
-	return shim_get()->maps ? sendto_mapped(fd, data, size, flags, addr, len)
-				: hook_sendto(fd, data, size, flags, addr, len);
+	return is_translated(fd) ? sendto_mapped(fd, data, size, flags, addr, len)
+				 : hook_sendto(fd, data, size, flags, addr, len);
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	return shim_get()->maps ? sendmsg_mapped(REAL(sendmsg), fd, message, flags)
-				: hook_sendmsg(REAL(sendmsg), fd, message, flags);
+	return is_translated(fd) ? sendmsg_mapped(REAL(sendmsg), fd, message, flags)
+				 : hook_sendmsg(REAL(sendmsg), fd, message, flags);
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags)
 {
-	return shim_get()->maps ? sendmmsg_mapped(REAL(sendmmsg), fd, messages, count, (int)flags)
-				: hook_sendmmsg(REAL(sendmmsg), fd, messages, count, (int)flags);
+	return is_translated(fd) ? sendmmsg_mapped(REAL(sendmmsg), fd, messages, count, (int)flags)
+				 : hook_sendmmsg(REAL(sendmmsg), fd, messages, count, (int)flags);
 }
 
 EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
@@ -558,7 +678,7 @@ EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
 
 EXPORT int __connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
-	return shim_get()->maps ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
+	return is_translated(fd) ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
 }
 
 EXPORT ssize_t __send(int fd, const void *data, size_t size, int flags)
@@ -569,13 +689,13 @@ EXPORT ssize_t __send(int fd, const void *data, size_t size, int flags)
 #if LIBC_TIME64
 EXPORT int __sendmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-	return shim_get()->maps ? sendmmsg_mapped(REAL(__sendmmsg64), fd, messages, count, flags)
-				: hook_sendmmsg(REAL(__sendmmsg64), fd, messages, count, flags);
+	return is_translated(fd) ? sendmmsg_mapped(REAL(__sendmmsg64), fd, messages, count, flags)
+				 : hook_sendmmsg(REAL(__sendmmsg64), fd, messages, count, flags);
 }
 
 EXPORT ssize_t __sendmsg64(int fd, const struct msghdr *message, int flags)
 {
-	return shim_get()->maps ? sendmsg_mapped(REAL(__sendmsg64), fd, message, flags)
-				: hook_sendmsg(REAL(__sendmsg64), fd, message, flags);
+	return is_translated(fd) ? sendmsg_mapped(REAL(__sendmsg64), fd, message, flags)
+				 : hook_sendmsg(REAL(__sendmsg64), fd, message, flags);
 }
 #endif

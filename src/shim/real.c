@@ -5,11 +5,11 @@
 struct real real_functions;
 
 /*
- * dlsym() takes the dynamic linker's lock, which a signal handler may find held
- * by its own thread (it is recursive). Another thread may hold it for long: while
- * dlopen() runs a library's constructor, which may wait for a thread that makes
- * its first call; and a child that is forked meanwhile finds it held for good. So
- * before there are threads, all is resolved.
+ * dlsym() takes the dynamic linker's lock. The lock is recursive, so a signal
+ * handler whose own thread holds it goes on. But another thread may hold it for
+ * long: while dlopen() runs a library's constructor, which may wait for a thread
+ * that makes its first call. And in a child that is forked meanwhile, the lock is
+ * held for good. So all functions are resolved before there are threads.
  */
 void *real_resolve(void **function, const char *name)
 {

@@ -13,8 +13,8 @@
 #include <time.h>
 
 /*
- * The hooks: return type, name, parameters. Whatever is added here has to be
- * added to libportfence.map, too; a test holds the two together.
+ * The hooks: return type, name, parameters. A test holds that libportfence.map
+ * has the same names.
  */
 #define REAL_FUNCTIONS(X)                                                                          \
 	X(int, bind, (int fd, const struct sockaddr *addr, socklen_t len))                         \
@@ -28,6 +28,7 @@
 	X(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, libc_flags flags))     \
 	X(int, bindresvport, (int fd, struct sockaddr_in *addr))                                   \
 	X(int, socket, (int domain, int type, int protocol))                                       \
+	X(int, socketpair, (int domain, int type, int protocol, int fds[2]))                       \
 	X(int, setsockopt, (int fd, int level, int option, const void *value, socklen_t len))      \
 	X(int, getsockopt, (int fd, int level, int option, void *value, socklen_t *len))           \
 	X(int, getsockname, (int fd, struct sockaddr *addr, socklen_t *len))                       \
@@ -50,6 +51,7 @@
 	X(int, fcntl64, (int fd, int command, ...))                                                \
 	X(int, close, (int fd))                                                                    \
 	X(int, pidfd_getfd, (int pidfd, int fd, unsigned flags))                                   \
+	X(int, prctl, (int option, ...))                                                           \
 	X(int, setns, (int fd, int type))                                                          \
 	X(int, unshare, (int flags))                                                               \
 	X(int, close_range, (unsigned first, unsigned last, int flags))                            \
@@ -72,7 +74,7 @@
 	X(int, system, (const char *command))                                                      \
 	X(FILE *, popen, (const char *command, const char *type))
 
-/* Of a 32-bit libc; likewise. */
+/* More hooks, of a 32-bit libc alone */
 #define REAL_TIME64_FUNCTIONS(X)                                                                   \
 	X(int, __fcntl_time64, (int fd, int command, ...))                                         \
 	X(int, __getsockopt64, (int fd, int level, int option, void *value, socklen_t *len))       \
@@ -101,7 +103,7 @@ void *real_resolve(void **function, const char *name);
  * REAL() - One of the functions, resolved when it is first asked for
  *
  * So a process pays for those that it calls, unless real_resolve_all() comes
- * before. What this libc does not have is NULL.
+ * before. NULL: this libc has no such function.
  */
 #define REAL(name)                                                                                 \
 	({                                                                                         \

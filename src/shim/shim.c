@@ -172,6 +172,9 @@ static struct shim *build(void)
 		fill(new, &settings, &mistakes, &arena);
 		if (settings.gate && !gate())
 			gated_start(settings.gate);
+		/* it looks at what the cache would be wrong about */
+		if (gate())
+			fdcache_trust_hints();
 	}
 	return publish(new);
 }

@@ -1,0 +1,21 @@
+/* sandbox: what the process has forbidden itself or others, as far as the hooks have seen; it asks nobody. */
+#ifndef PORTFENCE_SHIM_SANDBOX_H
+#define PORTFENCE_SHIM_SANDBOX_H
+
+#include <stdbool.h>
+
+/* sandbox_note_prctl() - prctl() has succeeded; its first two arguments */
+void sandbox_note_prctl(int option, unsigned long value);
+
+/*
+ * sandbox_is_filtered() - May a seccomp filter of the program's own forbid what it does not call itself?
+ *
+ * True once the process has set one by prctl(), or no_new_privs, which comes before a filter that is set
+ * by seccomp(2).
+ */
+bool sandbox_is_filtered(void);
+
+/* sandbox_is_closed() - Has the process forbidden others to look into it (PR_SET_DUMPABLE)? */
+bool sandbox_is_closed(void);
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * raw_descriptors: numbers through which libc has sent get other sockets by system calls of the program's
+ * own, as a runtime beside C libraries makes them; then libc sends or connects through them again.
+ *
+ *   raw_descriptors [PORT]    "WAY LOCAL-PORT" for each way; destination is PORT of this host, by default 9
+ *
+ * WAY:	first		a socket as libc makes it
+ *	reopened	closed and made again
+ *	replaced	another one put over it by dup3()
+ *	emptied		the same socket, which connect() to AF_UNSPEC has taken the port from
+ *	foreign		the number was a UNIX socket's; libc connects
+ *	foreign-send	likewise; libc sends
+ *	connect		the new socket is TCP, and libc connects
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct sockaddr_in peer = { .sin_family = AF_INET };
+static char byte = 'x';
+static struct iovec part = { &byte, 1 };
+static struct msghdr message = { &peer, sizeof(peer), &part, 1, NULL, 0, 0 };
+
+static void show(const char *way, int fd)
+{
+	struct sockaddr_in local;
+	socklen_t len = sizeof(local);
+
+	if (getsockname(fd, (struct sockaddr *)&local, &len))
+		exit(2);
+	printf("%s %d\n", way, ntohs(local.sin_port));
+}
+
+static void send_to_peer(int fd)
+{
+	sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, sizeof(peer));
+}
+
+/* A UDP socket that libc has sent through. */
+static int new_known(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), i;
+
+	for (i = 0; i < 3; i++)
+		send_to_peer(fd);
+	return fd;
+}
+
+static int reopen(int fd, int type)
+{
+	syscall(SYS_close, fd);
+	if (syscall(SYS_socket, AF_INET, type, 0) != fd)
+		exit(2);
+	return fd;
+}
+
+int main(int argc, char *argv[])
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int fd = new_known(), other;
+
+	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	peer.sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 9));
+	send_to_peer(fd);
+	show("first", fd);
+
+	send_to_peer(reopen(fd, SOCK_DGRAM));
+	show("reopened", fd);
+
+	fd = new_known();
+	other = (int)syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0);
+	syscall(SYS_dup3, other, fd, 0);
+	sendmsg(fd, &message, 0);
+	show("replaced", fd);
+
+	fd = new_known();
+	syscall(SYS_connect, fd, &none, sizeof(none));
+	send_to_peer(fd);
+	show("emptied", fd);
+
+	fd = reopen(socket(AF_UNIX, SOCK_STREAM, 0), SOCK_STREAM);
+	connect(fd, (struct sockaddr *)&peer, sizeof(peer));
+	show("foreign", fd);
+
+	fd = reopen(socket(AF_UNIX, SOCK_DGRAM, 0), SOCK_DGRAM);
+	sendmsg(fd, &message, 0);
+	show("foreign-send", fd);
+
+	fd = reopen(new_known(), SOCK_STREAM);
+	connect(fd, (struct sockaddr *)&peer, sizeof(peer));
+	show("connect", fd);
+	return 0;
+}
