@@ -96,9 +96,9 @@ static void print_finding(const struct escapes_finding *finding, bool in_colour)
 		puts(finding->why);
 }
 
-/* One line for a process and a section. Return: how many squatters it was */
-static size_t print_squatters(const struct view *view, const struct escapes_squatter *first,
-			      size_t left, bool in_colour)
+/* One line for a process and a section. Return: how many ports it was */
+static size_t print_unfenced(const struct view *view, const struct escapes_unfenced *first,
+			     size_t left, bool in_colour)
 {
 	size_t i, count = 0;
 
@@ -115,14 +115,14 @@ static size_t print_squatters(const struct view *view, const struct escapes_squa
 	return count;
 }
 
-static void print_doubt(const struct escapes_doubt *doubt, bool in_colour)
+static void print_unknown(const struct escapes_unknown *unknown, bool in_colour)
 {
-	const struct process *process = &doubt->process;
+	const struct process *process = &unknown->process;
 
 	print_kind("warning", SAY_MAGENTA, in_colour);
 	printf("%s (pid %d) is fenced, but ", process->name, (int)process->pid);
-	if (doubt->why)
-		printf("its rule cannot be told: %s\n", doubt->why);
+	if (unknown->why)
+		printf("its rule cannot be told: %s\n", unknown->why);
 	else
 		printf("in another network namespace; look there: nsenter -t %d -n portfence audit\n",
 		       (int)process->pid);
@@ -178,11 +178,11 @@ static void print_text(const struct view *view, const struct escapes *escapes)
 	for (i = 0; i < escapes->findings; i++)
 		print_finding(&escapes->finding[i], in_colour);
 	print_ages(escapes, in_colour);
-	for (i = 0; i < escapes->squatters;)
-		i += print_squatters(view, &escapes->squatter[i], escapes->squatters - i,
-				     in_colour);
-	for (i = 0; i < escapes->doubts; i++)
-		print_doubt(&escapes->doubt[i], in_colour);
+	for (i = 0; i < escapes->unfenced_ports;)
+		i += print_unfenced(view, &escapes->unfenced[i], escapes->unfenced_ports - i,
+				    in_colour);
+	for (i = 0; i < escapes->unknowns; i++)
+		print_unknown(&escapes->unknown[i], in_colour);
 	if (escapes->unseen) {
 		print_kind("note", SAY_CYAN, in_colour);
 		printf("%zu process%s cannot be looked at%s\n", escapes->unseen,
@@ -216,44 +216,44 @@ static json_t *describe_finding(const struct escapes_finding *finding)
 			 finding->other ? describe_process(finding->other) : NULL);
 }
 
-static json_t *describe_doubt(const struct escapes_doubt *doubt)
+static json_t *describe_unknown(const struct escapes_unknown *unknown)
 {
 	return json_pack("{s:o, s:o}", "why",
-			 say_json(doubt->why ? doubt->why
-					     : "it lives in another network namespace"),
-			 "process", describe_process(&doubt->process));
+			 say_json(unknown->why ? unknown->why
+					       : "it lives in another network namespace"),
+			 "process", describe_process(&unknown->process));
 }
 
 static int print_json(const struct view *view, const struct escapes *escapes)
 {
-	json_t *findings = json_array(), *squatters = json_array(), *doubts = json_array(), *all;
+	json_t *findings = json_array(), *unfenced = json_array(), *unknown = json_array(), *all;
 	size_t i;
 	int rc = 0;
 
 	for (i = 0; i < escapes->findings; i++)
 		json_array_append_new(findings, describe_finding(&escapes->finding[i]));
-	for (i = 0; i < escapes->squatters; i++) {
-		const struct escapes_squatter *one = &escapes->squatter[i];
+	for (i = 0; i < escapes->unfenced_ports; i++) {
+		const struct escapes_unfenced *one = &escapes->unfenced[i];
 
-		json_array_append_new(squatters,
+		json_array_append_new(unfenced,
 				      json_pack("{s:o, s:s, s:i, s:o}", "section",
 						say_json(view->sections.rule[one->section]->name),
 						"protocol", policy_proto_name(one->proto), "port",
 						(int)one->port, "process",
 						describe_process(one->process)));
 	}
-	for (i = 0; i < escapes->doubts; i++)
-		json_array_append_new(doubts, describe_doubt(&escapes->doubt[i]));
+	for (i = 0; i < escapes->unknowns; i++)
+		json_array_append_new(unknown, describe_unknown(&escapes->unknown[i]));
 	all = json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "escapes",
 			(json_int_t)escapes->count[PORT_ORIGIN_ESCAPE], "processes",
 			(json_int_t)escapes->processes, "sockets", (json_int_t)escapes->sockets,
 			"accepted", (json_int_t)escapes->count[PORT_ORIGIN_ACCEPTED], "outside",
-			findings, "unfenced", squatters, "unknown", doubts, "unseen",
+			findings, "unfenced", unfenced, "unknown", unknown, "unseen",
 			(json_int_t)escapes->unseen);
 	/* what jansson did not take is missing in its array */
 	if (all && json_array_size(findings) == escapes->findings &&
-	    json_array_size(squatters) == escapes->squatters &&
-	    json_array_size(doubts) == escapes->doubts) {
+	    json_array_size(unfenced) == escapes->unfenced_ports &&
+	    json_array_size(unknown) == escapes->unknowns) {
 		json_dumpf(all, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else {
@@ -294,15 +294,13 @@ static int read_escapes(const struct option_values *given, pid_t pid, struct vie
 	struct escapes_scope scope = {
 		.app = given->operand[0],
 		.pid = pid,
-		.sockets = &view->machine.sockets,
-		.processes = &view->machine.processes,
-		.looks = &view->machine.looks,
+		.snapshot = &view->machine,
 	};
 	int rc;
 
 	rc = sections_load(given->value[OPTION_CONFIG], scope.app, &view->sections);
 	scope.rules = view->sections.rule;
-	scope.rule_count = view->sections.count;
+	scope.rule_count = (uint32_t)view->sections.count;
 	if (!rc)
 		rc = view_take(view, SOCKETS_SIDES);
 	if (!rc && pid)
@@ -314,7 +312,7 @@ static int read_escapes(const struct option_values *given, pid_t pid, struct vie
 		return say_failure("%s", strerror(-rc));
 	if (ret_escapes->count[PORT_ORIGIN_ESCAPE])
 		return EXIT_ESCAPE;
-	return pid && ret_escapes->doubts ? EXIT_FAILED : EXIT_CLEAN;
+	return pid && ret_escapes->unknowns ? EXIT_FAILED : EXIT_CLEAN;
 }
 
 static int audit(int argc, char *argv[])
@@ -339,7 +337,7 @@ static int audit(int argc, char *argv[])
 					    "'--pid' and a section do not go together");
 	}
 	rc = read_escapes(&given, (pid_t)pid, &view, &escapes);
-	if (rc != EXIT_FAILED || escapes.doubts) {
+	if (rc != EXIT_FAILED || escapes.unknowns) {
 		if (given.value[OPTION_JSON] && print_json(&view, &escapes))
 			rc = EXIT_FAILED;
 		else if (!given.value[OPTION_JSON])

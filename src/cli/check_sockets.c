@@ -1,35 +1,32 @@
 #include "check_sockets.h"
 
-#include "../machine/fenced.h"
-#include "../machine/processes.h"
-#include "../machine/sockets.h"
+#include "../machine/snapshot.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PORTS 65536
 #define LISTENERS_SHOWN 10
+
+/* What is compared with one range, for one protocol. */
+struct comparison {
+	struct snapshot *snapshot;
+	const struct section_range *range;
+	enum proto proto;
+	struct check_findings *findings;
+	uint32_t sockets;   /* on the range */
+	uint32_t waiting;   /* of these, in TIME_WAIT */
+	uint32_t listeners; /* ports that others listen on */
+};
 
 /* What is on one port. */
 struct load {
 	uint32_t sockets;
-	uint32_t waiting;   /* of these, in TIME_WAIT */
-	uint32_t listeners; /* how many of the sockets are listened on */
-	uint32_t first;     /* of them, index into busy.listener */
-};
-
-struct check_sockets {
-	struct sockets sockets;
-	struct processes processes;
-	struct fenced_looks looks;
-	struct load *load[PROTO_COUNT];        /* by port */
-	const struct sockets_entry **listener; /* by protocol and port */
-	size_t listeners;
-	uint32_t *seen; /* by process: in which round it was met last */
-	uint32_t round;
-	struct check_findings *findings;
+	uint32_t waiting; /* of these, in TIME_WAIT */
+	bool listened;
+	uint32_t others;             /* processes that listen and are not fenced by the section */
+	const struct process *first; /* of them */
+	const struct sockets_entry *unseen; /* a listener whose process cannot be seen */
 };
 
 /* Does it wait for whoever comes? A UDP socket does unless it is connected. */
@@ -38,206 +35,143 @@ static bool listens(const struct sockets_entry *entry)
 	return entry->state == (sockets_proto(entry) == PROTO_UDP ? SOCKETS_CLOSE : SOCKETS_LISTEN);
 }
 
-static int compare_listeners(const void *a, const void *b)
-{
-	const struct sockets_entry *x = *(const struct sockets_entry *const *)a;
-	const struct sockets_entry *y = *(const struct sockets_entry *const *)b;
-
-	if (sockets_proto(x) != sockets_proto(y))
-		return sockets_proto(x) < sockets_proto(y) ? -1 : 1;
-	if (x->local_port != y->local_port)
-		return x->local_port < y->local_port ? -1 : 1;
-	return (x->inode > y->inode) - (x->inode < y->inode);
-}
-
-static int read_load(struct check_sockets *busy)
+/* Did the process of a listener come before? One may hold several, of IPv4 and of IPv6. */
+static bool is_repeated(const struct snapshot_holding *holding, size_t index)
 {
 	size_t i;
-	int proto;
 
-	for (proto = 0; proto < PROTO_COUNT; proto++) {
-		busy->load[proto] = calloc(PORTS, sizeof(*busy->load[proto]));
-		if (!busy->load[proto])
-			return -ENOMEM;
-	}
-	busy->listener = calloc(busy->sockets.count + 1, sizeof(*busy->listener));
-	busy->seen = calloc(busy->processes.count + 1, sizeof(*busy->seen));
-	if (!busy->listener || !busy->seen)
-		return -ENOMEM;
-	for (i = 0; i < busy->sockets.count; i++) {
-		const struct sockets_entry *entry = &busy->sockets.entry[i];
-		struct load *load = &busy->load[sockets_proto(entry)][entry->local_port];
-
-		load->sockets++;
-		load->waiting += entry->state == SOCKETS_TIME_WAIT;
-		if (listens(entry))
-			busy->listener[busy->listeners++] = entry;
-	}
-	qsort(busy->listener, busy->listeners, sizeof(*busy->listener), compare_listeners);
-	for (i = 0; i < busy->listeners; i++) {
-		const struct sockets_entry *entry = busy->listener[i];
-		struct load *load = &busy->load[sockets_proto(entry)][entry->local_port];
-
-		if (!load->listeners++)
-			load->first = (uint32_t)i;
-	}
-	return 0;
+	for (i = 0; i < index; i++)
+		if (holding[i].process == holding[index].process && listens(holding[i].entry))
+			return true;
+	return false;
 }
 
-/* ---- who listens ---- */
-
-/* Who of those that listen on a port is not fenced by the section. */
-struct strangers {
-	const struct process *first;
-	uint32_t count;
-	const struct sockets_entry *unseen; /* a socket of nobody who can be seen */
-};
-
-static bool is_own(struct check_sockets *busy, const struct rule *rule,
-		   const struct process *process)
+static bool is_own(const struct comparison *comparison, const struct process *process)
 {
-	const struct fenced *fenced = fenced_look(&busy->looks, process->pid);
+	const struct fenced *fenced = snapshot_fenced(comparison->snapshot, process);
 
-	return fenced->state == FENCED_RULE && !strcmp(fenced->rule->name, rule->name);
+	return fenced->state == FENCED_RULE &&
+	       !strcmp(fenced->rule->name, comparison->range->rule->name);
 }
 
-static void find_strangers(struct check_sockets *busy, const struct rule *rule,
-			   const struct load *load, struct strangers *ret_strangers)
+static struct load read_load(const struct comparison *comparison, uint16_t port)
 {
-	struct strangers strangers = { .first = NULL };
-	uint32_t i;
+	struct load load = { .sockets = 0 };
+	const struct snapshot_holding *holding;
+	size_t i, count = snapshot_on_port(comparison->snapshot, comparison->proto, port, &holding);
 
-	busy->round++;
-	for (i = 0; i < load->listeners; i++) {
-		const struct sockets_entry *entry = busy->listener[load->first + i];
-		const struct processes_hold *hold = NULL;
-		size_t k, count = processes_holders(&busy->processes, entry->inode, &hold);
+	for (i = 0; i < count; i++) {
+		const struct sockets_entry *entry = holding[i].entry;
 
-		if (!count)
-			strangers.unseen = entry;
-		for (k = 0; k < count; k++) {
-			const struct process *process = &busy->processes.entry[hold[k].process];
-
-			/* one process may hold several, of IPv4 and of IPv6 */
-			if (busy->seen[hold[k].process] == busy->round)
-				continue;
-			busy->seen[hold[k].process] = busy->round;
-			if (is_own(busy, rule, process))
-				continue;
-			if (!strangers.count++)
-				strangers.first = process;
+		if (!i || entry != holding[i - 1].entry) {
+			load.sockets++;
+			load.waiting += entry->state == SOCKETS_TIME_WAIT;
 		}
+		if (!listens(entry))
+			continue;
+		load.listened = true;
+		if (!holding[i].process)
+			load.unseen = entry;
+		else if (!is_repeated(holding, i) && !is_own(comparison, holding[i].process) &&
+			 !load.others++)
+			load.first = holding[i].process;
 	}
-	*ret_strangers = strangers;
+	return load;
 }
 
-static void say_listener(struct check_sockets *busy, const struct section_range *part,
-			 enum proto proto, uint16_t port, const struct strangers *strangers)
+static void say_listener(const struct comparison *comparison, uint16_t port,
+			 const struct load *load)
 {
+	const struct section_range *range = comparison->range;
 	char user[PROCESSES_USER], who[PROCESSES_USER + 128], more[32] = "";
 
-	if (strangers->first) {
-		processes_format_user(strangers->first->uid, user);
-		if (strangers->count > 1)
-			snprintf(more, sizeof(more), " and %u more", strangers->count - 1);
-		snprintf(who, sizeof(who), "'%s' (pid %d, %s)%s", strangers->first->name,
-			 (int)strangers->first->pid, user, more);
+	if (load->first) {
+		processes_format_user(load->first->uid, user);
+		if (load->others > 1)
+			snprintf(more, sizeof(more), " and %u more", load->others - 1);
+		snprintf(who, sizeof(who), "'%s' (pid %d, %s)%s", load->first->name,
+			 (int)load->first->pid, user, more);
 	} else {
-		processes_format_user(strangers->unseen->uid, user);
+		processes_format_user(load->unseen->uid, user);
 		snprintf(who, sizeof(who), "a process of %s that %s", user,
 			 geteuid() ? "only root can see" : "cannot be seen from here");
 	}
 	check_findings_add(
-		busy->findings, SAY_WARNING, part->line, "listener", part->rule->name,
+		comparison->findings, SAY_WARNING, range->line, "listener", range->rule->name,
 		"%s port %d of '%s' of [%s] is listened on by %s; leave it out with 'exclude = "
 		"%d', or give that program another",
-		policy_proto_name(proto), port, part->key, part->rule->name, who, port);
+		policy_proto_name(comparison->proto), port, range->key, range->rule->name, who,
+		port);
 }
 
-static void judge_listeners(struct check_sockets *busy, const struct section_range *part,
-			    enum proto proto)
+static void compare_port(struct comparison *comparison, uint16_t port)
 {
-	uint32_t i, found = 0;
+	const struct load load = read_load(comparison, port);
 
-	for (i = 0; i < part->range->count; i++) {
-		const uint16_t port = range_port(part->range, i);
-		const struct load *load = &busy->load[proto][port];
-		struct strangers strangers;
-
-		if (!load->listeners)
-			continue;
-		find_strangers(busy, part->rule, load, &strangers);
-		if ((strangers.first || strangers.unseen) && found++ < LISTENERS_SHOWN)
-			say_listener(busy, part, proto, port, &strangers);
+	/* the connections that a listener has accepted share its port, and need none of the range's */
+	if (load.listened && comparison->proto != PROTO_UDP) {
+		comparison->sockets++;
+	} else {
+		comparison->sockets += load.sockets;
+		comparison->waiting += load.waiting;
 	}
-	if (found > LISTENERS_SHOWN)
+	if ((load.first || load.unseen) && comparison->listeners++ < LISTENERS_SHOWN)
+		say_listener(comparison, port, &load);
+}
+
+static void compare_range(struct comparison *comparison)
+{
+	const struct section_range *range = comparison->range;
+	const char *proto = policy_proto_name(comparison->proto);
+	const uint32_t count = range->range->count;
+	uint32_t i;
+
+	for (i = 0; i < count; i++)
+		compare_port(comparison, range_port(range->range, i));
+	if (comparison->listeners > LISTENERS_SHOWN)
 		check_findings_add(
-			busy->findings, SAY_WARNING, part->line, "listener", part->rule->name,
+			comparison->findings, SAY_WARNING, range->line, "listener",
+			range->rule->name,
 			"%u more %s ports of '%s' of [%s] are listened on, see 'portfence "
 			"status'",
-			found - LISTENERS_SHOWN, policy_proto_name(proto), part->key,
-			part->rule->name);
-}
-
-/* ---- how many there are ---- */
-
-/* The connections that a listener has accepted share its port, and need none of the range's. */
-static void judge_size(struct check_sockets *busy, const struct section_range *part,
-		       enum proto proto)
-{
-	uint32_t i, sockets = 0, waiting = 0;
-
-	for (i = 0; i < part->range->count; i++) {
-		const struct load *load = &busy->load[proto][range_port(part->range, i)];
-
-		sockets += proto != PROTO_UDP && load->listeners ? 1 : load->sockets;
-		waiting += proto != PROTO_UDP && load->listeners ? 0 : load->waiting;
-	}
-	if (sockets > part->range->count)
+			comparison->listeners - LISTENERS_SHOWN, proto, range->key,
+			range->rule->name);
+	if (comparison->sockets > count)
 		check_findings_add(
-			busy->findings, SAY_WARNING, part->line, "sockets", part->rule->name,
+			comparison->findings, SAY_WARNING, range->line, "sockets",
+			range->rule->name,
 			"'%s' of [%s] has %u port%s, fewer than the %u %s sockets on %s today "
 			"(%u in TIME_WAIT); widen it",
-			part->key, part->rule->name, part->range->count,
-			part->range->count == 1 ? "" : "s", sockets, policy_proto_name(proto),
-			part->range->count == 1 ? "it" : "them", waiting);
+			range->key, range->rule->name, count, count == 1 ? "" : "s",
+			comparison->sockets, proto, count == 1 ? "it" : "them",
+			comparison->waiting);
 }
 
-void check_sockets_find(const struct section_range *part, size_t count,
+void check_sockets_find(const struct section_range *range, size_t count,
 			struct check_findings *findings)
 {
-	struct check_sockets busy = { .findings = findings };
+	struct snapshot snapshot = { .holdings = 0 };
+	const char *why;
 	size_t i;
-	int proto, rc;
+	int proto, rc = snapshot_take(0, NULL, &snapshot, &why);
 
-	rc = sockets_read(0, &busy.sockets);
 	if (rc)
-		check_findings_add(
-			findings, SAY_NOTE, 0, "unseen", NULL,
-			"the kernel does not tell of its sockets (%s), so nothing is said of "
-			"what is on the ports now",
-			strerror(-rc));
-	/* without /proc, nobody can be seen */
-	if (!rc)
-		processes_read(&busy.sockets, &busy.processes);
-	if (!rc && read_load(&busy)) {
-		findings->no_memory = true;
-		rc = -ENOMEM;
-	}
+		check_findings_add(findings, SAY_NOTE, 0, "unseen", NULL,
+				   "%s (%s), so nothing is said of what is on the ports now", why,
+				   strerror(-rc));
 	for (i = 0; !rc && i < count; i++) {
 		for (proto = 0; proto < PROTO_COUNT; proto++) {
+			struct comparison comparison = {
+				.snapshot = &snapshot,
+				.range = &range[i],
+				.proto = (enum proto)proto,
+				.findings = findings,
+			};
+
 			/* a lease passes over what is in use */
-			if (part[i].rule->lease || !(part[i].protos & 1U << proto))
-				continue;
-			judge_listeners(&busy, &part[i], (enum proto)proto);
-			judge_size(&busy, &part[i], (enum proto)proto);
+			if (!range[i].rule->lease && range[i].protos & 1U << proto)
+				compare_range(&comparison);
 		}
 	}
-	for (proto = 0; proto < PROTO_COUNT; proto++)
-		free(busy.load[proto]);
-	free(busy.listener);
-	free(busy.seen);
-	sockets_free(&busy.sockets);
-	processes_free(&busy.processes);
-	fenced_forget(&busy.looks);
+	snapshot_free(&snapshot);
 }

@@ -11,7 +11,7 @@
  * What a section's own processes listen on is no finding. Whose processes cannot
  * be seen, for want of root's rights, is said.
  */
-void check_sockets_find(const struct section_range *part, size_t count,
+void check_sockets_find(const struct section_range *range, size_t count,
 			struct check_findings *findings);
 
 #endif

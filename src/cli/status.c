@@ -384,8 +384,7 @@ static int draw_rule(const struct rule *rule, struct view *view, const struct ca
 		     json_t *list)
 {
 	struct occupancy occupancy;
-	int rc = occupancy_read(rule, &view->machine.sockets, &view->machine.processes,
-				&view->machine.looks, &occupancy);
+	int rc = occupancy_read(rule, &view->machine, &occupancy);
 
 	if (!rc && list && json_array_append_new(list, describe_section(&occupancy)))
 		rc = -ENOMEM;

@@ -5,20 +5,17 @@
 #include "procfs.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PORTS 65536
-#define GENERATIONS 64 /* deepest line of ancestors that is followed */
+#define GENERATIONS 64 /* the longest line of ancestors that is followed */
 
 /* What the judging needs at hand. */
-struct bench {
+struct audit {
 	const struct escapes_scope *scope;
-	const struct fenced **fenced; /* by the index of the process; NULL: not looked at */
-	bool (*listened)[PORTS];      /* by protocol */
+	struct snapshot *snapshot;
 	uint16_t ephemeral_first, ephemeral_last;
-	struct escapes *verdict;
+	struct escapes *escapes;
 };
 
 /* ---- processes ---- */
@@ -31,17 +28,18 @@ static bool is_elsewhere(pid_t pid)
 	       !procfs_link(pid, "ns/net", there, sizeof(there)) && strcmp(here, there) != 0;
 }
 
-static int add_doubt(struct escapes *verdict, pid_t pid, const char *why)
+static int add_unknown(struct escapes *escapes, pid_t pid, const char *why)
 {
-	struct escapes_doubt *doubt = array_grow(verdict->doubt, verdict->doubts, sizeof(*doubt));
+	struct escapes_unknown *unknown =
+		array_grow(escapes->unknown, escapes->unknowns, sizeof(*unknown));
 
-	if (!doubt)
+	if (!unknown)
 		return -ENOMEM;
-	verdict->doubt = doubt;
-	doubt += verdict->doubts;
-	memset(doubt, 0, sizeof(*doubt));
-	doubt->why = why;
-	verdict->doubts += !processes_describe(pid, &doubt->process);
+	escapes->unknown = unknown;
+	unknown += escapes->unknowns;
+	memset(unknown, 0, sizeof(*unknown));
+	unknown->why = why;
+	escapes->unknowns += !processes_describe(pid, &unknown->process);
 	return 0;
 }
 
@@ -53,38 +51,33 @@ static bool in_scope(const struct escapes_scope *scope, const struct process *pr
 	return !scope->app || !strcmp(scope->app, fenced->rule->name);
 }
 
-/*
- * To look at what a process has mapped takes longer than all the rest, so it
- * is done only for those that can matter: who holds a socket here, and who
- * lives in another namespace, whose sockets cannot be seen from here.
- */
-static int look_at_processes(struct bench *bench)
+static int judge_process(struct audit *audit, const struct process *process)
 {
-	const struct processes *processes = bench->scope->processes;
-	size_t i;
-	int rc = 0;
+	const struct escapes_scope *scope = audit->scope;
+	struct escapes *escapes = audit->escapes;
+	const struct fenced *fenced;
+	bool elsewhere;
 
-	bench->verdict->unseen = processes->unseen;
-	for (i = 0; !rc && i < processes->count; i++) {
-		const struct process *process = &processes->entry[i];
-		bool elsewhere = !process->holds && is_elsewhere(process->pid);
-		const struct fenced *fenced;
-
-		if (!process->holds && !elsewhere && process->pid != bench->scope->pid)
-			continue;
-		fenced = fenced_look(bench->scope->looks, process->pid);
-		bench->fenced[i] = fenced;
-		if (bench->scope->pid && process->pid != bench->scope->pid)
-			continue;
-		bench->verdict->unseen += fenced->state == FENCED_UNSEEN;
-		if (fenced->state == FENCED_UNKNOWN)
-			rc = add_doubt(bench->verdict, process->pid, fenced->why);
-		else if (in_scope(bench->scope, process, fenced) && elsewhere)
-			rc = add_doubt(bench->verdict, process->pid, NULL);
-		else
-			bench->verdict->processes += in_scope(bench->scope, process, fenced);
-	}
-	return rc;
+	if (scope->pid && process->pid != scope->pid)
+		return 0;
+	elsewhere = !process->holds && is_elsewhere(process->pid);
+	/*
+	 * To read what a process has mapped takes longer than all the rest. So only those
+	 * are looked at that hold a socket here, or live in another namespace, whose
+	 * sockets cannot be seen from here.
+	 */
+	if (!scope->pid && !process->holds && !elsewhere)
+		return 0;
+	fenced = snapshot_fenced(audit->snapshot, process);
+	escapes->unseen += fenced->state == FENCED_UNSEEN;
+	if (fenced->state == FENCED_UNKNOWN)
+		return add_unknown(escapes, process->pid, fenced->why);
+	if (!in_scope(scope, process, fenced))
+		return 0;
+	if (elsewhere)
+		return add_unknown(escapes, process->pid, NULL);
+	escapes->processes++;
+	return 0;
 }
 
 static bool is_descendant(pid_t pid, pid_t ancestor)
@@ -103,101 +96,104 @@ static bool is_descendant(pid_t pid, pid_t ancestor)
 
 /* ---- sockets outside the range ---- */
 
-static bool may_have(const struct fenced *fenced, const struct sockets_entry *entry)
+static bool may_have(struct audit *audit, const struct snapshot_holding *holding)
 {
+	const struct sockets_entry *entry = holding->entry;
+	const struct fenced *fenced = snapshot_fenced(audit->snapshot, holding->process);
+
 	if (fenced->state == FENCED_RULE)
 		return policy_holds(fenced->rule, sockets_proto(entry), entry->local_port);
 	return fenced->state == FENCED_NOT;
 }
 
-static bool is_stranger(const struct bench *bench, const struct processes_hold *hold,
-			const struct sockets_entry *entry)
-{
-	const struct process *process = &bench->scope->processes->entry[hold->process];
-	const struct fenced *fenced = bench->fenced[hold->process];
-
-	return in_scope(bench->scope, process, fenced) &&
-	       !policy_holds(fenced->rule, sockets_proto(entry), entry->local_port);
-}
-
 /*
- * Who may have such a port, holds it, and is no descendant of @process: then it
- * was there first, or has handed it over. A descendant may as well have got it
- * from @process.
+ * Finds a process that may have such a port, holds it, and is no descendant of
+ * @process: it was there first, or has handed the socket over. A descendant may
+ * as well have got it from @process.
  */
-static const struct process *find_other(const struct bench *bench,
-					const struct sockets_entry *entry,
-					const struct processes_hold *hold, size_t holds,
-					const struct process *process)
+static const struct process *find_other(struct audit *audit, const struct snapshot_holding *holding,
+					size_t holders, const struct process *process)
 {
 	size_t i;
 
-	for (i = 0; i < holds; i++) {
-		const struct process *other = &bench->scope->processes->entry[hold[i].process];
+	for (i = 0; i < holders; i++) {
+		const struct process *other = holding[i].process;
 
-		if (other != process && may_have(bench->fenced[hold[i].process], entry) &&
+		if (other != process && may_have(audit, &holding[i]) &&
 		    !is_descendant(other->pid, process->pid))
 			return other;
 	}
 	return NULL;
 }
 
-static int add_finding(struct bench *bench, const struct sockets_entry *entry,
-		       const struct processes_hold *hold, size_t holds, size_t first)
+static bool is_listened(const struct snapshot *snapshot, const struct sockets_entry *entry)
 {
-	struct escapes *verdict = bench->verdict;
-	struct escapes_finding *finding;
-	struct port_origin_evidence evidence = {
-		.entry = entry,
-		.rule = bench->fenced[hold[first].process]->rule,
-		.listener = bench->listened[sockets_proto(entry)][entry->local_port],
-		.ephemeral = entry->local_port >= bench->ephemeral_first &&
-			     entry->local_port <= bench->ephemeral_last,
-	};
-	const struct process *process = &bench->scope->processes->entry[hold[first].process];
-	const struct process *other = find_other(bench, entry, hold, holds, process);
-	const char *why;
-	enum port_origin origin;
+	const struct snapshot_holding *holding;
+	size_t i, holdings = snapshot_on_port(snapshot, sockets_proto(entry), entry->local_port,
+					      &holding);
 
-	evidence.inherited = other;
-	origin = port_origin_find(&evidence, &why);
-	verdict->count[origin]++;
+	for (i = 0; i < holdings; i++)
+		if (holding[i].entry->state == SOCKETS_LISTEN)
+			return true;
+	return false;
+}
+
+static int add_finding(struct audit *audit, const struct snapshot_holding *holding, size_t holders,
+		       const struct process *process)
+{
+	struct escapes *escapes = audit->escapes;
+	const struct sockets_entry *entry = holding->entry;
+	const struct fenced *fenced = snapshot_fenced(audit->snapshot, process);
+	const struct process *other = find_other(audit, holding, holders, process);
+	const struct port_origin_evidence evidence = {
+		.entry = entry,
+		.rule = fenced->rule,
+		.inherited = other,
+		.listener = is_listened(audit->snapshot, entry),
+		.ephemeral = entry->local_port >= audit->ephemeral_first &&
+			     entry->local_port <= audit->ephemeral_last,
+	};
+	struct escapes_finding *finding;
+	const char *why;
+	enum port_origin origin = port_origin_find(&evidence, &why);
+
+	escapes->count[origin]++;
 	if (origin == PORT_ORIGIN_ACCEPTED)
 		return 0;
-	finding = array_grow(verdict->finding, verdict->findings, sizeof(*finding));
+	finding = array_grow(escapes->finding, escapes->findings, sizeof(*finding));
 	if (!finding)
 		return -ENOMEM;
-	verdict->finding = finding;
-	finding += verdict->findings++;
-	finding->entry = entry;
-	finding->process = process;
-	finding->fenced = bench->fenced[hold[first].process];
-	finding->other = other;
-	finding->origin = origin;
-	finding->why = why;
+	escapes->finding = finding;
+	finding[escapes->findings++] = (struct escapes_finding){
+		.entry = entry,
+		.process = process,
+		.fenced = fenced,
+		.other = other,
+		.origin = origin,
+		.why = why,
+	};
 	return 0;
 }
 
-static int judge_socket(struct bench *bench, const struct sockets_entry *entry)
+static int judge_socket(struct audit *audit, const struct snapshot_holding *holding, size_t holders)
 {
-	const struct processes *processes = bench->scope->processes;
-	const struct processes_hold *hold = NULL;
-	size_t holds = processes_holders(processes, entry->inode, &hold), i, first = holds;
+	const struct process *first = NULL;
 	bool ours = false;
+	size_t i;
 
-	for (i = 0; i < holds; i++) {
-		const struct process *process = &processes->entry[hold[i].process];
+	for (i = 0; i < holders && holding->process; i++) {
+		const struct process *process = holding[i].process;
 
-		ours |= in_scope(bench->scope, process, bench->fenced[hold[i].process]);
-		if (!is_stranger(bench, &hold[i], entry))
+		if (!in_scope(audit->scope, process, snapshot_fenced(audit->snapshot, process)))
 			continue;
+		ours = true;
 		/* a parent rather than its child */
-		if (first == holds ||
-		    is_descendant(processes->entry[hold[first].process].pid, process->pid))
-			first = i;
+		if (!may_have(audit, &holding[i]) &&
+		    (!first || is_descendant(first->pid, process->pid)))
+			first = process;
 	}
-	bench->verdict->sockets += ours;
-	return first == holds ? 0 : add_finding(bench, entry, hold, holds, first);
+	audit->escapes->sockets += ours;
+	return first ? add_finding(audit, holding, holders, first) : 0;
 }
 
 static int compare_findings(const void *a, const void *b)
@@ -215,15 +211,15 @@ static int compare_findings(const void *a, const void *b)
 	return (x->entry > y->entry) - (x->entry < y->entry);
 }
 
-/* ---- who sits in a range ---- */
+/* ---- who else uses a range ---- */
 
-static bool is_shared_with(const struct bench *bench, const struct rule *rule,
-			   const struct processes_hold *hold, size_t holds)
+static bool is_shared_with(struct audit *audit, const struct rule *rule,
+			   const struct snapshot_holding *holding, size_t holders)
 {
 	size_t i;
 
-	for (i = 0; i < holds; i++) {
-		const struct fenced *fenced = bench->fenced[hold[i].process];
+	for (i = 0; i < holders; i++) {
+		const struct fenced *fenced = snapshot_fenced(audit->snapshot, holding[i].process);
 
 		if (fenced->state == FENCED_RULE && !strcmp(fenced->rule->name, rule->name))
 			return true;
@@ -231,42 +227,39 @@ static bool is_shared_with(const struct bench *bench, const struct rule *rule,
 	return false;
 }
 
-static int find_squatters(struct bench *bench, const struct sockets_entry *entry, uint32_t section)
+/* Adds the holders of one socket that are not fenced. */
+static int add_unfenced(struct audit *audit, const struct snapshot_holding *holding, size_t holders,
+			uint32_t section)
 {
-	const struct escapes_scope *scope = bench->scope;
-	const struct rule *rule = scope->rules[section];
-	const enum proto proto = sockets_proto(entry);
-	const struct processes_hold *hold = NULL;
-	struct escapes *verdict = bench->verdict;
-	size_t i, holds;
+	struct escapes *escapes = audit->escapes;
+	size_t i;
 
-	/* of a pool, each lease is another's */
-	if (rule->lease || !range_has(rule->range[proto], entry->local_port))
+	if (!holding->process ||
+	    is_shared_with(audit, audit->scope->rules[section], holding, holders))
 		return 0;
-	holds = processes_holders(scope->processes, entry->inode, &hold);
-	if (is_shared_with(bench, rule, hold, holds))
-		return 0;
-	for (i = 0; i < holds; i++) {
-		struct escapes_squatter *squatter;
+	for (i = 0; i < holders; i++) {
+		struct escapes_unfenced *unfenced;
 
-		if (bench->fenced[hold[i].process]->state != FENCED_NOT)
+		if (snapshot_fenced(audit->snapshot, holding[i].process)->state != FENCED_NOT)
 			continue;
-		squatter = array_grow(verdict->squatter, verdict->squatters, sizeof(*squatter));
-		if (!squatter)
+		unfenced =
+			array_grow(escapes->unfenced, escapes->unfenced_ports, sizeof(*unfenced));
+		if (!unfenced)
 			return -ENOMEM;
-		verdict->squatter = squatter;
-		squatter += verdict->squatters++;
-		squatter->section = section;
-		squatter->process = &scope->processes->entry[hold[i].process];
-		squatter->proto = proto;
-		squatter->port = entry->local_port;
+		escapes->unfenced = unfenced;
+		unfenced[escapes->unfenced_ports++] = (struct escapes_unfenced){
+			.section = section,
+			.process = holding[i].process,
+			.proto = sockets_proto(holding->entry),
+			.port = holding->entry->local_port,
+		};
 	}
 	return 0;
 }
 
-static int compare_squatters(const void *a, const void *b)
+static int compare_unfenced(const void *a, const void *b)
 {
-	const struct escapes_squatter *x = a, *y = b;
+	const struct escapes_unfenced *x = a, *y = b;
 
 	if (x->section != y->section)
 		return x->section < y->section ? -1 : 1;
@@ -277,74 +270,68 @@ static int compare_squatters(const void *a, const void *b)
 	return x->port - y->port;
 }
 
-/* Sorts them, and drops what is there twice: several sockets may have one port. */
-static void sort_squatters(struct escapes *verdict)
+/* Sorts them, and drops doubles: several sockets may have one port. */
+static void sort_unfenced(struct escapes *escapes)
 {
-	struct escapes_squatter *list = verdict->squatter;
+	struct escapes_unfenced *list = escapes->unfenced;
 	size_t i, kept = 0;
 
-	if (!verdict->squatters)
+	if (!escapes->unfenced_ports)
 		return;
-	qsort(list, verdict->squatters, sizeof(*list), compare_squatters);
-	for (i = 0; i < verdict->squatters; i++)
-		if (!kept || compare_squatters(&list[i], &list[kept - 1]))
+	qsort(list, escapes->unfenced_ports, sizeof(*list), compare_unfenced);
+	for (i = 0; i < escapes->unfenced_ports; i++)
+		if (!kept || compare_unfenced(&list[i], &list[kept - 1]))
 			list[kept++] = list[i];
-	verdict->squatters = kept;
+	escapes->unfenced_ports = kept;
 }
 
 /* ---- the whole ---- */
 
-static int judge_all(struct bench *bench)
+static int judge_holding(struct audit *audit, const struct snapshot_holding *holding,
+			 size_t holders)
 {
-	const struct sockets *sockets = bench->scope->sockets;
-	uint32_t section;
-	size_t i;
-	int rc = 0;
+	const struct escapes_scope *scope = audit->scope;
+	uint32_t i;
+	int rc = judge_socket(audit, holding, holders);
 
-	for (i = 0; i < sockets->count; i++) {
-		const struct sockets_entry *entry = &sockets->entry[i];
+	for (i = 0; !rc && !scope->pid && i < scope->rule_count; i++) {
+		const struct rule *rule = scope->rules[i];
 
-		if (entry->state == SOCKETS_LISTEN)
-			bench->listened[sockets_proto(entry)][entry->local_port] = true;
-	}
-	for (i = 0; !rc && i < sockets->count; i++) {
-		rc = judge_socket(bench, &sockets->entry[i]);
-		for (section = 0; !rc && !bench->scope->pid && section < bench->scope->rule_count;
-		     section++)
-			rc = find_squatters(bench, &sockets->entry[i], section);
+		/* each lease of a pool is another run's */
+		if (!rule->lease && range_has(rule->range[sockets_proto(holding->entry)],
+					      holding->entry->local_port))
+			rc = add_unfenced(audit, holding, holders, i);
 	}
 	return rc;
 }
 
-int escapes_read(const struct escapes_scope *scope, struct escapes *ret_verdict)
+int escapes_read(const struct escapes_scope *scope, struct escapes *ret_escapes)
 {
-	struct bench bench = { .scope = scope, .verdict = ret_verdict };
+	struct snapshot *snapshot = scope->snapshot;
+	struct audit audit = { .scope = scope, .snapshot = snapshot, .escapes = ret_escapes };
+	size_t i, holders;
 	int rc;
 
-	memset(ret_verdict, 0, sizeof(*ret_verdict));
-	rc = preset_ephemeral(&bench.ephemeral_first, &bench.ephemeral_last);
-	if (rc)
-		return rc;
-	bench.fenced = calloc(scope->processes->count + 1, sizeof(*bench.fenced));
-	bench.listened = calloc(PROTO_COUNT, sizeof(*bench.listened));
-	rc = bench.fenced && bench.listened ? 0 : -ENOMEM;
-	if (!rc)
-		rc = look_at_processes(&bench);
-	if (!rc)
-		rc = judge_all(&bench);
-	if (ret_verdict->findings)
-		qsort(ret_verdict->finding, ret_verdict->findings, sizeof(*ret_verdict->finding),
+	memset(ret_escapes, 0, sizeof(*ret_escapes));
+	ret_escapes->unseen = snapshot->processes.unseen;
+	rc = preset_ephemeral(&audit.ephemeral_first, &audit.ephemeral_last);
+	for (i = 0; !rc && i < snapshot->processes.count; i++)
+		rc = judge_process(&audit, &snapshot->processes.entry[i]);
+	for (i = 0; !rc && i < snapshot->holdings; i += holders) {
+		holders = snapshot_holders(snapshot, &snapshot->holding[i]);
+		rc = judge_holding(&audit, &snapshot->holding[i], holders);
+	}
+	if (ret_escapes->findings)
+		qsort(ret_escapes->finding, ret_escapes->findings, sizeof(*ret_escapes->finding),
 		      compare_findings);
-	sort_squatters(ret_verdict);
-	free(bench.fenced);
-	free(bench.listened);
+	sort_unfenced(ret_escapes);
 	return rc;
 }
 
-void escapes_free(struct escapes *verdict)
+void escapes_free(struct escapes *escapes)
 {
-	free(verdict->finding);
-	free(verdict->squatter);
-	free(verdict->doubt);
-	memset(verdict, 0, sizeof(*verdict));
+	free(escapes->finding);
+	free(escapes->unfenced);
+	free(escapes->unknown);
+	memset(escapes, 0, sizeof(*escapes));
 }

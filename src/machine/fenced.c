@@ -35,8 +35,9 @@
 #define DELETED " (deleted)"
 #define FILE_LARGEST ((size_t)8 << 20)    /* of environ; execve() takes 6 MiB at most */
 #define VARIABLES_MOST ((size_t)64 << 10) /* of ours, of one process */
-#define KEY_MOST ((size_t)16 << 10)       /* what is longer is found anew each time */
-#define ARGS_LONGEST 4096                 /* the library looks at no more (settings.c) */
+#define SECOND_NS ((int64_t)1000000000)
+#define KEY_MOST ((size_t)16 << 10) /* what is longer is found anew each time */
+#define ARGS_LONGEST 4096           /* the library looks at no more (settings.c) */
 
 /* What decides on a process's rule; the same again means the same rule. */
 struct fenced_known {
@@ -443,14 +444,23 @@ void fenced_forget(struct fenced_looks *looks)
 	looks->known = NULL;
 }
 
+static int64_t read_clock(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return (int64_t)time.tv_sec * SECOND_NS + time.tv_nsec;
+}
+
 time_t fenced_since(pid_t pid)
 {
+	const int64_t tick = SECOND_NS / sysconf(_SC_CLK_TCK);
 	struct procfs_stat stat;
-	struct timespec now, up;
 
 	if (procfs_stat(pid, &stat))
 		return 0;
-	clock_gettime(CLOCK_REALTIME, &now);
-	clock_gettime(CLOCK_BOOTTIME, &up);
-	return now.tv_sec - up.tv_sec + (time_t)(stat.started / (uint64_t)sysconf(_SC_CLK_TCK));
+	/* rounded up, as the kernel has left out part of a tick: what was before is not to seem later */
+	return (time_t)((read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME) +
+			 ((int64_t)stat.started + 1) * tick) /
+			SECOND_NS);
 }

@@ -6,73 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PORTS 65536
-
-/* What is known of a port so far; the strongest holder counts. */
-enum { FREE, WAITING, ORPHANED, HELD, HELD_OUTSIDE };
-
-/* Of each port of one protocol */
-struct check_ranges {
-	unsigned char state[PORTS];
-};
-
-/* A claim says who has which port, in one number, so that sorting brings equals together. */
-
-static uint64_t make_claim(enum occupancy_kind kind, uint32_t id, enum proto proto, uint16_t port)
-{
-	return (uint64_t)kind << 56 | (uint64_t)id << 24 | (uint64_t)proto << 16 | port;
-}
-
-static enum occupancy_kind claim_kind(uint64_t claim)
-{
-	return (enum occupancy_kind)(claim >> 56);
-}
-
-static uint32_t claim_id(uint64_t claim)
-{
-	return (uint32_t)(claim >> 24);
-}
-
-static enum proto claim_proto(uint64_t claim)
-{
-	return (enum proto)(claim >> 16 & 0xff);
-}
-
-static uint16_t claim_port(uint64_t claim)
-{
-	return (uint16_t)claim;
-}
-
-struct claims {
-	uint64_t *claim;
-	size_t count;
-};
-
-static int add_claim(struct claims *claims, uint64_t claim)
-{
-	uint64_t *larger = array_grow(claims->claim, claims->count, sizeof(*larger));
-
-	if (!larger)
-		return -ENOMEM;
-	claims->claim = larger;
-	claims->claim[claims->count++] = claim;
-	return 0;
-}
-
-static int compare_claims(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static unsigned char judge(const struct sockets_entry *entry)
-{
-	if (entry->inode)
-		return HELD;
-	return entry->state == SOCKETS_TIME_WAIT ? WAITING : ORPHANED;
-}
-
 /* ---- destinations ---- */
 
 struct destination {
@@ -143,29 +76,6 @@ static bool is_outside(const struct rule *rule, const struct fenced *fenced)
 	return true;
 }
 
-static int claim_socket(const struct sockets_entry *entry, unsigned char strongest,
-			const struct processes *processes, struct claims *claims)
-{
-	const enum proto proto = sockets_proto(entry);
-	const uint16_t port = entry->local_port;
-	const struct processes_hold *hold = NULL;
-	size_t i, count;
-
-	if (!entry->inode) {
-		enum occupancy_kind kind =
-			strongest == WAITING ? OCCUPANCY_TIME_WAIT : OCCUPANCY_NOBODY;
-
-		return strongest == HELD ? 0 : add_claim(claims, make_claim(kind, 0, proto, port));
-	}
-	count = processes_holders(processes, entry->inode, &hold);
-	if (!count)
-		return add_claim(claims, make_claim(OCCUPANCY_UNSEEN, entry->uid, proto, port));
-	for (i = 0; i < count; i++)
-		if (add_claim(claims, make_claim(OCCUPANCY_PROCESS, hold[i].process, proto, port)))
-			return -ENOMEM;
-	return 0;
-}
-
 static int compare_holders(const void *a, const void *b)
 {
 	const struct occupancy_holder *x = a, *y = b;
@@ -179,115 +89,157 @@ static int compare_holders(const void *a, const void *b)
 	return (x->uid > y->uid) - (x->uid < y->uid);
 }
 
-static int count_holders(const struct processes *processes, struct fenced_looks *looks,
-			 struct claims *claims, struct check_ranges ports[PROTO_COUNT],
-			 struct occupancy *usage)
+/* How strongly a port is held; the strongest of its sockets counts. */
+enum hold { FREE, WAITING, ORPHANED, HELD };
+
+static enum hold judge_hold(const struct sockets_entry *entry)
 {
-	struct occupancy_holder *holder = NULL;
+	if (entry->inode)
+		return HELD;
+	return entry->state == SOCKETS_TIME_WAIT ? WAITING : ORPHANED;
+}
+
+/* What the counting needs at hand. */
+struct count {
+	struct snapshot *snapshot;
+	struct occupancy *occupancy;
+	uint32_t *of_process; /* by process: index of its holder, and 1 */
+};
+
+/* Return: NULL if there is no memory */
+static struct occupancy_holder *add_holder(struct occupancy *occupancy, enum occupancy_kind kind,
+					   uint32_t uid)
+{
+	struct occupancy_holder *holder =
+		array_grow(occupancy->holder, occupancy->holders, sizeof(*holder));
+
+	if (!holder)
+		return NULL;
+	occupancy->holder = holder;
+	holder += occupancy->holders++;
+	*holder = (struct occupancy_holder){ .kind = kind, .uid = uid };
+	return holder;
+}
+
+static struct occupancy_holder *find_process(struct count *count, const struct process *process)
+{
+	struct occupancy *occupancy = count->occupancy;
+	uint32_t *index = &count->of_process[process - count->snapshot->processes.entry];
+	struct occupancy_holder *holder;
+
+	if (*index)
+		return &occupancy->holder[*index - 1];
+	holder = add_holder(occupancy, OCCUPANCY_PROCESS, 0);
+	if (!holder)
+		return NULL;
+	*index = (uint32_t)occupancy->holders;
+	holder->process = process;
+	holder->fenced = snapshot_fenced(count->snapshot, process);
+	holder->outside = is_outside(occupancy->rule, holder->fenced);
+	return holder;
+}
+
+/* Who has a port without a process that can be seen? */
+static struct occupancy_holder *find_other(struct occupancy *occupancy,
+					   const struct sockets_entry *entry, enum hold strongest)
+{
+	const enum occupancy_kind kind = entry->inode           ? OCCUPANCY_UNSEEN
+					 : strongest == WAITING ? OCCUPANCY_TIME_WAIT
+								: OCCUPANCY_NOBODY;
+	const uint32_t uid = kind == OCCUPANCY_UNSEEN ? entry->uid : 0;
 	size_t i;
 
-	if (!claims->count)
-		return 0;
-	qsort(claims->claim, claims->count, sizeof(*claims->claim), compare_claims);
-	usage->holder = calloc(claims->count, sizeof(*holder));
-	if (!usage->holder)
-		return -ENOMEM;
-	for (i = 0; i < claims->count; i++) {
-		uint64_t claim = claims->claim[i], last = i ? claims->claim[i - 1] : 0;
+	for (i = 0; i < occupancy->holders; i++)
+		if (occupancy->holder[i].kind == kind && occupancy->holder[i].uid == uid)
+			return &occupancy->holder[i];
+	return add_holder(occupancy, kind, uid);
+}
 
-		if (i && claim == last)
-			continue;
-		if (!i || claim_kind(claim) != claim_kind(last) ||
-		    claim_id(claim) != claim_id(last)) {
-			holder = &usage->holder[usage->holders++];
-			holder->kind = claim_kind(claim);
-			holder->uid = claim_id(claim);
-			if (holder->kind == OCCUPANCY_PROCESS) {
-				holder->process = &processes->entry[claim_id(claim)];
-				holder->fenced = fenced_look(looks, holder->process->pid);
-				holder->outside = is_outside(usage->rule, holder->fenced);
-			}
-		}
-		holder->ports[claim_proto(claim)]++;
-		holder->total++;
-		/* several of them may share it */
-		if (holder->outside &&
-		    ports[claim_proto(claim)].state[claim_port(claim)] != HELD_OUTSIDE)
-			usage->outside++;
-		if (holder->outside)
-			ports[claim_proto(claim)].state[claim_port(claim)] = HELD_OUTSIDE;
+static int count_port(struct count *count, enum proto proto, uint32_t index)
+{
+	struct occupancy *occupancy = count->occupancy;
+	struct occupancy_proto *one = &occupancy->proto[proto];
+	const uint16_t port = range_port(one->range, index);
+	const uint32_t mark = (uint32_t)proto << 16 | port;
+	const struct snapshot_holding *holding;
+	size_t i, holdings = snapshot_on_port(count->snapshot, proto, port, &holding);
+	enum hold strongest = FREE;
+	bool outside = false;
+
+	for (i = 0; i < holdings; i++) {
+		enum hold hold = judge_hold(holding[i].entry);
+
+		one->sockets += !i || holding[i].entry != holding[i - 1].entry;
+		strongest = hold > strongest ? hold : strongest;
 	}
-	qsort(usage->holder, usage->holders, sizeof(*holder), compare_holders);
+	one->used[index] = strongest != FREE;
+	one->ports += strongest != FREE;
+	one->waiting += strongest == WAITING;
+	for (i = 0; i < holdings; i++) {
+		const struct sockets_entry *entry = holding[i].entry;
+		struct occupancy_holder *holder;
+
+		if (!entry->inode && strongest == HELD)
+			continue;
+		holder = holding[i].process ? find_process(count, holding[i].process)
+					    : find_other(occupancy, entry, strongest);
+		if (!holder)
+			return -ENOMEM;
+		outside |= holder->outside;
+		if (holder->last == mark)
+			continue;
+		holder->last = mark;
+		holder->ports[proto]++;
+		holder->total++;
+	}
+	occupancy->outside += outside;
 	return 0;
 }
 
 /* ---- the whole ---- */
 
-/* Counts ports once each is known by its strongest holder. */
-static int count_ports(const struct check_ranges *ports, struct occupancy_proto *proto)
+static int count_proto(struct count *count, enum proto proto)
 {
+	struct occupancy_proto *one = &count->occupancy->proto[proto];
 	uint32_t i;
+	int rc = 0;
 
-	proto->used = calloc(proto->range->count, sizeof(*proto->used));
-	if (!proto->used)
+	one->range = count->occupancy->rule->range[proto];
+	one->used = calloc(one->range->count, sizeof(*one->used));
+	if (!one->used)
 		return -ENOMEM;
-	for (i = 0; i < proto->range->count; i++) {
-		unsigned char now = ports->state[range_port(proto->range, i)];
-
-		proto->used[i] = now != FREE;
-		proto->ports += now != FREE;
-		proto->waiting += now == WAITING;
-	}
-	return 0;
-}
-
-int occupancy_read(const struct rule *rule, const struct sockets *sockets,
-		   const struct processes *processes, struct fenced_looks *looks,
-		   struct occupancy *ret_usage)
-{
-	struct check_ranges *ports = calloc(PROTO_COUNT, sizeof(*ports));
-	struct claims claims = { .count = 0 };
-	int proto, rc = ports ? 0 : -ENOMEM;
-	size_t i;
-
-	memset(ret_usage, 0, sizeof(*ret_usage));
-	ret_usage->rule = rule;
-	for (proto = 0; proto < PROTO_COUNT; proto++)
-		ret_usage->proto[proto].range = rule->range[proto];
-	for (i = 0; !rc && i < sockets->count; i++) {
-		const struct sockets_entry *entry = &sockets->entry[i];
-		unsigned char *state = &ports[sockets_proto(entry)].state[entry->local_port];
-		unsigned char now = judge(entry);
-
-		*state = now > *state ? now : *state;
-		if (range_has(rule->range[sockets_proto(entry)], entry->local_port))
-			ret_usage->proto[sockets_proto(entry)].sockets++;
-	}
-	for (proto = 0; !rc && proto < PROTO_COUNT; proto++)
-		rc = count_ports(&ports[proto], &ret_usage->proto[proto]);
-	for (i = 0; !rc && i < sockets->count; i++) {
-		const struct sockets_entry *entry = &sockets->entry[i];
-
-		proto = sockets_proto(entry);
-		if (range_has(rule->range[proto], entry->local_port))
-			rc = claim_socket(entry, ports[proto].state[entry->local_port], processes,
-					  &claims);
-	}
-	if (!rc)
-		rc = count_holders(processes, looks, &claims, ports, ret_usage);
-	if (!rc)
-		rc = find_fullest(sockets, &ret_usage->proto[PROTO_TCP]);
-	free(claims.claim);
-	free(ports);
+	for (i = 0; !rc && i < one->range->count; i++)
+		rc = count_port(count, proto, i);
 	return rc;
 }
 
-void occupancy_free(struct occupancy *usage)
+int occupancy_read(const struct rule *rule, struct snapshot *snapshot,
+		   struct occupancy *ret_occupancy)
+{
+	struct count count = { .snapshot = snapshot, .occupancy = ret_occupancy };
+	int proto, rc;
+
+	memset(ret_occupancy, 0, sizeof(*ret_occupancy));
+	ret_occupancy->rule = rule;
+	count.of_process = calloc(snapshot->processes.count + 1, sizeof(*count.of_process));
+	rc = count.of_process ? 0 : -ENOMEM;
+	for (proto = 0; !rc && proto < PROTO_COUNT; proto++)
+		rc = count_proto(&count, (enum proto)proto);
+	if (!rc)
+		rc = find_fullest(&snapshot->sockets, &ret_occupancy->proto[PROTO_TCP]);
+	if (ret_occupancy->holders)
+		qsort(ret_occupancy->holder, ret_occupancy->holders, sizeof(*ret_occupancy->holder),
+		      compare_holders);
+	free(count.of_process);
+	return rc;
+}
+
+void occupancy_free(struct occupancy *occupancy)
 {
 	int proto;
 
 	for (proto = 0; proto < PROTO_COUNT; proto++)
-		free(usage->proto[proto].used);
-	free(usage->holder);
-	memset(usage, 0, sizeof(*usage));
+		free(occupancy->proto[proto].used);
+	free(occupancy->holder);
+	memset(occupancy, 0, sizeof(*occupancy));
 }
