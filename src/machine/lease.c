@@ -343,7 +343,7 @@ static int lock_first(const struct search *search, uint16_t *ret_first)
  */
 static int take_block(struct search *search, uint16_t *ret_first)
 {
-	uint16_t first;
+	uint16_t first = 0;
 	int rc;
 
 	while (!(rc = lock_first(search, &first))) {

@@ -182,7 +182,7 @@ int caller_descriptor(const struct caller *caller, int fd)
 int caller_started(const struct caller *caller, uint64_t *ret_ticks)
 {
 	struct procfs_status status;
-	struct procfs_stat stat;
+	struct procfs_stat stat = { .started = 0 };
 	int rc = read_status(caller, &status);
 
 	if (!rc)

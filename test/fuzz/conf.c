@@ -52,7 +52,9 @@ static void check_rule(const struct rule *rule, const struct told *told)
 
 static void check_policy(const struct policy *policy, const struct told *told)
 {
-	const struct policy_process process = { "/usr/bin/curl", "/opt/erp/bin/erpd", "erpd -x 1" };
+	const struct policy_process process = { .exe = "/usr/bin/curl",
+						.started_as = "/opt/erp/bin/erpd",
+						.args = "erpd -x 1" };
 	const struct rule *rule = policy_select(policy, &process);
 	size_t i;
 

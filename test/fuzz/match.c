@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *match = line(&fuzz), *args = line(&fuzz), *exe = line(&fuzz), *start = line(&fuzz),
 	     *command = line(&fuzz);
 	const struct rule rule = { .name = "curl", .match = match, .args = args };
-	const struct policy_process process = { exe, start, command };
+	const struct policy_process process = { .exe = exe, .started_as = start, .args = command };
 
 	/* no line of a configuration is longer, and what comes without one is passed over */
 	if ((!match || strlen(match) < LONGEST) && (!args || strlen(args) < LONGEST))

@@ -446,7 +446,7 @@ static void refused_headers(void)
 /* The longest line of inih has 198 characters, and conf hands it longer ones in pieces. */
 static void long_lines(void)
 {
-	char text[16384], value[8192];
+	char text[3 * 8192], value[8192];
 	size_t len, from;
 
 	for (len = 1; len < 1200; len += len < 150 || len > 450 ? 41 : 1) {
