@@ -496,25 +496,23 @@ fits_none() {
 	ns "$PORTFENCE" check fits.ini | grep -q 'warning: no program on this machine fits'
 }
 
-@test "a match is looked for as the library matches: paths at any depth, names in folders of programs" {
+@test "a match names a program by its path or in PATH; with wildcards, its folder has to be there" {
 	mkdir -p deep/er/folder bin
 	cp /bin/true deep/er/folder/tool
 	cp /bin/true bin/a-tool
 	echo text >bin/a-text
 	ln -s ../deep/er/folder/tool bin/a-link
 	mkdir bin/a-folder
-	for glob in "$PWD/deep/*" "$PWD/deep/er/folder/tool" "$PWD/*/folder/t??l" "$PWD/bin/[a]-link" \
-		"$PWD/bin/a-tool" "nothing, $PWD/bin/a-tool" 'sh' 's[h]' '/bin/sh' '/bin/s?'; do
+	for glob in "$PWD/deep/*" "$PWD/deep/er/folder/tool" "$PWD/*/folder/t??l" "$PWD/bin/a-link" \
+		"$PWD/bin/a-tool" "nothing, $PWD/bin/a-tool" 'sh' 's[h]' '/bin/sh' '/bin/s?' '/b*' 'a-t[o]ol'; do
 		fits "$glob"
 	done
-	for glob in "$PWD/deep" "$PWD/bin/a-text" "$PWD/bin/a-t[e]xt" "$PWD/bin/a-folder" "$PWD/bin/a-fo*" \
-		"$PWD/deep/*/tool/*" a-tool 'a-t[o]ol' "$PWD/none/*"; do
+	for glob in "$PWD/deep" "$PWD/bin/a-text" "$PWD/bin/a-folder" a-tool "$PWD/none/*" \
+		"$PWD/bin/a-text/*"; do
 		fits_none "$glob"
 	done
 	PATH=$PATH:$PWD/bin fits a-tool
-	PATH=$PATH:$PWD/bin fits 'a-t[o]*'
 	PATH=$PWD/bin:$PATH fits_none a-folder
-	PATH=$PATH:$PWD/deep fits_none 't[o]ol'
 	# root's programs are no less there for those who have not their folders in PATH
 	fits sysctl
 	ns env PATH=/nowhere "$PORTFENCE" check --strict fits.ini
@@ -523,26 +521,15 @@ fits_none() {
 @test "where a match cannot be looked for, that is noted" {
 	mkdir -p "$install/closed/in"
 	chmod 700 "$install/closed"
-	for glob in "$install/closed/*" "$install/closed/in/tool"; do
+	for glob in "$install/closed/in/*" "$install/closed/in/tool"; do
 		printf '[x]\nmatch = %s\nrange = 20000\n' "$glob" >"$install/closed.ini"
 		at=$glob
-		[[ $glob != *'*' ]] || at=$install/closed
+		[[ $glob != *'*' ]] || at=$install/closed/in
 		tells 0 "$install/closed.ini" "${AS_NOBODY[@]}" "$PORTFENCE" check --strict "$install/closed.ini" <<-END
 			:2: note: no program that can be seen fits 'match = $glob', but '$at' cannot be looked at: Permission denied
 			1 application, 0 errors, 0 warnings
 		END
 	done
-}
-
-@test "a search without an end is cut, and that is noted" {
-	mkdir many
-	printf '[x]\nmatch = %s/many/none?\nrange = 20000\n' "$PWD" >many.ini
-	# shellcheck disable=SC2016 # the inner shell expands it
-	tells 0 many.ini sh -c 'mount -t tmpfs -o nr_inodes=0 none many && (cd many && seq 200001 | xargs touch) &&
-		exec "$@"' sh "$PORTFENCE" check --strict many.ini <<-END
-		:2: note: of the 200001 files that were looked at, none fits 'match = $PWD/many/none?'
-		1 application, 0 errors, 0 warnings
-	END
 }
 
 # --- the report

@@ -40,7 +40,7 @@ PACKAGES_REST := bash-completion binutils dnsmasq-base dpkg-dev fish g++ gcc-12-
 
 # what else unit tests and fuzzers call, beside all of core
 UNIT_ALSO := cli/status_bar machine/array machine/port_origin machine/procfs machine/sockets
-FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/library machine/procfs machine/programs \
+FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/library machine/procfs \
 	machine/sockets machine/target shim/caller_memory shim/child_environ
 FUZZ := $(call names,test/fuzz)
 PLATFORM := $(patsubst %,$(BUILD)/test/platform/%,$(call names,test/platform))

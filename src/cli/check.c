@@ -139,26 +139,29 @@ static void find_programs(const struct rule *rule, struct check_findings *findin
 	const char *list = rule->match ? rule->match : rule->name;
 	const enum say_level level = rule->match ? SAY_WARNING : SAY_NOTE;
 	const unsigned line = rule->match ? rule->match_line : rule->line;
-	struct programs_search search = { .error = 0 };
-	char glob[POLICY_GLOB_MAX], what[POLICY_GLOB_MAX + 32];
+	char glob[POLICY_GLOB_MAX], place[POLICY_GLOB_MAX], unseen[POLICY_GLOB_MAX] = "";
+	char what[POLICY_GLOB_MAX + 32];
+	int rc, error = 0;
 
 	/* [*] is for every program, and what `args` fits is no file */
 	if (!rule->match && (rule->args || !strcmp(rule->name, "*")))
 		return;
-	while (policy_next_glob(&list, glob))
-		if (programs_find_program(glob, &search))
+	while (policy_next_glob(&list, glob)) {
+		rc = programs_may_fit(glob, place);
+		if (rc > 0)
 			return;
+		if (rc < 0 && !error) {
+			error = -rc;
+			strcpy(unseen, place);
+		}
+	}
 	snprintf(what, sizeof(what), rule->match ? "fits 'match = %s'" : "is called '%s'",
 		 rule->match ? rule->match : rule->name);
-	if (*search.unseen)
+	if (error)
 		check_findings_add(
 			findings, SAY_NOTE, line, "match", rule->name,
 			"no program that can be seen %s, but '%s' cannot be looked at: %s", what,
-			search.unseen, strerror(search.error));
-	else if (search.cut)
-		check_findings_add(findings, SAY_NOTE, line, "match", rule->name,
-				   "of the %zu files that were looked at, none %s", search.files,
-				   what);
+			unseen, strerror(error));
 	else
 		check_findings_add(
 			findings, level, line, "match", rule->name,
