@@ -13,10 +13,9 @@
 #define STACK_LONGEST ((uintptr_t)1 << 20)
 
 /*
- * rt_sigprocmask() reads the new mask before it looks at what to do with it:
- * EFAULT if it cannot, and else, as there is no such `how`, EINVAL and nothing
- * changed (kernel/signal.c; test/platform). It reads 8 bytes, which are readable
- * to the last byte of their page.
+ * rt_sigprocmask() reads the new mask before it looks at what to do with it. It
+ * returns EFAULT if it cannot read it. Else it returns EINVAL, as there is no such
+ * `how`, and changes nothing (kernel/signal.c; test/platform). It reads 8 bytes.
  */
 static bool probe_byte(uintptr_t at)
 {
@@ -48,11 +47,10 @@ static bool within(uintptr_t at, size_t size, uintptr_t from, uintptr_t to)
 }
 
 /*
- * The page that our own frame begins in is there, and the main thread's stack
- * has no hole further up: what lies there belongs to the frames of our callers.
- * Any other memory may have been unmapped or closed by the program. That is so
- * for its variables and the program break, too: guard pages are put into memory
- * from malloc().
+ * The page in which our own frame begins is readable. So is the main thread's
+ * stack further up, which holds the frames of our callers. The program may have
+ * unmapped or protected any other memory, its variables and the heap included:
+ * some programs put guard pages into memory from malloc().
  */
 bool caller_memory_near(const void *pointer, size_t size)
 {

@@ -32,14 +32,14 @@ static const char *find_entry(const char *list, size_t *ret_len)
 }
 
 /* "NAME=value" in the arena; a relative path becomes absolute if @is_path. NULL if there is no memory */
-static const char *assignment(struct arena *arena, const char *name, const char *value, size_t len,
-			      bool is_path)
+static const char *make_assignment(struct arena *arena, const char *name, const char *value,
+				   size_t len, bool is_path)
 {
 	char folder[PATH_MAX] = "";
 	size_t size;
 	char *text;
 
-	/* without it the path is good for as long as nobody leaves this folder */
+	/* a relative path would be wrong once the process has changed its folder */
 	if (is_path && *value != '/' && memchr(value, '/', len) && *value != '$' &&
 	    getcwd(folder, sizeof(folder) - 1))
 		strcat(folder, "/");
@@ -51,7 +51,7 @@ static const char *assignment(struct arena *arena, const char *name, const char 
 	return text;
 }
 
-static void keep(struct child_environ_kept *kept, const char *text)
+static void keep_variable(struct child_environ_kept *kept, const char *text)
 {
 	if (text)
 		kept->variable[kept->count++] = text;
@@ -69,9 +69,9 @@ void child_environ_remember(const struct settings *settings, struct arena *arena
 	entry = list ? find_entry(list, &len) : NULL;
 	if (!entry)
 		return;
-	ret_kept->preload = assignment(arena, "LD_PRELOAD", entry, len, true);
+	ret_kept->preload = make_assignment(arena, "LD_PRELOAD", entry, len, true);
 	ret_kept->lost = !ret_kept->preload;
-	/* where HOME or XDG_CONFIG_HOME led to the file, a fresh environment would not */
+	/* HOME or XDG_CONFIG_HOME may have led to the file, and the child may lack them */
 	if (file && !strcmp(file, SETTINGS_SYSTEM_FILE))
 		file = NULL;
 	for (i = 0; i < VARIABLE_COUNT; i++) {
@@ -81,12 +81,12 @@ void child_environ_remember(const struct settings *settings, struct arena *arena
 		if (!value && is_path)
 			value = file;
 		if (value)
-			keep(ret_kept, assignment(arena, variables_table[i].name, value,
-						  strlen(value), is_path));
+			keep_variable(ret_kept, make_assignment(arena, variables_table[i].name,
+								value, strlen(value), is_path));
 	}
 }
 
-/* Is @entry ("NAME=value") of the same name as @other? */
+/* Do @entry and @other ("NAME=value") have the same name? */
 static bool same_name(const char *entry, const char *other)
 {
 	while (*entry && *entry != '=' && *entry == *other) {
@@ -96,7 +96,7 @@ static bool same_name(const char *entry, const char *other)
 	return *entry == '=' && *other == '=';
 }
 
-/* Can the list and all that it names be read? What the kernel cannot read either is for it to say. */
+/* Can the list and all its strings be read? If not, the kernel refuses them itself. */
 static bool is_readable(char *const envp[])
 {
 	uintptr_t list = CALLER_MEMORY_UNSEEN, text = CALLER_MEMORY_UNSEEN;
@@ -136,7 +136,7 @@ void child_environ_plan(const struct child_environ_kept *kept, char *const envp[
 		for (i = 0; i < kept->count; i++)
 			if (same_name(entry, kept->variable[i]))
 				plan.missing &= ~(1U << i);
-		/* of several, ld.so takes the last */
+		/* if there are several, ld.so takes the last */
 		if (!strncmp(entry, "LD_PRELOAD=", prefix)) {
 			plan.preload = entry + prefix;
 			plan.preload_at = plan.entries;
@@ -144,7 +144,7 @@ void child_environ_plan(const struct child_environ_kept *kept, char *const envp[
 	}
 	plan.preloaded = plan.preload && find_entry(plan.preload, &len);
 	plan.complete = plan.preloaded && !plan.missing;
-	/* all of it, what is kept, LD_PRELOAD and the NULL at the end */
+	/* the entries, the kept variables, LD_PRELOAD and the NULL at the end */
 	plan.slots = plan.entries + kept->count + 2;
 	plan.size = plan.slots * sizeof(char *);
 	if (plan.preload && !plan.preloaded)
@@ -170,7 +170,7 @@ char *const *child_environ_build(const struct child_environ_plan *plan, char **r
 	if (plan->size > STACK_MOST) {
 		slots = mmap(NULL, plan->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			     -1, 0);
-		/* whatever it was: execve(2) and its relatives know no other */
+		/* whatever mmap() said: ENOMEM is what execve(2) and its relatives document */
 		if (slots == MAP_FAILED) {
 			errno = ENOMEM;
 			return NULL;
@@ -179,7 +179,7 @@ char *const *child_environ_build(const struct child_environ_plan *plan, char **r
 	if (used)
 		memcpy(slots, plan->envp, used * sizeof(*slots));
 	if (plan->preload && !plan->preloaded) {
-		/* ours first, so that it stands in front of what it was given */
+		/* ours first, so that our hooks come before the functions of the other libraries */
 		preload = (char *)(slots + plan->slots);
 		stpcpy(stpcpy(stpcpy(preload, kept->preload), ":"), plan->preload);
 		slots[plan->preload_at] = preload;
@@ -202,7 +202,7 @@ void child_environ_drop(const struct child_environ_plan *plan, char *const *buil
 	errno = saved;
 }
 
-/* Puts our entry in front of what LD_PRELOAD is. */
+/* Puts our entry in front of the value of LD_PRELOAD. */
 static int mend_preload(const struct child_environ_kept *kept, const char *preload)
 {
 	char *list;
@@ -211,7 +211,7 @@ static int mend_preload(const struct child_environ_kept *kept, const char *prelo
 		return putenv((char *)kept->preload) ? -ENOMEM : 0;
 	if (asprintf(&list, "LD_PRELOAD=%s:%s", strchr(kept->preload, '=') + 1, preload) < 0)
 		return -ENOMEM;
-	/* where it stands twice, ld.so takes the last, and putenv would mend the first */
+	/* if it is there twice, ld.so takes the last, and putenv() would change the first */
 	if (!unsetenv("LD_PRELOAD") && !putenv(list))
 		return 0; /* the environment keeps the text itself */
 	free(list);

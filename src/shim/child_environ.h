@@ -1,4 +1,4 @@
-/* child_environ: keeps a program that is started with another environment fenced; it starts nothing. */
+/* child_environ: an environment that keeps a child fenced; it starts no program. */
 #ifndef PORTFENCE_SHIM_CHILD_ENVIRON_H
 #define PORTFENCE_SHIM_CHILD_ENVIRON_H
 
@@ -9,12 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What children need in their environment. Immutable; strings live as long as the arena. */
+/* What a child needs in its environment. Immutable; the strings live as long as the arena. */
 struct child_environ_kept {
 	const char *preload;                  /* our own entry of LD_PRELOAD; NULL: keep nothing */
 	const char *variable[VARIABLE_COUNT]; /* "NAME=value" */
 	unsigned count;
-	bool lost; /* there was no memory to keep them: no program can be started */
+	bool lost; /* there was no memory to keep it: no program can be started */
 };
 
 /* What an environment lacks. */
@@ -33,7 +33,7 @@ struct child_environ_plan {
 };
 
 /**
- * child_environ_remember() - Note what this process was started with, and the file that it led to
+ * child_environ_remember() - Note the variables that this process was started with, and its file
  *
  * Keeps nothing under AT_SECURE, or where LD_PRELOAD does not name us
  * (/etc/ld.so.preload reaches every child anyway).
@@ -41,17 +41,18 @@ struct child_environ_plan {
 void child_environ_remember(const struct settings *settings, struct arena *arena,
 			    struct child_environ_kept *ret_kept);
 
-/* child_environ_plan() - Find what an environment lacks; it may be NULL, which the kernel takes as empty */
+/* child_environ_plan() - Find what an environment lacks; NULL is an empty one, as it is to the kernel */
 void child_environ_plan(const struct child_environ_kept *kept, char *const envp[],
 			struct child_environ_plan *ret_plan);
 
 /**
- * child_environ_build() - The environment with what it lacks
+ * child_environ_build() - Make an environment that lacks nothing
  * @room:	room for plan->room pointers, on the caller's own stack
  *
  * The caller may be a child between vfork and exec, which shares its parent's
- * memory, so nothing is allocated. Only an environment that a small stack may
- * not hold is built in pages of its own; such a child leaves them to its parent.
+ * memory, so nothing is allocated. Only an environment that may be too large for a
+ * small stack is built in pages of its own. A child of vfork leaves those pages to
+ * its parent.
  *
  * Return: the environment, plan->envp if nothing is missing; NULL and errno if there is no memory
  */
@@ -66,7 +67,7 @@ void child_environ_drop(const struct child_environ_plan *plan, char *const *buil
  * For system() and popen(), which start the shell with it from inside libc.
  * They allocate, and so does this.
  *
- * Return: 0, or -ENOMEM and it may lack something
+ * Return: 0; -ENOMEM, and the environment may still lack something
  */
 int child_environ_mend(const struct child_environ_kept *kept);
 

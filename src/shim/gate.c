@@ -13,12 +13,12 @@
  *
  * Under `portfence run --via both` a filter stops every call that could make the
  * kernel choose a port, wherever in the program it comes from, and a supervisor
- * looks at it. That takes some microseconds. What our hooks have fenced need not
- * be looked at again, so the filter lets pass what comes from one page, at an
- * address that is drawn for each run. The code of that page is ours: it is moved
- * there, from where the dynamic linker has put it, before anybody has called it.
+ * looks at it. That takes some microseconds. A call that our hooks have fenced
+ * need not be looked at again. So the filter lets calls pass that come from one
+ * page, at an address that is drawn for each run. The code of that page is ours:
+ * it is moved there from where the dynamic linker has put it, before its first use.
  *
- * It is no wall: a program may call the page by itself. Nor would it have to.
+ * The gate is no wall: a program may call the page by itself.
  */
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -55,7 +55,7 @@ gate_fn *gate_published;
 
 #ifdef GATE_CODE
 
-/* A page of its own, so that it can be moved alone. */
+/* The code has a page of its own, so that it can be moved alone. */
 __asm__(".pushsection .text\n"
 	".balign 4096\n"
 	".local portfence_gate\n"
@@ -64,7 +64,7 @@ __asm__(".pushsection .text\n"
 
 extern const char portfence_gate[] __attribute__((visibility("hidden")));
 
-/* <gnu/libc-version.h>: one of libc's that nobody stands in front of. Another libc has no gate. */
+/* <gnu/libc-version.h>: a function of glibc that nobody interposes. With other libcs there is no gate. */
 extern const char *gnu_get_libc_version(void) __attribute__((weak));
 
 /*
@@ -125,7 +125,7 @@ void gate_open(uint64_t address)
 
 void gate_open(uint64_t address)
 {
-	/* for this processor nobody has written it: every call is looked at */
+	/* the gate is not written for this processor: the supervisor looks at every call */
 	(void)address;
 }
 

@@ -37,11 +37,8 @@ static bool is_option_of_ours(int level, int option)
 	return false;
 }
 
-/*
- * The first address of a packed array, if the kernel gets as far as to look at
- * it. Return: false if it does not. Keeps errno.
- */
-static bool first_address(struct assign *assign, const void *addrs, socklen_t size)
+/* Reads the first address of a packed array. Return: false if the kernel would not look at it. Keeps errno. */
+static bool read_first_address(struct assign *assign, const void *addrs, socklen_t size)
 {
 	int saved = errno;
 	bool there;
@@ -61,7 +58,7 @@ static int sctp_bindx(struct shim *shim, setsockopt_fn *real, int fd, const void
 {
 	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .sctp = true, .addrs = addrs };
 
-	if ((int)size <= 0 || !first_address(&assign, addrs, size))
+	if ((int)size <= 0 || !read_first_address(&assign, addrs, size))
 		return real(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size);
 	return WITH_PORT(int, shim, &assign, "sctp_bindx",
 			 real(fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD, addrs, size));
@@ -72,14 +69,14 @@ static int sctp_connectx(struct shim *shim, setsockopt_fn *real, int fd, int opt
 {
 	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .sctp = true };
 
-	if ((int)size <= 0 || !first_address(&assign, addrs, size))
+	if ((int)size <= 0 || !read_first_address(&assign, addrs, size))
 		return real(fd, IPPROTO_SCTP, option, addrs, size);
 	return WITH_PORT(int, shim, &assign, "sctp_connectx",
 			 real(fd, IPPROTO_SCTP, option, addrs, size));
 }
 
-/* What the kernel is asked to connect to. Return: false if it will not get as far. Keeps errno. */
-static bool connectx_param(const void *value, const socklen_t *len, struct sctp_connectx *ret_param)
+/* Reads what sctp_connectx() passes. Return: false if the kernel would not look at it. Keeps errno. */
+static bool read_connectx(const void *value, const socklen_t *len, struct sctp_connectx *ret_param)
 {
 	int saved = errno;
 	bool there = caller_memory_readable(len, sizeof(*len)) && *len >= sizeof(*ret_param) &&
@@ -97,8 +94,8 @@ static int sctp_connectx3(struct shim *shim, getsockopt_fn *real, int fd, void *
 	struct assign assign = { .call = ASSIGN_CONNECT, .fd = fd, .sctp = true };
 	struct sctp_connectx param;
 
-	if (!connectx_param(value, len, &param) || param.size <= 0 ||
-	    !first_address(&assign, param.addrs, (socklen_t)param.size))
+	if (!read_connectx(value, len, &param) || param.size <= 0 ||
+	    !read_first_address(&assign, param.addrs, (socklen_t)param.size))
 		return real(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len);
 	return WITH_PORT(int, shim, &assign, "sctp_connectx",
 			 real(fd, IPPROTO_SCTP, SCTP_OPTION_CONNECTX3, value, len));

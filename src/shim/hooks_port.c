@@ -513,9 +513,9 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	return rc;
 }
 
-/* ---- under a map, the same with addresses translated ---- */
+/* ---- the same under a map, with addresses translated ---- */
 
-/* So many messages are copied at once: the stack may be a signal handler's. */
+/* How many messages are copied at once: the stack may be a signal handler's. */
 #define MAPPED_AT_ONCE 8
 
 static int fail_with(int error)
@@ -538,7 +538,7 @@ static int bind_mapped(int fd, const struct sockaddr *addr, socklen_t len)
 	struct translated mapped;
 
 	translated_bind(shim_get(), fd, addr, len, &mapped);
-	return hook_bind(fd, mapped.addr, mapped.len, mapped.asked);
+	return hook_bind(fd, mapped.addr, mapped.len, mapped.program_port);
 }
 
 static int connect_mapped(int fd, const struct sockaddr *addr, socklen_t len)
@@ -573,7 +573,7 @@ static ssize_t sendmsg_mapped(sendmsg_fn *real, int fd, const struct msghdr *mes
 	return hook_sendmsg(real, fd, rc ? &copy : message, flags);
 }
 
-/* Some messages, of which those that need it have another destination. Return: as sendmmsg() */
+/* Sends some messages, with their destinations translated. Return: as sendmmsg() */
 static int send_mapped_some(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count,
 			    int flags)
 {

@@ -5,13 +5,13 @@
 /*
  * Theory of operation
  *
- * These hooks change nothing. They are the last moment at which the real
- * functions can be resolved without waiting for another thread, see real.c.
+ * These hooks change nothing. Before the first thread is made, the real functions
+ * can be resolved without waiting for another thread, see real.c.
  */
 
 #define EXPORT __attribute__((visibility("default")))
 
-static void prepare(void)
+static void resolve_before_threads(void)
 {
 	int saved = errno;
 
@@ -22,12 +22,12 @@ static void prepare(void)
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 			  void *(*function)(void *), void *argument)
 {
-	prepare();
+	resolve_before_threads();
 	return REAL(pthread_create)(thread, attributes, function, argument);
 }
 
 EXPORT int thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
 {
-	prepare();
+	resolve_before_threads();
 	return REAL(thrd_create)(thread, function, argument);
 }

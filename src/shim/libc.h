@@ -3,8 +3,8 @@
 #define PORTFENCE_SHIM_LIBC_H
 
 /*
- * A hook has to have the name that it is written with. With these, 32-bit glibc
- * would make `fcntl` another name of fcntl64, and `recvmsg` of __recvmsg64.
+ * A hook must keep the name that it is written with. With these macros, 32-bit
+ * glibc would turn `fcntl` into fcntl64, and `recvmsg` into __recvmsg64.
  */
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
@@ -24,8 +24,8 @@ typedef unsigned libc_flags; /* musl */
 
 /*
  * Where time_t has 32 bits, glibc has a second function for programs in which
- * it has 64 (_TIME_BITS). What the kernel is told is the same; the two differ in
- * the timeouts and time stamps that they take and give.
+ * time_t has 64 (_TIME_BITS). Both make the same system call. They differ in the
+ * timeouts and time stamps that they take and return.
  */
 #if defined(__GLIBC__) && defined(__TIMESIZE) && __TIMESIZE == 32
 #define LIBC_TIME64 1
@@ -40,7 +40,7 @@ int execveat(int folder, const char *path, char *const argv[], char *const envp[
 int fcntl64(int fd, int command, ...);
 int pidfd_getfd(int pidfd, int fd, unsigned flags);
 
-/* Names that glibc exports, too (GLIBC_2.2.5). */
+/* Second names that glibc exports (GLIBC_2.2.5). */
 int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
 int __close(int fd);
 int __connect(int fd, const struct sockaddr *addr, socklen_t len);
@@ -50,7 +50,7 @@ ssize_t __recvfrom_chk(int fd, void *data, size_t size, size_t most, int flags,
 		       struct sockaddr *addr, socklen_t *len);
 ssize_t __send(int fd, const void *data, size_t size, int flags);
 
-/* And of programs with 64-bit times (GLIBC_2.34). */
+/* Names for programs with 64-bit times (GLIBC_2.34). */
 int __fcntl_time64(int fd, int command, ...);
 int __getsockopt64(int fd, int level, int option, void *value, socklen_t *len);
 /* the timeout has 64-bit members in fact */

@@ -1,4 +1,4 @@
-/* real: the functions that our hooks stand in front of; it calls none of them. */
+/* real: the functions that our hooks replace; it calls none of them. */
 #ifndef PORTFENCE_SHIM_REAL_H
 #define PORTFENCE_SHIM_REAL_H
 
@@ -94,7 +94,7 @@ struct real {
 #undef REAL_MEMBER
 };
 
-/* Each is written once, by relaxed atomics, and always with the same value. */
+/* Relaxed atomics; each is written with one value only. */
 extern struct real real_functions;
 
 void *real_resolve(void **function, const char *name);

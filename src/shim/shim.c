@@ -12,7 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Where there is no memory even for a shim: fenced and closed, as are the programs that it would start. */
+/*
+ * For a process that has no memory even for a shim: it is fenced, no call gets a port, and it can start
+ * no program.
+ */
 static struct shim helpless = {
 	.fenced = true,
 	.kept.lost = true,
@@ -23,7 +26,7 @@ static struct shim helpless = {
 
 struct shim *_Atomic shim_published;
 
-/* The configuration's mistakes: the first one's words, and how many there are. */
+/* The configuration's mistakes: the text of the first, and how many there are. */
 struct mistakes {
 	char first[1024];
 	unsigned count;
@@ -74,7 +77,7 @@ static void note_warning(void *context, const char *warning)
 		log->warning[log->warnings++] = copy;
 }
 
-/* Looks for what is doubtful, if there is a log to tell it to. */
+/* Notes what is doubtful, for the log. */
 static void find_warnings(struct shim *new, const struct settings *settings, struct arena *arena)
 {
 	struct warnings warnings = { .log = &new->log, .arena = arena };
@@ -86,8 +89,8 @@ static void find_warnings(struct shim *new, const struct settings *settings, str
 				note_warning, &warnings);
 }
 
-static void fill(struct shim *new, const struct settings *settings, const struct mistakes *mistakes,
-		 struct arena *arena)
+static void fill_shim(struct shim *new, const struct settings *settings,
+		      const struct mistakes *mistakes, struct arena *arena)
 {
 	int proto;
 
@@ -118,24 +121,24 @@ static void fill(struct shim *new, const struct settings *settings, const struct
 	}
 }
 
-static struct shim *publish(struct shim *new)
+static struct shim *publish_shim(struct shim *new)
 {
 	struct shim *other = NULL;
 
 	if (atomic_compare_exchange_strong_explicit(&shim_published, &other, new,
 						    memory_order_acq_rel, memory_order_acquire))
 		return new;
-	/* another thread was faster; what this one has mapped is not worth the code to unmap it */
+	/* another thread was faster; to unmap what this one has mapped is not worth the code */
 	return other;
 }
 
-/* In glibc: where the kernel has put argc, argv and envp. Other libcs set environ at once. */
+/* glibc's pointer to where the kernel has put argc, argv and envp. Other libcs set environ at once. */
 extern void *__libc_stack_end __attribute__((weak));
 
 /*
  * An IFUNC's resolver and an executable's preinit array run before glibc has set
- * environ. The former runs before thread-local memory is filled, too, where
- * isspace() has its table, which inih looks into.
+ * environ. The resolver also runs before thread-local memory is filled. That
+ * memory has isspace()'s table, which inih needs.
  *
  * Return: environ as it was
  */
@@ -151,7 +154,7 @@ static char **start_libc(void)
 	return before;
 }
 
-static struct shim *build(void)
+static struct shim *build_shim(void)
 {
 	struct mistakes mistakes = { .count = 0 };
 	struct settings settings = { .rule = NULL };
@@ -162,21 +165,21 @@ static struct shim *build(void)
 	if (!new) {
 		helpless.fence.calls = &gated_calls;
 		log_start(&helpless.log, NULL);
-		return publish(&helpless);
+		return publish_shim(&helpless);
 	}
 	rc = settings_load(NULL, &arena, note_mistake, &mistakes, &settings);
 	if (rc && !mistakes.count)
 		note_mistake(&mistakes, "the configuration", 0, strerror(-rc));
 	child_environ_remember(&settings, &arena, &new->kept);
 	if (settings.rule || rc) {
-		fill(new, &settings, &mistakes, &arena);
+		fill_shim(new, &settings, &mistakes, &arena);
 		if (settings.gate && !gate())
 			gated_start(settings.gate);
 		/* it looks at what the cache would be wrong about */
 		if (gate())
 			fdcache_trust_hints();
 	}
-	return publish(new);
+	return publish_shim(new);
 }
 
 struct shim *shim_build(void)
@@ -184,7 +187,7 @@ struct shim *shim_build(void)
 	/* a library's constructor may call a hook before ours has run */
 	int saved = errno;
 	char **before = start_libc();
-	struct shim *shim = build();
+	struct shim *shim = build_shim();
 
 	environ = before;
 	errno = saved;

@@ -11,12 +11,12 @@
 #include <stdbool.h>
 
 /*
- * Everything is written before the pointer to it is published, and never
- * again, except for what is made of atomics: the kernel engine's verdicts, what
- * is remembered of source addresses and descriptors, and which messages were told.
+ * What a process runs under. All of it is written before the pointer to it is
+ * published, and never again, except for atomics: the kernel engine's verdicts,
+ * the caches of source addresses and descriptors, and which messages were told.
  */
 struct shim {
-	bool fenced; /* false: hooks only pass on */
+	bool fenced; /* false: the hooks make the program's own calls and nothing else */
 	bool maps;   /* the rule has a map: addresses are translated */
 	struct fence fence;
 	struct engine_kernel kernel[PROTO_COUNT];
@@ -26,16 +26,17 @@ struct shim {
 	struct log log;
 };
 
-/* NULL until it is built */
+/* NULL until it is built; an atomic pointer */
 extern struct shim *_Atomic shim_published;
 
+/* shim_build() - Build it, for shim_get() alone. Keeps errno. Return: never NULL */
 struct shim *shim_build(void);
 
 /**
  * shim_get() - What this process runs under
  *
- * Built by our constructor, or by the first hook where that runs before it.
- * No lock: two threads that come first build one each, and one is published.
+ * Our constructor builds it, or the first hook if that runs before. There is no
+ * lock: two threads that come first build one each, and one is published.
  */
 static inline struct shim *shim_get(void)
 {

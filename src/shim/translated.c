@@ -7,16 +7,16 @@
 #include <limits.h>
 #include <string.h>
 
-/* Return: can it be read? Then it is in @ret_mapped's copy */
-static bool take(const struct sockaddr *addr, socklen_t len, struct translated *ret_mapped)
+/* Copies the address into @ret_mapped. Return: false if it cannot be read */
+static bool copy_address(const struct sockaddr *addr, socklen_t len, struct translated *ret_mapped)
 {
 	ret_mapped->addr = addr;
 	ret_mapped->len = len;
 	return addr && caller_memory_address(addr, len, &ret_mapped->copy);
 }
 
-/* The copy is what the kernel is to see. */
-static void put(struct translated *mapped)
+/* Makes the copy the address for the kernel. */
+static void use_copy(struct translated *mapped)
 {
 	mapped->addr = &mapped->copy.sa;
 	if (mapped->len > sizeof(mapped->copy))
@@ -28,11 +28,11 @@ void translated_bind(struct shim *shim, int fd, const struct sockaddr *addr, soc
 {
 	int saved = errno;
 
-	ret_mapped->asked = take(addr, len, ret_mapped)
-				    ? translate_bind(&shim->fence, fd, &ret_mapped->copy)
-				    : 0;
-	if (ret_mapped->asked)
-		put(ret_mapped);
+	ret_mapped->program_port = copy_address(addr, len, ret_mapped)
+					   ? translate_bind(&shim->fence, fd, &ret_mapped->copy)
+					   : 0;
+	if (ret_mapped->program_port)
+		use_copy(ret_mapped);
 	errno = saved;
 }
 
@@ -41,10 +41,10 @@ int translated_to(struct shim *shim, int fd, const struct sockaddr *addr, sockle
 {
 	int saved = errno, rc = 0;
 
-	if (take(addr, len, ret_mapped))
+	if (copy_address(addr, len, ret_mapped))
 		rc = translate_to(&shim->fence, fd, &ret_mapped->copy);
 	if (rc > 0)
-		put(ret_mapped);
+		use_copy(ret_mapped);
 	if (rc < 0)
 		log_address_unknown(&shim->log);
 	errno = saved;
@@ -71,7 +71,7 @@ int translated_message(struct shim *shim, int fd, const struct msghdr *message,
 	memcpy(ret_copy, message, sizeof(*message));
 	if (!ret_copy->msg_name)
 		return 0;
-	/* of a message, the kernel cuts what sendto() refuses (net/socket.c, __copy_msghdr) */
+	/* sendto() refuses a longer address; of a message, the kernel cuts it (net/socket.c, __copy_msghdr) */
 	if (ret_copy->msg_namelen > sizeof(struct sockaddr_storage) &&
 	    ret_copy->msg_namelen <= INT_MAX)
 		ret_copy->msg_namelen = sizeof(struct sockaddr_storage);
@@ -90,15 +90,15 @@ socklen_t translated_room(const socklen_t *len)
 
 socklen_t translated_message_room(const struct msghdr *message)
 {
-	/* it may be no address at all, of which the language knows no members */
+	/* by number: the pointer may be bad, and C does not allow a member of that */
 	uintptr_t at = (uintptr_t)message + offsetof(struct msghdr, msg_namelen);
 
 	return translated_room((const socklen_t *)at);
 }
 
-/* What was written of an address, the rest is zeros. Return: its bytes; 0 if it has no port */
-static size_t written(const struct sockaddr *addr, socklen_t room, socklen_t len,
-		      union addr *ret_addr)
+/* Copies what was written of an address; the rest is zeros. Return: its bytes; 0 if it has no port */
+static size_t copy_written(const struct sockaddr *addr, socklen_t room, socklen_t len,
+			   union addr *ret_addr)
 {
 	size_t size = room < len ? room : len;
 
@@ -113,7 +113,7 @@ static size_t written(const struct sockaddr *addr, socklen_t room, socklen_t len
 void translated_local(struct shim *shim, struct sockaddr *addr, socklen_t room, socklen_t len)
 {
 	union addr copy;
-	size_t size = written(addr, room, len, &copy);
+	size_t size = copy_written(addr, room, len, &copy);
 
 	if (size && translate_local(&shim->fence, &copy))
 		memcpy(addr, &copy, size);
@@ -123,10 +123,10 @@ void translated_from(struct shim *shim, int fd, struct sockaddr *addr, socklen_t
 		     socklen_t len)
 {
 	union addr copy;
-	size_t size = written(addr, room, len, &copy);
+	size_t size = copy_written(addr, room, len, &copy);
 	int saved = errno;
 
-	/* of one that was cut, nobody can tell whose it is */
+	/* an address that was cut does not tell whose it is */
 	if (size && size >= (len < sizeof(copy) ? len : sizeof(copy)) &&
 	    translate_from(&shim->fence, fd, &copy))
 		memcpy(addr, &copy, size);

@@ -1,4 +1,4 @@
-/* translated: addresses of calls under a map, as the kernel sees them and as the program does; it hooks nothing. */
+/* translated: under a map, puts the port in an address that the kernel or the program knows; it hooks nothing. */
 #ifndef PORTFENCE_SHIM_TRANSLATED_H
 #define PORTFENCE_SHIM_TRANSLATED_H
 
@@ -10,51 +10,56 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* An address that goes to the kernel: the program's own, or one in its place. */
+/* An address for the kernel: the program's own, or our copy with another port. */
 struct translated {
 	const struct sockaddr *addr;
 	socklen_t len;
-	uint16_t asked; /* of translated_bind(): as translate_bind() */
+	uint16_t program_port; /* of translated_bind(): the port that the program named; 0 if none was translated */
 	union addr copy;
 };
 
-/* All of these keep errno. Without a map, do not call them. */
+/* All functions of this file keep errno. Call them only under a map. */
 
-/* translated_bind() - The address of a bind() */
+/* translated_bind() - Translate the address of a bind() */
 void translated_bind(struct shim *shim, int fd, const struct sockaddr *addr, socklen_t len,
 		     struct translated *ret_mapped);
 
 /**
- * translated_to() - A destination
+ * translated_to() - Translate a destination
  *
- * Return: 0; -errno if nobody can tell whether it is this machine's, and the call has to fail
+ * Return: 0; -errno if the call has to fail, as the kernel does not tell whether the address is this
+ * machine's
  */
 int translated_to(struct shim *shim, int fd, const struct sockaddr *addr, socklen_t len,
 		  struct translated *ret_mapped);
 
 /**
- * translated_message() - A message whose destination was translated
+ * translated_message() - Translate the destination of a message
  * @ret_copy:	the message, with its name in @ret_mapped
  *
- * Return: 1; 0 if it needs no other, or cannot be read; -errno as translated_to()
+ * Return: 1; 0 if nothing was translated, or the message cannot be read; -errno as translated_to()
  */
 int translated_message(struct shim *shim, int fd, const struct msghdr *message,
 		       struct msghdr *ret_copy, struct translated *ret_mapped);
 
-/* translated_room() - What *@len says before a call, 0 if it cannot be read */
+/* translated_room() - The room for an address, which *@len holds before a call; 0 if it cannot be read */
 socklen_t translated_room(const socklen_t *len);
 
-/* translated_message_room() - Likewise of a message's name; the message need not be readable either */
+/* translated_message_room() - The room for a message's name; 0 if the message cannot be read */
 socklen_t translated_message_room(const struct msghdr *message);
 
 /**
- * translated_local() - Translate in place what the kernel has written of a socket's own address
- * @room:	of the program's buffer, before the call
- * @len:	of the address, as the kernel says after it
+ * translated_local() - Translate a socket's own address, in place, after the kernel has written it
+ * @room:	bytes in the program's buffer, as they were before the call
+ * @len:	bytes of the address, as the kernel says after the call
  */
 void translated_local(struct shim *shim, struct sockaddr *addr, socklen_t room, socklen_t len);
 
-/* translated_from() - Likewise a peer's; @fd is any socket of the same network namespace */
+/*
+ * translated_from() - Translate a peer's address, in place, after the kernel has written it
+ *
+ * @fd is any socket of the same network namespace; @room and @len are those of translated_local().
+ */
 void translated_from(struct shim *shim, int fd, struct sockaddr *addr, socklen_t room,
 		     socklen_t len);
 
