@@ -66,10 +66,15 @@ static int enter_folder(struct walk *walk, int fd)
 	return 0;
 }
 
+/*
+ * With its option -L, qemu-user leads "/" itself to another folder, but no path below it that is
+ * not there. So the root folder is opened by its name in /proc, where that is mounted.
+ */
 static int enter_root(struct walk *walk)
 {
-	int rc = enter_folder(walk, fd_open("/", O_PATH | O_DIRECTORY, 0));
+	int fd = fd_open("/proc/self/root", O_PATH | O_DIRECTORY, 0), rc;
 
+	rc = enter_folder(walk, fd >= 0 ? fd : fd_open("/", O_PATH | O_DIRECTORY, 0));
 	if (rc)
 		return rc;
 	walk->root = walk->stat.st_uid;
