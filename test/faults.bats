@@ -65,9 +65,9 @@ defined_in() {
 		strtoull
 		vsnprintf
 	END
-	# geteuid and getpid cannot fail (credentials(7)), nor can clock_gettime of these clocks; dlsym
+	# getegid, geteuid and getpid cannot fail (credentials(7)), nor can clock_gettime of these clocks; dlsym
 	# looks into what is loaded
-	printf '%s\n' clock_gettime dl_iterate_phdr dlsym free geteuid getpid uselocale >>harmless
+	printf '%s\n' clock_gettime dl_iterate_phdr dlsym free getegid geteuid getpid uselocale >>harmless
 	# inih's other entry points, which nobody calls, come with it, and what the command alone calls
 	# of variables; and what the gate needs, which is a supervisor's (supervise.bats)
 	printf '%s\n' fclose fgets fopen fopen64 realloc setenv gnu_get_libc_version >>harmless

@@ -37,6 +37,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -291,6 +292,12 @@ EXPORT int mkdir(const char *path, mode_t mode)
 	return NEXT(mkdir)(path, mode);
 }
 
+EXPORT int mkdirat(int folder, const char *path, mode_t mode)
+{
+	MAY_FAIL("mkdir", NULL);
+	return NEXT(mkdirat)(folder, path, mode);
+}
+
 EXPORT int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
 {
 	MAY_FAIL("linkat", NULL);
@@ -319,6 +326,18 @@ EXPORT ssize_t readlink(const char *path, char *text, size_t size)
 {
 	MAY_FAIL("readlink", NULL);
 	return NEXT(readlink)(path, text, size);
+}
+
+EXPORT ssize_t readlinkat(int folder, const char *path, char *text, size_t size)
+{
+	MAY_FAIL("readlink", NULL);
+	return NEXT(readlinkat)(folder, path, text, size);
+}
+
+EXPORT int fstatfs(int fd, struct statfs *ret_system)
+{
+	MAY_FAIL("fstatfs", NULL);
+	return NEXT(fstatfs)(fd, ret_system);
 }
 
 EXPORT char *getcwd(char *path, size_t size)
