@@ -723,9 +723,13 @@ s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
 @test "a terminal's signals and its shell's job control work" {
 	local way
 	cat >terminal.py <<-'END'
-		import os, pty, sys, time
+		import os, pty, signal, sys
+		# who starts the tests in the background has SIGINT ignored
+		signal.signal(signal.SIGINT, signal.SIG_DFL)
 		pid, fd = pty.fork()
 		if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])
+		# does not wait for ever
+		signal.alarm(120)
 		seen = b""
 		def until(text):
 		    global seen
