@@ -317,7 +317,7 @@ audit_while_ending() {
 	skip_missing strace
 	# as a child of the test it stays a zombie, so that its id is never another's
 	hold_fenced -- raw-connect 9000
-	for answer in 'fd openat ENOENT' 'fd openat ESRCH' 'status openat ENOENT' 'status read ESRCH' \
+	for answer in 'fd openat ENOENT' 'fd openat ESRCH' 'fd %fstat ENOENT' 'status openat ENOENT' 'status read ESRCH' \
 		'maps openat ESRCH' 'maps read ESRCH' 'cmdline openat ENOENT' 'environ openat ESRCH' \
 		'exe readlink ENOENT'; do
 		# shellcheck disable=SC2086 # three words

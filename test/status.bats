@@ -316,7 +316,7 @@ drawn() {
 	[ "$(COLUMNS=50 status | sed -n 3p | tr -d '\n' | wc -m)" = 48 ]
 	[ "$(env -u COLUMNS "$(command -v nsenter)" -t "$NS_PID" -n "$PORTFENCE" status | sed -n 3p |
 		tr -d '\n' | wc -m)" = 78 ]
-	run env COLUMNS=1 LC_ALL=C "$PORTFENCE" status
+	run ns env COLUMNS=1 LC_ALL=C "$PORTFENCE" status
 	[ "$status" = 0 ]
 }
 

@@ -233,7 +233,8 @@ int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *
 		return fd;
 	folder = fdopendir(fd);
 	if (!folder) {
-		rc = -errno;
+		/* it asks for the status, which tells how many there are: ENOENT of who has ended */
+		rc = (int)as_gone(-errno);
 		fd_close(fd);
 		return rc;
 	}
