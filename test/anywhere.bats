@@ -182,7 +182,7 @@ old_clients() {
 	END
 	for name in alone libdl libpthread; do
 		libraries=()
-		[ $name = alone ] || libraries=("$1"/$name.so.?)
+		[ $name = alone ] || mapfile -t libraries < <(printf '%s\n' "$1/$name".so.?)
 		[ -e "${libraries[0]:-$1}" ] || continue
 		cc -w -O1 -nostartfiles -o "old-$name" client.c -Wl,--no-as-needed "${libraries[@]}" \
 			-Wl,--unresolved-symbols=ignore-in-shared-libs,-rpath,"$1" \

@@ -210,8 +210,8 @@ for port in range(20000, 60000, 2):
 print("ready", flush=True)
 time.sleep(1000)' "$PORTFENCE_STATE/.leases.0" >ready
 	wait_until grep -q ready ready
-	run -0 timeout 30 nsenter -n -t "$NS_PID" "$PORTFENCE" leases
+	run -0 timeout 300 nsenter -n -t "$NS_PID" "$PORTFENCE" leases
 	[[ $output == *'20000-20000'*' leases; of the '* ]]
-	run -125 timeout 30 nsenter -n -t "$NS_PID" "$PORTFENCE" run --lease 10 --pool 20000-60000 --via preload -- true
+	run -125 timeout 300 nsenter -n -t "$NS_PID" "$PORTFENCE" run --lease 10 --pool 20000-60000 --via preload -- true
 	[[ $output == *'no 10 ports in a row are free'* ]]
 }

@@ -37,6 +37,7 @@ as_ann() {
 
 # The page as the README writes it
 page() {
+	# shellcheck disable=SC2016 # the backquotes are the README's
 	sed -E 's/^\.\\" (try|file): (.*)$/<!-- \1: \2 -->/; s/^\.EX$/```console/; s/^\.EE$/```/; s/\\-/-/g' "$PAGE"
 }
 
@@ -200,6 +201,7 @@ for i in range(20):
 }
 
 @test "each function that the README names is there" {
+	# shellcheck disable=SC2016 # the backquotes are the README's
 	sed -n '/^## The house/,$p' "$README" | grep '^- ' | grep -oE '`[a-z_0-9]+`' | tr -d '`' >names
 	[ "$(wc -l <names)" -ge 10 ]
 	while read -r name; do

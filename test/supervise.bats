@@ -808,6 +808,7 @@ print(call(42, 0, ctypes.c_void_p(1), 16), call(42, 0, addr, 1000), call(42, 0, 
 }
 
 @test "a SIGBUS that somebody sends changes nothing" {
+	# shellcheck disable=SC2016 # the inner shell expands it
 	run -0 ns "$PORTFENCE" run --via supervise --order sequential --range 20000-20099 -- sh -c '
 		kill -BUS "$(pgrep -x --ns $$ --nslist net portfence)"; exec "$@"' - $PYTHON -c 'import socket
 s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'

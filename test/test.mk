@@ -2,7 +2,7 @@
 #
 #   make test       the core tier: it needs what builds portfence, Bats and small tools
 #   make test-all   the core tier and all the rest: servers, other compilers, other kernels
-#   .ci/run         both, then asan and tsan
+#   .ci/run         both, then asan, tsan and lint
 #
 # Variables: BATSFLAGS, JOBS (how many files run at once), KERNELS (of `make test-vm`), MINUTES (of
 # `make soak`), SECONDS (of each target of `make fuzz`), FUZZ (which targets).

@@ -213,10 +213,9 @@ static int leases(int argc, char *argv[])
 	rc = read_settings(given.value[OPTION_CONFIG], &arena, &found);
 	if (!rc)
 		rc = find_leases(&found);
-	if (!rc && given.value[OPTION_JSON])
-		print_json(&found);
-	else if (!rc)
-		print_text(&found);
+	/* there is a pool where nothing has failed */
+	if (!rc && found.pool)
+		(given.value[OPTION_JSON] ? print_json : print_text)(&found);
 	free(found.lease);
 	arena_free(&arena);
 	return rc;

@@ -39,7 +39,8 @@ static int say_cannot(const char *folder, const char *what, int error)
 
 static int empty_folder(int folder, bool has_lock);
 
-static int remove_entry(int folder, const char *name)
+/* Each level has a descriptor open, so their limit bounds the depth. */
+static int remove_entry(int folder, const char *name) /* NOLINT(misc-no-recursion) */
 {
 	int below, rc;
 
@@ -60,7 +61,7 @@ static int remove_entry(int folder, const char *name)
  * Removes all that is in a folder, but for a slot's lock. By descriptor, as the names on the
  * way to it may be somebody else's. Closes @folder. Return: 0 or -errno
  */
-static int empty_folder(int folder, bool has_lock)
+static int empty_folder(int folder, bool has_lock) /* NOLINT(misc-no-recursion) */
 {
 	DIR *list = fdopendir(folder);
 	const struct dirent *entry;

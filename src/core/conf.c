@@ -498,7 +498,7 @@ static int read_lease(struct rule *rule, const char *size_text, struct reason *r
 static int read_ports(struct conf *conf, enum key key, const char *value, struct reason *ret_why)
 {
 	const bool excludes = key == KEY_EXCLUDE;
-	const int proto = key == KEY_RANGE ? PROTO_COUNT : key - KEY_TCP_RANGE;
+	const int proto = key == KEY_RANGE ? PROTO_COUNT : (int)(key - KEY_TCP_RANGE);
 	struct range_set *set = excludes ? &conf->exclude : &conf->set[proto];
 	int rc = key_check_quotes(value, ret_why);
 

@@ -49,13 +49,16 @@ void key_values(enum key key, struct reason *ret_values)
 	char *to = ret_values->text;
 	int i;
 
-	if (!names) {
+	if (key_table[key].values) {
 		strcpy(to, key_table[key].values);
 		return;
 	}
-	to = stpcpy(to, names[0]);
-	for (i = 1; names[i]; i++)
-		to = stpcpy(stpcpy(to, names[i + 1] ? ", " : " or "), names[i]);
+	*to = '\0';
+	for (i = 0; names[i]; i++) {
+		if (i)
+			to = stpcpy(to, names[i + 1] ? ", " : " or ");
+		to = stpcpy(to, names[i]);
+	}
 }
 
 /* Of each type that a key's member may have. */

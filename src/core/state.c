@@ -131,7 +131,10 @@ void state_application(const char *name, char ret_application[NAME_MAX + 1])
 		const char *high = *name == '%' && dot - name > 2 ? strchr(hex, name[1]) : NULL;
 		const char *low = high ? strchr(hex, name[2]) : NULL;
 
-		ret_application[used++] = low ? (char)((high - hex) << 4 | (low - hex)) : *name;
+		ret_application[used] = *name;
+		if (low)
+			ret_application[used] = (char)((high - hex) << 4 | (low - hex));
+		used++;
 		name += low ? 3 : 1;
 	}
 	ret_application[used] = '\0';

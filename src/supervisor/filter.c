@@ -339,7 +339,6 @@ static bool stops(const struct filter *filter, enum filter_call call)
 {
 	switch (call) {
 	case FILTER_SOCKET:
-		return true;
 	case FILTER_SETSOCKOPT:
 	case FILTER_SOCKETCALL:
 	case FILTER_IO_URING:

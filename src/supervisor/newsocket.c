@@ -207,7 +207,7 @@ int newsocket_fence_inherited(const struct rule *rule)
 	int rc = folder ? 0 : -errno;
 
 	/* "." and ".." are 0 here, which stands there as itself, too */
-	while (!rc && (item = readdir(folder)))
+	while (folder && !rc && (item = readdir(folder)))
 		rc = fence_inherited(atoi(item->d_name), rule);
 	if (folder)
 		closedir(folder);
