@@ -246,7 +246,7 @@ both_ready() {
 	[ "$output" = "portfence: there is no section [othr] in $PORTFENCE_CONFIG; did you mean [other]?" ]
 }
 
-@test "a user who is not root sees the own escapes, and is told that there is more" {
+@test "without root, audit shows this user's escapes, and says that there may be more" {
 	hold_fenced -- raw-connect 9000
 	run nobodys_audit
 	[ "$status" = 0 ]

@@ -347,7 +347,7 @@ bind to, and others pass over; any program may from port 1024 on (ip_unprivilege
 	END
 }
 
-@test "who is not root is told whose process it is that only root can see" {
+@test "without root, check says whose process it is that only root can see" {
 	hold listen 20000
 	hold_by "${AS_NOBODY[@]}" "$HOLDER" listen 20011
 	cp "$FILES/two.ini" "$install"

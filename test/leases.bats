@@ -524,7 +524,7 @@ configuration; use 'portfence run --lease N'" ns "$PORTFENCE" run --range lease 
 	run ns "$PORTFENCE" check some.ini
 	[ "$status" = 0 ]
 	[[ $output = *"some.ini:2: note: [sh]: each 'portfence run' takes 5 ports out of 20000-20029 for itself; \
-who is not started by it gets none"* ]]
+a program that is started in another way gets none"* ]]
 	[[ $output != *overlap* ]]
 	run ns "$PORTFENCE" which --config some.ini sh
 	[[ $output = *"range    a lease of 5 ports out of 20000-20029, another for each run"* ]]

@@ -243,7 +243,7 @@ status_with() {
 	[ "$(json sections.0.holders.# status --json)" = 12 ]
 }
 
-@test "a user who is not root sees the own processes, and the others' ports by user" {
+@test "without root, status shows this user's processes, and others' ports by user" {
 	hold_by "$HOLDER" udp 20001 udp 20002
 	hold_by "${AS_NOBODY[@]}" "$HOLDER" udp 20003
 	run as_nobody "$PORTFENCE" status

@@ -118,9 +118,12 @@ at_boot() {
 		ns_background setsid env --default-signal=INT nsenter -t "$root_pid" -m -n -- chroot "$root/all" \
 			env PATH="/stand-ins:$PATH" /stand-ins/need 'make test-all' nginx-light
 		wait_until [ -p "$files/hangs" ]
+		# opens once cat reads from it: a shell forgets a SIGINT that comes while another child of its ends well
+		exec 5>"$files/hangs"
 		[ -e "$files$POLICY" ]
 		kill -"$signal" -- "-$pid"
 		wait "$pid" || true
+		exec 5>&-
 		[ ! -e "$files$POLICY" ]
 		[ -z "$(at_boot)" ]
 	done

@@ -42,8 +42,8 @@ const struct verb verb_audit = {
 		"chose a port, so under 'bind = allow' a port that the program named within the "
 		"system's own range looks like an escape, unless it is listened on. Also listed are "
 		"processes that are not fenced and sit in a section's range. A process is judged by the "
-		"configuration as it is now and by the variables that it was started with. Who is not "
-		"root sees the own processes only.",
+		"configuration as it is now and by the variables that it was started with. Without "
+		"root, only your own processes are shown.",
 	.options = options,
 	.operands = 1,
 	.usage_status = EXIT_USAGE,

@@ -115,8 +115,8 @@ static void note_lease(const struct rule *rule, struct check_findings *findings)
 	range_format(rule->range[PROTO_TCP], pool, sizeof(pool));
 	check_findings_add(
 		findings, SAY_NOTE, rule->range_line[PROTO_COUNT], "lease", rule->name,
-		"[%s]: each 'portfence run' takes %u port%s out of %s for itself; who is not "
-		"started by it gets none",
+		"[%s]: each 'portfence run' takes %u port%s out of %s for itself; a program "
+		"that is started in another way gets none",
 		rule->name, rule->lease, rule->lease == 1 ? "" : "s", pool);
 }
 

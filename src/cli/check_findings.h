@@ -27,7 +27,7 @@ struct check_findings {
 
 /**
  * check_findings_add() - Note one
- * @kind:	kept, not copied; likewise @section
+ * @kind, @section: kept, not copied
  */
 __attribute__((format(printf, 6, 7))) void check_findings_add(struct check_findings *findings,
 							      enum say_level level, unsigned line,

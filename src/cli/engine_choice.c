@@ -32,11 +32,6 @@ enum proto engine_choice_proto(enum engine_choice_call call)
 	return calls[call].proto;
 }
 
-const char *engine_choice_engine_name(enum engine engine)
-{
-	return engine == ENGINE_AUTO ? "none" : policy_engine_names[engine];
-}
-
 /* Has the kernel the option? Where there is no such protocol, nobody will miss it. */
 static bool has_option(enum engine_choice_call call)
 {
@@ -104,11 +99,11 @@ void engine_choice_describe(const struct rule *rule, char ret_text[ENGINE_CHOICE
 	engine_choice_make(rule, ENGINE_CHOICE_TCP, &other);
 	if (connect.engine == other.engine)
 		snprintf(ret_text, ENGINE_CHOICE_TEXT, "every call gets the %s engine, as %s",
-			 engine_choice_engine_name(connect.engine), connect.why);
+			 policy_engine_name(connect.engine), connect.why);
 	else
 		snprintf(ret_text, ENGINE_CHOICE_TEXT,
 			 "tcp connects get the %s engine, as %s; other tcp calls, udp and sctp get "
 			 "the %s engine, as %s",
-			 engine_choice_engine_name(connect.engine), connect.why,
-			 engine_choice_engine_name(other.engine), other.why);
+			 policy_engine_name(connect.engine), connect.why,
+			 policy_engine_name(other.engine), other.why);
 }

@@ -30,9 +30,6 @@ const char *engine_choice_call_name(enum engine_choice_call call);
 /* engine_choice_proto() - The protocol of a call */
 enum proto engine_choice_proto(enum engine_choice_call call);
 
-/* engine_choice_engine_name() - "kernel", "bind" or "none" */
-const char *engine_choice_engine_name(enum engine engine);
-
 #define ENGINE_CHOICE_TEXT (3 * ENGINE_CHOICE_WHY)
 
 /* engine_choice_describe() - One line for all calls */

@@ -17,8 +17,8 @@ struct sections {
 
 /**
  * sections_read() - Read the configuration
- * @config:	its path, or NULL: found as ever, but for the section and the range that the
- *		variables of this process may name: they are a program's, not the machine's
+ * @config:	its path, or NULL to find it as settings_load() does. The section and range that
+ *		variables of this process name do not count: they are a program's, not the machine's
  * @error:	called with each error
  * @ret_sections: its file may be known after a failure, too
  *
@@ -28,7 +28,7 @@ int sections_read(const char *config, conf_error_fn *error, void *context,
 		  struct sections *ret_sections);
 
 /**
- * sections_load() - The same for a verb that a mistake stops
+ * sections_load() - Read the configuration for a verb that a mistake stops
  * @app:	only the section of this name; NULL: all
  *
  * Return: 0 (also where there is no file, and no @app), or say_status() after the problem was reported
@@ -38,7 +38,7 @@ int sections_load(const char *config, const char *app, struct sections *ret_sect
 /**
  * sections_of_range() - One section without a name ("") for a range from the command line
  *
- * Return: as above
+ * Return: 0, or say_status() after the problem was reported
  */
 int sections_of_range(const char *range, struct sections *ret_sections);
 

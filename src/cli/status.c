@@ -55,8 +55,8 @@ const struct verb verb_status = {
 		"the destination with the most ports is told as well. Then the blocks that runs have "
 		"leased, in the same way, those of section [APP] or all, and what stands for the ports of "
 		"a map. All sockets of this network "
-		"namespace count, whoever holds them. Who is not root sees no other user's processes; "
-		"their ports are counted all the same, by user. A TCP socket that is only bound is not "
+		"namespace count, whoever holds them. Without root, other users' processes are not "
+		"shown; their ports are counted all the same, by user. A TCP socket that is only bound is not "
 		"seen before Linux 6.8.",
 	.options = options,
 	.operands = 1,

@@ -419,8 +419,7 @@ static json_t *describe_calls(const struct rule *rule)
 			json_pack("{s:s, s:i, s:s, s:s, s:s}", "range", range ? range : "", "ports",
 				  (int)rule->range[proto]->count, "order",
 				  order_of(rule, (enum engine_choice_call)call, choice.engine),
-				  "engine", engine_choice_engine_name(choice.engine), "why",
-				  choice.why));
+				  "engine", policy_engine_name(choice.engine), "why", choice.why));
 		free(range);
 	}
 	return object;

@@ -204,11 +204,6 @@ static void put_head(struct out *out, const struct logline *line)
 	put(out, ": ");
 }
 
-static const char *engine_name(enum engine engine)
-{
-	return engine == ENGINE_AUTO ? "none" : policy_engine_names[engine];
-}
-
 static bool has_peer(const struct assign *assign)
 {
 	return assign->call == ASSIGN_CONNECT || assign->call == ASSIGN_SEND;
@@ -257,7 +252,7 @@ static void put_assign_json(struct out *out, const struct logline *line, const c
 		put_number(out, assign->program_port, 1);
 	} else if (!line->record) {
 		put(out, ",\"engine\":\"");
-		put(out, engine_name(assign->engine));
+		put(out, policy_engine_name(assign->engine));
 		put(out, "\",\"tried\":");
 		put_number(out, assign->tried, 1);
 	}
@@ -290,7 +285,7 @@ static void put_assign_text(struct out *out, const char *call, const struct assi
 		put_number(out, assign->program_port, 1);
 	} else {
 		put(out, " engine=");
-		put(out, engine_name(assign->engine));
+		put(out, policy_engine_name(assign->engine));
 		put(out, " tried=");
 		put_number(out, assign->tried, 1);
 	}

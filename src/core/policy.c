@@ -139,6 +139,11 @@ bool policy_uses_args(const struct policy *policy)
 	return false;
 }
 
+const char *policy_engine_name(enum engine engine)
+{
+	return engine == ENGINE_AUTO ? "none" : policy_engine_names[engine];
+}
+
 enum proto policy_proto(int protocol)
 {
 	switch (protocol) {

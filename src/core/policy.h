@@ -32,6 +32,9 @@ extern const char *const policy_engine_names[];
 extern const char *const policy_via_names[];
 extern const char *const policy_io_uring_names[];
 
+/* policy_engine_name() - Which engine has served: "kernel", "bind", or "none" for ENGINE_AUTO */
+const char *policy_engine_name(enum engine engine);
+
 /* One section. Immutable once read; strings and ranges live as long as its arena. */
 struct rule {
 	const char *name;

@@ -38,7 +38,7 @@ struct processes {
  * processes_read() - Look at all processes, and at which of @sockets they hold
  * @ret_processes: give it back with processes_free(), after a failure, too
  *
- * Who is not root sees the descriptors of the own processes only. A process that
+ * Without root, only the descriptors of this user's own processes can be seen. A process that
  * ends meanwhile is left out.
  *
  * Return: 0, or -errno if /proc cannot be read

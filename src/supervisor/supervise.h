@@ -28,7 +28,8 @@ bool supervise_only_socket(const struct rule *rule);
 /**
  * supervise_check() - Could it be done here?
  *
- * Tries it, in a process that does nothing else. Arguments and return: as above
+ * Tries it, in a process that does nothing else. It takes the arguments of supervise_start(), and
+ * returns what that would return.
  */
 int supervise_check(bool only_socket, bool exact, char *ret_why, size_t size);
 
