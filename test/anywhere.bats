@@ -274,6 +274,37 @@ old_clients_stay() {
 	done
 }
 
+@test "a program that needs AddressSanitizer's runtime as a shared object" {
+	local way
+	rule auto
+	cat >main.c <<-'END'
+		#include "calls.h"
+		#include <stdlib.h>
+		int main(int argc, char *argv[])
+		{
+			char *volatile block = malloc(8);
+			(void)argv;
+			calls("main");
+			/* what the sanitizer is there for */
+			if (argc > 1)
+				block[8] = 1;
+			free(block);
+			return 0;
+		}
+	END
+	gcc -w -D_GNU_SOURCE -g -fsanitize=address -I"$BATS_TEST_DIRNAME/probes" -o main main.c 2>errors ||
+		not_installed "gcc builds no program with AddressSanitizer: $(head -n 1 errors)"
+	ldd main | grep libasan
+	for way in preload supervise both; do
+		ns "$PORTFENCE" run --config rule.ini --via $way -- ./main >said
+		seen main 1
+		[ "$(wc -l <said)" = $CALLS ]
+		# as a child too, and its mistakes are found
+		run ns "$PORTFENCE" run --config rule.ini --via $way -- sh -c './main mistake; true'
+		[[ $output = *heap-buffer-overflow* ]]
+	done
+}
+
 # --- signals
 
 # storm ARGUMENT...: main() and the handler had calls in the range alone, and none failed
