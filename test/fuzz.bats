@@ -102,3 +102,7 @@ holds() {
 @test "any end of a record is taken for what it says, or for none" {
 	holds summary
 }
+
+@test "any records and locks of others are leases that can be listed and shown" {
+	holds lease
+}

@@ -40,8 +40,8 @@ PACKAGES_REST := bash-completion binutils dnsmasq-base dpkg-dev fish g++ gcc-12-
 
 # what else unit tests and fuzzers call, beside all of core
 UNIT_ALSO := cli/status_bar machine/array machine/port_origin machine/procfs machine/sockets
-FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/library machine/procfs \
-	machine/sockets machine/target shim/caller_memory shim/child_environ
+FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/lease machine/library machine/processes \
+	machine/procfs machine/sockets machine/target shim/caller_memory shim/child_environ
 FUZZ := $(call names,test/fuzz)
 PLATFORM := $(patsubst %,$(BUILD)/test/platform/%,$(call names,test/platform))
 UNIT_PROGRAMS := $(patsubst %,$(BUILD)/test/unit/%,$(call names,test/unit))
@@ -84,6 +84,7 @@ FUZZ_WRAP_assign := clock_gettime getpeername getsockname getsockopt syscall
 FUZZ_WRAP_state := clock_gettime openat64
 FUZZ_WRAP_diag := syscall
 FUZZ_WRAP_fenced := fd_open open64
+FUZZ_WRAP_lease := fcntl64
 FUZZ_WRAP_preset := syscall
 FUZZ_WRAP_sockets := syscall
 FUZZ_WRAP_target := open64
