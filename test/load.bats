@@ -46,14 +46,24 @@ connected_of() {
 	grep -oE 'connected [0-9]+' <<<"$1" | cut -d' ' -f2
 }
 
+# plainly RANGE PORT CONNECTS MODE: the load without the fence, and its counts behind those in $plain
+plainly() {
+	serve
+	ns sh -c "echo $1 | tr - ' ' >/proc/sys/net/ipv4/ip_local_port_range"
+	plain+=" $(ns "$PROBES/load" "$2" "$3" 4 8 "$4")"
+}
+
+# Errors that the fenced load got, and no plain one
+own_errors() {
+	comm -23 <(errors_of "$fenced") <(errors_of "$plain")
+}
+
 # compare RANGE PORT CONNECTS MODE [--option...]: the load plain, then fenced
 compare() {
-	local range=$1 port=$2 connects=$3 mode=$4 plain
+	local range=$1 port=$2 connects=$3 mode=$4 plain='' turn
 	fenced=
 	shift 4
-	serve
-	ns sh -c "echo $range | tr - ' ' >/proc/sys/net/ipv4/ip_local_port_range"
-	plain=$(ns "$PROBES/load" "$port" "$connects" 4 8 "$mode")
+	plainly "$range" "$port" "$connects" "$mode"
 	ns_close
 	ns_open
 	serve
@@ -62,8 +72,16 @@ compare() {
 	strays_stop
 	echo "plain:  $plain"
 	echo "fenced: $fenced"
+	# which errors a plain load gets is chance, too: it may take more of them to see it all
+	for turn in 1 2 3 4; do
+		[ -n "$(own_errors)" ] || break
+		ns_close
+		ns_open
+		plainly "$range" "$port" "$connects" "$mode"
+		echo "$turn more plain: $plain"
+	done
 	# no kind of error that the plain load did not get
-	[ -z "$(comm -23 <(errors_of "$fenced") <(errors_of "$plain"))" ]
+	[ -z "$(own_errors)" ]
 	fenced_connected=$(connected_of "$fenced")
 }
 
@@ -116,10 +134,9 @@ at_rate() {
 	sides+=($!)
 }
 
-# The fence gets what a kernel range of the same size gets, at the same time: no other error, and
-# none more often, but for what the clock's ticks may do.
-compare_at_rate() {
-	local side sides=() plain
+# Three sides at the same time
+run_at_rate() {
+	local side sides=()
 	# shellcheck disable=SC2016 # the inner shell expands it
 	at_rate plain 40000-40099 "$1" \
 		sh -c 'echo 40000 40099 >/proc/sys/net/ipv4/ip_local_port_range; exec "$@"' -
@@ -129,17 +146,38 @@ compare_at_rate() {
 		wait "$side"
 	done
 	tail -n 1 plain kernel bind
+}
+
+# Both fenced sides got what the plain one got: no other error, and none more often, but for what the
+# clock's ticks may do.
+is_as_plain() {
+	local side plain
 	plain=$(connected_of "$(cat plain)")
 	for side in kernel bind; do
-		[ -z "$(comm -23 <(errors_of "$(cat "$side")") <(errors_of "$(cat plain)"))" ]
-		[ "$(connected_of "$(cat "$side")")" -ge $((plain - plain / 10)) ]
+		[ -z "$(comm -23 <(errors_of "$(cat "$side")") <(errors_of "$(cat plain)"))" ] || return 1
+		[ "$(connected_of "$(cat "$side")")" -ge $((plain - plain / 10)) ] || return 1
 	done
 }
 
-@test "20,000 connects a minute through 100 ports, the client closes first: the errors are the kernel's own, and no more" {
-	compare_at_rate client
-	# the range is used up, or nothing was compared
+# The range is used up, or nothing was compared.
+is_used_up() {
 	grep -q EADDRNOTAVAIL plain
+}
+
+# compare_at_rate MODE [CONDITION]: how many find a port in a full range is a matter of time, and which
+# side the machine gives less time is chance. A difference that comes of the fence is there each time.
+compare_at_rate() {
+	local turn
+	for turn in 1 2 3 4 5; do
+		rm -rf plain.d kernel.d bind.d
+		run_at_rate "$1"
+		! is_as_plain || ! "${2:-true}" || return 0
+	done
+	return 1
+}
+
+@test "20,000 connects a minute through 100 ports, the client closes first: the errors are the kernel's own, and no more" {
+	compare_at_rate client is_used_up
 }
 
 @test "20,000 connects a minute through 100 ports, the server closes first: not one fails" {

@@ -20,10 +20,15 @@ setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
 	export results=${SOAK_RESULTS:-$BATS_FILE_TMPDIR}
 	mkdir -p "$results"
+	soak_plainly plain
+}
+
+# soak_plainly NAME: without the fence, in a namespace of its own
+soak_plainly() {
 	ns_open
 	serve
 	ns sh -c "echo $KERNEL_RANGE | tr - ' ' >/proc/sys/net/ipv4/ip_local_port_range"
-	soak plain "$KERNEL_RANGE" || { cat errors; return 1; }
+	soak "$1" "$KERNEL_RANGE" || { cat errors; return 1; }
 	ns_close
 }
 
@@ -81,17 +86,17 @@ strays_stop() {
 	run ! grep -vE '\.9 > .*\.1: |^$' strays
 }
 
-# What failed and how, one kind a line: "tcp connect EADDRNOTAVAIL"
+# What failed and how in these runs, one kind a line: "tcp connect EADDRNOTAVAIL"
 kinds() {
 	awk 'NF == 4 && $1 != "took" && $3 != "0" {
 			what = $2 ~ /^(send|again)/ ? "udp send" : $2
 			if (what !~ /^udp/)
 				what = ($1 ~ /^udp/ ? "udp " : "tcp ") what
 			print what, $3
-		}' "$results/$1" | sort -u
+		}' "$@" | sort -u
 }
 
-# How many of a hundred first calls succeeded, for what the kernel's own choice serves as well
+# How many of a hundred first calls of a run succeeded, for what the kernel's own choice serves as well
 successes() {
 	awk 'NF == 4 && ($1 ~ /^udp/ && $2 != "again" || $2 == "connect") && $1 != "tcp-refused" {
 			key = $1 " " $2
@@ -99,7 +104,19 @@ successes() {
 			if ($3 == "0")
 				good[key] += $4
 		}
-		END { for (key in all) print key, int(100 * good[key] / all[key]) }' "$results/$1" | sort
+		END { for (key in all) print key, int(100 * good[key] / all[key]) }' "$1" | sort
+}
+
+# What that run has got, and no plain run: a kind of error, or much more of them.
+worse_than_plain() {
+	local plain plains=("$results"/plain "$results"/plain.*)
+	[ -e "${plains[1]}" ] || plains=("${plains[0]}")
+	comm -13 <(kinds "${plains[@]}") <(kinds "$results/$1") | sed 's/^/errors that no plain run has got: /'
+	for plain in "${plains[@]}"; do
+		successes "$plain"
+	done | awk '
+		FILENAME == "-" { key = $1 " " $2; if (!(key in least) || $3 < least[key]) least[key] = $3; next }
+		$3 < least[$1 " " $2] - 15 { print "fails more often: " $0 }' - <(successes "$results/$1")
 }
 
 # Nobody holds a port of the range but connections in TIME_WAIT.
@@ -130,7 +147,7 @@ number_at() {
 
 # soaks NAME RANGE ENGINE
 soaks() {
-	local name=$1 range=$2 engine=$3
+	local name=$1 range=$2 engine=$3 plain_runs=1
 	printf '[soak]\nrange = %s\nengine = %s\n' "$range" "$engine" >soak.ini
 	serve
 	strays_start "$range"
@@ -147,12 +164,15 @@ soaks() {
 	# processes were killed, and others came to their end
 	grep -qE '^killed [1-9]' "$results/$name"
 	grep -qE '^ended [1-9]' "$results/$name"
-	run comm -13 <(kinds plain) <(kinds "$name")
-	[ -z "$output" ] || { echo "errors that the plain run did not get: $output"; return 1; }
-	# and the kernel's own not much more often
-	run awk 'NR == FNR { plain[$1 " " $2] = $3; next } $3 < plain[$1 " " $2] - 15' \
-		<(successes plain) <(successes "$name")
-	[ -z "$output" ] || { echo "fails more often: $output"; return 1; }
+	# what befalls a plain run is chance, too: it may take more of them to see it all
+	while [ -n "$(worse_than_plain "$name")" ] && [ "$plain_runs" -lt 5 ]; do
+		plain_runs=$((plain_runs + 1))
+		mkdir -p "plain.$plain_runs"
+		(cd "plain.$plain_runs" && soak_plainly "plain.$plain_runs")
+	done
+	run worse_than_plain "$name"
+	echo "$output"
+	[ -z "$output" ]
 	state_is_sound
 }
 

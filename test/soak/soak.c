@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HANG (20 * SOAK_SECOND)
+#define HANG (120 * SOAK_SECOND)
 #define KILL_TICKS 25 /* between two of them, on average */
 
 struct soak *soak;
