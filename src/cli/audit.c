@@ -26,7 +26,7 @@ static const struct option_entry options[] = {
 	{ .name = NULL },
 };
 
-static int audit(int argc, char *argv[]);
+static int audit(const struct option_values *given);
 
 const struct verb verb_audit = {
 	.name = "audit",
@@ -46,7 +46,6 @@ const struct verb verb_audit = {
 		"root, only your own processes are shown.",
 	.options = options,
 	.operands = 1,
-	.usage_status = EXIT_USAGE,
 	.failure_status = EXIT_FAILED,
 	.status = "0 if nothing has escaped, 1 if something has, 2 if it cannot be told",
 	.example = "portfence audit\n"
@@ -55,11 +54,6 @@ const struct verb verb_audit = {
 };
 
 /* ---- text ---- */
-
-static const char *plural(size_t count)
-{
-	return count == 1 ? "" : "s";
-}
 
 static void print_kind(const char *kind, const char *colour, bool in_colour)
 {
@@ -107,7 +101,7 @@ static size_t print_unfenced(const struct view *view, const struct escapes_unfen
 		count++;
 	print_kind("warning", SAY_MAGENTA, in_colour);
 	printf("%s (pid %d) is not fenced and sits on %zu port%s of [%s]:", first->process->name,
-	       (int)first->process->pid, count, plural(count),
+	       (int)first->process->pid, count, say_plural(count),
 	       view->sections.rule[first->section]->name);
 	for (i = 0; i < count && i < PORTS_SHOWN; i++)
 		printf("%s %s %d", i ? "," : "", policy_proto_name(first[i].proto), first[i].port);
@@ -158,12 +152,13 @@ static void print_head(const struct escapes *escapes, bool in_colour)
 	size_t count = escapes->count[PORT_ORIGIN_ESCAPE];
 
 	if (count)
-		printf("%s%zu escape%s%s", in_colour ? SAY_RED : "", count, plural(count),
+		printf("%s%zu escape%s%s", in_colour ? SAY_RED : "", count, say_plural(count),
 		       in_colour ? SAY_PLAIN : "");
 	else
 		fputs("no escape", stdout);
 	printf(" among %zu socket%s of %zu fenced process%s", escapes->sockets,
-	       plural(escapes->sockets), escapes->processes, escapes->processes == 1 ? "" : "es");
+	       say_plural(escapes->sockets), escapes->processes,
+	       escapes->processes == 1 ? "" : "es");
 	if (escapes->findings > count)
 		printf("; %zu outside the range for a reason", escapes->findings - count);
 	putchar('\n');
@@ -228,7 +223,6 @@ static int print_json(const struct view *view, const struct escapes *escapes)
 {
 	json_t *findings = json_array(), *unfenced = json_array(), *unknown = json_array(), *all;
 	size_t i;
-	int rc = 0;
 
 	for (i = 0; i < escapes->findings; i++)
 		json_array_append_new(findings, describe_finding(&escapes->finding[i]));
@@ -253,14 +247,10 @@ static int print_json(const struct view *view, const struct escapes *escapes)
 	/* what jansson did not take is missing in its array */
 	if (all && json_array_size(findings) == escapes->findings &&
 	    json_array_size(unfenced) == escapes->unfenced_ports &&
-	    json_array_size(unknown) == escapes->unknowns) {
-		json_dumpf(all, stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else {
-		rc = say_failure("%s", strerror(ENOMEM));
-	}
+	    json_array_size(unknown) == escapes->unknowns)
+		return say_object(stdout, all, JSON_INDENT(2));
 	json_decref(all);
-	return rc;
+	return say_object(stdout, NULL, 0);
 }
 
 /* ---- the verb ---- */
@@ -315,32 +305,28 @@ static int read_escapes(const struct option_values *given, pid_t pid, struct vie
 	return pid && ret_escapes->unknowns ? EXIT_FAILED : EXIT_CLEAN;
 }
 
-static int audit(int argc, char *argv[])
+static int audit(const struct option_values *given)
 {
 	struct view view = { .sections = { .rule = NULL } };
 	struct escapes escapes = { .findings = 0 };
-	struct option_values given;
 	unsigned long pid = 0;
 	char *rest;
 	int rc;
 
-	rc = option_parse(&verb_audit, argc, argv, &given);
-	if (rc != OPTION_GO_ON)
-		return rc;
-	if (given.value[OPTION_PID]) {
-		pid = strtoul(given.value[OPTION_PID], &rest, 10);
+	if (given->value[OPTION_PID]) {
+		pid = strtoul(given->value[OPTION_PID], &rest, 10);
 		if (*rest || !pid || pid > INT32_MAX)
 			return option_wrong(&verb_audit, "'%s' is no process id",
-					    given.value[OPTION_PID]);
-		if (given.operand[0])
+					    given->value[OPTION_PID]);
+		if (given->operand[0])
 			return option_wrong(&verb_audit,
 					    "'--pid' and a section do not go together");
 	}
-	rc = read_escapes(&given, (pid_t)pid, &view, &escapes);
+	rc = read_escapes(given, (pid_t)pid, &view, &escapes);
 	if (rc != EXIT_FAILED || escapes.unknowns) {
-		if (given.value[OPTION_JSON] && print_json(&view, &escapes))
+		if (given->value[OPTION_JSON] && print_json(&view, &escapes))
 			rc = EXIT_FAILED;
-		else if (!given.value[OPTION_JSON])
+		else if (!given->value[OPTION_JSON])
 			print_text(&view, &escapes);
 	}
 	escapes_free(&escapes);

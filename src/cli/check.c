@@ -27,7 +27,7 @@ static const struct option_entry options[] = {
 	{ .name = NULL },
 };
 
-static int check(int argc, char *argv[]);
+static int check(const struct option_values *given);
 
 const struct verb verb_check = {
 	.name = "check",
@@ -45,8 +45,6 @@ const struct verb verb_check = {
 		"warning is doubtful; a note is good to know.",
 	.options = options,
 	.operands = 1,
-	.usage_status = EXIT_USAGE,
-	.failure_status = EXIT_FAILURE,
 	.status =
 		"0; 1 if there is an error, or with --strict a warning, 2 if it is called wrongly",
 	.example = "portfence check\n"
@@ -76,26 +74,17 @@ static void find_useless_engine(const struct rule *rule, struct check_findings *
 	struct section_range entry[PROTO_COUNT];
 	size_t i, count = section_ranges_of(rule, entry), useless = 0;
 	char text[ENGINE_CHOICE_TEXT];
-	int call;
+	struct engine_choice choice;
+	enum proto proto;
 
 	for (i = 0; i < count; i++) {
-		for (call = 0; call < ENGINE_CHOICE_CALLS; call++) {
-			struct engine_choice choice;
-
-			if (!(entry[i].protos &
-			      1U << engine_choice_proto((enum engine_choice_call)call)))
-				continue;
-			engine_choice_make(rule, (enum engine_choice_call)call, &choice);
-			if (choice.engine != ENGINE_AUTO)
-				continue;
-			useless++;
-			check_findings_add(
-				findings, SAY_ERROR, entry[i].line, "engine", rule->name,
-				"'engine = kernel' cannot serve '%s' of [%s]: %s; use 'engine = "
-				"auto'",
-				entry[i].key, rule->name, choice.why);
-			break;
-		}
+		if (!engine_choice_unserved(rule, entry[i].protos, &proto, &choice))
+			continue;
+		useless++;
+		check_findings_add(
+			findings, SAY_ERROR, entry[i].line, "engine", rule->name,
+			"'engine = kernel' cannot serve '%s' of [%s]: %s; use 'engine = auto'",
+			entry[i].key, rule->name, choice.why);
 	}
 	if (useless)
 		return;
@@ -117,7 +106,7 @@ static void note_lease(const struct rule *rule, struct check_findings *findings)
 		findings, SAY_NOTE, rule->range_line[PROTO_COUNT], "lease", rule->name,
 		"[%s]: each 'portfence run' takes %u port%s out of %s for itself; a program "
 		"that is started in another way gets none",
-		rule->name, rule->lease, rule->lease == 1 ? "" : "s", pool);
+		rule->name, rule->lease, say_plural(rule->lease), pool);
 }
 
 static void try_lease_file(const struct policy *policy, struct check_findings *findings)
@@ -222,25 +211,16 @@ static void find_all(struct report *report)
 static int print_json(const struct report *report)
 {
 	const size_t *of_level = report->findings.of_level;
-	json_t *object;
 
-	object = json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "file", say_json(report->file),
-			   "applications", (json_int_t)report->sections.count, "errors",
-			   (json_int_t)of_level[SAY_ERROR], "warnings",
-			   (json_int_t)of_level[SAY_WARNING], "findings",
-			   check_findings_describe(&report->findings), "sysctl",
-			   say_json(report->sysctl));
-	if (!object)
-		return say_failure("%s", strerror(ENOMEM));
-	json_dumpf(object, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(object);
-	return 0;
-}
-
-static const char *plural(size_t count)
-{
-	return count == 1 ? "" : "s";
+	return say_object(stdout,
+			  json_pack("{s:o, s:I, s:I, s:I, s:o, s:o}", "file",
+				    say_json(report->file), "applications",
+				    (json_int_t)report->sections.count, "errors",
+				    (json_int_t)of_level[SAY_ERROR], "warnings",
+				    (json_int_t)of_level[SAY_WARNING], "findings",
+				    check_findings_describe(&report->findings), "sysctl",
+				    say_json(report->sysctl)),
+			  JSON_INDENT(2));
 }
 
 static void print_text(const struct report *report, bool whole)
@@ -251,11 +231,12 @@ static void print_text(const struct report *report, bool whole)
 	check_findings_print(&report->findings, report->file, stdout);
 	if (whole)
 		printf("%zu application%s, %zu error%s, %zu warning%s\n", applications,
-		       plural(applications), of_level[SAY_ERROR], plural(of_level[SAY_ERROR]),
-		       of_level[SAY_WARNING], plural(of_level[SAY_WARNING]));
+		       say_plural(applications), of_level[SAY_ERROR],
+		       say_plural(of_level[SAY_ERROR]), of_level[SAY_WARNING],
+		       say_plural(of_level[SAY_WARNING]));
 	else
 		printf("%zu error%s; the rest is checked once there is none\n", of_level[SAY_ERROR],
-		       plural(of_level[SAY_ERROR]));
+		       say_plural(of_level[SAY_ERROR]));
 }
 
 /* Does what was found let the verb succeed? */
@@ -287,18 +268,14 @@ static int check_file(const struct option_values *given, struct report *report)
 	return rc || is_fine(&report->findings, given->value[OPTION_STRICT]) ? rc : EXIT_FAILURE;
 }
 
-static int check(int argc, char *argv[])
+static int check(const struct option_values *given)
 {
 	struct report report = { .file = NULL };
-	struct option_values given;
 	int rc;
 
-	rc = option_parse(&verb_check, argc, argv, &given);
-	if (rc != OPTION_GO_ON)
-		return rc;
-	if (given.operand[0] && !*given.operand[0])
+	if (given->operand[0] && !*given->operand[0])
 		return option_wrong(&verb_check, "the file's name is empty");
-	rc = check_file(&given, &report);
+	rc = check_file(given, &report);
 	check_findings_free(&report.findings);
 	sections_free(&report.sections);
 	free(report.sysctl);

@@ -1,6 +1,5 @@
 #include "check_ranges.h"
 
-#include "../core/fd.h"
 #include "../core/preset.h"
 #include "../core/settings.h"
 
@@ -288,8 +287,8 @@ static void find_services(struct check_ranges *check, const struct section_range
 			check->findings, SAY_WARNING, entry->line, "services", entry->rule->name,
 			"'%s' of [%s] holds %u port%s named in /etc/services: %s%s; leave %s "
 			"out %s",
-			entry->key, entry->rule->name, named->count, named->count == 1 ? "" : "s",
-			list, named->count > SERVICES_SHOWN ? ", ..." : "",
+			entry->key, entry->rule->name, named->count, say_plural(named->count), list,
+			named->count > SERVICES_SHOWN ? ", ..." : "",
 			named->count == 1 ? "it" : "them",
 			entry->rule->lease ? "of the 'pool'" : "with 'exclude = services'");
 }

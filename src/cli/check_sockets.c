@@ -142,7 +142,7 @@ static void compare_range(struct comparison *comparison)
 			range->rule->name,
 			"'%s' of [%s] has %u port%s, fewer than the %u %s sockets on %s today "
 			"(%u in TIME_WAIT); widen it",
-			range->key, range->rule->name, count, count == 1 ? "" : "s",
+			range->key, range->rule->name, count, say_plural(count),
 			comparison->sockets, proto, count == 1 ? "it" : "them",
 			comparison->waiting);
 }

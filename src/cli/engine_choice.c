@@ -91,6 +91,22 @@ void engine_choice_make(const struct rule *rule, enum engine_choice_call call,
 	*ret_choice = choice;
 }
 
+bool engine_choice_unserved(const struct rule *rule, unsigned protos, enum proto *ret_proto,
+			    struct engine_choice *ret_choice)
+{
+	int call;
+
+	for (call = 0; rule->engine == ENGINE_KERNEL && call < ENGINE_CHOICE_CALLS; call++) {
+		*ret_proto = calls[call].proto;
+		if (!(protos & 1U << *ret_proto))
+			continue;
+		engine_choice_make(rule, (enum engine_choice_call)call, ret_choice);
+		if (ret_choice->engine == ENGINE_AUTO)
+			return true;
+	}
+	return false;
+}
+
 void engine_choice_describe(const struct rule *rule, char ret_text[ENGINE_CHOICE_TEXT])
 {
 	struct engine_choice connect, other;

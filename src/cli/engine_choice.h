@@ -24,6 +24,17 @@ struct engine_choice {
 void engine_choice_make(const struct rule *rule, enum engine_choice_call call,
 			struct engine_choice *ret_choice);
 
+/**
+ * engine_choice_unserved() - Find a call that no engine serves, as with `engine = kernel` on some machines
+ * @protos:	look at calls of these protocols only: bits by enum proto
+ * @ret_proto:	the protocol of the first one
+ * @ret_choice:	the reason
+ *
+ * Return: false if there is none
+ */
+bool engine_choice_unserved(const struct rule *rule, unsigned protos, enum proto *ret_proto,
+			    struct engine_choice *ret_choice);
+
 /* engine_choice_call_name() - "tcp_connect", "tcp", "udp" or "sctp" */
 const char *engine_choice_call_name(enum engine_choice_call call);
 

@@ -1,5 +1,4 @@
 #include "../machine/library.h"
-#include "../machine/trust.h"
 #include "launch.h"
 #include "say.h"
 #include "verbs.h"
@@ -17,7 +16,7 @@ static const struct option_entry options[] = {
 	{ .name = NULL },
 };
 
-static int env(int argc, char *argv[]);
+static int env(const struct option_values *given);
 
 const struct verb verb_env = {
 	.name = "env",
@@ -30,9 +29,8 @@ const struct verb verb_env = {
 		"line is 'false', so that eval fails as well.",
 	.options = options,
 	.operands = 1,
-	.usage_status = EXIT_USAGE,
-	.failure_status = EXIT_FAILURE,
 	.status = "0; 1 if portfence fails, 2 if it is called wrongly",
+	.if_failed = "false",
 	.example = "eval \"$(portfence env curl)\"\n"
 		   "eval \"$(portfence env --unset)\"\n",
 	.function = env,
@@ -139,46 +137,29 @@ static int set_variables(const struct option_values *given, const char *library)
 		return rc;
 	if (!app)
 		settings.rule = NULL;
-	else
-		policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning,
-				NULL);
-	say_distrust("the library", library);
-	if (settings.policy.file)
-		say_distrust("the configuration", settings.policy.file);
+	launch_warn(&settings, library);
 	rc = launch_environment(&settings, library, true);
 	arena_free(&arena);
 	return rc;
 }
 
-static int prepare_variables(int argc, char *argv[])
+static int env(const struct option_values *given)
 {
-	struct option_values given;
-	char library[PATH_MAX];
+	char *map_unset, library[PATH_MAX];
 	int rc;
 
-	rc = option_parse(&verb_env, argc, argv, &given);
-	if (rc != OPTION_GO_ON)
-		return rc;
-	if (given.operand[0] && !*given.operand[0])
+	if (given->operand[0] && !*given->operand[0])
 		return option_wrong(&verb_env, "the section's name is empty");
-	rc = library_find(library);
+	rc = launch_library(library);
 	if (rc)
-		return say_failure("the library '%s' cannot be read: %s", library, strerror(-rc));
-	rc = given.value[OPTION_UNSET] ? unset_variables(library) : set_variables(&given, library);
-	return rc ? rc : OPTION_GO_ON;
-}
-
-static int env(int argc, char *argv[])
-{
-	char *map_unset = write_map_unset();
-	int rc = map_unset ? prepare_variables(argc, argv) : say_failure("%s", strerror(ENOMEM));
-
-	if (rc == OPTION_GO_ON) {
+		return rc;
+	map_unset = write_map_unset();
+	if (!map_unset)
+		return say_failure("%s", strerror(ENOMEM));
+	rc = given->value[OPTION_UNSET] ? unset_variables(library) : set_variables(given, library);
+	if (!rc) {
 		fputs(map_unset, stdout);
 		print_variables();
-		rc = 0;
-	} else if (rc) {
-		puts("false");
 	}
 	free(map_unset);
 	return rc;

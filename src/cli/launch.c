@@ -101,18 +101,13 @@ int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app)
 /* `engine = kernel` fails every call on a machine where it cannot serve: say so before. */
 static int refuse_useless_engine(const struct rule *rule)
 {
-	enum engine_choice_call call;
 	struct engine_choice choice;
+	enum proto proto;
 
-	for (call = ENGINE_CHOICE_TCP; rule->engine == ENGINE_KERNEL && call < ENGINE_CHOICE_CALLS;
-	     call++) {
-		engine_choice_make(rule, call, &choice);
-		if (choice.engine != ENGINE_KERNEL)
-			return say_failure(
-				"'engine = kernel' cannot serve '%s' for %s: %s; use 'engine = auto'",
-				rule->name, policy_proto_name(engine_choice_proto(call)),
-				choice.why);
-	}
+	if (engine_choice_unserved(rule, ~0U, &proto, &choice))
+		return say_failure(
+			"'engine = kernel' cannot serve '%s' for %s: %s; use 'engine = auto'",
+			rule->name, policy_proto_name(proto), choice.why);
 	return 0;
 }
 
@@ -124,6 +119,23 @@ int launch_read(const struct policy_process *process, struct arena *arena,
 	if (rc == -ENOMEM)
 		return say_failure("%s", strerror(ENOMEM));
 	return rc ? say_status() : 0;
+}
+
+int launch_library(char ret_path[PATH_MAX])
+{
+	int rc = library_find(ret_path);
+
+	return rc ? say_failure("the library '%s' cannot be read: %s", ret_path, strerror(-rc)) : 0;
+}
+
+void launch_warn(const struct settings *settings, const char *library)
+{
+	if (settings->rule)
+		policy_warnings(&settings->policy, settings->rule, settings_port_start(),
+				say_warning, NULL);
+	say_distrust("the library", library);
+	if (settings->policy.file)
+		say_distrust("the configuration", settings->policy.file);
 }
 
 int launch_check(const struct settings *settings)

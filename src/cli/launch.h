@@ -35,6 +35,12 @@ enum { LAUNCH_CONFIG, KEY_OVERRIDES(LAUNCH_ENUM) LAUNCH_LOG, LAUNCH_OPTIONS };
 
 /* Each of these returns 0, or reports the problem on standard error and returns say_status(). */
 
+/* launch_library() - Find the library. Return: 0, or say_status() */
+int launch_library(char ret_path[PATH_MAX]);
+
+/* launch_warn() - Warn about what may be a mistake in the rule, and about files that others could replace */
+void launch_warn(const struct settings *settings, const char *library);
+
 /**
  * launch_options() - Put what was given on the command line into the variables
  * @value:	by the enum above, NULL where not given

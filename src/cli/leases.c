@@ -21,7 +21,7 @@ static const struct option_entry options[] = {
 	{ .name = NULL },
 };
 
-static int leases(int argc, char *argv[]);
+static int leases(const struct option_values *given);
 
 const struct verb verb_leases = {
 	.name = "leases",
@@ -35,8 +35,6 @@ const struct verb verb_leases = {
 		"The process is the one that COMMAND began as: others that it started hold the lease on "
 		"when it has ended.",
 	.options = options,
-	.usage_status = EXIT_USAGE,
-	.failure_status = EXIT_FAILURE,
 	.status = "0; 1 if it fails, 2 if it is called wrongly",
 	.example = "portfence leases\n"
 		   "portfence leases --json\n",
@@ -87,7 +85,7 @@ static void print_lease(const struct lease *lease)
 	}
 }
 
-static void print_text(const struct found *found)
+static int print_text(const struct found *found)
 {
 	char pool[128];
 	size_t i;
@@ -99,8 +97,9 @@ static void print_text(const struct found *found)
 		print_lease(&found->lease[i]);
 	range_format(found->pool, pool, sizeof(pool));
 	printf("%zu lease%s; of the %u ports of the pool %s, %u are leased and %u are not\n",
-	       found->count, found->count == 1 ? "" : "s", found->pool->count, pool, found->held,
+	       found->count, say_plural(found->count), found->pool->count, pool, found->held,
 	       found->pool->count - found->held);
+	return 0;
 }
 
 /* ---- JSON ---- */
@@ -131,24 +130,19 @@ static json_t *describe_lease(const struct lease *lease)
 	return object;
 }
 
-static void print_json(const struct found *found)
+static int print_json(const struct found *found)
 {
 	json_t *list = json_array(), *object;
-	/* "65535-65535, " each */
-	size_t size = (size_t)found->pool->spans * 13 + sizeof(", ..."), i;
-	char *range = malloc(size);
+	char *range = section_ranges_list(found->pool);
+	size_t i;
 
-	if (range)
-		range_format(found->pool, range, size);
 	for (i = 0; i < found->count; i++)
 		json_array_append_new(list, describe_lease(&found->lease[i]));
 	object = json_pack("{s:{s:s?, s:i, s:i, s:i}, s:o}", "pool", "range", range, "ports",
 			   (int)found->pool->count, "leased", (int)found->held, "free",
 			   (int)(found->pool->count - found->held), "leases", list);
-	json_dumpf(object, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(object);
 	free(range);
+	return say_object(stdout, object, JSON_INDENT(2));
 }
 
 /* ---- the verb ---- */
@@ -200,22 +194,18 @@ static int find_leases(struct found *found)
 	return 0;
 }
 
-static int leases(int argc, char *argv[])
+static int leases(const struct option_values *given)
 {
-	struct option_values given;
 	struct found found = { .lease = NULL };
 	struct arena arena = { 0 };
 	int rc;
 
-	rc = option_parse(&verb_leases, argc, argv, &given);
-	if (rc != OPTION_GO_ON)
-		return rc;
-	rc = read_settings(given.value[OPTION_CONFIG], &arena, &found);
+	rc = read_settings(given->value[OPTION_CONFIG], &arena, &found);
 	if (!rc)
 		rc = find_leases(&found);
 	/* there is a pool where nothing has failed */
 	if (!rc && found.pool)
-		(given.value[OPTION_JSON] ? print_json : print_text)(&found);
+		rc = (given->value[OPTION_JSON] ? print_json : print_text)(&found);
 	free(found.lease);
 	arena_free(&arena);
 	return rc;

@@ -76,7 +76,9 @@ static int help(const char *name)
 
 static int dispatch(int argc, char *argv[])
 {
+	struct option_values given;
 	const struct verb *verb;
+	int rc;
 
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return help(NULL);
@@ -94,8 +96,13 @@ static int dispatch(int argc, char *argv[])
 	verb = find_verb(argv[1]);
 	if (!verb)
 		return say_unknown(argv[1]);
-	say_set_status(verb->failure_status);
-	return verb->function(argc - 1, argv + 1);
+	say_set_status(verb->failure_status ? verb->failure_status : EXIT_FAILURE);
+	rc = option_parse(verb, argc - 1, argv + 1, &given);
+	if (rc == OPTION_GO_ON)
+		rc = verb->function(&given);
+	if (rc && verb->if_failed)
+		puts(verb->if_failed);
+	return rc;
 }
 
 int main(int argc, char *argv[])

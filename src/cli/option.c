@@ -14,6 +14,11 @@ static const struct option_entry help_entry = { .name = "help",
 						.letter = 'h',
 						.help = "this text" };
 
+static int usage_status(const struct verb *verb)
+{
+	return verb->usage_status ? verb->usage_status : EXIT_USAGE;
+}
+
 int option_wrong(const struct verb *verb, const char *format, ...)
 {
 	char problem[512];
@@ -23,7 +28,7 @@ int option_wrong(const struct verb *verb, const char *format, ...)
 	vsnprintf(problem, sizeof(problem), format, arguments);
 	va_end(arguments);
 	say_failure("%s, see 'portfence %s --help'", problem, verb->name);
-	return verb->usage_status;
+	return usage_status(verb);
 }
 
 /* Writes text between columns; the cursor is at @column, further lines begin at @indent. */
@@ -112,7 +117,7 @@ static int say_unknown(const struct verb *verb, const struct option *options, co
 	if (suggest.nearest) {
 		say_failure("there is no option '--%s'; did you mean '--%s'?", name,
 			    suggest.nearest);
-		return verb->usage_status;
+		return usage_status(verb);
 	}
 	return option_wrong(verb, "there is no option '--%.*s'", (int)len, word);
 }

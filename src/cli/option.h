@@ -8,12 +8,22 @@
 #define OPTIONS_MAX 16
 #define OPERANDS_ANY (-1)
 
+/* Exit status of a verb that was called wrongly, where it has no other for that */
+enum { EXIT_USAGE = 2 };
+
 struct option_entry {
 	const char *name;     /* without "--" */
 	const char *argument; /* its name in the help; NULL if the option takes none */
 	const char *help;     /* any length, wrapped where it is printed */
 	char letter;          /* '\0' if it has none */
 	bool optional; /* the argument may be left out; given as --name=ARGUMENT, so no letter */
+};
+
+/* What was given. An option without argument, or without the one that it may have, has the value "". Strings are argv's own. */
+struct option_values {
+	const char *value[OPTIONS_MAX]; /* by the index in verb->options; NULL if not given */
+	char **operand;                 /* ends with NULL */
+	int operands;
 };
 
 /* One verb. Texts are wrapped where they are printed, but for the example. */
@@ -25,19 +35,13 @@ struct verb {
 	/* options by the verb's own enum; ends with a name that is NULL; --help is not in it */
 	const struct option_entry *options;
 	int operands;              /* how many it takes at most, or OPERANDS_ANY */
-	int usage_status;          /* exit status where it is called wrongly */
-	int failure_status;        /* exit status where portfence itself fails */
+	int usage_status;          /* exit status where it is called wrongly; 0: EXIT_USAGE */
+	int failure_status;        /* exit status where portfence itself fails; 0: EXIT_FAILURE */
 	const char *status;        /* what its exit status says */
 	const char *example;       /* whole lines, without indentation */
 	bool operands_end_options; /* what follows the first operand is not ours to read */
-	int (*function)(int argc, char *argv[]); /* argv[0] is its name. Return: exit status */
-};
-
-/* What was given. An option without argument, or without the one that it may have, has the value "". Strings are argv's own. */
-struct option_values {
-	const char *value[OPTIONS_MAX]; /* by the index in verb->options; NULL if not given */
-	char **operand;                 /* ends with NULL */
-	int operands;
+	const char *if_failed;     /* a line on standard output if it fails; NULL: none */
+	int (*function)(const struct option_values *given); /* Return: exit status */
 };
 
 /* Entries that several verbs have, with the same words. */

@@ -14,7 +14,7 @@ static const struct option_entry options[] = {
 	{ .name = NULL },
 };
 
-static int presets(int argc, char *argv[]);
+static int presets(const struct option_values *given);
 
 const struct verb verb_presets = {
 	.name = "presets",
@@ -24,8 +24,6 @@ const struct verb verb_presets = {
 		"Lists the names that a range can have, with the systems whose range it is and where "
 		"that is written. The last one, system, is what this machine has now.",
 	.options = options,
-	.usage_status = EXIT_USAGE,
-	.failure_status = EXIT_FAILURE,
 	.status = "0; 1 if this machine's range cannot be read",
 	.example = "portfence presets\n"
 		   "portfence run --range iana -- curl http://example.org/\n",
@@ -58,9 +56,7 @@ static void print_json(const struct preset *system)
 		json_array_append_new(list, describe_preset(preset));
 	if (system)
 		json_array_append_new(list, describe_preset(system));
-	json_dumpf(list, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(list);
+	say_object(stdout, list, JSON_INDENT(2));
 }
 
 static void print_table(const struct preset *system)
@@ -74,24 +70,16 @@ static void print_table(const struct preset *system)
 		print_preset(system);
 }
 
-static int presets(int argc, char *argv[])
+static int presets(const struct option_values *given)
 {
 	struct preset system = {
 		.name = "system",
 		.whose = "this machine's own, at this moment",
 		.source = "/proc/sys/net/ipv4/ip_local_port_range",
 	};
-	struct option_values given;
-	int rc;
+	const int rc = preset_ephemeral(&system.first, &system.last);
 
-	rc = option_parse(&verb_presets, argc, argv, &given);
-	if (rc != OPTION_GO_ON)
-		return rc;
-	rc = preset_ephemeral(&system.first, &system.last);
-	if (given.value[OPTION_JSON])
-		print_json(rc ? NULL : &system);
-	else
-		print_table(rc ? NULL : &system);
+	(given->value[OPTION_JSON] ? print_json : print_table)(rc ? NULL : &system);
 	if (rc)
 		return say_failure("'%s' cannot be read: %s", system.source, strerror(-rc));
 	return 0;

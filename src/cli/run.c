@@ -1,8 +1,6 @@
 #include "../core/log.h"
-#include "../machine/library.h"
 #include "../machine/logfile.h"
 #include "../machine/target.h"
-#include "../machine/trust.h"
 #include "../supervisor/supervise.h"
 #include "launch.h"
 #include "run_fresh.h"
@@ -62,7 +60,7 @@ static const struct option_entry options[] = {
 	{ .name = NULL },
 };
 
-static int run(int argc, char *argv[]);
+static int run(const struct option_values *given);
 
 const struct verb verb_run = {
 	.name = "run",
@@ -274,9 +272,8 @@ static int launch_own_options(const struct option_values *given)
 	return launch_options(value, given->value[OPTION_APP]);
 }
 
-static int run(int argc, char *argv[])
+static int run(const struct option_values *given)
 {
-	struct option_values given;
 	struct settings settings = { .rule = NULL };
 	struct arena arena = { 0 };
 	static struct target target; /* the stack may be small (setrlimit(2)) */
@@ -285,23 +282,20 @@ static int run(int argc, char *argv[])
 	enum via via;
 	int rc, reached;
 
-	rc = option_parse(&verb_run, argc, argv, &given);
-	if (rc != OPTION_GO_ON)
-		return rc;
-	command = given.operand;
+	command = given->operand;
 	if (!command[0])
 		return option_wrong(&verb_run, "there is no command to run");
-	if (given.value[OPTION_LEASE] && given.value[LAUNCH_RANGE])
+	if (given->value[OPTION_LEASE] && given->value[LAUNCH_RANGE])
 		return option_wrong(&verb_run,
 				    "'--lease' takes the place of '--range', give only one");
-	rc = launch_own_options(&given);
-	if (!rc && given.value[OPTION_RECORD])
-		rc = launch_record(given.value[OPTION_RECORD]);
+	rc = launch_own_options(given);
+	if (!rc && given->value[OPTION_RECORD])
+		rc = launch_record(given->value[OPTION_RECORD]);
 	if (rc)
 		return rc;
-	rc = library_find(library);
+	rc = launch_library(library);
 	if (rc)
-		return say_failure("the library '%s' cannot be read: %s", library, strerror(-rc));
+		return rc;
 	rc = target_find(command[0], &target);
 	if (rc)
 		return cannot_run(command[0], -rc);
@@ -309,25 +303,22 @@ static int run(int argc, char *argv[])
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
 	if (reached && !*target.remedy)
 		return say_failure("%s", why);
-	rc = find_rule(&given, &target, &arena, &settings);
+	rc = find_rule(given, &target, &arena, &settings);
 	if (!rc)
-		rc = launch_via(given.value[OPTION_VIA], settings.rule, &via);
-	if (!rc && given.value[OPTION_FRESH])
+		rc = launch_via(given->value[OPTION_VIA], settings.rule, &via);
+	if (!rc && given->value[OPTION_FRESH])
 		rc = run_fresh_start(&settings, &arena);
 	if (rc)
 		return rc;
-	policy_warnings(&settings.policy, settings.rule, settings_port_start(), say_warning, NULL);
-	say_distrust("the library", library);
-	if (settings.policy.file)
-		say_distrust("the configuration", settings.policy.file);
-	if (given.value[OPTION_RECORD])
+	launch_warn(&settings, library);
+	if (given->value[OPTION_RECORD])
 		rc = empty_record(&settings.record);
 	if (rc)
 		return rc;
 	if (!logfile_writable(settings.log, why, sizeof(why)))
 		say_warning(NULL, why);
 	rc = fence(via, &target, reached ? why : NULL, library, command[0],
-		   given.value[OPTION_VERBOSE], given.value[OPTION_FRESH], &settings);
+		   given->value[OPTION_VERBOSE], given->value[OPTION_FRESH], &settings);
 	if (rc)
 		return rc;
 	execvp(command[0], command);

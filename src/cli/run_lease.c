@@ -87,7 +87,7 @@ static int check_arguments(char *const argv[], uint32_t count)
 			    (placeholder.index >= 0 && placeholder.index < (int64_t)count))
 				continue;
 			return say_failure("'%.*s' lies outside the lease, which has %u port%s",
-					   (int)placeholder.len, p, count, count == 1 ? "" : "s");
+					   (int)placeholder.len, p, count, say_plural(count));
 		}
 	}
 	return 0;

@@ -3,6 +3,7 @@
 #include "../core/text.h"
 #include "../machine/trust.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -86,6 +87,21 @@ void say_finding(FILE *to, enum say_level level, const char *file, unsigned line
 		fprintf(to, "%u:", line);
 	fprintf(to, "%s %s%s:%s %s\n", colour ? SAY_PLAIN : "", colour ? levels[level].colour : "",
 		levels[level].name, colour ? SAY_PLAIN : "", text);
+}
+
+const char *say_plural(size_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+int say_object(FILE *to, json_t *object, size_t flags)
+{
+	if (!object)
+		return say_failure("%s", strerror(ENOMEM));
+	json_dumpf(object, to, flags);
+	fputc('\n', to);
+	json_decref(object);
+	return 0;
 }
 
 json_t *say_json(const char *text)

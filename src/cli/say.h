@@ -59,6 +59,18 @@ const char *say_level_name(enum say_level level);
  */
 bool say_in_colour(FILE *to);
 
+/* say_plural() - What stands behind a noun: "", or "s" if there are not one */
+const char *say_plural(size_t count);
+
+/**
+ * say_object() - Print a JSON object and a newline, and give it back
+ * @object:	NULL if there was no memory for it
+ * @flags:	of json_dumpf()
+ *
+ * Return: 0, or say_status() after the problem was reported
+ */
+int say_object(FILE *to, json_t *object, size_t flags);
+
 /* say_json() - A text as a JSON string, with U+FFFD for each byte that is not UTF-8; null for NULL */
 json_t *say_json(const char *text);
 

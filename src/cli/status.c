@@ -40,7 +40,7 @@ static const struct option_entry options[] = {
 	{ .name = NULL },
 };
 
-static int status(int argc, char *argv[]);
+static int status(const struct option_values *given);
 
 const struct verb verb_status = {
 	.name = "status",
@@ -60,8 +60,6 @@ const struct verb verb_status = {
 		"seen before Linux 6.8.",
 	.options = options,
 	.operands = 1,
-	.usage_status = EXIT_USAGE,
-	.failure_status = EXIT_FAILURE,
 	.status = "0; 1 if it fails, 2 if it is called wrongly",
 	.example = "portfence status\n"
 		   "portfence status --watch curl\n"
@@ -293,14 +291,9 @@ static json_t *describe_fullest(const struct occupancy_proto *one)
 
 static json_t *describe_proto(const struct occupancy_proto *one)
 {
-	/* "65535-65535, " each */
-	size_t size = (size_t)one->range->spans * 13 + sizeof(", ...");
-	char *range = malloc(size);
+	char *range = section_ranges_list(one->range);
 	json_t *object;
 
-	if (!range)
-		return NULL;
-	range_format(one->range, range, size);
 	object = json_pack("{s:s, s:i, s:i, s:i, s:I, s:I, s:o}", "range", range, "ports",
 			   (int)one->range->count, "used", (int)one->ports, "time_wait_only",
 			   (int)one->waiting, "sockets", (json_int_t)one->sockets, "destinations",
@@ -531,12 +524,7 @@ static int print_json(const struct call *call, const struct view *view, json_t *
 	json_t *object = json_pack("{s:o, s:O, s:O}", "file", say_json(view->sections.policy.file),
 				   "sections", list, "leases", leases);
 
-	if (!object)
-		return say_failure("%s", strerror(ENOMEM));
-	json_dumpf(object, to, call->watch ? JSON_COMPACT : JSON_INDENT(2));
-	fputc('\n', to);
-	json_decref(object);
-	return 0;
+	return say_object(to, object, call->watch ? JSON_COMPACT : JSON_INDENT(2));
 }
 
 static int draw_status(FILE *to, void *context)
@@ -571,35 +559,30 @@ static int draw_status(FILE *to, void *context)
 	return rc;
 }
 
-static int status(int argc, char *argv[])
+static int status(const struct option_values *given)
 {
-	struct option_values given;
 	struct call call;
 	double seconds = 2;
 	char *rest;
-	int rc;
 
-	rc = option_parse(&verb_status, argc, argv, &given);
-	if (rc != OPTION_GO_ON)
-		return rc;
-	call.config = given.value[OPTION_CONFIG];
-	call.range = given.value[OPTION_RANGE];
-	call.app = given.operand[0];
+	call.config = given->value[OPTION_CONFIG];
+	call.range = given->value[OPTION_RANGE];
+	call.app = given->operand[0];
 	/* not the machine's, so it is taken away when the sections are read; but the leases are there */
 	call.state = variables_get(VARIABLE_STATE);
 	call.state = call.state && *call.state == '/' ? strdup(call.state) : NULL;
-	call.json = given.value[OPTION_JSON];
-	call.watch = given.value[OPTION_WATCH];
+	call.json = given->value[OPTION_JSON];
+	call.watch = given->value[OPTION_WATCH];
 	if (call.range && (call.app || call.config))
 		return option_wrong(&verb_status, "'--range' takes the place of %s, give only one",
 				    call.app ? "a section" : "a file");
-	if (call.watch && *given.value[OPTION_WATCH]) {
-		seconds = strtod(given.value[OPTION_WATCH], &rest);
+	if (call.watch && *given->value[OPTION_WATCH]) {
+		seconds = strtod(given->value[OPTION_WATCH], &rest);
 		if (*rest || !(seconds >= 0.1 && seconds <= 86400))
 			return option_wrong(
 				&verb_status,
 				"'%s' is no number of seconds, 0.1 to 86400 are allowed",
-				given.value[OPTION_WATCH]);
+				given->value[OPTION_WATCH]);
 	}
 	setlocale(LC_CTYPE, "");
 	return call.watch ? status_watch_run(seconds, draw_status, &call)

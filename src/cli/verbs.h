@@ -7,9 +7,6 @@
 /* `portfence run`'s own failures, as env(1), timeout(1) and nohup(1) have them */
 enum { EXIT_OWN = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
-/* Exit status of every other verb that was called wrongly */
-enum { EXIT_USAGE = 2 };
-
 extern const struct verb verb_audit;
 extern const struct verb verb_check;
 extern const struct verb verb_env;

@@ -1,6 +1,4 @@
 #include "../core/assign.h"
-#include "../machine/library.h"
-#include "../machine/programs.h"
 #include "../machine/target.h"
 #include "../supervisor/supervise.h"
 #include "engine_choice.h"
@@ -24,7 +22,7 @@ static const struct option_entry options[] = {
 	{ .name = NULL },
 };
 
-static int which(int argc, char *argv[]);
+static int which(const struct option_values *given);
 
 const struct verb verb_which = {
 	.name = "which",
@@ -39,8 +37,6 @@ const struct verb verb_which = {
 	.options = options,
 	.operands = OPERANDS_ANY,
 	.operands_end_options = true,
-	.usage_status = EXIT_USAGE,
-	.failure_status = EXIT_FAILURE,
 	.status = "0 if COMMAND would be fenced, 1 if not, 2 if it is called wrongly",
 	.example = "portfence which curl\n"
 		   "portfence which --app erp -- java -jar /opt/erp/erp.jar\n",
@@ -238,7 +234,7 @@ static void print_lease(const struct rule *rule)
 	range_format(rule->range[PROTO_TCP], pool, sizeof(pool));
 	print_head("range");
 	printf("a lease of %u port%s out of %s, another for each run\n", rule->lease,
-	       rule->lease == 1 ? "" : "s", pool);
+	       say_plural(rule->lease), pool);
 }
 
 static void print_ranges(const struct rule *rule)
@@ -265,7 +261,7 @@ static void print_ranges(const struct rule *rule)
 		}
 		range_format(entry[i].range, range, sizeof(range));
 		printf("%s%s (%u port%s)\n", count > 1 ? ": " : "", range, entry[i].range->count,
-		       entry[i].range->count == 1 ? "" : "s");
+		       say_plural(entry[i].range->count));
 	}
 }
 
@@ -315,7 +311,8 @@ static void print_engine(const struct answer *answer)
 {
 	const struct rule *rule = answer->settings.rule;
 	char text[ENGINE_CHOICE_TEXT];
-	int call;
+	struct engine_choice choice;
+	enum proto proto;
 
 	print_head("engine");
 	if (!answer->unserved && !is_preloaded(answer) && is_supervised(answer)) {
@@ -329,17 +326,9 @@ static void print_engine(const struct answer *answer)
 		puts(text);
 		return;
 	}
-	for (call = 0; call < ENGINE_CHOICE_CALLS; call++) {
-		struct engine_choice choice;
-
-		engine_choice_make(rule, (enum engine_choice_call)call, &choice);
-		if (choice.engine != ENGINE_AUTO)
-			continue;
+	if (engine_choice_unserved(rule, ~0U, &proto, &choice))
 		printf("'engine = kernel' cannot serve %s: %s; use 'engine = auto'\n",
-		       policy_proto_name(engine_choice_proto((enum engine_choice_call)call)),
-		       choice.why);
-		return;
-	}
+		       policy_proto_name(proto), choice.why);
 }
 
 static void print_preload(const struct answer *answer)
@@ -452,9 +441,7 @@ static const char *or_null(const char *text)
 static int print_json(const struct answer *answer)
 {
 	const struct target *target = &answer->target;
-	json_t *object;
-
-	object = json_pack(
+	json_t *object = json_pack(
 		"{s:o, s:b, s:s?, s:o, s:o, s:o, s:b, s:o, s:o, s:b, s:o, s:o, s:s?, s:s?}",
 		"command", say_json(answer->command), "fenced", is_fenced(answer), "via",
 		answer->settings.rule ? via_name(answer) : NULL, "section",
@@ -465,12 +452,8 @@ static int print_json(const struct answer *answer)
 		!*answer->preload, "obstacle", say_json(or_null(answer->preload)), "linker",
 		say_json(or_null(target->linker)), "libc", target_libc(target), "gains_rights",
 		target->gain);
-	if (!object)
-		return say_failure("%s", strerror(ENOMEM));
-	json_dumpf(object, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(object);
-	return 0;
+
+	return say_object(stdout, object, JSON_INDENT(2));
 }
 
 /* ---- the verb ---- */
@@ -479,14 +462,16 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 {
 	struct policy_process process;
 	char library[PATH_MAX];
-	int call, rc;
+	struct engine_choice choice;
+	enum proto proto;
+	int rc;
 
 	rc = launch_options(given->value, given->value[OPTION_APP]);
 	if (rc)
 		return rc;
-	rc = library_find(library);
+	rc = launch_library(library);
 	if (rc)
-		return say_failure("the library '%s' cannot be read: %s", library, strerror(-rc));
+		return rc;
 	answer->command = given->operand[0];
 	rc = target_find(answer->command, &answer->target);
 	if (rc)
@@ -505,28 +490,20 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 				answer->via == VIA_AUTO && !*answer->preload, answer->supervise,
 				sizeof(answer->supervise));
 	explain_section(given, &process, answer);
-	for (call = 0; answer->settings.rule && call < ENGINE_CHOICE_CALLS; call++) {
-		struct engine_choice choice;
-
-		engine_choice_make(answer->settings.rule, (enum engine_choice_call)call, &choice);
-		answer->unserved |= choice.engine == ENGINE_AUTO;
-	}
+	answer->unserved = answer->settings.rule &&
+			   engine_choice_unserved(answer->settings.rule, ~0U, &proto, &choice);
 	return 0;
 }
 
-static int which(int argc, char *argv[])
+static int which(const struct option_values *given)
 {
-	struct option_values given;
 	struct answer answer = { .unserved = false };
 	int rc;
 
-	rc = option_parse(&verb_which, argc, argv, &given);
-	if (rc != OPTION_GO_ON)
-		return rc;
-	if (!given.operand[0])
+	if (!given->operand[0])
 		return option_wrong(&verb_which, "there is no command to look at");
-	rc = find_answer(&given, &answer);
-	if (!rc && given.value[OPTION_JSON])
+	rc = find_answer(given, &answer);
+	if (!rc && given->value[OPTION_JSON])
 		rc = print_json(&answer);
 	else if (!rc)
 		print_text(&answer);
