@@ -168,7 +168,42 @@ write_sections() {
 	done
 	says 125 "portfence: there is no option '--rage'; did you mean '--range'?" \
 		"$PORTFENCE" run --rage 1-2 -- touch started
+	says 125 "portfence: there is no option '--port'; did you mean '--range'?" \
+		"$PORTFENCE" run --port 2000 -- touch started
 	says 125 "portfence: there is no option '-x', $see" "$PORTFENCE" run -x -- touch started
+	[ ! -e started ]
+}
+
+@test "an option is no value of the option before it" {
+	for option in --config --app --range --order --log --record --via --pool; do
+		for next in -- -v --fresh; do
+			says 125 "portfence: '$option' has no value, as '$next' follows (if it is the value, write \
+$option=$next), see 'portfence run --help'" "$PORTFENCE" run "$option" "$next" touch started
+		done
+	done
+	says 125 "portfence: --wait: '-1' is not a number of seconds from 0 to 86400" \
+		"$PORTFENCE" run --lease 10 --wait -1 -- touch started
+	[ -z "$(ls -A | grep -v '^state$' | grep -e '^-' -e started)" ]
+	end ns "$PORTFENCE" run --range "$RANGE" --log=-v -- bash -c 'exec 3<>/dev/udp/127.0.0.1/9'
+	[ "$status" = 0 ]
+	[ -s ./-v ]
+}
+
+@test "a match that fits nothing is told where the command has no section of its own" {
+	printf '[one]\nmatch = bin/touch\nrange = 20000\n[two]\nmatch = no-such-program\nrange = 20001\n' >some.ini
+	local put='so [%s] is only for what --app or PORTFENCE_APP puts into it'
+	local warnings
+	warnings="portfence: warning: $PWD/some.ini:2: no program on this machine fits 'match = bin/touch', \
+$(printf "$put" one) (a path begins with '/' or '*')
+portfence: warning: $PWD/some.ini:5: no program on this machine fits 'match = no-such-program', \
+$(printf "$put" two) (names are looked up in PATH)"
+	says 125 "$warnings
+portfence: no section of $PWD/some.ini fits 'touch' and there is no [*]; add one, or use --app or --range" \
+		"$PORTFENCE" run --config some.ini -- touch started
+	printf '[*]\nrange = 20002\n' >>some.ini
+	says 0 "$warnings" "$PORTFENCE" run --config some.ini -- true
+	printf '[true]\nrange = 20003\n' >>some.ini
+	says 0 '' "$PORTFENCE" run --config some.ini -- true
 	[ ! -e started ]
 }
 
@@ -298,6 +333,9 @@ dollar sign, which LD_PRELOAD cannot hold; install portfence elsewhere" \
 	[ -z "$output" ]
 	[[ "$errors" = "usage: portfence VERB"* ]]
 	says 2 "portfence: there is no verb 'walk', see 'portfence --help'" "$PORTFENCE" walk
+	says 2 "portfence: there is no verb 'touch'; to run that command, write 'portfence run -- touch'" \
+		"$PORTFENCE" touch started
+	[ ! -e started ]
 	end "$PORTFENCE" --help
 	[ "$status" = 0 ]
 	[ -z "$errors" ]

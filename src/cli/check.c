@@ -125,38 +125,13 @@ static void try_lease_file(const struct policy *policy, struct check_findings *f
 
 static void find_programs(const struct rule *rule, struct check_findings *findings)
 {
-	const char *list = rule->match ? rule->match : rule->name;
-	const enum say_level level = rule->match ? SAY_WARNING : SAY_NOTE;
-	const unsigned line = rule->match ? rule->match_line : rule->line;
-	char glob[POLICY_GLOB_MAX], place[POLICY_GLOB_MAX], unseen[POLICY_GLOB_MAX] = "";
-	char what[POLICY_GLOB_MAX + 32];
-	int rc, error = 0;
+	char text[2 * POLICY_GLOB_MAX];
+	int rc = programs_find(rule, text, sizeof(text));
 
-	/* [*] is for every program, and what `args` fits is no file */
-	if (!rule->match && (rule->args || !strcmp(rule->name, "*")))
-		return;
-	while (policy_next_glob(&list, glob)) {
-		rc = programs_may_fit(glob, place);
-		if (rc > 0)
-			return;
-		if (rc < 0 && !error) {
-			error = -rc;
-			strcpy(unseen, place);
-		}
-	}
-	snprintf(what, sizeof(what), rule->match ? "fits 'match = %s'" : "is called '%s'",
-		 rule->match ? rule->match : rule->name);
-	if (error)
-		check_findings_add(
-			findings, SAY_NOTE, line, "match", rule->name,
-			"no program that can be seen %s, but '%s' cannot be looked at: %s", what,
-			unseen, strerror(error));
-	else
-		check_findings_add(
-			findings, level, line, "match", rule->name,
-			"no program on this machine %s, so [%s] is only for what --app or "
-			"PORTFENCE_APP puts into it (names are looked up in PATH)",
-			what, rule->name);
+	if (rc <= 0)
+		check_findings_add(findings, rc || !rule->match ? SAY_NOTE : SAY_WARNING,
+				   rule->match ? rule->match_line : rule->line, "match", rule->name,
+				   "%s", text);
 }
 
 /* ---- the log ---- */

@@ -1,3 +1,4 @@
+#include "../machine/target.h"
 #include "complete.h"
 #include "say.h"
 #include "suggest.h"
@@ -47,6 +48,7 @@ static int say_unknown(const char *word)
 {
 	const char *kind = *word == '-' ? "option" : "verb";
 	struct suggest suggest = { .word = word };
+	static struct target target;
 	size_t i;
 
 	suggest_offer(&suggest, "--help");
@@ -56,6 +58,10 @@ static int say_unknown(const char *word)
 		suggest_offer(&suggest, verbs[i]->name);
 	if (suggest.nearest)
 		say_failure("there is no %s '%s'; did you mean '%s'?", kind, word, suggest.nearest);
+	else if (!target_find(word, &target))
+		say_failure(
+			"there is no verb '%s'; to run that command, write 'portfence run -- %s'",
+			word, word);
 	else
 		say_failure("there is no %s '%s', see 'portfence --help'", kind, word);
 	return EXIT_USAGE;

@@ -112,8 +112,14 @@ static int say_unknown(const struct verb *verb, const struct option *options, co
 
 	if (len < sizeof(name))
 		memcpy(name, word, len);
-	for (option = options; option->name; option++)
+	for (option = options; option->name; option++) {
 		suggest_offer(&suggest, option->name);
+		/* the word that comes to mind, though '--pool' is spelt more like it */
+		if (!strcmp(option->name, "range") && !strncmp(name, "port", strlen("port"))) {
+			suggest.nearest = option->name;
+			break;
+		}
+	}
 	if (suggest.nearest) {
 		say_failure("there is no option '--%s'; did you mean '--%s'?", name,
 			    suggest.nearest);
@@ -135,6 +141,16 @@ static int say_refused(const struct verb *verb, const struct option *options, in
 	if (optopt)
 		return option_wrong(verb, "there is no option '-%c'", optopt);
 	return say_unknown(verb, options, argv[optind - 1] + strlen("--"));
+}
+
+/*
+ * getopt takes whatever follows for the value, and `--log -- make` would log to a file of that name.
+ * What begins with a number may be one below zero, and "-" alone is no option.
+ */
+static bool is_option_for_value(char *argv[])
+{
+	return optarg && optarg == argv[optind - 1] && *optarg == '-' && optarg[1] &&
+	       (optarg[1] < '0' || optarg[1] > '9');
 }
 
 /* The table as getopt_long() wants it. */
@@ -182,6 +198,11 @@ int option_parse(const struct verb *verb, int argc, char *argv[], struct option_
 			;
 		if (!options[i].name)
 			return say_refused(verb, options, c, argv);
+		if (is_option_for_value(argv))
+			return option_wrong(
+				verb,
+				"'--%s' has no value, as '%s' follows (if it is the value, write --%s=%s)",
+				options[i].name, optarg, options[i].name, optarg);
 		if (optarg && !*optarg)
 			return option_wrong(verb, "option '--%s' has an empty value",
 					    options[i].name);

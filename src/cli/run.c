@@ -1,5 +1,6 @@
 #include "../core/log.h"
 #include "../machine/logfile.h"
+#include "../machine/programs.h"
 #include "../machine/target.h"
 #include "../supervisor/supervise.h"
 #include "launch.h"
@@ -109,6 +110,25 @@ static void forget_lease(const struct option_values *given)
 		variables_set(VARIABLE_LAST, "");
 }
 
+/* A command without a section of its own may be meant by one whose `match` fits nothing. */
+static void warn_of_matches(const struct settings *settings)
+{
+	const struct policy *policy = &settings->policy;
+	char text[2 * POLICY_GLOB_MAX], line[PATH_MAX + sizeof(text)];
+	size_t i;
+
+	if (settings->rule && settings->rule->line && strcmp(settings->rule->name, "*") != 0)
+		return;
+	for (i = 0; i < policy->count; i++) {
+		const struct rule *rule = policy->rules[i];
+
+		if (!rule->match || programs_find(rule, text, sizeof(text)))
+			continue;
+		snprintf(line, sizeof(line), "%s:%u: %s", policy->file, rule->match_line, text);
+		say_warning(NULL, line);
+	}
+}
+
 static int find_rule(const struct option_values *given, const struct target *target,
 		     struct arena *arena, struct settings *ret_settings)
 {
@@ -134,6 +154,7 @@ static int find_rule(const struct option_values *given, const struct target *tar
 		rc = launch_check(ret_settings);
 	if (rc)
 		return rc;
+	warn_of_matches(ret_settings);
 	if (!ret_settings->rule)
 		return say_failure(
 			"no section of %s fits '%s' and there is no [*]; add one, or use "

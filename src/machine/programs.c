@@ -45,7 +45,8 @@ static void find_folder(const char *glob, char ret_folder[POLICY_GLOB_MAX])
 	snprintf(ret_folder, POLICY_GLOB_MAX, "%.*s", len < 2 ? 1 : (int)len - 1, len ? glob : "/");
 }
 
-int programs_may_fit(const char *glob, char ret_place[POLICY_GLOB_MAX])
+/* Could one glob fit a program? @ret_place: where that was looked up, on failure */
+static int may_fit(const char *glob, char ret_place[POLICY_GLOB_MAX])
 {
 	const bool plain = !strpbrk(glob, SPECIAL);
 	struct stat st;
@@ -53,6 +54,8 @@ int programs_may_fit(const char *glob, char ret_place[POLICY_GLOB_MAX])
 	if (!strchr(glob, '/'))
 		return !plain || is_in_folders(getenv("PATH"), glob) ||
 		       is_in_folders(SYSTEM_FOLDERS, glob);
+	if (*glob != '/' && !strchr(SPECIAL, *glob))
+		return 0;
 	if (plain)
 		snprintf(ret_place, POLICY_GLOB_MAX, "%s", glob);
 	else
@@ -60,4 +63,41 @@ int programs_may_fit(const char *glob, char ret_place[POLICY_GLOB_MAX])
 	if (stat(ret_place, &st))
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
 	return plain ? is_program(&st) : S_ISDIR(st.st_mode);
+}
+
+int programs_find(const struct rule *rule, char *ret_text, size_t size)
+{
+	const char *list = rule->match ? rule->match : rule->name;
+	char glob[POLICY_GLOB_MAX], place[POLICY_GLOB_MAX], unseen[POLICY_GLOB_MAX] = "";
+	char what[POLICY_GLOB_MAX + 32];
+	bool relative = false;
+	int rc, error = 0;
+
+	/* [*] is for every program, and what `args` fits is no file */
+	if (!rule->match && (rule->args || !strcmp(rule->name, "*")))
+		return 1;
+	while (policy_next_glob(&list, glob)) {
+		rc = may_fit(glob, place);
+		if (rc > 0)
+			return 1;
+		if (rc < 0 && !error) {
+			error = rc;
+			strcpy(unseen, place);
+		}
+		relative |= *glob != '/' && strchr(glob, '/');
+	}
+	snprintf(what, sizeof(what), rule->match ? "fits 'match = %s'" : "is called '%s'",
+		 rule->match ? rule->match : rule->name);
+	if (error)
+		snprintf(ret_text, size,
+			 "no program that can be seen %s, but '%s' cannot be looked at: %s", what,
+			 unseen, strerror(-error));
+	else
+		snprintf(ret_text, size,
+			 "no program on this machine %s, so [%s] is only for what --app or "
+			 "PORTFENCE_APP puts into it (%s)",
+			 what, rule->name,
+			 relative ? "a path begins with '/' or '*'"
+				  : "names are looked up in PATH");
+	return error;
 }

@@ -4,16 +4,19 @@
 
 #include "../core/policy.h"
 
+#include <stddef.h>
+
 /**
- * programs_may_fit() - Could a glob of `match` fit a program?
- * @ret_place:	where that was looked up, on failure
+ * programs_find() - Could a rule fit a program on this machine?
+ * @ret_text:	if not, what is missing: "no program on this machine ...". If that cannot be told, why
  *
- * A path has to be an executable file, and a name one in PATH or in the system's
- * folders. Of a path with wildcards, the folder in front of them has to be there;
- * a name with wildcards may fit anything.
+ * Of a rule without `match`, its name has to be a program's. A path has to be an executable file,
+ * and a name one in PATH or in the system's folders. Of a path with wildcards, the folder in front of
+ * them has to be there; a name with wildcards may fit anything. A path that does not begin with '/'
+ * fits nothing: what a process was started as rarely is spelt so.
  *
- * Return: 1, 0, or -errno if the path cannot be looked at
+ * Return: 1, 0, or -errno if a path cannot be looked at
  */
-int programs_may_fit(const char *glob, char ret_place[POLICY_GLOB_MAX]);
+int programs_find(const struct rule *rule, char *ret_text, size_t size);
 
 #endif
