@@ -14,8 +14,6 @@
  * accept() also notes what the new socket is.
  */
 
-#define EXPORT __attribute__((visibility("default")))
-
 /* How much room the program has for an address; 0 if it is not translated. The call overwrites *len. */
 static socklen_t address_room(const struct shim *shim, int fd, const struct sockaddr *addr,
 			      const socklen_t *len)
@@ -25,7 +23,7 @@ static socklen_t address_room(const struct shim *shim, int fd, const struct sock
 		       : 0;
 }
 
-static int hook_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+EXPORT int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	struct shim *shim = shim_get();
 	socklen_t size = address_room(shim, fd, addr, len);
@@ -36,7 +34,7 @@ static int hook_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 	return result;
 }
 
-static int hook_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+EXPORT int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	struct shim *shim = shim_get();
 	socklen_t size = address_room(shim, fd, addr, len);
@@ -60,7 +58,7 @@ static void note_accepted(const struct shim *shim, int listener, int fd, int fla
 							   : FDCACHE_FOREIGN);
 }
 
-static int hook_accept(int fd, struct sockaddr *addr, socklen_t *len)
+EXPORT int accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	struct shim *shim = shim_get();
 	socklen_t size = address_room(shim, fd, addr, len);
@@ -73,7 +71,7 @@ static int hook_accept(int fd, struct sockaddr *addr, socklen_t *len)
 	return result;
 }
 
-static int hook_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	struct shim *shim = shim_get();
 	socklen_t size = address_room(shim, fd, addr, len);
@@ -86,8 +84,8 @@ static int hook_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags
 	return result;
 }
 
-static ssize_t hook_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *addr,
-			     socklen_t *len)
+EXPORT ssize_t recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *addr,
+			socklen_t *len)
 {
 	struct shim *shim = shim_get();
 	socklen_t space = address_room(shim, fd, addr, len);
@@ -99,8 +97,8 @@ static ssize_t hook_recvfrom(int fd, void *data, size_t size, int flags, struct 
 }
 
 /* A program that was built with _FORTIFY_SOURCE calls this in place of recvfrom(). */
-static ssize_t hook_recvfrom_chk(int fd, void *data, size_t size, size_t most, int flags,
-				 struct sockaddr *addr, socklen_t *len)
+EXPORT ssize_t __recvfrom_chk(int fd, void *data, size_t size, size_t most, int flags,
+			      struct sockaddr *addr, socklen_t *len)
 {
 	struct shim *shim = shim_get();
 	socklen_t space = address_room(shim, fd, addr, len);
@@ -109,36 +107,4 @@ static ssize_t hook_recvfrom_chk(int fd, void *data, size_t size, size_t most, i
 	if (result >= 0 && space)
 		translated_from(shim, fd, addr, space, *len);
 	return result;
-}
-
-EXPORT int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
-{
-	return hook_getsockname(fd, addr, len);
-}
-
-EXPORT int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
-{
-	return hook_getpeername(fd, addr, len);
-}
-
-EXPORT int accept(int fd, struct sockaddr *addr, socklen_t *len)
-{
-	return hook_accept(fd, addr, len);
-}
-
-EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
-{
-	return hook_accept4(fd, addr, len, flags);
-}
-
-EXPORT ssize_t recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *addr,
-			socklen_t *len)
-{
-	return hook_recvfrom(fd, data, size, flags, addr, len);
-}
-
-EXPORT ssize_t __recvfrom_chk(int fd, void *data, size_t size, size_t most, int flags,
-			      struct sockaddr *addr, socklen_t *len)
-{
-	return hook_recvfrom_chk(fd, data, size, most, flags, addr, len);
 }

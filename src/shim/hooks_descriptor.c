@@ -20,8 +20,6 @@
  * socket is made, and where a number comes to mean another socket: see fdcache.c.
  */
 
-#define EXPORT __attribute__((visibility("default")))
-
 typedef ssize_t recvmsg_fn(int fd, struct msghdr *message, int flags);
 typedef int recvmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,
 			struct timespec *timeout);
@@ -30,7 +28,7 @@ typedef int recvmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, libc_f
 #define CLOSE_RANGE_UNSHARE (1U << 1) /* include/uapi/linux/close_range.h, since Linux 5.9 */
 #endif
 
-static int hook_socket(int domain, int type, int protocol)
+EXPORT int socket(int domain, int type, int protocol)
 {
 	struct fdcache *cache = shim_get()->fdcache;
 	int fd = REAL(socket)(domain, type, protocol);
@@ -40,7 +38,7 @@ static int hook_socket(int domain, int type, int protocol)
 	return fd;
 }
 
-static int hook_socketpair(int domain, int type, int protocol, int fds[2])
+EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
 {
 	struct fdcache *cache = shim_get()->fdcache;
 	int result = REAL(socketpair)(domain, type, protocol, fds);
@@ -201,12 +199,12 @@ static int note_dup(int fd, int to)
 	return to;
 }
 
-static int hook_dup(int fd)
+EXPORT int dup(int fd)
 {
 	return note_dup(fd, REAL(dup)(fd));
 }
 
-static int hook_dup2(int fd, int to)
+EXPORT int dup2(int fd, int to)
 {
 	int result;
 
@@ -219,7 +217,7 @@ static int hook_dup2(int fd, int to)
 	return note_dup(fd, result);
 }
 
-static int hook_dup3(int fd, int to, int flags)
+EXPORT int dup3(int fd, int to, int flags)
 {
 	int result;
 
@@ -242,21 +240,13 @@ static int hook_fcntl(int (*real)(int, int, ...), int fd, int command, void *arg
 	return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? note_dup(fd, result) : result;
 }
 
-static int hook_close(int fd)
-{
-	fdcache_forget(shim_get()->fdcache, fd);
-	return REAL(close)(fd);
-}
-
-static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
+EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags)
 {
 	int (*function)(int, int, unsigned) = REAL(pidfd_getfd);
 	int result;
 
-	if (!function) {
-		errno = ENOSYS;
-		return -1;
-	}
+	if (!function)
+		return real_missing();
 	result = function(pidfd, fd, flags);
 	if (result >= 0)
 		fdcache_forget(shim_get()->fdcache, result);
@@ -269,27 +259,25 @@ static int hook_pidfd_getfd(int pidfd, int fd, unsigned flags)
  * right after it.
  */
 
-static int hook_setns(int fd, int type)
+EXPORT int setns(int fd, int type)
 {
 	fdcache_disown(shim_get()->fdcache);
 	return REAL(setns)(fd, type);
 }
 
-static int hook_unshare(int flags)
+EXPORT int unshare(int flags)
 {
 	if (flags & (CLONE_FILES | CLONE_NEWNET))
 		fdcache_disown(shim_get()->fdcache);
 	return REAL(unshare)(flags);
 }
 
-static int hook_close_range(unsigned first, unsigned last, int flags)
+EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
 	int (*function)(unsigned, unsigned, int) = REAL(close_range);
 
-	if (!function) {
-		errno = ENOSYS;
-		return -1;
-	}
+	if (!function)
+		return real_missing();
 	if (flags & (int)CLOSE_RANGE_UNSHARE)
 		fdcache_disown(shim_get()->fdcache);
 	return function(first, last, flags);
@@ -299,27 +287,21 @@ static int hook_close_range(unsigned first, unsigned last, int flags)
  * The child goes on in @function, not here. libc reads the three arguments at the
  * end whatever the flags are (sysdeps/unix/sysv/linux/x86_64/clone.S).
  */
-static int hook_clone(int (*function)(void *), void *stack, int flags, void *argument,
-		      va_list *rest)
+EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 {
-	pid_t *parent_id = va_arg(*rest, pid_t *);
-	void *tls = va_arg(*rest, void *);
-	pid_t *child_id = va_arg(*rest, pid_t *);
+	pid_t *parent_id, *child_id;
+	va_list rest;
+	void *tls;
 
+	va_start(rest, argument);
+	parent_id = va_arg(rest, pid_t *);
+	tls = va_arg(rest, void *);
+	child_id = va_arg(rest, pid_t *);
+	va_end(rest);
 	/* with CLONE_VFORK the child is like one of vfork(), see fdcache.c */
 	if (flags & CLONE_VM && (flags & CLONE_NEWNET || !(flags & (CLONE_FILES | CLONE_VFORK))))
 		fdcache_disown(shim_get()->fdcache);
 	return REAL(clone)(function, stack, flags, argument, parent_id, tls, child_id);
-}
-
-EXPORT int socket(int domain, int type, int protocol)
-{
-	return hook_socket(domain, type, protocol);
-}
-
-EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
-{
-	return hook_socketpair(domain, type, protocol, fds);
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
@@ -331,21 +313,6 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags
 		    struct timespec *timeout)
 {
 	return hook_recvmmsg(REAL(recvmmsg), fd, messages, count, flags, timeout, sizeof(*timeout));
-}
-
-EXPORT int dup(int fd)
-{
-	return hook_dup(fd);
-}
-
-EXPORT int dup2(int fd, int to)
-{
-	return hook_dup2(fd, to);
-}
-
-EXPORT int dup3(int fd, int to, int flags)
-{
-	return hook_dup3(fd, to, flags);
 }
 
 /*
@@ -376,65 +343,18 @@ EXPORT int fcntl64(int fd, int command, ...)
 
 EXPORT int close(int fd)
 {
-	return hook_close(fd);
+	fdcache_forget(shim_get()->fdcache, fd);
+	return REAL(close)(fd);
 }
 
-EXPORT int pidfd_getfd(int pidfd, int fd, unsigned flags)
-{
-	return hook_pidfd_getfd(pidfd, fd, flags);
-}
+EXPORT int __close(int fd) __attribute__((alias("close")));
 
-EXPORT int setns(int fd, int type)
-{
-	return hook_setns(fd, type);
-}
+EXPORT int __dup2(int fd, int to) __attribute__((alias("dup2"), nothrow, leaf));
 
-EXPORT int unshare(int flags)
-{
-	return hook_unshare(flags);
-}
-
-EXPORT int close_range(unsigned first, unsigned last, int flags)
-{
-	return hook_close_range(first, last, flags);
-}
-
-EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
-{
-	va_list rest;
-	int result;
-
-	va_start(rest, argument);
-	result = hook_clone(function, stack, flags, argument, &rest);
-	va_end(rest);
-	return result;
-}
-
-EXPORT int __close(int fd)
-{
-	return hook_close(fd);
-}
-
-EXPORT int __dup2(int fd, int to)
-{
-	return hook_dup2(fd, to);
-}
-
-EXPORT int __fcntl(int fd, int command, ...)
-{
-	return hook_fcntl(REAL(fcntl), fd, command, ARGUMENT_AFTER(command));
-}
+EXPORT int __fcntl(int fd, int command, ...) __attribute__((alias("fcntl")));
 
 EXPORT int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
-{
-	va_list rest;
-	int result;
-
-	va_start(rest, argument);
-	result = hook_clone(function, stack, flags, argument, &rest);
-	va_end(rest);
-	return result;
-}
+	__attribute__((alias("clone"), nothrow, leaf));
 
 #if LIBC_TIME64
 EXPORT int __fcntl_time64(int fd, int command, ...)

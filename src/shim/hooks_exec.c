@@ -19,8 +19,6 @@
  * its execl().
  */
 
-#define EXPORT __attribute__((visibility("default")))
-
 /**
  * WITH_FENCE() - Start a program with an environment that keeps it fenced
  * @envp:	the environment that the caller asked for
@@ -151,10 +149,8 @@ EXPORT int execveat(int folder, const char *path, char *const argv[], char *cons
 	int (*real)(int, const char *, char *const[], char *const[], int) = REAL(execveat);
 
 	/* musl has no execveat() */
-	if (!real) {
-		errno = ENOSYS;
-		return -1;
-	}
+	if (!real)
+		return real_missing();
 	return WITH_FENCE(envp, fenced, -1, real(folder, path, argv, fenced, flags));
 }
 

@@ -22,8 +22,6 @@
  * sctp_peeloff() gets an option and makes a descriptor: see fdcache.c.
  */
 
-#define EXPORT __attribute__((visibility("default")))
-
 typedef int setsockopt_fn(int fd, int level, int option, const void *value, socklen_t len);
 typedef int getsockopt_fn(int fd, int level, int option, void *value, socklen_t *len);
 

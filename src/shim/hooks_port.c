@@ -19,8 +19,7 @@
 /*
  * Theory of operation
  *
- * An exported hook is one line that calls a function of ours. That function saves
- * errno, asks core what has to be done, and makes the real call with errno as it
+ * A hook saves errno, asks core what has to be done, and makes the real call with errno as it
  * was: the program sees its own call's result and nothing else.
  *
  * A hook may run in a signal handler, in a child between vfork and exec, in any
@@ -29,8 +28,6 @@
  *
  * Calls on sockets that are none of ours are made as they are: see passing.c.
  */
-
-#define EXPORT __attribute__((visibility("default")))
 
 /* An address that no IPv4 or IPv6 socket takes, for the functions of gated that ask for what was seen. */
 static const union addr foreign_address = { .sa.sa_family = AF_UNIX };
@@ -180,7 +177,7 @@ static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 			 gated_connect(fd, addr, len, &assign.addr, GATED_ASK));
 }
 
-static int hook_listen(int fd, int backlog)
+EXPORT int listen(int fd, int backlog)
 {
 	struct assign assign = { .call = ASSIGN_LISTEN, .fd = fd, .backlog = backlog };
 	struct shim *shim = shim_get();
@@ -241,7 +238,7 @@ static bool needs_port(struct shim *shim, struct assign *assign, const struct so
 	return needs;
 }
 
-static ssize_t hook_send(int fd, const void *data, size_t size, int flags)
+EXPORT ssize_t send(int fd, const void *data, size_t size, int flags)
 {
 	ssize_t result = REAL(send)(fd, data, size, flags);
 
@@ -486,7 +483,7 @@ static bool is_not_ipv4(int fd)
  * A library such as libtirpc may have a version of its own for other families. It
  * binds by bind(), our hook.
  */
-static int hook_bindresvport(int fd, struct sockaddr_in *addr)
+EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
 {
 	struct assign assign = { .call = ASSIGN_BIND, .fd = fd, .at_once = true };
 	int (*real)(int, struct sockaddr_in *) = REAL(bindresvport);
@@ -494,10 +491,8 @@ static int hook_bindresvport(int fd, struct sockaddr_in *addr)
 	int rc;
 
 	/* musl has none */
-	if (!real) {
-		errno = ENOSYS;
-		return -1;
-	}
+	if (!real)
+		return real_missing();
 	if (!shim->fenced || fdcache_is_foreign(fdcache_get(shim->fdcache, fd)) ||
 	    passing_asks_nobody() || is_not_ipv4(fd) || (addr && addr->sin_family != AF_INET))
 		return real(fd, addr);
@@ -642,16 +637,6 @@ EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
 	return is_translated(fd) ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
 }
 
-EXPORT int listen(int fd, int backlog)
-{
-	return hook_listen(fd, backlog);
-}
-
-EXPORT ssize_t send(int fd, const void *data, size_t size, int flags)
-{
-	return hook_send(fd, data, size, flags);
-}
-
 EXPORT ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
 		      socklen_t len)
 {
@@ -671,20 +656,11 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, libc_flags
 				 : hook_sendmmsg(REAL(sendmmsg), fd, messages, count, (int)flags);
 }
 
-EXPORT int bindresvport(int fd, struct sockaddr_in *addr)
-{
-	return hook_bindresvport(fd, addr);
-}
-
 EXPORT int __connect(int fd, const struct sockaddr *addr, socklen_t len)
-{
-	return is_translated(fd) ? connect_mapped(fd, addr, len) : hook_connect(fd, addr, len);
-}
+	__attribute__((alias("connect")));
 
 EXPORT ssize_t __send(int fd, const void *data, size_t size, int flags)
-{
-	return hook_send(fd, data, size, flags);
-}
+	__attribute__((alias("send")));
 
 #if LIBC_TIME64
 EXPORT int __sendmmsg64(int fd, struct mmsghdr *messages, unsigned count, int flags)

@@ -13,8 +13,6 @@
  * This hook changes nothing. It notes what a process forbids itself or others.
  */
 
-#define EXPORT __attribute__((visibility("default")))
-
 /* The kernel engine asks the kernel about each socket. The bind engine needs no question about a fresh one. */
 static void note_prctl(int option, unsigned long value)
 {

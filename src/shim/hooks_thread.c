@@ -9,8 +9,6 @@
  * can be resolved without waiting for another thread, see real.c.
  */
 
-#define EXPORT __attribute__((visibility("default")))
-
 static void resolve_before_threads(void)
 {
 	int saved = errno;

@@ -4,6 +4,8 @@
 
 #include "libc.h"
 
+#include <errno.h>
+
 #include <netinet/in.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -11,6 +13,9 @@
 #include <sys/socket.h>
 #include <threads.h>
 #include <time.h>
+
+/* Before a hook: programs find it in place of libc's function. */
+#define EXPORT __attribute__((visibility("default")))
 
 /*
  * The hooks: return type, name, parameters. A test holds that libportfence.map
@@ -117,6 +122,13 @@ static inline void *real_get(void **function, const char *name)
 	void *known = __atomic_load_n(function, __ATOMIC_RELAXED);
 
 	return __builtin_expect(known != NULL, 1) ? known : real_resolve(function, name);
+}
+
+/* real_missing() - What a hook returns where this libc has no such function: -1, and errno is ENOSYS */
+static inline int real_missing(void)
+{
+	errno = ENOSYS;
+	return -1;
 }
 
 /* real_resolve_all() - Resolve them now, where there are going to be threads */
