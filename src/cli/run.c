@@ -253,6 +253,8 @@ static int fence(enum via via, const struct target *target, const char *unreache
 						  why, sizeof(why));
 	if (rc)
 		settings->gate = 0;
+	if (rc == -ENOTRECOVERABLE)
+		return say_failure("%s", why);
 	if (rc == -EBUSY && supervise_holds())
 		return cannot_hold(fresh, command, EBUSY, why);
 	if (rc && unreached)

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,8 +39,11 @@
  * It is in a session of its own, holds no file of the program's, and ends when
  * nobody is left under the filter.
  *
- * The listener is the filtered process's; the supervisor takes it by
- * pidfd_getfd(2), and so finds out at once whether it may look into the program.
+ * The listener is the filtered process's, which cannot send it: sendmsg(2) stops at
+ * the filter. A process that was made before the filter, and that shares the table of
+ * descriptors, sends it and ends. The supervisor looks into nobody for that: Yama and
+ * the sandboxes of containers and services often forbid to look (pidfd_getfd(2),
+ * process_vm_readv(2)), and where no call needs a look, nothing is missing.
  *
  * What is to last as long as the tree, such as a lock, is the supervisor's to
  * hold, since programs close what they do not know. Where calls are not to be
@@ -216,14 +221,15 @@ static int keep_only(int *const keep[], unsigned count)
 }
 
 /*
- * Leaves the program's session, folder and files alone, but for three and what is
+ * Leaves the program's session, folder and files alone, but for these and what is
  * to be held. Return: 0, -errno
  */
-static int leave(int *listener, int *program, int *to)
+static int leave(int *listener, int *channel, int *program)
 {
 	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP,
 				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ };
-	int *keep[KEPT_MAX] = { listener, program, to };
+	int *keep[KEPT_MAX] = { listener, channel };
+	unsigned count = 2;
 	sigset_t none;
 	size_t i;
 
@@ -234,9 +240,54 @@ static int leave(int *listener, int *program, int *to)
 		signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (*program >= 0)
+		keep[count++] = program;
 	for (i = 0; i < kept_count; i++)
-		keep[3 + i] = &kept_for_tree[i];
-	return keep_only(keep, 3 + kept_count);
+		keep[count++] = &kept_for_tree[i];
+	return keep_only(keep, count);
+}
+
+/*
+ * What goes through the channel: a number, and a copy of a descriptor, or -1 for none. Return: false if
+ * nobody is left at the other end
+ */
+static bool hear_with(int channel, int *ret_number, int *ret_fd)
+{
+	struct iovec part = { ret_number, sizeof(*ret_number) };
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	const struct cmsghdr *head;
+
+	if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC) != sizeof(*ret_number))
+		return false;
+	head = CMSG_FIRSTHDR(&message);
+	if (head)
+		memcpy(ret_fd, CMSG_DATA(head), sizeof(*ret_fd));
+	return true;
+}
+
+static bool say_with(int channel, int number, int fd)
+{
+	struct iovec part = { &number, sizeof(number) };
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS } };
+	const struct msghdr message = { .msg_iov = &part,
+					.msg_iovlen = 1,
+					.msg_control = &control,
+					.msg_controllen = sizeof(control) };
+
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	return sendmsg(channel, &message, MSG_NOSIGNAL) == sizeof(number);
 }
 
 static bool hear(int from, int *ret_number)
@@ -249,7 +300,7 @@ static bool say(int to, int number)
 	return write(to, &number, sizeof(number)) == sizeof(number);
 }
 
-/* May we have what the program has? Its end of a pipe will do. Return: 0, -errno */
+/* May we have what the program has? Its end of the channel will do. Return: 0, -errno */
 static int try_access(const struct caller *program, int fd)
 {
 	int got = caller_descriptor(program, fd), number = 0;
@@ -258,6 +309,12 @@ static int try_access(const struct caller *program, int fd)
 		return got;
 	close(got);
 	return caller_read(program, (uintptr_t)&fd, &number, sizeof(number));
+}
+
+/* Who makes sockets, or only stays, looks into nobody. */
+static bool looks(const struct filter *filter)
+{
+	return !filter->only_socket && !filter->traps_nothing;
 }
 
 /* Until nobody is left under the filter: only that hangs it up (Linux 5.9). */
@@ -270,46 +327,46 @@ static void stay(int listener)
 }
 
 /*
- * The supervisor's life. Two pipes, up from it and down to it, carry numbers:
+ * The supervisor's life. A channel carries numbers both ways, and the listener:
  *
  *	supervisor (live)                     program (start, submit)
- *	  its process id             -- up -->  names it to Yama, where the kernel wants that
- *	  tries to look at it      <-- down --  number of a descriptor of its own
- *	  0 or -errno                -- up -->  puts itself under the filter
- *	  takes the listener       <-- down --  number of the listener
- *	  0 or -errno                -- up -->  closes the listener, and executes the command
+ *	  its process id               -->  names it to Yama, where the kernel wants that
+ *	  tries to look at it         <--   number of a descriptor of its own
+ *	  0 or -errno                  -->  puts itself under the filter
+ *	  takes the listener          <--   the listener, from a process beside (send_listener)
+ *	  0 or -errno                  -->  closes the listener, and executes the command
  *
- * A pipe that ends early means that the other side has failed.
+ * A channel that ends early means that the other side has failed.
  */
-static void live(struct supervisor *supervisor, pid_t parent, int from, int to)
+static void live(struct supervisor *supervisor, pid_t parent, int channel)
 {
 	const struct sigaction lost = { .sa_sigaction = replace_lost_state,
 					.sa_flags = SA_SIGINFO };
-	struct caller program;
-	int number, rc;
+	struct caller program = { .pidfd = -1 };
+	int number, listener = -1, rc = 0;
 
 	rights_drop(supervisor->filter.only_socket);
 	change_title(parent, supervisor->filter.traps_nothing);
 	raise_limits();
-	if (!hear(from, &number))
+	if (!hear(channel, &number))
 		_exit(EXIT_FAILURE);
-	rc = caller_open_program(parent, &program);
-	if (!rc)
+	if (!supervisor->filter.traps_nothing)
+		rc = caller_open_program(parent, &program);
+	if (!rc && looks(&supervisor->filter))
 		rc = try_access(&program, number);
-	if (!say(to, rc) || rc || !hear(from, &number))
+	if (!say(channel, rc) || rc || !hear_with(channel, &number, &listener) || listener < 0)
 		_exit(EXIT_FAILURE);
-	number = caller_descriptor(&program, number);
-	rc = number < 0 ? number : leave(&number, &program.pidfd, &to);
-	if (!say(to, rc) || rc)
+	rc = leave(&listener, &channel, &program.pidfd);
+	if (!say(channel, rc) || rc)
 		_exit(EXIT_FAILURE);
-	close(to);
+	close(channel);
 	state = supervisor->fence.state.file;
 	if (state)
 		sigaction(SIGBUS, &lost, NULL);
 	if (supervisor->filter.traps_nothing)
-		stay(number);
+		stay(listener);
 	else
-		trap_serve(number, supervisor->filter.only_socket, &supervisor->fence,
+		trap_serve(listener, supervisor->filter.only_socket, &supervisor->fence,
 			   &supervisor->log, program.pidfd);
 	/* all writers are gone, so the summary is put right here */
 	if (supervisor->log.record.path)
@@ -351,20 +408,72 @@ static int explain_look(int error, char *ret_why, size_t size)
 	return fail(error, ret_why, size, "the supervisor cannot be started: %s", strerror(error));
 }
 
-/* This process's half. Return: 0, or -errno */
-static int submit(pid_t supervisor, const struct filter *filter, const struct rule *rule, int from,
-		  int to, char *ret_why, size_t size)
+/* fork(), but for the signal at its end; @flags: clone(2) */
+static pid_t make_process(unsigned long flags)
 {
-	int listener, rc;
+	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
+}
 
-	/*
-	 * With Yama, only a process's ancestors may look into it, or whom it names (prctl(2)).
-	 * Its children would have to name us, too, and they do not know of us. So only who
-	 * never looks again does without the right.
-	 */
-	if (filter->only_socket || filter->traps_nothing)
+/*
+ * Makes a process that shares this one's table of descriptors. It waits for the listener's number, sends
+ * the listener through the channel, and ends. Return: its process id, -errno
+ */
+static pid_t make_sender(int channel, int from)
+{
+	const pid_t parent = getpid();
+	const pid_t pid = make_process(CLONE_FILES);
+	int listener;
+
+	if (pid)
+		return pid < 0 ? -errno : pid;
+	/* what we would wait for stays open as long as this process does */
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent || !hear(from, &listener) || !say_with(channel, 0, listener))
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_SUCCESS);
+}
+
+/*
+ * Puts this process under the filter, and sends the listener. Return: 0; -errno, with @ret_installed
+ * whether the filter is there nevertheless
+ */
+static int send_listener(const struct filter *filter, int channel, bool *ret_installed)
+{
+	int words[2], listener, status = -1, rc;
+	pid_t sender;
+
+	*ret_installed = false;
+	if (pipe2(words, O_CLOEXEC))
+		return -errno;
+	sender = make_sender(channel, words[0]);
+	rc = sender < 0 ? sender : 0;
+	listener = rc ? rc : filter_install(filter);
+	if (sender > 0) {
+		/* an end without a listener is the sender's, too */
+		if (!say(words[1], listener))
+			kill(sender, SIGKILL);
+		waitpid(sender, &status, __WCLONE);
+	}
+	close(words[0]);
+	close(words[1]);
+	if (listener < 0)
+		return listener;
+	close(listener);
+	*ret_installed = true;
+	return status ? -EPIPE : 0;
+}
+
+/* This process's half. Return: 0, or -errno */
+static int submit(pid_t supervisor, const struct filter *filter, const struct rule *rule,
+		  int channel, char *ret_why, size_t size)
+{
+	bool installed;
+	int rc;
+
+	/* Yama (prctl(2)): it looks where standard error goes. Of the children's it has no need. */
+	if (filter->only_socket)
 		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
-	if (!say(to, to) || !hear(from, &rc))
+	if (!say(channel, channel) || !hear(channel, &rc))
 		rc = -EPIPE;
 	if (rc)
 		return explain_look(-rc, ret_why, size);
@@ -375,13 +484,15 @@ static int submit(pid_t supervisor, const struct filter *filter, const struct ru
 				    "a socket that was inherited cannot be given the range: %s",
 				    strerror(-rc));
 	}
-	listener = filter_install(filter);
-	if (listener < 0)
-		return explain_filter(-listener, ret_why, size);
-	if (!say(to, listener) || !hear(from, &rc))
+	rc = send_listener(filter, channel, &installed);
+	if (rc && !installed)
+		return explain_filter(-rc, ret_why, size);
+	if (!rc && !hear(channel, &rc))
 		rc = -EPIPE;
-	close(listener);
-	return rc ? explain_look(-rc, ret_why, size) : 0;
+	/* every call that stops would fail with ENOSYS */
+	return rc ? fail(ENOTRECOVERABLE, ret_why, size, "the supervisor has ended: %s",
+			 strerror(-rc))
+		  : 0;
 }
 
 static void close_end(int *end)
@@ -405,52 +516,43 @@ static bool inherits_orphans(void)
 	return subreaper || getpid() == 1;
 }
 
-/* fork(), but for the signal at its end */
-static pid_t make_process(void)
-{
-	return (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, 0);
-}
-
 /* In the new process: the supervisor's life, if not in one that it makes for that. */
 __attribute__((noreturn)) static void begin(struct supervisor *supervisor, pid_t parent,
-					    bool orphan, int from, int to)
+					    bool orphan, int channel)
 {
-	pid_t pid = orphan ? make_process() : 0;
+	pid_t pid = orphan ? make_process(0) : 0;
 
-	if (pid || !say(to, (int)getpid()))
+	if (pid || !say(channel, (int)getpid()))
 		_exit(EXIT_FAILURE);
-	live(supervisor, parent, from, to);
+	live(supervisor, parent, channel);
 	_exit(EXIT_SUCCESS);
 }
 
 static int start(struct supervisor *supervisor, char *ret_why, size_t size)
 {
-	int down[2] = { -1, -1 }, up[2] = { -1, -1 }, rc = 0, number;
+	int channel[2] = { -1, -1 }, rc = 0, number;
 	bool orphan = !inherits_orphans();
 	pid_t parent = getpid(), pid = -1;
 
-	if (pipe2(down, O_CLOEXEC) || pipe2(up, O_CLOEXEC)) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel)) {
 		rc = explain_look(errno, ret_why, size);
 		goto out;
 	}
-	pid = make_process();
+	pid = make_process(0);
 	if (pid < 0) {
 		rc = explain_look(errno, ret_why, size);
 		goto out;
 	}
 	if (!pid) {
-		close(down[1]);
-		close(up[0]);
-		begin(supervisor, parent, orphan, down[0], up[1]);
+		close(channel[0]);
+		begin(supervisor, parent, orphan, channel[1]);
 	}
-	close_end(&down[0]);
-	close_end(&up[1]);
-	rc = hear(up[0], &number) ? submit(number, &supervisor->filter, supervisor->fence.rule,
-					   up[0], down[1], ret_why, size)
-				  : explain_look(EAGAIN, ret_why, size);
+	close_end(&channel[1]);
+	rc = hear(channel[0], &number) ? submit(number, &supervisor->filter, supervisor->fence.rule,
+						channel[0], ret_why, size)
+				       : explain_look(EAGAIN, ret_why, size);
 out:
-	close_ends(down);
-	close_ends(up);
+	close_ends(channel);
 	/* with nobody at the other end, it ends by itself */
 	if (pid > 0 && (rc || orphan))
 		waitpid(pid, NULL, __WCLONE);

@@ -17,7 +17,7 @@
  *
  * Once it has returned 0, whatever this process executes is fenced.
  *
- * Return: 0, or -errno
+ * Return: 0, or -errno; -ENOTRECOVERABLE if the filter is there and nobody serves its calls
  */
 int supervise_start(const struct settings *settings, bool only_socket, bool exact, char *ret_why,
 		    size_t size);
