@@ -419,7 +419,7 @@ time.sleep(1000)' "$file" >ready
 	# the record of the holder before is of another block
 	run ns "$PORTFENCE" leases
 	[[ ${lines[1]} =~ ^"20005-20014     10      ?" ]]
-	[ "$(field "answer['leases']")" = "[{'first': 20005, 'last': 20014, 'ports': 10, 'pid': None, \
+	[ "$(field "answer['leases']")" = "[{'first': 20005, 'last': 20014, 'ports': 10, 'pid': None, 'heir': None, \
 'uid': None, 'since': None, 'section': None, 'map': None, 'command': None}]" ]
 	run leased -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 20015-20024 ]
@@ -571,6 +571,42 @@ a program that is started in another way gets none"* ]]
 		"${ids[0]} 0 $PROBES/lease_holder wait" ]
 	field "answer['leases'][1]['since']" >since
 	awk -v before="$before" -v now="$(date +%s)" '{ exit !(int($1) >= before && int($1) <= now) }' since
+}
+
+# left COMMAND [OPTION]...: a run that has ended, and has left this command behind; its id is in $left
+left() {
+	ns "$PORTFENCE" run --lease 10 --pool 20000-20009 "${@:2}" -- \
+		bash -c "$1"' 3>&- >/dev/null 2>&1 & echo $!' >left
+	left=$(cat left)
+	PIDS+=("$left")
+}
+
+@test "a helper that a run leaves behind is named as the holder of its lease" {
+	for way in $WAYS; do
+		left 'sleep infinity' --via "$way"
+		wait_until grep -q '^sleep$' "/proc/$left/comm"
+		[ "$(field "answer['leases'][0]['pid'], answer['leases'][0]['heir']")" = "$left sleep" ]
+		ns "$PORTFENCE" leases | grep -Eq "^20000-20009 +10 +$left +root .* bash -c .* \(has ended, sleep goes on\)$"
+		says 125 "portfence: no 10 ports in a row are free of leases and sockets in the pool 20000-20009; \
+use a larger '--pool', or '--wait SECONDS'" "$PORTFENCE" run --lease 10 --pool 20000-20009 -- true
+		[[ "$stderr" = *"& echo \$!', now sleep (pid $left, user root, since "* ]]
+		kill "$left"
+		wait_until are_leased ''
+	done
+}
+
+@test "where no process that is left can be told, the run has ended, and no dead process is named" {
+	cat >wipe.py <<-'END'
+		import ctypes
+		argv = (ctypes.c_char_p * 3)(b"sleep", b"infinity", None)
+		# a system call, which no library gives an environment
+		ctypes.CDLL(None).syscall(221 if __import__("os").uname().machine == "aarch64" else 59, b"/bin/sleep", argv, None)
+	END
+	left 'python3 wipe.py'
+	wait_until grep -q '^sleep$' "/proc/$left/comm"
+	[ "$(field "answer['leases'][0]['pid'], answer['leases'][0]['heir']")" = "None None" ]
+	ns "$PORTFENCE" leases | grep -Eq "^20000-20009 +10 +\? +root .* \(has ended\)$"
+	kill "$left"
 }
 
 @test "leases pays no heed to the variables of one run or of one program" {

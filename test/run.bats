@@ -200,8 +200,9 @@ $(printf "$put" two) (names are looked up in PATH)"
 	says 125 "$warnings
 portfence: no section of $PWD/some.ini fits 'touch' and there is no [*]; add one, or use --app or --range" \
 		"$PORTFENCE" run --config some.ini -- touch started
+	# with [*], what is not on this machine is no mistake; what fits nowhere is
 	printf '[*]\nrange = 20002\n' >>some.ini
-	says 0 "$warnings" "$PORTFENCE" run --config some.ini -- true
+	says 0 "${warnings%%$'\n'*}" "$PORTFENCE" run --config some.ini -- true
 	printf '[true]\nrange = 20003\n' >>some.ini
 	says 0 '' "$PORTFENCE" run --config some.ini -- true
 	[ ! -e started ]

@@ -1,8 +1,7 @@
 #include "../core/pool.h"
 #include "../core/settings.h"
 #include "../core/variables.h"
-#include "../machine/lease.h"
-#include "../machine/processes.h"
+#include "../machine/lease_holder.h"
 #include "say.h"
 #include "section_ranges.h"
 #include "verbs.h"
@@ -32,8 +31,8 @@ const struct verb verb_leases = {
 		"lease', holds now: its ports, how many, and the command, its process and user, and "
 		"since when, as the holder has told of itself; and how much of the pool is leased. The "
 		"leases are this user's, or all users' where the configuration names a 'lease-file'. "
-		"The process is the one that COMMAND began as: others that it started hold the lease on "
-		"when it has ended.",
+		"The process is the one that COMMAND began as; once that has ended, the oldest one that it "
+		"left behind.",
 	.options = options,
 	.status = "0; 1 if it fails, 2 if it is called wrongly",
 	.example = "portfence leases\n"
@@ -64,7 +63,7 @@ static const char *user_name(uid_t uid, char text[PROCESSES_USER])
 
 static void print_lease(const struct lease *lease)
 {
-	char ports[sizeof("65535-65535")], user[PROCESSES_USER], since[LEASE_SINCE];
+	char ports[sizeof("65535-65535")], user[PROCESSES_USER], since[LEASE_SINCE], pid[16] = "?";
 	struct portmap map;
 
 	snprintf(ports, sizeof(ports), "%d-%d", lease->first, lease->last);
@@ -74,10 +73,17 @@ static void print_lease(const struct lease *lease)
 		return;
 	}
 	lease_format_since(lease, since);
-	printf("%5d  %-8s  %-19s  ", (int)lease->pid, user_name(lease->uid, user), since);
+	if (lease->pid)
+		snprintf(pid, sizeof(pid), "%d", (int)lease->pid);
+	printf("%5s  %-8s  %-19s  ", pid, user_name(lease->uid, user), since);
 	if (*lease->application)
 		printf("[%s] ", lease->application);
-	puts(lease->command);
+	fputs(lease->command, stdout);
+	if (*lease->heir)
+		printf(" (has ended, %s goes on)", lease->heir);
+	else if (!lease->pid)
+		fputs(" (has ended)", stdout);
+	putchar('\n');
 	/* others may have written it */
 	if (lease_map(lease, &map)) {
 		printf("%11s  map  ", "");
@@ -118,7 +124,9 @@ static json_t *describe_lease(const struct lease *lease)
 				   "ports", lease->last - lease->first + 1);
 	bool known = lease->known;
 
-	json_object_set_new(object, "pid", known ? json_integer(lease->pid) : json_null());
+	json_object_set_new(object, "pid",
+			    known && lease->pid ? json_integer(lease->pid) : json_null());
+	json_object_set_new(object, "heir", *lease->heir ? json_string(lease->heir) : json_null());
 	json_object_set_new(object, "uid", known ? json_integer(lease->uid) : json_null());
 	/* seconds since 1970 */
 	json_object_set_new(object, "since",
@@ -182,6 +190,7 @@ static int find_leases(struct found *found)
 	close(fd);
 	if (rc < 0)
 		return say_failure("the leases cannot be read: %s", strerror(-rc));
+	lease_holder_find(found->lease, found->count);
 	if (rc)
 		say_warning(NULL, "there are more leases than can be listed: somebody holds "
 				  "thousands of locks");

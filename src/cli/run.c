@@ -110,7 +110,10 @@ static void forget_lease(const struct option_values *given)
 		variables_set(VARIABLE_LAST, "");
 }
 
-/* A command without a section of its own may be meant by one whose `match` fits nothing. */
+/*
+ * A command without a section of its own may be meant by one whose `match` fits nothing. Where [*] is
+ * there for the rest, programs that are not on this machine are no mistake.
+ */
 static void warn_of_matches(const struct settings *settings)
 {
 	const struct policy *policy = &settings->policy;
@@ -122,7 +125,8 @@ static void warn_of_matches(const struct settings *settings)
 	for (i = 0; i < policy->count; i++) {
 		const struct rule *rule = policy->rules[i];
 
-		if (!rule->match || programs_find(rule, text, sizeof(text)))
+		if (!rule->match || (settings->rule && !programs_relative(rule)) ||
+		    programs_find(rule, text, sizeof(text)))
 			continue;
 		snprintf(line, sizeof(line), "%s:%u: %s", policy->file, rule->match_line, text);
 		say_warning(NULL, line);

@@ -2,7 +2,7 @@
 
 #include "../core/pool.h"
 #include "../core/variables.h"
-#include "../machine/lease.h"
+#include "../machine/lease_holder.h"
 #include "../supervisor/supervise.h"
 #include "say.h"
 
@@ -206,6 +206,7 @@ static void print_holders(const struct range *pool, int fd)
 	char text[LEASE_TEXT];
 
 	lease_list(fd, &list, &count);
+	lease_holder_find(list, count);
 	for (i = 0; i < count; i++) {
 		uint32_t port = list[i].first;
 

@@ -565,7 +565,7 @@ void lease_format_since(const struct lease *lease, char ret_text[LEASE_SINCE])
 
 void lease_format(const struct lease *lease, char ret_text[LEASE_TEXT])
 {
-	char user[PROCESSES_USER], since[LEASE_SINCE];
+	char user[PROCESSES_USER], since[LEASE_SINCE], pid[16] = "?";
 
 	if (!lease->known) {
 		snprintf(ret_text, LEASE_TEXT, "%d-%d by somebody who does not tell", lease->first,
@@ -574,6 +574,9 @@ void lease_format(const struct lease *lease, char ret_text[LEASE_TEXT])
 	}
 	processes_format_user(lease->uid, user);
 	lease_format_since(lease, since);
-	snprintf(ret_text, LEASE_TEXT, "%d-%d by '%s' (pid %d, %s, since %s)", lease->first,
-		 lease->last, lease->command, (int)lease->pid, user, since);
+	if (lease->pid)
+		snprintf(pid, sizeof(pid), "%d", (int)lease->pid);
+	snprintf(ret_text, LEASE_TEXT, "%d-%d by '%s'%s%s (pid %s, %s, since %s)", lease->first,
+		 lease->last, lease->command, *lease->heir ? ", now " : "", lease->heir, pid, user,
+		 since);
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +44,22 @@ static void find_folder(const char *glob, char ret_folder[POLICY_GLOB_MAX])
 	snprintf(ret_folder, POLICY_GLOB_MAX, "%.*s", len < 2 ? 1 : (int)len - 1, len ? glob : "/");
 }
 
+static bool is_relative(const char *glob)
+{
+	return strchr(glob, '/') && *glob != '/' && !strchr(SPECIAL, *glob);
+}
+
+bool programs_relative(const struct rule *rule)
+{
+	const char *list = rule->match ? rule->match : "";
+	char glob[POLICY_GLOB_MAX];
+
+	while (policy_next_glob(&list, glob))
+		if (is_relative(glob))
+			return true;
+	return false;
+}
+
 /* Could one glob fit a program? @ret_place: where that was looked up, on failure */
 static int may_fit(const char *glob, char ret_place[POLICY_GLOB_MAX])
 {
@@ -54,7 +69,7 @@ static int may_fit(const char *glob, char ret_place[POLICY_GLOB_MAX])
 	if (!strchr(glob, '/'))
 		return !plain || is_in_folders(getenv("PATH"), glob) ||
 		       is_in_folders(SYSTEM_FOLDERS, glob);
-	if (*glob != '/' && !strchr(SPECIAL, *glob))
+	if (is_relative(glob))
 		return 0;
 	if (plain)
 		snprintf(ret_place, POLICY_GLOB_MAX, "%s", glob);
@@ -70,7 +85,6 @@ int programs_find(const struct rule *rule, char *ret_text, size_t size)
 	const char *list = rule->match ? rule->match : rule->name;
 	char glob[POLICY_GLOB_MAX], place[POLICY_GLOB_MAX], unseen[POLICY_GLOB_MAX] = "";
 	char what[POLICY_GLOB_MAX + 32];
-	bool relative = false;
 	int rc, error = 0;
 
 	/* [*] is for every program, and what `args` fits is no file */
@@ -84,7 +98,6 @@ int programs_find(const struct rule *rule, char *ret_text, size_t size)
 			error = rc;
 			strcpy(unseen, place);
 		}
-		relative |= *glob != '/' && strchr(glob, '/');
 	}
 	snprintf(what, sizeof(what), rule->match ? "fits 'match = %s'" : "is called '%s'",
 		 rule->match ? rule->match : rule->name);
@@ -97,7 +110,7 @@ int programs_find(const struct rule *rule, char *ret_text, size_t size)
 			 "no program on this machine %s, so [%s] is only for what --app or "
 			 "PORTFENCE_APP puts into it (%s)",
 			 what, rule->name,
-			 relative ? "a path begins with '/' or '*'"
-				  : "names are looked up in PATH");
+			 programs_relative(rule) ? "a path begins with '/' or '*'"
+						 : "names are looked up in PATH");
 	return error;
 }

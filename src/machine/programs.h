@@ -4,6 +4,7 @@
 
 #include "../core/policy.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /**
@@ -18,5 +19,8 @@
  * Return: 1, 0, or -errno if a path cannot be looked at
  */
 int programs_find(const struct rule *rule, char *ret_text, size_t size);
+
+/* programs_relative() - Does `match` hold a path that does not begin with '/', which fits nothing? */
+bool programs_relative(const struct rule *rule);
 
 #endif

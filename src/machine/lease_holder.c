@@ -1,0 +1,89 @@
+#include "lease_holder.h"
+
+#include "../core/variables.h"
+#include "fenced.h"
+#include "procfs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ENVIRONMENT_LARGEST ((size_t)8 << 20) /* execve() takes 6 MiB at most */
+#define SECOND_NS 1000000000
+
+/* Is the process that took the lease still there, and no other that has its number now? */
+static bool took_it_and_lives(const struct lease *lease)
+{
+	struct procfs_status status;
+
+	return !procfs_status(lease->pid, &status) && status.has_memory &&
+	       fenced_since(lease->pid) <= lease->since / SECOND_NS + 1;
+}
+
+/* A port of one of our variables in an environment; 0 if it is not there */
+static unsigned long find_port(const char *text, size_t size, enum variable variable)
+{
+	const char *name = variables_name(variable), *p;
+	const size_t len = strlen(name);
+
+	for (p = text; p < text + size; p += strlen(p) + 1)
+		if (!strncmp(p, name, len) && p[len] == '=')
+			return strtoul(p + len + 1, NULL, 10);
+	return 0;
+}
+
+/* What is known of the process that a lease is to be told of. */
+struct heir {
+	bool wanted;
+	time_t since;
+};
+
+static void try_process(const struct process *process, char *text, struct lease *lease,
+			struct heir *heirs, size_t count)
+{
+	long size = procfs_read(process->pid, "environ", text, ENVIRONMENT_LARGEST);
+	struct process described;
+	unsigned long first, last;
+	time_t since;
+	size_t i;
+
+	if (size <= 0)
+		return;
+	first = find_port(text, (size_t)size, VARIABLE_FIRST);
+	last = find_port(text, (size_t)size, VARIABLE_LAST);
+	for (i = 0; i < count; i++) {
+		if (!heirs[i].wanted || lease[i].first != first || lease[i].last != last)
+			continue;
+		since = fenced_since(process->pid);
+		/* of a lease in another file, the variables may be the same */
+		if (since < lease[i].since / SECOND_NS - 1 ||
+		    (lease[i].pid && since >= heirs[i].since) ||
+		    processes_describe(process->pid, &described))
+			continue;
+		heirs[i].since = since;
+		lease[i].pid = process->pid;
+		strcpy(lease[i].heir, described.name);
+	}
+}
+
+void lease_holder_find(struct lease *lease, size_t count)
+{
+	struct heir *heirs = calloc(count + 1, sizeof(*heirs));
+	const struct sockets none = { .count = 0 };
+	struct processes processes = { .count = 0 };
+	char *text = malloc(ENVIRONMENT_LARGEST);
+	bool wanted = false;
+	size_t i;
+
+	for (i = 0; heirs && text && i < count; i++) {
+		heirs[i].wanted = lease[i].known && !took_it_and_lives(&lease[i]);
+		if (heirs[i].wanted)
+			lease[i].pid = 0;
+		wanted |= heirs[i].wanted;
+	}
+	if (wanted && !processes_read(&none, &processes))
+		for (i = 0; i < processes.count; i++)
+			try_process(&processes.entry[i], text, lease, heirs, count);
+	processes_free(&processes);
+	free(text);
+	free(heirs);
+}
