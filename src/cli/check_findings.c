@@ -11,32 +11,24 @@ void check_findings_add(struct check_findings *findings, enum say_level level, u
 {
 	struct check_findings_entry *entry;
 	va_list arguments;
-	char *text;
-	int rc;
 
-	entry = array_grow(findings->entry, findings->count, sizeof(*entry));
+	entry = array_add(&findings->entry, &findings->count, sizeof(*entry));
 	if (!entry) {
 		findings->no_memory = true;
 		return;
 	}
-	findings->entry = entry;
+	entry->level = level;
+	entry->line = line;
+	entry->kind = kind;
+	entry->section = section;
+	entry->number = findings->count;
 	va_start(arguments, format);
-	rc = vasprintf(&text, format, arguments);
-	va_end(arguments);
-	if (rc < 0) {
+	if (vasprintf(&entry->text, format, arguments) < 0) {
 		findings->no_memory = true;
-		return;
+		entry->text = NULL;
 	}
+	va_end(arguments);
 	findings->of_level[level]++;
-	findings->entry[findings->count] = (struct check_findings_entry){
-		.level = level,
-		.line = line,
-		.kind = kind,
-		.section = section,
-		.text = text,
-		.number = findings->count,
-	};
-	findings->count++;
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -51,8 +43,7 @@ static int compare_entries(const void *a, const void *b)
 
 void check_findings_sort(struct check_findings *findings)
 {
-	if (findings->count)
-		qsort(findings->entry, findings->count, sizeof(*findings->entry), compare_entries);
+	array_sort(findings->entry, findings->count, sizeof(*findings->entry), compare_entries);
 }
 
 void check_findings_print(const struct check_findings *findings, const char *file, FILE *to)

@@ -27,6 +27,15 @@ static void put(struct out *out, const char *text)
 		put_char(out, *text++);
 }
 
+/* Adds several texts. */
+#define PUT_ALL(out, ...) put_all(out, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void put_all(struct out *out, const char *const texts[])
+{
+	while (*texts)
+		put(out, *texts++);
+}
+
 static void put_number(struct out *out, unsigned long value, int width)
 {
 	char digits[TEXT_NUMBER_MAX];
@@ -228,11 +237,7 @@ static void put_assign_json(struct out *out, const struct logline *line, const c
 					 ? &assign->addr
 					 : local;
 
-	put(out, "\"call\":\"");
-	put(out, call);
-	put(out, "\",\"protocol\":\"");
-	put(out, proto);
-	put(out, family);
+	PUT_ALL(out, "\"call\":\"", call, "\",\"protocol\":\"", proto, family);
 	if (told) {
 		put(out, "\",\"address\":\"");
 		put_address(out, told);
@@ -251,27 +256,18 @@ static void put_assign_json(struct out *out, const struct logline *line, const c
 		put(out, ",\"asked\":");
 		put_number(out, assign->program_port, 1);
 	} else if (!line->record) {
-		put(out, ",\"engine\":\"");
-		put(out, policy_engine_name(assign->engine));
-		put(out, "\",\"tried\":");
+		PUT_ALL(out, ",\"engine\":\"", policy_engine_name(assign->engine), "\",\"tried\":");
 		put_number(out, assign->tried, 1);
 	}
-	if (!local) {
-		put(out, ",\"problem\":\"");
-		put(out, outcome_words(assign->outcome)->problem);
-		put_char(out, '"');
-	}
+	if (!local)
+		PUT_ALL(out, ",\"problem\":\"", outcome_words(assign->outcome)->problem, "\"");
 	put_char(out, '}');
 }
 
 static void put_assign_text(struct out *out, const char *call, const struct assign *assign,
 			    const union addr *local, const char *proto, const char *family)
 {
-	put(out, call);
-	put_char(out, ' ');
-	put(out, proto);
-	put(out, family);
-	put_char(out, ' ');
+	PUT_ALL(out, call, " ", proto, family, " ");
 	if (local)
 		put_endpoint(out, local);
 	else
@@ -284,15 +280,11 @@ static void put_assign_text(struct out *out, const char *call, const struct assi
 		put(out, " asked=");
 		put_number(out, assign->program_port, 1);
 	} else {
-		put(out, " engine=");
-		put(out, policy_engine_name(assign->engine));
-		put(out, " tried=");
+		PUT_ALL(out, " engine=", policy_engine_name(assign->engine), " tried=");
 		put_number(out, assign->tried, 1);
 	}
-	if (!local) {
-		put(out, ": ");
-		put(out, outcome_words(assign->outcome)->problem);
-	}
+	if (!local)
+		PUT_ALL(out, ": ", outcome_words(assign->outcome)->problem);
 }
 
 size_t logline_assign(const struct logline *line, const char *call, const struct assign *assign,
@@ -320,16 +312,9 @@ size_t logline_message(const struct logline *line, const char *level, const char
 	struct out out = { .text = ret_text, .size = size, .json = line->json };
 
 	put_head(&out, line);
-	if (line->json) {
-		put(&out, "\"level\":\"");
-		put(&out, level);
-		put(&out, "\",\"message\":\"");
-		put_escaped(&out, message, 2);
-		put(&out, "\"}");
-	} else {
-		put(&out, level);
-		put(&out, ": ");
-		put_escaped(&out, message, 2);
-	}
+	PUT_ALL(&out, line->json ? "\"level\":\"" : "", level,
+		line->json ? "\",\"message\":\"" : ": ");
+	put_escaped(&out, message, 2);
+	put(&out, line->json ? "\"}" : "");
 	return put_newline(&out);
 }

@@ -31,15 +31,14 @@ static bool is_elsewhere(pid_t pid)
 static int add_unknown(struct escapes *escapes, pid_t pid, const char *why)
 {
 	struct escapes_unknown *unknown =
-		array_grow(escapes->unknown, escapes->unknowns, sizeof(*unknown));
+		array_add(&escapes->unknown, &escapes->unknowns, sizeof(*unknown));
 
 	if (!unknown)
 		return -ENOMEM;
-	escapes->unknown = unknown;
-	unknown += escapes->unknowns;
-	memset(unknown, 0, sizeof(*unknown));
 	unknown->why = why;
-	escapes->unknowns += !processes_describe(pid, &unknown->process);
+	/* it has ended meanwhile */
+	if (processes_describe(pid, &unknown->process))
+		escapes->unknowns--;
 	return 0;
 }
 
@@ -160,11 +159,10 @@ static int add_finding(struct audit *audit, const struct snapshot_holding *holdi
 	escapes->count[origin]++;
 	if (origin == PORT_ORIGIN_ACCEPTED)
 		return 0;
-	finding = array_grow(escapes->finding, escapes->findings, sizeof(*finding));
+	finding = array_add(&escapes->finding, &escapes->findings, sizeof(*finding));
 	if (!finding)
 		return -ENOMEM;
-	escapes->finding = finding;
-	finding[escapes->findings++] = (struct escapes_finding){
+	*finding = (struct escapes_finding){
 		.entry = entry,
 		.process = process,
 		.fenced = fenced,
@@ -243,11 +241,10 @@ static int add_unfenced(struct audit *audit, const struct snapshot_holding *hold
 		if (snapshot_fenced(audit->snapshot, holding[i].process)->state != FENCED_NOT)
 			continue;
 		unfenced =
-			array_grow(escapes->unfenced, escapes->unfenced_ports, sizeof(*unfenced));
+			array_add(&escapes->unfenced, &escapes->unfenced_ports, sizeof(*unfenced));
 		if (!unfenced)
 			return -ENOMEM;
-		escapes->unfenced = unfenced;
-		unfenced[escapes->unfenced_ports++] = (struct escapes_unfenced){
+		*unfenced = (struct escapes_unfenced){
 			.section = section,
 			.process = holding[i].process,
 			.proto = sockets_proto(holding->entry),
@@ -268,21 +265,6 @@ static int compare_unfenced(const void *a, const void *b)
 	if (x->proto != y->proto)
 		return x->proto < y->proto ? -1 : 1;
 	return x->port - y->port;
-}
-
-/* Sorts them, and drops doubles: several sockets may have one port. */
-static void sort_unfenced(struct escapes *escapes)
-{
-	struct escapes_unfenced *list = escapes->unfenced;
-	size_t i, kept = 0;
-
-	if (!escapes->unfenced_ports)
-		return;
-	qsort(list, escapes->unfenced_ports, sizeof(*list), compare_unfenced);
-	for (i = 0; i < escapes->unfenced_ports; i++)
-		if (!kept || compare_unfenced(&list[i], &list[kept - 1]))
-			list[kept++] = list[i];
-	escapes->unfenced_ports = kept;
 }
 
 /* ---- the whole ---- */
@@ -321,10 +303,12 @@ int escapes_read(const struct escapes_scope *scope, struct escapes *ret_escapes)
 		holders = snapshot_holders(snapshot, &snapshot->holding[i]);
 		rc = judge_holding(&audit, &snapshot->holding[i], holders);
 	}
-	if (ret_escapes->findings)
-		qsort(ret_escapes->finding, ret_escapes->findings, sizeof(*ret_escapes->finding),
-		      compare_findings);
-	sort_unfenced(ret_escapes);
+	array_sort(ret_escapes->finding, ret_escapes->findings, sizeof(*ret_escapes->finding),
+		   compare_findings);
+	/* several sockets may have one port */
+	ret_escapes->unfenced_ports =
+		array_sort_unique(ret_escapes->unfenced, ret_escapes->unfenced_ports,
+				  sizeof(*ret_escapes->unfenced), compare_unfenced);
 	return rc;
 }
 

@@ -449,13 +449,10 @@ static int compare_leases(const void *a, const void *b)
 
 static int add_lease(int fd, uint32_t first, uint32_t last, struct lease **list, size_t *count)
 {
-	struct lease *lease = array_grow(*list, *count, sizeof(*lease));
+	struct lease *lease = array_add(list, count, sizeof(*lease));
 
 	if (!lease)
 		return -ENOMEM;
-	*list = lease;
-	lease += (*count)++;
-	memset(lease, 0, sizeof(*lease));
 	lease->first = (uint16_t)first;
 	lease->last = (uint16_t)last;
 	read_record(fd, lease);
@@ -508,8 +505,7 @@ int lease_list(int fd, struct lease **ret_lease, size_t *ret_count)
 		free(list);
 		return rc;
 	}
-	if (count)
-		qsort(list, count, sizeof(*list), compare_leases);
+	array_sort(list, count, sizeof(*list), compare_leases);
 	*ret_lease = list;
 	*ret_count = count;
 	return rc;

@@ -111,13 +111,12 @@ static struct occupancy_holder *add_holder(struct occupancy *occupancy, enum occ
 					   uint32_t uid)
 {
 	struct occupancy_holder *holder =
-		array_grow(occupancy->holder, occupancy->holders, sizeof(*holder));
+		array_add(&occupancy->holder, &occupancy->holders, sizeof(*holder));
 
-	if (!holder)
-		return NULL;
-	occupancy->holder = holder;
-	holder += occupancy->holders++;
-	*holder = (struct occupancy_holder){ .kind = kind, .uid = uid };
+	if (holder) {
+		holder->kind = kind;
+		holder->uid = uid;
+	}
 	return holder;
 }
 
@@ -227,9 +226,8 @@ int occupancy_read(const struct rule *rule, struct snapshot *snapshot,
 		rc = count_proto(&count, (enum proto)proto);
 	if (!rc)
 		rc = find_fullest(&snapshot->sockets, &ret_occupancy->proto[PROTO_TCP]);
-	if (ret_occupancy->holders)
-		qsort(ret_occupancy->holder, ret_occupancy->holders, sizeof(*ret_occupancy->holder),
-		      compare_holders);
+	array_sort(ret_occupancy->holder, ret_occupancy->holders, sizeof(*ret_occupancy->holder),
+		   compare_holders);
 	free(count.of_process);
 	return rc;
 }

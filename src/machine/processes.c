@@ -56,7 +56,7 @@ int processes_describe(pid_t pid, struct process *ret_process)
 struct search {
 	const uint32_t *inodes; /* of all sockets, ascending */
 	size_t count;
-	struct processes *processes; /* the process is the one behind the last */
+	struct processes *processes; /* the process is the last */
 };
 
 static int note_hold(uint32_t inode, void *context)
@@ -67,12 +67,11 @@ static int note_hold(uint32_t inode, void *context)
 
 	if (!bsearch(&inode, search->inodes, search->count, sizeof(inode), compare_inodes))
 		return 0;
-	hold = array_grow(processes->hold, processes->holds, sizeof(*hold));
+	hold = array_add(&processes->hold, &processes->holds, sizeof(*hold));
 	if (!hold)
 		return -ENOMEM;
-	processes->hold = hold;
-	hold[processes->holds].inode = inode;
-	hold[processes->holds++].process = (uint32_t)processes->count;
+	hold->inode = inode;
+	hold->process = (uint32_t)processes->count - 1;
 	return 0;
 }
 
@@ -92,12 +91,9 @@ static int read_process(pid_t pid, struct search *search)
 	struct process *entry;
 	int rc;
 
-	entry = array_grow(processes->entry, processes->count, sizeof(*entry));
+	entry = array_add(&processes->entry, &processes->count, sizeof(*entry));
 	if (!entry)
 		return -ENOMEM;
-	processes->entry = entry;
-	entry += processes->count;
-	memset(entry, 0, sizeof(*entry));
 	entry->pid = pid;
 	rc = procfs_sockets(pid, note_hold, search);
 	if (rc == -EACCES || rc == -EPERM) {
@@ -107,12 +103,11 @@ static int read_process(pid_t pid, struct search *search)
 	entry->holds = processes->holds > before;
 	if (!rc && entry->holds)
 		rc = processes_describe(pid, entry);
-	if (rc == -ESRCH) {
-		processes->holds = before;
-		return 0;
-	}
-	processes->count++;
-	return rc;
+	if (rc != -ESRCH)
+		return rc;
+	processes->holds = before;
+	processes->count--;
+	return 0;
 }
 
 /* The sockets' inodes, ascending. Return: NULL if there is no memory */
@@ -129,17 +124,6 @@ static uint32_t *list_inodes(const struct sockets *sockets, size_t *ret_count)
 	qsort(inodes, count, sizeof(*inodes), compare_inodes);
 	*ret_count = count;
 	return inodes;
-}
-
-/* A process may hold a socket by several descriptors. */
-static void drop_doubles(struct processes *processes)
-{
-	size_t i, kept = 0;
-
-	for (i = 0; i < processes->holds; i++)
-		if (!kept || compare_holds(&processes->hold[i], &processes->hold[kept - 1]))
-			processes->hold[kept++] = processes->hold[i];
-	processes->holds = kept;
 }
 
 int processes_read(const struct sockets *sockets, struct processes *ret_processes)
@@ -167,11 +151,9 @@ int processes_read(const struct sockets *sockets, struct processes *ret_processe
 	if (proc)
 		closedir(proc);
 	free(inodes);
-	if (ret_processes->holds) {
-		qsort(ret_processes->hold, ret_processes->holds, sizeof(*ret_processes->hold),
-		      compare_holds);
-		drop_doubles(ret_processes);
-	}
+	/* a process may hold a socket by several descriptors */
+	ret_processes->holds = array_sort_unique(ret_processes->hold, ret_processes->holds,
+						 sizeof(*ret_processes->hold), compare_holds);
 	return rc;
 }
 

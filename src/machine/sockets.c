@@ -156,11 +156,9 @@ static int on_socket(const struct nlmsghdr *answer, void *context)
 
 	if (!found->id.idiag_sport || is_association(reader, found))
 		return 0;
-	entry = array_grow(sockets->entry, sockets->count, sizeof(*entry));
+	entry = array_add(&sockets->entry, &sockets->count, sizeof(*entry));
 	if (!entry)
 		return -ENOMEM;
-	sockets->entry = entry;
-	entry += sockets->count++;
 	memcpy(entry->local, found->id.idiag_src, sizeof(entry->local));
 	memcpy(entry->remote, found->id.idiag_dst, sizeof(entry->remote));
 	entry->inode = found->idiag_inode;
