@@ -57,10 +57,11 @@ reused() {
 	for file in *.c; do
 		[ "$file" = caller.c ] || [ "$file" = trap.c ] || others+=("$file")
 	done
-	run -1 grep -nE 'process_vm_|/proc/%|pidfd_open|procfs_(status|stat|read|memory|lines|link|same_link|sockets)|notif->pid\b' \
-		"${others[@]}"
+	# what this process reads of itself needs no number; "(2)" names a manual page
+	local by_number='process_vm_\w+\((?!2\))|/proc/%|pidfd_open|procfs_(?!is_ours)\w+\((?!PROCFS_SELF\b)'
+	run -1 grep -nP "$by_number|notif->pid\b" "${others[@]}"
 	[ "$(grep -c 'notif->pid' trap.c)" = 1 ]
-	run -1 grep -nE 'process_vm_|/proc/%|pidfd_open|procfs_(status|stat|read|memory|lines|link|same_link|sockets)' trap.c
+	run -1 grep -nP "$by_number" trap.c
 	# the number itself tells callers apart in one other file, where it reaches nothing
 	run -0 grep -lE 'caller(\.|->)thread|\.thread\b' -- *.c
 	diff <(printf '%s\n' caller.c claims.c) <(echo "$output")

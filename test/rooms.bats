@@ -71,6 +71,12 @@ includes_of() {
 	run -1 bash -c "grep -nE '#[ \t]*include \"\.\./machine/' supervisor/*.[ch] | grep -v '\"\.\./machine/procfs\.h\"'"
 }
 
+# Core and shim may not use machine: they read what they need of their own process before the program has
+# begun, or without a stream and memory.
+@test "only procfs reads what /proc tells of a process" {
+	run -1 bash -c "grep -nE '\"/proc/(self|%)' machine/*.c supervisor/*.c cli/*.c | grep -v '^machine/procfs\.c:'"
+}
+
 # A file and its header are one room.
 @test "no circle: following includes never leads back to the file where one began" {
 	for file in */*.[ch]; do

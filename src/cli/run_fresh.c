@@ -159,7 +159,7 @@ static int take_state(struct settings *settings, struct arena *arena)
 	/* wherever that is, and by whatever links it was come to */
 	rc = ownership_path(folder, path);
 	if (rc)
-		return say_cannot("/proc/self/fd", "no folder can be found", -rc);
+		return say_cannot("/proc", "the folder cannot be found", -rc);
 	fd = take_first_slot(folder, settings->state != NULL, name, sizeof(name), &slot);
 	close(folder);
 	if (fd == -EBUSY)

@@ -1,5 +1,7 @@
 #include "library.h"
 
+#include "procfs.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
@@ -108,13 +110,8 @@ static void make_entry(const char *library, char ret_entry[PATH_MAX])
 
 int library_find(char ret_path[PATH_MAX])
 {
-	ssize_t n = readlink("/proc/self/exe", ret_path, PATH_MAX - sizeof(LIBRARY_NAME));
-	char *slash;
-
-	if (n > 0) {
-		ret_path[n] = '\0';
-		slash = strrchr(ret_path, '/');
-		strcpy(slash + 1, LIBRARY_NAME);
+	if (!procfs_link(PROCFS_SELF, "exe", ret_path, PATH_MAX - sizeof(LIBRARY_NAME))) {
+		strcpy(strrchr(ret_path, '/') + 1, LIBRARY_NAME);
 		if (!access(ret_path, R_OK))
 			return 0;
 	}

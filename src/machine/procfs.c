@@ -25,18 +25,17 @@ static void format_path(pid_t id, const char *name, char ret_path[PATH_LONGEST])
 		snprintf(ret_path, PATH_LONGEST, "/proc/%d/%s", (int)id, name);
 }
 
-/* Return: descriptor or -errno */
-static int open_file(pid_t id, const char *name, int flags)
+int procfs_open(pid_t id, const char *name, int flags)
 {
 	char path[PATH_LONGEST];
 
 	format_path(id, name, path);
-	return (int)as_gone(fd_open(path, O_RDONLY | flags, 0));
+	return (int)as_gone(fd_open(path, flags, 0));
 }
 
 long procfs_read(pid_t id, const char *name, char *ret_text, size_t size)
 {
-	int fd = open_file(id, name, 0), rc = 0;
+	int fd = procfs_open(id, name, O_RDONLY), rc = 0;
 	size_t used = 0;
 	ssize_t n;
 
@@ -58,7 +57,7 @@ long procfs_read(pid_t id, const char *name, char *ret_text, size_t size)
 
 long procfs_memory(pid_t id, uint64_t address, void *ret_data, size_t size)
 {
-	int fd = open_file(id, "mem", 0);
+	int fd = procfs_open(id, "mem", O_RDONLY);
 	ssize_t n;
 
 	if (fd < 0)
@@ -71,7 +70,7 @@ long procfs_memory(pid_t id, uint64_t address, void *ret_data, size_t size)
 
 int procfs_lines(pid_t id, const char *name, bool (*line)(char *text, void *context), void *context)
 {
-	int fd = open_file(id, name, 0), rc;
+	int fd = procfs_open(id, name, O_RDONLY), rc;
 	char *text = NULL;
 	size_t size = 0, lines = 0;
 	ssize_t n;
@@ -200,6 +199,15 @@ bool procfs_same_link(pid_t id, const char *name, pid_t other_id, const char *ot
 	       !procfs_link(other_id, other_name, other, sizeof(other)) && !strcmp(one, other);
 }
 
+uint64_t procfs_number(pid_t id, const char *name)
+{
+	char path[PATH_LONGEST];
+	struct stat st;
+
+	format_path(id, name, path);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
 bool procfs_is_ours(void)
 {
 	char text[32] = "";
@@ -224,7 +232,7 @@ static uint32_t read_socket(const char *text)
 
 int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *context)
 {
-	int fd = open_file(id, "fd", O_DIRECTORY), rc = 0;
+	int fd = procfs_open(id, "fd", O_RDONLY | O_DIRECTORY), rc = 0;
 	const struct dirent *item;
 	char text[64];
 	DIR *folder;

@@ -58,6 +58,9 @@ int procfs_status(pid_t id, struct procfs_status *ret_status);
  */
 int procfs_stat(pid_t id, struct procfs_stat *ret_stat);
 
+/* procfs_open() - Open a file, with flags of open(2). Return: descriptor, -ESRCH if it has ended, another -errno */
+int procfs_open(pid_t id, const char *name, int flags);
+
 /**
  * procfs_read() - Read a file, such as "cmdline"
  * @ret_text:	its bytes and a NUL; cut at @size - 1 bytes
@@ -94,6 +97,9 @@ int procfs_lines(pid_t id, const char *name, bool (*line)(char *text, void *cont
  * Return: 0; -ESRCH if it has ended, or has no such link; -ENAMETOOLONG; another -errno
  */
 int procfs_link(pid_t id, const char *name, char *ret_text, size_t size);
+
+/* procfs_number() - Number of what a link such as "ns/user" leads to, as fstat(2) shows it; 0 if it cannot be told */
+uint64_t procfs_number(pid_t id, const char *name);
 
 /**
  * procfs_same_link() - Do two links name the same namespace, socket or other object?

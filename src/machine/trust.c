@@ -1,6 +1,7 @@
 #include "trust.h"
 
 #include "../core/fd.h"
+#include "procfs.h"
 
 #include <grp.h>
 #include <limits.h>
@@ -22,7 +23,7 @@ static bool is_unmapped(uid_t uid)
 	if (fd_read_file("/proc/sys/kernel/overflowuid", text, sizeof(text)) <= 0 ||
 	    strtoul(text, NULL, 10) != uid)
 		return false;
-	return fd_read_file("/proc/self/uid_map", text, sizeof(text)) > 0 &&
+	return procfs_read(PROCFS_SELF, "uid_map", text, sizeof(text)) > 0 &&
 	       sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 && count != UINT_MAX;
 }
 

@@ -122,13 +122,8 @@ int caller_read(const struct caller *caller, uint64_t address, void *ret_data, s
 /* Return: descriptor or -errno */
 static int open_memory(const struct caller *caller)
 {
-	char path[64];
-	int fd;
+	int fd = procfs_is_ours() ? procfs_open(caller->thread, "mem", O_WRONLY) : -EPERM;
 
-	if (!procfs_is_ours())
-		return -EPERM;
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)caller->thread);
-	fd = fd_open(path, O_WRONLY, 0);
 	return fd == -EACCES ? -EPERM : fd;
 }
 
@@ -236,29 +231,17 @@ void caller_own_place(struct caller_place *ret_place)
 	read_place(PROCFS_SELF, ret_place);
 }
 
-/* Return: number of a user namespace, 0 if it cannot be told */
-static uint64_t read_userns(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) ? 0 : st.st_ino;
-}
-
 uint64_t caller_own_userns(void)
 {
-	return read_userns("/proc/self/ns/user");
+	return procfs_number(PROCFS_SELF, "ns/user");
 }
 
 int caller_capabilities(const struct caller *caller, uint64_t *ret_set, uint64_t *ret_userns)
 {
 	struct procfs_status status;
-	char path[64];
-	uint64_t userns;
-	int rc;
+	const uint64_t userns = procfs_number(caller->thread, "ns/user");
+	const int rc = read_status(caller, &status);
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)caller->thread);
-	userns = read_userns(path);
-	rc = read_status(caller, &status);
 	if (rc || !userns)
 		return rc ? rc : -EPERM;
 	*ret_set = status.capabilities;

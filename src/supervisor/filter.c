@@ -53,87 +53,66 @@
 struct machine {
 	uint32_t arch;
 	uint32_t beyond; /* system call numbers from here on are another ABI's; 0: no such */
-	bool narrow;
-	uint64_t gate; /* the lowest address of those that gates are drawn from; 0: it has none */
-	struct {
+	bool narrow;     /* pointers have 32 bits */
+	uint64_t gate;   /* the lowest address of those that gates are drawn from; 0: it has none */
+	const struct machine_call {
 		uint32_t nr;
 		enum filter_call call;
-	} call[14];
+	} * call; /* ends with FILTER_NONE */
 };
+
+/* clang-format off */
+#define CALLS(...) (const struct machine_call[]){ __VA_ARGS__, { 0, FILTER_NONE } }
+/* clang-format on */
 
 static const struct machine machines[] = {
 #if defined(__x86_64__)
-	{ AUDIT_ARCH_X86_64,
-	  0x40000000, /* __X32_SYSCALL_BIT */
-	  false,
-	  0x200000000000, /* above the heap, below libraries, and no sanitizer's shadow */
-	  { { 41, FILTER_SOCKET },
-	    { 42, FILTER_CONNECT },
-	    { 44, FILTER_SENDTO },
-	    { 46, FILTER_SENDMSG },
-	    { 49, FILTER_BIND },
-	    { 50, FILTER_LISTEN },
-	    { 54, FILTER_SETSOCKOPT },
-	    { 55, FILTER_GETSOCKOPT },
-	    { 307, FILTER_SENDMMSG },
-	    { 425, FILTER_IO_URING },
-	    { 444, FILTER_LANDLOCK_CREATE },
-	    { 446, FILTER_LANDLOCK_RESTRICT } } },
+	{
+		.arch = AUDIT_ARCH_X86_64,
+		.beyond = 0x40000000, /* __X32_SYSCALL_BIT */
+		.gate = 0x200000000000, /* above the heap, below libraries, and no sanitizer's shadow */
+		.call = CALLS({ 41, FILTER_SOCKET }, { 42, FILTER_CONNECT }, { 44, FILTER_SENDTO },
+			      { 46, FILTER_SENDMSG }, { 49, FILTER_BIND }, { 50, FILTER_LISTEN },
+			      { 54, FILTER_SETSOCKOPT }, { 55, FILTER_GETSOCKOPT },
+			      { 307, FILTER_SENDMMSG }, { 425, FILTER_IO_URING },
+			      { 444, FILTER_LANDLOCK_CREATE }, { 446, FILTER_LANDLOCK_RESTRICT }),
+	},
 #endif
 #if defined(__x86_64__) || defined(__i386__)
-	{ AUDIT_ARCH_I386,
-	  0,
-	  true,
-	  0,
-	  { { 102, FILTER_SOCKETCALL },
-	    { 345, FILTER_SENDMMSG },
-	    { 359, FILTER_SOCKET },
-	    { 361, FILTER_BIND },
-	    { 362, FILTER_CONNECT },
-	    { 363, FILTER_LISTEN },
-	    { 365, FILTER_GETSOCKOPT },
-	    { 366, FILTER_SETSOCKOPT },
-	    { 369, FILTER_SENDTO },
-	    { 370, FILTER_SENDMSG },
-	    { 425, FILTER_IO_URING },
-	    { 444, FILTER_LANDLOCK_CREATE },
-	    { 446, FILTER_LANDLOCK_RESTRICT } } },
+	{
+		.arch = AUDIT_ARCH_I386,
+		.narrow = true,
+		.call = CALLS({ 102, FILTER_SOCKETCALL }, { 345, FILTER_SENDMMSG },
+			      { 359, FILTER_SOCKET }, { 361, FILTER_BIND }, { 362, FILTER_CONNECT },
+			      { 363, FILTER_LISTEN }, { 365, FILTER_GETSOCKOPT },
+			      { 366, FILTER_SETSOCKOPT }, { 369, FILTER_SENDTO },
+			      { 370, FILTER_SENDMSG }, { 425, FILTER_IO_URING },
+			      { 444, FILTER_LANDLOCK_CREATE }, { 446, FILTER_LANDLOCK_RESTRICT }),
+	},
 #endif
 #if defined(__aarch64__)
-	{ AUDIT_ARCH_AARCH64,
-	  0,
-	  false,
-	  0x1000000000, /* within 39 bits */
-	  { { 198, FILTER_SOCKET },
-	    { 200, FILTER_BIND },
-	    { 201, FILTER_LISTEN },
-	    { 203, FILTER_CONNECT },
-	    { 206, FILTER_SENDTO },
-	    { 208, FILTER_SETSOCKOPT },
-	    { 209, FILTER_GETSOCKOPT },
-	    { 211, FILTER_SENDMSG },
-	    { 269, FILTER_SENDMMSG },
-	    { 425, FILTER_IO_URING },
-	    { 444, FILTER_LANDLOCK_CREATE },
-	    { 446, FILTER_LANDLOCK_RESTRICT } } },
+	{
+		.arch = AUDIT_ARCH_AARCH64,
+		.gate = 0x1000000000, /* within 39 bits */
+		.call = CALLS({ 198, FILTER_SOCKET }, { 200, FILTER_BIND }, { 201, FILTER_LISTEN },
+			      { 203, FILTER_CONNECT }, { 206, FILTER_SENDTO },
+			      { 208, FILTER_SETSOCKOPT }, { 209, FILTER_GETSOCKOPT },
+			      { 211, FILTER_SENDMSG }, { 269, FILTER_SENDMMSG },
+			      { 425, FILTER_IO_URING }, { 444, FILTER_LANDLOCK_CREATE },
+			      { 446, FILTER_LANDLOCK_RESTRICT }),
+	},
 #endif
 #if defined(__aarch64__) || defined(__arm__)
-	{ AUDIT_ARCH_ARM,
-	  0,
-	  true,
-	  0,
-	  { { 281, FILTER_SOCKET },
-	    { 282, FILTER_BIND },
-	    { 283, FILTER_CONNECT },
-	    { 284, FILTER_LISTEN },
-	    { 290, FILTER_SENDTO },
-	    { 294, FILTER_SETSOCKOPT },
-	    { 295, FILTER_GETSOCKOPT },
-	    { 296, FILTER_SENDMSG },
-	    { 374, FILTER_SENDMMSG },
-	    { 425, FILTER_IO_URING },
-	    { 444, FILTER_LANDLOCK_CREATE },
-	    { 446, FILTER_LANDLOCK_RESTRICT } } },
+	{
+		.arch = AUDIT_ARCH_ARM,
+		.narrow = true,
+		.call = CALLS({ 281, FILTER_SOCKET }, { 282, FILTER_BIND }, { 283, FILTER_CONNECT },
+			      { 284, FILTER_LISTEN }, { 290, FILTER_SENDTO },
+			      { 294, FILTER_SETSOCKOPT }, { 295, FILTER_GETSOCKOPT },
+			      { 296, FILTER_SENDMSG }, { 374, FILTER_SENDMMSG },
+			      { 425, FILTER_IO_URING }, { 444, FILTER_LANDLOCK_CREATE },
+			      { 446, FILTER_LANDLOCK_RESTRICT }),
+	},
 #endif
 };
 
@@ -156,7 +135,7 @@ enum filter_call filter_call(uint32_t arch, int nr)
 	const struct machine *machine = find_machine(arch);
 	size_t i;
 
-	for (i = 0; machine && machine->call[i].nr; i++)
+	for (i = 0; machine && machine->call[i].call != FILTER_NONE; i++)
 		if (machine->call[i].nr == (uint32_t)nr)
 			return machine->call[i].call;
 	return FILTER_NONE;
@@ -250,9 +229,9 @@ static void add_allow(struct program *program)
 	add(program, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 }
 
-static void add_refusal(struct program *program)
+static void add_error(struct program *program, uint32_t error)
 {
-	add(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
+	add(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error);
 }
 
 /* A null pointer passes: there is no address. */
@@ -261,19 +240,11 @@ static void add_pointer(struct program *program, unsigned index, bool narrow)
 	if (!narrow) {
 		load(program, argument(index, true));
 		unless(program, BPF_JEQ, 0, 3);
-		load(program, argument(index, false));
-		unless(program, BPF_JEQ, 0, 1);
-	} else {
-		load(program, argument(index, false));
-		unless(program, BPF_JEQ, 0, 1);
 	}
+	load(program, argument(index, false));
+	unless(program, BPF_JEQ, 0, 1);
 	add_allow(program);
 	add_trap(program);
-}
-
-static void add_error(struct program *program, uint32_t error)
-{
-	add(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error);
 }
 
 /*
@@ -318,7 +289,7 @@ static void add_option(struct program *program, const struct filter *filter, boo
 		unless(program, BPF_JEQ, IPPROTO_IP, 3);
 		load(program, argument(2, false));
 		unless(program, BPF_JEQ, IP_LOCAL_PORT_RANGE, 1);
-		add(program, BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT);
+		add_error(program, ENOPROTOOPT);
 		add_allow(program);
 		return;
 	}
@@ -389,7 +360,7 @@ static void add_call(struct program *program, enum filter_call call, const struc
 		if (filter->io_uring)
 			add_allow(program);
 		else
-			add_refusal(program);
+			add_error(program, ENOSYS);
 		break;
 	default:
 		add_trap(program);
@@ -423,11 +394,11 @@ static void add_machine(struct program *program, const struct machine *machine,
 	load(program, offsetof(struct seccomp_data, nr));
 	if (machine->beyond) {
 		unless(program, BPF_JGE, machine->beyond, 1);
-		add_refusal(program);
+		add_error(program, ENOSYS);
 	}
 	if (filter->gate && machine->gate)
 		add_gate(program, filter->gate);
-	for (i = 0; machine->call[i].nr; i++) {
+	for (i = 0; machine->call[i].call != FILTER_NONE; i++) {
 		if (!stops(filter, machine->call[i].call))
 			continue;
 		start = program->length;
@@ -466,7 +437,7 @@ int filter_install(const struct filter *filter)
 	if (filter->traps_nothing)
 		add_allow(&program);
 	else
-		add_refusal(&program);
+		add_error(&program, ENOSYS);
 	code.len = program.length;
 	fd = set_filter(&code, filter->exact);
 	if (fd == -EACCES && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

@@ -2,6 +2,7 @@
 
 #include "../core/assign.h"
 #include "../core/engine_kernel.h"
+#include "../machine/procfs.h"
 #include "rights.h"
 
 #include <dirent.h>
@@ -202,10 +203,13 @@ static int fence_inherited(int fd, const struct rule *rule)
 
 int newsocket_fence_inherited(const struct rule *rule)
 {
-	DIR *folder = opendir("/proc/self/fd");
+	int fd = procfs_open(PROCFS_SELF, "fd", O_RDONLY | O_DIRECTORY);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *item;
-	int rc = folder ? 0 : -errno;
+	int rc = fd < 0 ? fd : folder ? 0 : -errno;
 
+	if (fd >= 0 && !folder)
+		close(fd);
 	/* "." and ".." are 0 here, which stands there as itself, too */
 	while (folder && !rc && (item = readdir(folder)))
 		rc = fence_inherited(atoi(item->d_name), rule);

@@ -1,8 +1,8 @@
 #include "supervise.h"
 
-#include "../core/fd.h"
 #include "../core/fence.h"
 #include "../core/log.h"
+#include "../machine/procfs.h"
 #include "caller.h"
 #include "filter.h"
 #include "newsocket.h"
@@ -156,7 +156,7 @@ static void change_title(pid_t program, bool only_keeps)
 {
 	static char text[1 << 16];
 	char *title = program_invocation_name;
-	long size = fd_read_file("/proc/self/cmdline", text, sizeof(text));
+	long size = procfs_read(PROCFS_SELF, "cmdline", text, sizeof(text));
 
 	if (size <= 0)
 		return;

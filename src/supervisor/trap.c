@@ -559,8 +559,13 @@ static int serve_call(struct trapped_call *trapped)
 	case FILTER_SETSOCKOPT:
 	case FILTER_GETSOCKOPT:
 		return serve_option(trapped);
-	default:
+	case FILTER_SENDTO:
+	case FILTER_SENDMSG:
+	case FILTER_SENDMMSG:
 		return serve_send(trapped);
+	default:
+		/* the filter stops no other call on a socket */
+		return -ENOSYS;
 	}
 }
 
