@@ -397,3 +397,34 @@ each() {
 	[ "$(wc -l <plain)" = 18 ]
 	diff plain <(ns "$PORTFENCE" run --range "$RANGE" -- python3 fails.py)
 }
+
+# --- rights
+
+# told OPTION...: how often a run of another user is told that a program of it gains no rights
+told() {
+	ns "${AS_NOBODY[@]}" "$install/portfence" run "$@" -- bash -c "$install/gains; PATH=$install:\$PATH
+		gains; sh -c '$install/gains; true'; env -i $install/gains; python3 -c '
+import subprocess
+subprocess.run([\"$install/gains\"])'; true" 2>errors
+	grep -c "portfence\[.*\] bash: warning: '$install/gains' gains no rights here, though it is setuid: a run \
+without root that has a supervisor or a lease takes no_new_privs; use '--via preload' without a lease$" errors || true
+	[ "$(wc -l <errors)" = "$(grep -c 'gains no rights here' errors)" ]
+}
+
+@test "a setuid program that gains no rights inside is told of once, with the way out" {
+	needs_suid
+	install_for_all
+	chmod 1777 "$PORTFENCE_STATE"
+	cp /bin/true "$install/gains"
+	chmod 4755 "$install/gains"
+	for way in '' '--via both'; do
+		# shellcheck disable=SC2086 # a list of words
+		[ "$(told --range "$RANGE" $way)" = 1 ]
+	done
+	[ "$(told --range "$RANGE" --via preload)" = 0 ]
+	# what has no supervisor says it in each process
+	[ "$(told --lease 10 --via preload)" -ge 1 ]
+	# who may do so anyway loses nothing
+	AS_NOBODY=()
+	[ "$(told --range "$RANGE")" = 0 ]
+}

@@ -373,7 +373,7 @@ time64() {
 		malloc free realloc fopen fopen64 fclose fgets
 		__libc_stack_end uselocale
 		gnu_get_libc_version
-		fstatfs mkdirat readlinkat
+		fstatfs mkdirat readlinkat getxattr statvfs
 	END
 	tr ' ' '\n' <allowed | sort >sorted
 	# what a hardened build calls instead, and one for large files

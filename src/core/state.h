@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define STATE_MAGIC 0x636e656674726f70ULL /* "portfenc", least significant byte first */
-#define STATE_VERSION 2
+#define STATE_VERSION 3
 #define STATE_CLAIMS 4096
 #define STATE_PEERS 16
 #define STATE_OWN_CLAIMS_MOST 1024
@@ -50,6 +50,8 @@ struct state_file {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t size;
+	_Atomic uint64_t
+		told; /* the run, by its gate, that was last told of a program without its rights */
 	struct state_sequence sequence;
 	_Atomic uint64_t claim[STATE_CLAIMS];
 	struct state_hints exclusive_hints[PROTO_COUNT]; /* for ports that are not shared */
@@ -59,11 +61,11 @@ struct state_file {
 _Static_assert(sizeof(struct state_sequence) == 40 + 4 * PROTO_COUNT * ORDER_TABLE_LENGTH,
 	       "the state file has no padding");
 _Static_assert(sizeof(struct state_peer) == 8 + 65536 / 8, "the state file has no padding");
-_Static_assert(offsetof(struct state_file, sequence) == 16 &&
-		       offsetof(struct state_file, claim) == 16 + sizeof(struct state_sequence) &&
+_Static_assert(offsetof(struct state_file, sequence) == 24 &&
+		       offsetof(struct state_file, claim) == 24 + sizeof(struct state_sequence) &&
 		       sizeof(struct state_sequence) % 8 == 0 &&
 		       sizeof(struct state_file) ==
-			       16 + sizeof(struct state_sequence) + 8 * STATE_CLAIMS +
+			       24 + sizeof(struct state_sequence) + 8 * STATE_CLAIMS +
 				       PROTO_COUNT * sizeof(struct state_hints) +
 				       STATE_PEERS * sizeof(struct state_peer),
 	       "32-bit and 64-bit programs share the file, so it has no padding");

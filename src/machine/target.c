@@ -1,5 +1,6 @@
 #include "target.h"
 
+#include "../core/gain.h"
 #include "library.h"
 
 #include <elf.h>
@@ -11,8 +12,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #define HEAD_SIZE 256       /* BINPRM_BUF_SIZE: what the kernel reads of a script's first line */
@@ -170,26 +169,10 @@ static bool parse_script(const char *head, char *ret_interpreter, char *ret_opti
 	return true;
 }
 
-/*
- * Will the kernel start it with rights that a caller of these ids has not? Then
- * ld.so ignores LD_PRELOAD. Return: why, or NULL
- */
-static const char *gains_rights(int fd, const struct stat *st, uid_t uid, gid_t gid)
+/* As gain_of(). Under no_new_privs, ld.so preloads into any program. */
+static const char *gains_rights(const char *path, uid_t uid, gid_t gid)
 {
-	struct statvfs fs;
-
-	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ||
-	    (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID))
-		return NULL;
-	if (st->st_mode & S_ISUID && st->st_uid != uid)
-		return "it is setuid";
-	/* without execution by the group, the bit means locking (inode(7)) */
-	if (st->st_mode & S_ISGID && st->st_mode & S_IXGRP && st->st_gid != gid)
-		return "it is setgid";
-	/* for root, the kernel takes file capabilities for no gain (security/commoncap.c) */
-	if (uid && fgetxattr(fd, "security.capability", NULL, 0) > 0)
-		return "it has file capabilities";
-	return NULL;
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? NULL : gain_of(path, uid, gid);
 }
 
 const char *target_libc(const struct target *target)
@@ -308,8 +291,8 @@ static int check_file(struct target *target, const char *path, const char *libra
 		snprintf(target->exe, sizeof(target->exe), "%s", path);
 	target->bits = image.class == ELFCLASS64 ? 64 : 32;
 	strcpy(target->linker, image.interpreter);
-	target->gain = gains_rights(fd, &st, ANYBODY, ANYBODY);
-	gain = gains_rights(fd, &st, getuid(), getgid());
+	target->gain = gains_rights(path, ANYBODY, ANYBODY);
+	gain = gains_rights(path, getuid(), getgid());
 	if (gain) {
 		snprintf(
 			ret_why, size,

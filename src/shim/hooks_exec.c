@@ -1,6 +1,7 @@
 #include "libc.h"
 
 #include "child_environ.h"
+#include "gaining.h"
 #include "real.h"
 #include "shim.h"
 
@@ -50,11 +51,13 @@
 
 static int hook_execve(const char *path, char *const argv[], char *const envp[])
 {
+	gaining_check(path);
 	return WITH_FENCE(envp, fenced, -1, REAL(execve)(path, argv, fenced));
 }
 
 static int hook_execvpe(const char *file, char *const argv[], char *const envp[])
 {
+	gaining_check(file);
 	return WITH_FENCE(envp, fenced, -1, REAL(execvpe)(file, argv, fenced));
 }
 
@@ -167,6 +170,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
+	gaining_check(path);
 	return WITH_FENCE(envp, fenced, ENOMEM,
 			  REAL(posix_spawn)(pid, path, actions, attributes, argv, fenced));
 }
@@ -174,6 +178,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 			const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
+	gaining_check(file);
 	return WITH_FENCE(envp, fenced, ENOMEM,
 			  REAL(posix_spawnp)(pid, file, actions, attributes, argv, fenced));
 }

@@ -95,6 +95,7 @@ static void fill_shim(struct shim *new, const struct settings *settings,
 	int proto;
 
 	new->fenced = true;
+	new->run = settings->gate;
 	new->fence.calls = &gated_calls;
 	new->fence.kernel = new->kernel;
 	new->fence.sources = &new->sources;

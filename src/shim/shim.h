@@ -16,8 +16,9 @@
  * the caches of source addresses and descriptors, and which messages were told.
  */
 struct shim {
-	bool fenced; /* false: the hooks make the program's own calls and nothing else */
-	bool maps;   /* the rule has a map: addresses are translated */
+	bool fenced;  /* false: the hooks make the program's own calls and nothing else */
+	uint64_t run; /* the address of the gate that was drawn for this run; 0 if there is none */
+	bool maps;    /* the rule has a map: addresses are translated */
 	struct fence fence;
 	struct engine_kernel kernel[PROTO_COUNT];
 	struct source_addr_cache sources;
