@@ -14,8 +14,8 @@ enum assign_call { ASSIGN_BIND, ASSIGN_CONNECT, ASSIGN_LISTEN, ASSIGN_SEND };
 /*
  * One intercepted call: what the program asked for, and what became of it.
  *
- * A fresh socket is TCP or UDP, has no address, and has SO_REUSEADDR, SO_REUSEPORT
- * and IP_BIND_ADDRESS_NO_PORT off. We then ask the kernel nothing about it. If the
+ * A fresh socket is TCP or UDP, has no address, and has SO_REUSEPORT and
+ * IP_BIND_ADDRESS_NO_PORT off; of SO_REUSEADDR, it is known what it is. We then ask the kernel nothing about it. If the
  * caller is wrong about that, the socket still gets no port outside the range.
  */
 struct assign {
@@ -33,6 +33,7 @@ struct assign {
 	const void *addrs;
 	socklen_t addrs_size;
 	bool fresh;      /* the caller has seen the socket made, see above */
+	bool reuse_addr; /* a fresh socket has SO_REUSEADDR on */
 	bool same_netns; /* and its network namespace is the one that the kernel engine serves */
 	int family;      /* of a fresh socket */
 

@@ -66,13 +66,16 @@ static int clear_flag(const struct engine_bind *search, int option, bool *ret_fl
 /* With either flag, bind() takes ports that others hold, and on UDP their datagrams. */
 static int clear_flags(const struct engine_bind *search, struct flags *ret_flags)
 {
-	struct flags flags = { .reuse_addr = false };
+	struct flags flags = { .reuse_addr = search->fresh && search->reuse_addr };
 	int rc = 0;
 
-	if (!search->fresh)
+	if (search->fresh) {
+		if (flags.reuse_addr && set_flag(search, SO_REUSEADDR, 0))
+			rc = -errno;
+	} else {
 		rc = clear_flag(search, SO_REUSEADDR, &flags.reuse_addr);
-	if (!search->fresh && !rc) {
-		rc = clear_flag(search, SO_REUSEPORT, &flags.reuse_port);
+		if (!rc)
+			rc = clear_flag(search, SO_REUSEPORT, &flags.reuse_port);
 		if (rc && flags.reuse_addr)
 			set_flag(search, SO_REUSEADDR, 1);
 	}

@@ -20,7 +20,8 @@ struct engine_bind {
 	socklen_t len;
 	const struct range *range;
 	struct order_walk *walk;
-	bool fresh;                /* SO_REUSEADDR and SO_REUSEPORT are known to be off */
+	bool fresh; /* SO_REUSEPORT is known to be off, and SO_REUSEADDR to be @reuse_addr */
+	bool reuse_addr;
 	uint32_t unhinted_tries;   /* so many candidates are tried even if hinted as used */
 	struct state_hints *hints; /* NULL: there are none, or they are not wanted */
 	bool reuse_time_wait;      /* TCP: also take ports held only by TIME_WAIT, see below */

@@ -53,6 +53,20 @@ static long write_once(int fd, const void *data, size_t size)
 	return n < 0 ? -errno : n;
 }
 
+/* Has a sandbox refused the call, or does the kernel not know it? */
+static bool is_forbidden(int error)
+{
+	return error == EPERM || error == EACCES || error == ENOSYS;
+}
+
+/* Is it a file or a terminal? Nobody has to read what is written there. */
+static bool needs_no_reader(int fd)
+{
+	struct stat st;
+
+	return !fd_stat(fd, &st) && (S_ISREG(st.st_mode) || S_ISCHR(st.st_mode));
+}
+
 /*
  * A pipe that poll() calls ready takes PIPE_BUF bytes without waiting, but another
  * writer may fill it before we write. So we try RWF_NOWAIT first: pipes and sockets
@@ -66,20 +80,22 @@ static long write_now(int fd, const void *data, size_t size)
 	/* long arguments: syscall() would not extend the sign of an int */
 	long n = syscall(SYS_pwritev2, fd, &whole, 1, -1L, -1L, RWF_NOWAIT);
 
-	if (n >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+	if (n >= 0 || (errno != EOPNOTSUPP && !is_forbidden(errno)))
 		return n < 0 ? -errno : n;
-	if (syscall(SYS_ppoll, &ready, 1, &now, NULL, 8) != 1 || !(ready.revents & POLLOUT))
+	n = syscall(SYS_ppoll, &ready, 1, &now, NULL, 8);
+	if (n < 0 ? !needs_no_reader(fd) : !(ready.revents & POLLOUT))
 		return -EAGAIN;
 	return write_once(fd, data, size);
 }
 
-/* Would a write find a reader? A file and a terminal need none. False where the kernel does not say. */
+/* Would a write find a reader? False where the kernel does not say. */
 static bool has_reader(int fd)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLOUT };
 	struct timespec now = { 0 };
 
-	return syscall(SYS_ppoll, &ready, 1, &now, NULL, 8) >= 0 && !(ready.revents & POLLERR);
+	return needs_no_reader(fd) ||
+	       (syscall(SYS_ppoll, &ready, 1, &now, NULL, 8) >= 0 && !(ready.revents & POLLERR));
 }
 
 /* Writes with @one while the signals of a failing write are blocked. */

@@ -115,7 +115,7 @@ enum fdcache_state fdcache_get(const struct fdcache *cache, int fd)
 	if (!is_held(cache, fd))
 		return FDCACHE_UNKNOWN;
 	state = atomic_load_explicit(&cache->of[fd], memory_order_relaxed);
-	return state <= FDCACHE_UDP6 ? (enum fdcache_state)state : FDCACHE_UNKNOWN;
+	return state <= FDCACHE_TCP6_REUSE ? (enum fdcache_state)state : FDCACHE_UNKNOWN;
 }
 
 static enum fdcache_state kind_of_inet(bool v6, int type, int protocol)
@@ -195,6 +195,26 @@ void fdcache_note_nonblock(struct fdcache *cache, int fd, bool nonblock)
 {
 	if (fdcache_is_foreign(fdcache_get(cache, fd)))
 		set_state(cache, fd, nonblock ? FDCACHE_FOREIGN_NONBLOCK : FDCACHE_FOREIGN);
+}
+
+void fdcache_note_reuse(struct fdcache *cache, int fd, bool on)
+{
+	switch (fdcache_get(cache, fd)) {
+	case FDCACHE_TCP4:
+	case FDCACHE_TCP4_REUSE:
+		set_state(cache, fd, on ? FDCACHE_TCP4_REUSE : FDCACHE_TCP4);
+		break;
+	case FDCACHE_TCP6:
+	case FDCACHE_TCP6_REUSE:
+		set_state(cache, fd, on ? FDCACHE_TCP6_REUSE : FDCACHE_TCP6);
+		break;
+	case FDCACHE_UDP4:
+	case FDCACHE_UDP6:
+		set_state(cache, fd, FDCACHE_UNKNOWN);
+		break;
+	default:
+		break;
+	}
 }
 
 void fdcache_note_bound(struct fdcache *cache, int fd)

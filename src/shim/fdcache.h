@@ -22,6 +22,8 @@ enum fdcache_state {
 	FDCACHE_TCP6,
 	FDCACHE_UDP4,
 	FDCACHE_UDP6,
+	FDCACHE_TCP4_REUSE, /* the same, but SO_REUSEADDR is on */
+	FDCACHE_TCP6_REUSE,
 };
 
 /* Is this one of the settled states? */
@@ -67,6 +69,9 @@ void fdcache_note_foreign(struct fdcache *cache, int fd, enum fdcache_state stat
 
 /* fdcache_note_nonblock() - fcntl() has set whether @fd waits */
 void fdcache_note_nonblock(struct fdcache *cache, int fd, bool nonblock);
+
+/* fdcache_note_reuse() - setsockopt() has set SO_REUSEADDR on @fd */
+void fdcache_note_reuse(struct fdcache *cache, int fd, bool on);
 
 /* fdcache_note_bound() - The program has bound @fd to a port that it named */
 void fdcache_note_bound(struct fdcache *cache, int fd);

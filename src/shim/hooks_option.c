@@ -14,7 +14,8 @@
  * Theory of operation
  *
  * Most options are none of ours. Some options of TCP and UDP change how a port
- * is chosen; once one is set, the socket is no longer fresh. libsctp makes its own
+ * is chosen; once one is set, the socket is no longer fresh. SO_REUSEADDR is an
+ * exception: most servers set it, and it is noted what it is. libsctp makes its own
  * calls as options of level SCTP, two of which choose a port. sctp_bindx() sets an
  * option. sctp_connectx() sets one in older versions, and in newer ones gets one,
  * as an association's number comes back.
@@ -135,13 +136,22 @@ static int hook_setsockopt(setsockopt_fn *real, int fd, int level, int option, c
 			   socklen_t len)
 {
 	struct fdcache *all;
+	int result, number;
 
 	if (level == IPPROTO_SCTP)
 		return set_sctp(real, fd, option, value, len);
 	all = shim_get()->fdcache;
-	if (is_option_of_ours(level, option) && fdcache_get(all, fd) >= FDCACHE_TCP4)
+	if (!is_option_of_ours(level, option) || fdcache_get(all, fd) < FDCACHE_TCP4)
+		return real(fd, level, option, value, len);
+	if (level != SOL_SOCKET || option != SO_REUSEADDR)
 		fdcache_forget(all, fd);
-	return real(fd, level, option, value, len);
+	result = real(fd, level, option, value, len);
+	/* the kernel has read it, and as a number, however long it is (net/core/sock.c, sk_setsockopt) */
+	if (!result && level == SOL_SOCKET && option == SO_REUSEADDR) {
+		memcpy(&number, value, sizeof(number));
+		fdcache_note_reuse(all, fd, number);
+	}
+	return result;
 }
 
 static int hook_getsockopt(getsockopt_fn *real, int fd, int level, int option, void *value,

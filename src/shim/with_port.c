@@ -9,8 +9,11 @@ static void use_fresh_hint(struct shim *shim, struct assign *assign)
 		return;
 	fdcache_forget(shim->fdcache, assign->fd);
 	assign->fresh = true;
-	assign->family = what == FDCACHE_TCP4 || what == FDCACHE_UDP4 ? AF_INET : AF_INET6;
-	assign->proto = what == FDCACHE_TCP4 || what == FDCACHE_TCP6 ? PROTO_TCP : PROTO_UDP;
+	assign->reuse_addr = what == FDCACHE_TCP4_REUSE || what == FDCACHE_TCP6_REUSE;
+	assign->family = what == FDCACHE_TCP4 || what == FDCACHE_TCP4_REUSE || what == FDCACHE_UDP4
+				 ? AF_INET
+				 : AF_INET6;
+	assign->proto = what == FDCACHE_UDP4 || what == FDCACHE_UDP6 ? PROTO_UDP : PROTO_TCP;
 	assign->same_netns = fdcache_same_netns(shim->fdcache, assign->proto);
 }
 

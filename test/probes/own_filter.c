@@ -1,7 +1,7 @@
 /*
  * own_filter: a program that forbids itself what it does not need, by a seccomp filter of its own; then
  * it makes one call. Forbidden is what it never calls: getsockname, getsockopt, rt_sigprocmask, fcntl,
- * rt_sigpending, getpid and netlink sockets.
+ * rt_sigpending, getpid, ppoll, pwritev2 and netlink sockets.
  *
  *   own_filter ACTION SET CALL [PORT]    prints "CALL", and a local port where the socket has one
  *
@@ -9,7 +9,8 @@
  *		errno		it answers EPERM
  * SET:		prctl		the filter is set by prctl(2)
  *		seccomp		it is set by seccomp(2), without libc
- * CALL:	connect		to PORT of this host, over TCP; connect-reuse: with SO_REUSEADDR
+ * CALL:	connect		to PORT of this host, over TCP; connect-reuse: with SO_REUSEADDR,
+ *				connect-reuseport: with SO_REUSEPORT
  *		sendto		a datagram to PORT; sendmsg: the same
  *		listen		on a socket without a port
  *		ipc		sendmsg() over a UNIX socket pair that was made before
@@ -63,8 +64,10 @@ static void set_filter(unsigned action, int raw)
 {
 	struct sock_filter code[] = {
 		LOAD(nr),
-		IS(SYS_getsockopt, 10, 0),
-		IS(SYS_rt_sigprocmask, 9, 0),
+		IS(SYS_getsockopt, 12, 0),
+		IS(SYS_rt_sigprocmask, 11, 0),
+		IS(SYS_ppoll, 10, 0),
+		IS(SYS_pwritev2, 9, 0),
 		IS(SYS_rt_sigpending, 8, 0),
 		IS(SYS_fcntl, 7, 0),
 		IS(SYS_getpid, 6, 0),
@@ -135,6 +138,8 @@ static int make_call(const char *call)
 		fail("socket");
 	if (!strcmp(call, "connect-reuse"))
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (!strcmp(call, "connect-reuseport"))
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	if (!strcmp(call, "sendto"))
 		result = (int)sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, sizeof(peer));
 	else if (!strcmp(call, "sendmsg"))
