@@ -58,7 +58,7 @@ bool caller_waits(const struct caller *caller);
  * the caller itself serves.
  *
  * Return: 0; -EFAULT if not all of it can be read; -EPERM if we may not; -ESRCH.
- * Source: process_vm_readv(2).
+ * Source: process_vm_readv(2), proc_pid_mem(5).
  */
 int caller_read(const struct caller *caller, uint64_t address, void *ret_data, size_t size);
 

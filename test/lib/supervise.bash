@@ -9,6 +9,7 @@
 #   judged WAY COMMAND...         observed, and within the range
 #   called WAY PROGRAM ABI        the eight calls of probes/raw, each went well, and judged
 #   resolves WAY COMMAND...       a command that asks our name server; its questions are in wire_ports
+#   sandboxed NAME                what comes next runs behind the filter of that sandbox (probes/sandbox)
 #
 # shellcheck disable=SC2034,SC2154 # the tests use them; helpers.bash sets them
 
@@ -17,20 +18,35 @@
 WAYS="calls births both"
 
 declare -gA VIA=([calls]=supervise [births]=supervise [both]=both)
+# Ways that have a lease of so many ports out of their range.
+declare -gA LEASES=()
 declare -gA RANGES=([calls]=20000-20999 [births]=40000-40999 [both]=20000-20999)
 
 # Other users can reach all that these tests run.
 supervise_setup() {
 	common_setup
 	install_for_all
-	cp "$PROBES"/{signalled_calls,load,matrix,overlooked_calls,raw,rewrite} "$install"
+	cp "$PROBES"/{signalled_calls,load,matrix,overlooked_calls,raw,rewrite,sandbox} "$install"
+}
+
+SANDBOX=()
+
+sandboxed() {
+	SANDBOX=("$install/sandbox" "$1")
+}
+
+# run_words WAY: how portfence is called, in RUN
+run_words() {
+	RUN=("${SANDBOX[@]}" "$PORTFENCE" run --via "${VIA[$1]}" --range "${RANGES[$1]}")
+	if [ -n "${LEASES[$1]-}" ]; then
+		RUN=("${SANDBOX[@]}" "$PORTFENCE" run --via "${VIA[$1]}" --pool "${RANGES[$1]}" --lease "${LEASES[$1]}")
+	fi
 }
 
 # fenced WAY COMMAND...: as nobody
 fenced() {
-	local way=$1
-	shift
-	as_nobody "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "$@"
+	run_words "$1"
+	as_nobody "${RUN[@]}" -- "${@:2}"
 }
 
 # within WAY <PORTS
@@ -56,7 +72,7 @@ local_ports() {
 # observed WAY COMMAND...: what the command tells until it says "end" is in the file calls, what ss
 # shows of it in socket_ports, and what goes to port 7000 in wire_ports
 observed() {
-	local way=$1
+	run_words "$1"
 	anew
 	serve
 	capture_start
@@ -65,7 +81,7 @@ observed() {
 	chmod 1777 "$PORTFENCE_STATE"
 	# shellcheck disable=SC2016 # the inner shell expands it
 	ns_background bash -c 'exec "$@" <hold >calls' - "${AS_NOBODY[@]}" \
-		"$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "${@:2}"
+		"${RUN[@]}" -- "${@:2}"
 	exec 4>hold
 	wait_until grep -q '^end$' calls
 	local_ports >socket_ports
@@ -108,11 +124,11 @@ dns_start() {
 
 # resolves WAY COMMAND...: it prints the address, and its questions are in the file wire_ports
 resolves() {
-	local way=$1
+	run_words "$1"
 	anew
 	dns_start
 	capture_start 'port 53'
-	run with_dns "$PORTFENCE" run --via "${VIA[$way]}" --range "${RANGES[$way]}" -- "${@:2}"
+	run with_dns "${RUN[@]}" -- "${@:2}"
 	echo "$output"
 	grep -q '127\.0\.0\.9' <<<"$output"
 	capture_stop

@@ -1,0 +1,125 @@
+/*
+ * sandbox: runs a command behind a seccomp filter that refuses what a sandbox refuses by default, of
+ * the calls that a supervisor depends on.
+ *
+ *   sandbox NAME COMMAND [ARGUMENT]...    exit status 2 if that cannot be done
+ *
+ * NAME:	docker		moby/profiles, seccomp/default.json, without capabilities; containerd's, too
+ *		podman		containers/common, pkg/seccomp/seccomp.json; CRI-O's, too
+ *		systemd		SystemCallFilter=@system-service (src/shared/seccomp-util.c)
+ *		systemd-old	the same before systemd 252, which added @sandbox: no seccomp(2)
+ *		old		a kernel before 5.19: no SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+ *		gvisor		no SECCOMP_FILTER_FLAG_NEW_LISTENER (google/gvisor issue 14627)
+ *
+ * It knows this machine's own system calls alone.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+#define CLONE_NAMESPACES                                                                           \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
+	 CLONE_NEWPID | CLONE_NEWNET)
+
+enum { DOCKER = 1, PODMAN = 2, SYSTEMD = 4, SYSTEMD_OLD = 8, OLD = 16, GVISOR = 32 };
+
+static const struct {
+	const char *name;
+	unsigned bit;
+} sandboxes[] = {
+	{ "docker", DOCKER },   { "podman", PODMAN },
+	{ "systemd", SYSTEMD }, { "systemd-old", SYSTEMD | SYSTEMD_OLD },
+	{ "old", OLD },         { "gvisor", GVISOR },
+};
+
+/* A call that a sandbox refuses; where there are flags, only if its argument has one of them. */
+static const struct refusal {
+	unsigned sandboxes;
+	long call;
+	uint32_t error;
+	unsigned argument;
+	uint32_t flags;
+} refusals[] = {
+	{ DOCKER | SYSTEMD, SYS_pidfd_getfd, EPERM, 0, 0 },
+	{ PODMAN, SYS_process_vm_readv, EPERM, 0, 0 },
+	{ PODMAN, SYS_process_vm_writev, EPERM, 0, 0 },
+	{ PODMAN | SYSTEMD, SYS_ptrace, EPERM, 0, 0 },
+	{ DOCKER | PODMAN, SYS_kcmp, EPERM, 0, 0 },
+	{ DOCKER | PODMAN, SYS_io_uring_setup, EPERM, 0, 0 },
+	{ DOCKER, SYS_unshare, EPERM, 0, 0 },
+	{ DOCKER, SYS_setns, EPERM, 0, 0 },
+	{ DOCKER | SYSTEMD, SYS_mount, EPERM, 0, 0 },
+	/* what comes in a structure cannot be filtered */
+	{ DOCKER, SYS_clone3, ENOSYS, 0, 0 },
+	{ DOCKER, SYS_clone, EPERM, 0, CLONE_NAMESPACES },
+	{ SYSTEMD_OLD, SYS_seccomp, EPERM, 0, 0 },
+	{ OLD, SYS_seccomp, EINVAL, 1, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
+	{ GVISOR, SYS_seccomp, EINVAL, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER },
+};
+
+enum { REFUSALS = sizeof(refusals) / sizeof(refusals[0]) };
+
+static struct sock_filter code[5 * REFUSALS + 2];
+static unsigned short length;
+
+static void add(struct sock_filter instruction)
+{
+	code[length++] = instruction;
+}
+
+static void load(size_t offset)
+{
+	add((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset));
+}
+
+static void add_refusal(const struct refusal *refusal)
+{
+	const uint8_t more = refusal->flags ? 3 : 1;
+
+	load(offsetof(struct seccomp_data, nr));
+	add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->call, 0,
+					 more));
+	if (refusal->flags) {
+		load(offsetof(struct seccomp_data, args) + 8UL * refusal->argument);
+		add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, refusal->flags, 0, 1));
+	}
+	add((struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | refusal->error));
+}
+
+int main(int argc, char *argv[])
+{
+	struct sock_fprog program = { .filter = code };
+	unsigned bits = 0;
+	size_t i;
+
+	for (i = 0; argc > 2 && i < sizeof(sandboxes) / sizeof(sandboxes[0]); i++)
+		if (!strcmp(argv[1], sandboxes[i].name))
+			bits = sandboxes[i].bit;
+	if (!bits)
+		return 2;
+	for (i = 0; i < REFUSALS; i++)
+		if (refusals[i].sandboxes & bits)
+			add_refusal(&refusals[i]);
+	add((struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+	program.len = length;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
+		perror("sandbox");
+		return 2;
+	}
+	execvp(argv[2], argv + 2);
+	perror(argv[2]);
+	return 2;
+}
