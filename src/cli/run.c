@@ -253,7 +253,8 @@ static int fence(enum via via, const struct target *target, const char *unreache
 	if (preload && via != VIA_PRELOAD)
 		settings->gate = supervise_gate();
 	rc = via == VIA_PRELOAD ? -EOPNOTSUPP
-				: supervise_start(settings, only_socket, via == VIA_AUTO && preload,
+				: supervise_start(settings, only_socket,
+						  via == VIA_AUTO && preload && settings->rule->map,
 						  why, sizeof(why));
 	if (rc)
 		settings->gate = 0;

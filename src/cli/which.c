@@ -487,8 +487,9 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 		return rc;
 	if (answer->via != VIA_PRELOAD)
 		supervise_check(stops_at_socket(answer),
-				answer->via == VIA_AUTO && !*answer->preload, answer->supervise,
-				sizeof(answer->supervise));
+				answer->via == VIA_AUTO && !*answer->preload &&
+					answer->settings.rule && answer->settings.rule->map,
+				answer->supervise, sizeof(answer->supervise));
 	explain_section(given, &process, answer);
 	answer->unserved = answer->settings.rule &&
 			   engine_choice_unserved(answer->settings.rule, ~0U, &proto, &choice);

@@ -12,7 +12,8 @@
  * supervise_start() - Fence this process, and all that it will start, from outside
  * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c)
  * @only_socket:	stop only at the making of sockets, see supervise_only_socket()
- * @exact:	only where no signal can interrupt a call that is being served
+ * @exact:	only where no signal can interrupt a call that is being served (Linux 5.19): a mapped
+ *		message that the supervisor has sent could be sent once more
  * @ret_why:	where it fails, why, and nothing has changed
  *
  * Once it has returned 0, whatever this process executes is fenced.
