@@ -84,7 +84,7 @@ static void find_useless_engine(const struct rule *rule, struct check_findings *
 		check_findings_add(
 			findings, SAY_ERROR, entry[i].line, "engine", rule->name,
 			"'engine = kernel' cannot serve '%s' of [%s]: %s; use 'engine = auto'",
-			entry[i].key, rule->name, choice.why);
+			entry[i].key, rule->name, choice.why.text);
 	}
 	if (useless)
 		return;
@@ -112,13 +112,13 @@ static void note_lease(const struct rule *rule, struct check_findings *findings)
 static void try_lease_file(const struct policy *policy, struct check_findings *findings)
 {
 	const struct settings settings = { .policy = *policy };
-	char why[3 * PATH_MAX];
-	int fd = policy->lease_file ? lease_open(&settings, true, why, sizeof(why)) : -ENOENT;
+	struct reason why;
+	int fd = policy->lease_file ? lease_open(&settings, true, &why) : -ENOENT;
 
 	if (fd >= 0)
 		close(fd);
 	else if (policy->lease_file)
-		check_findings_add(findings, SAY_ERROR, 0, "lease", NULL, "%s", why);
+		check_findings_add(findings, SAY_ERROR, 0, "lease", NULL, "%s", why.text);
 }
 
 /* ---- programs ---- */
@@ -138,10 +138,10 @@ static void find_programs(const struct rule *rule, struct check_findings *findin
 
 static void try_log(const char *log, struct check_findings *findings)
 {
-	char why[PATH_MAX + 128];
+	struct reason why;
 
-	if (!logfile_writable(log, why, sizeof(why)))
-		check_findings_add(findings, SAY_WARNING, 0, "log", NULL, "%s", why);
+	if (!logfile_writable(log, &why))
+		check_findings_add(findings, SAY_WARNING, 0, "log", NULL, "%s", why.text);
 }
 
 /* ---- files ---- */

@@ -48,45 +48,43 @@ static bool has_option(enum engine_choice_call call)
 }
 
 /* Would the kernel keep to the range? @ret_why is set in both cases. */
-static bool kernel_serves(const struct rule *rule, enum engine_choice_call call, char *ret_why)
+static bool kernel_serves(const struct rule *rule, enum engine_choice_call call,
+			  struct reason *ret_why)
 {
 	const struct range *range = rule->range[calls[call].proto];
-	int rc = engine_kernel_judge(range, ret_why, ENGINE_CHOICE_WHY);
+	int rc = engine_kernel_judge(range, ret_why);
 
-	if (rc && rc != -ERANGE) {
-		snprintf(ret_why, ENGINE_CHOICE_WHY, "the system's own range cannot be read (%s)",
-			 strerror(-rc));
-	} else if (!rc && !has_option(call)) {
-		snprintf(ret_why, ENGINE_CHOICE_WHY,
-			 "this kernel has no IP_LOCAL_PORT_RANGE for %s",
-			 policy_proto_name(calls[call].proto));
-		rc = -ENOPROTOOPT;
-	} else if (!rc) {
-		snprintf(ret_why, ENGINE_CHOICE_WHY,
-			 "%d-%d is one interval within the system's ephemeral range and no port of "
-			 "it is reserved",
-			 range_first(range), range_last(range));
-	}
-	return !rc;
+	if (rc == -ERANGE)
+		return false;
+	if (rc)
+		return reason_fail(false, ret_why, "the system's own range cannot be read (%s)",
+				   strerror(-rc));
+	if (!has_option(call))
+		return reason_fail(false, ret_why, "this kernel has no IP_LOCAL_PORT_RANGE for %s",
+				   policy_proto_name(calls[call].proto));
+	return reason_fail(
+		true, ret_why,
+		"%d-%d is one interval within the system's ephemeral range and no port of it is "
+		"reserved",
+		range_first(range), range_last(range));
 }
 
 void engine_choice_make(const struct rule *rule, enum engine_choice_call call,
 			struct engine_choice *ret_choice)
 {
 	struct engine_choice choice = { .engine = ENGINE_BIND };
-	char kernel_why[ENGINE_CHOICE_WHY];
+	struct reason kernel_why;
 	bool serves;
 
-	if (assign_wants_kernel(rule, call == ENGINE_CHOICE_CONNECT, choice.why,
-				sizeof(choice.why))) {
-		serves = kernel_serves(rule, call, kernel_why);
+	if (assign_wants_kernel(rule, call == ENGINE_CHOICE_CONNECT, &choice.why)) {
+		serves = kernel_serves(rule, call, &kernel_why);
 		if (serves)
 			choice.engine = ENGINE_KERNEL;
 		else if (rule->engine == ENGINE_KERNEL)
 			choice.engine = ENGINE_AUTO;
 		/* an engine that was asked for, and serves, needs no other reason */
 		if (!serves || rule->engine == ENGINE_AUTO)
-			strcpy(choice.why, kernel_why);
+			choice.why = kernel_why;
 	}
 	*ret_choice = choice;
 }
@@ -115,11 +113,11 @@ void engine_choice_describe(const struct rule *rule, char ret_text[ENGINE_CHOICE
 	engine_choice_make(rule, ENGINE_CHOICE_TCP, &other);
 	if (connect.engine == other.engine)
 		snprintf(ret_text, ENGINE_CHOICE_TEXT, "every call gets the %s engine, as %s",
-			 policy_engine_name(connect.engine), connect.why);
+			 policy_engine_name(connect.engine), connect.why.text);
 	else
 		snprintf(ret_text, ENGINE_CHOICE_TEXT,
 			 "tcp connects get the %s engine, as %s; other tcp calls, udp and sctp get "
 			 "the %s engine, as %s",
-			 policy_engine_name(connect.engine), connect.why,
-			 policy_engine_name(other.engine), other.why);
+			 policy_engine_name(connect.engine), connect.why.text,
+			 policy_engine_name(other.engine), other.why.text);
 }

@@ -13,11 +13,9 @@ enum engine_choice_call {
 	ENGINE_CHOICE_CALLS
 };
 
-#define ENGINE_CHOICE_WHY 256
-
 struct engine_choice {
-	enum engine engine;          /* ENGINE_AUTO: none can, and every such call fails */
-	char why[ENGINE_CHOICE_WHY]; /* what follows "as" */
+	enum engine engine; /* ENGINE_AUTO: none can, and every such call fails */
+	struct reason why;  /* what follows "as" */
 };
 
 /* engine_choice_make() - Judge by what the system's range and reservations are now */
@@ -41,7 +39,7 @@ const char *engine_choice_call_name(enum engine_choice_call call);
 /* engine_choice_proto() - The protocol of a call */
 enum proto engine_choice_proto(enum engine_choice_call call);
 
-#define ENGINE_CHOICE_TEXT (3 * ENGINE_CHOICE_WHY)
+#define ENGINE_CHOICE_TEXT (3 * sizeof(struct reason))
 
 /* engine_choice_describe() - One line for all calls */
 void engine_choice_describe(const struct rule *rule, char ret_text[ENGINE_CHOICE_TEXT]);

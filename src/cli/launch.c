@@ -107,7 +107,7 @@ static int refuse_useless_engine(const struct rule *rule)
 	if (engine_choice_unserved(rule, ~0U, &proto, &choice))
 		return say_failure(
 			"'engine = kernel' cannot serve '%s' for %s: %s; use 'engine = auto'",
-			rule->name, policy_proto_name(proto), choice.why);
+			rule->name, policy_proto_name(proto), choice.why.text);
 	return 0;
 }
 

@@ -177,15 +177,15 @@ static int read_settings(const char *config, struct arena *arena, struct found *
 
 static int find_leases(struct found *found)
 {
-	char why[2 * PATH_MAX];
+	struct reason why;
 	size_t i;
 	int fd, rc;
 
-	fd = lease_open(&found->settings, false, why, sizeof(why));
+	fd = lease_open(&found->settings, false, &why);
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
-		return say_failure("%s", why);
+		return say_failure("%s", why.text);
 	rc = lease_list(fd, &found->lease, &found->count);
 	close(fd);
 	if (rc < 0)

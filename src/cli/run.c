@@ -198,95 +198,150 @@ static int cannot_run(const char *command, int error)
 	return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
-/* What was asked for is no news to the log. */
-static void report_way(const struct settings *settings, const char *command, bool chosen,
-		       bool verbose, const char *way)
-{
-	struct log log = { .application = settings->rule->name };
-	char text[5 * PATH_MAX];
+/* The command, and how it is to be fenced. */
+struct job {
+	const char *command;
+	const struct target *target;
+	const char *unreached; /* why no preload reaches it, or NULL */
+	enum via via;          /* as asked for */
+	bool verbose;
+	bool fresh;
+};
 
-	snprintf(text, sizeof(text), "'%s' is fenced by %s", command, way);
-	if (verbose)
-		fprintf(stderr, "portfence: %s\n", text);
-	log_start(&log, settings->log);
-	if (chosen)
-		log_say(&log, "info", text);
+/* What became of fencing this process. */
+struct way {
+	enum {
+		WAY_FENCED,
+		WAY_UNREACHED,    /* only a preload was asked for, and none reaches the command */
+		WAY_UNSUPERVISED, /* there is no supervisor, and a preload alone is not enough */
+		WAY_UNKEPT,       /* what is held for the tree would not last as long as it does */
+		WAY_STUCK         /* this process is under a filter that nobody serves */
+	} outcome;
+	bool preload;    /* the library is to be preloaded */
+	bool supervisor; /* there is one */
+	int error;       /* with WAY_UNKEPT, an errno */
+	char why[256];   /* why there is no supervisor, or why the outcome is a failure */
+};
+
+/*
+ * Fences this process. `auto` means preload and supervisor, as each reaches what the other does not,
+ * or does so at less cost; or the one of them that can be had. A supervisor that stops at the making
+ * of sockets alone has to be asked for: it serves no program that leaves its network namespace.
+ */
+static void try_ways(const struct job *job, struct settings *settings, struct way *ret_way)
+{
+	const enum via via = job->via;
+	/* what is left to the kernel is not there to be recorded */
+	const bool only_socket = via == VIA_SUPERVISE && !settings->record.path &&
+				 supervise_only_socket(settings->rule);
+	int rc = -EOPNOTSUPP;
+
+	memset(ret_way, 0, sizeof(*ret_way));
+	ret_way->preload = !job->unreached && via != VIA_SUPERVISE;
+	if (job->unreached && via == VIA_PRELOAD) {
+		ret_way->outcome = WAY_UNREACHED;
+		return;
+	}
+	if (ret_way->preload && via != VIA_PRELOAD)
+		settings->gate = supervise_gate();
+	if (via != VIA_PRELOAD)
+		rc = supervise_start(settings, only_socket,
+				     via == VIA_AUTO && ret_way->preload && settings->rule->map,
+				     ret_way->why, sizeof(ret_way->why));
+	ret_way->supervisor = !rc;
+	if (!rc)
+		return;
+	settings->gate = 0;
+	if (rc == -ENOTRECOVERABLE)
+		ret_way->outcome = WAY_STUCK;
+	else if (rc == -EBUSY && supervise_holds())
+		ret_way->outcome = WAY_UNKEPT;
+	else if (!ret_way->preload || via == VIA_BOTH)
+		ret_way->outcome = WAY_UNSUPERVISED;
+	else if (supervise_holds()) {
+		rc = supervise_keep(ret_way->why, sizeof(ret_way->why));
+		ret_way->outcome = rc ? WAY_UNKEPT : WAY_FENCED;
+	}
+	ret_way->error = -rc;
 }
 
 /* What is held for the tree has to last as long as it does, or it must not run. */
-static int cannot_hold(bool fresh, const char *command, int error, const char *why)
+static int cannot_hold(const struct job *job, const struct way *way)
 {
-	if (fresh)
+	const bool nested = way->error == EBUSY;
+
+	if (job->fresh)
 		return say_failure("the state of '%s' would not last as long as it runs: %s; %s",
-				   command, why,
-				   error == EBUSY ? "use '--fresh' with the outer 'portfence run'"
-						  : "run it without '--fresh'");
+				   job->command, way->why,
+				   nested ? "use '--fresh' with the outer 'portfence run'"
+					  : "run it without '--fresh'");
 	return say_failure(
-		"the lease of '%s' would not last as long as it runs: %s; %s", command, why,
-		error == EBUSY
-			? "take it with the outer 'portfence run', and a part of it here with '--range'"
-			: "run it without a lease, with '--range'");
+		"the lease of '%s' would not last as long as it runs: %s; %s", job->command,
+		way->why,
+		nested ? "take it with the outer 'portfence run', and a part of it here with '--range'"
+		       : "run it without a lease, with '--range'");
 }
 
-/*
- * Fences this process in the way that was asked for. `auto` means preload and
- * supervisor, as each reaches what the other does not, or does so at less cost;
- * or the one of them that can be had. A supervisor that stops at the making of
- * sockets alone has to be asked for: it serves no program that leaves its network
- * namespace.
- *
- * @unreached:	why no preload reaches the command, or NULL
- */
-static int fence(enum via via, const struct target *target, const char *unreached,
-		 const char *library, const char *command, bool verbose, bool fresh,
-		 struct settings *settings)
+/* Return: 0 if the command is fenced, or say_status() after the problem was reported */
+static int say_unfenced(const struct job *job, const struct way *way)
 {
-	char why[256], unkept[256], way[3 * PATH_MAX];
-	bool preload = !unreached && via != VIA_SUPERVISE;
-	/* what is left to the kernel is not there to be recorded */
-	bool only_socket = via == VIA_SUPERVISE && !settings->record.path &&
-			   supervise_only_socket(settings->rule);
-	int rc, kept;
+	const char *remedy = job->target->remedy;
 
-	if (unreached && via == VIA_PRELOAD)
-		return say_failure("%s; use '--via supervise', or %s", unreached, target->remedy);
-	if (preload && via != VIA_PRELOAD)
-		settings->gate = supervise_gate();
-	rc = via == VIA_PRELOAD ? -EOPNOTSUPP
-				: supervise_start(settings, only_socket,
-						  via == VIA_AUTO && preload && settings->rule->map,
-						  why, sizeof(why));
-	if (rc)
-		settings->gate = 0;
-	if (rc == -ENOTRECOVERABLE)
-		return say_failure("%s", why);
-	if (rc == -EBUSY && supervise_holds())
-		return cannot_hold(fresh, command, EBUSY, why);
-	if (rc && unreached)
-		return say_failure("%s, and it cannot be supervised: %s; %s", unreached, why,
-				   target->remedy);
-	if (rc && (via == VIA_SUPERVISE || via == VIA_BOTH))
-		return say_failure("%s; use '--via preload'", why);
-	if (rc && supervise_holds()) {
-		kept = supervise_keep(unkept, sizeof(unkept));
-		if (kept)
-			return cannot_hold(fresh, command, -kept, unkept);
+	switch (way->outcome) {
+	case WAY_UNREACHED:
+		return say_failure("%s; use '--via supervise', or %s", job->unreached, remedy);
+	case WAY_UNSUPERVISED:
+		if (!job->unreached)
+			return say_failure("%s; use '--via preload'", way->why);
+		return say_failure("%s, and it cannot be supervised: %s; %s", job->unreached,
+				   way->why, remedy);
+	case WAY_UNKEPT:
+		return cannot_hold(job, way);
+	case WAY_STUCK:
+		return say_failure("%s", way->why);
+	default:
+		return 0;
 	}
-	if (via == VIA_PRELOAD)
-		snprintf(way, sizeof(way), "preload, as asked for");
-	else if (rc)
-		snprintf(way, sizeof(way), "preload alone: %s", why);
-	else if (preload)
-		snprintf(way, sizeof(way), "preload and supervisor");
-	else if (unreached)
-		snprintf(way, sizeof(way), "a supervisor alone: %s", unreached);
-	else
-		snprintf(way, sizeof(way), "a supervisor, as asked for");
-	rc = launch_environment(settings, library, preload);
+}
+
+/* What was asked for is no news to the log. */
+static void report_way(const struct job *job, const struct way *way,
+		       const struct settings *settings)
+{
+	struct log log = { .application = settings->rule->name };
+	char text[PATH_MAX + sizeof(struct reason) + 64];
+	const char *by = "preload and supervisor", *why = "";
+
+	if (job->via == VIA_PRELOAD) {
+		by = "preload, as asked for";
+	} else if (!way->supervisor) {
+		by = "preload alone: ";
+		why = way->why;
+	} else if (!way->preload) {
+		by = job->unreached ? "a supervisor alone: " : "a supervisor, as asked for";
+		why = job->unreached ? job->unreached : "";
+	}
+	snprintf(text, sizeof(text), "'%s' is fenced by %s%s", job->command, by, why);
+	if (job->verbose)
+		fprintf(stderr, "portfence: %s\n", text);
+	log_start(&log, settings->log);
+	if (job->via == VIA_AUTO)
+		log_say(&log, "info", text);
+}
+
+static int fence(const struct job *job, const char *library, struct settings *settings)
+{
+	struct way way;
+	int rc;
+
+	try_ways(job, settings, &way);
+	rc = say_unfenced(job, &way);
+	if (!rc)
+		rc = launch_environment(settings, library, way.preload);
 	if (!rc)
 		rc = launch_rule(settings);
 	if (!rc)
-		report_way(settings, command, via == VIA_AUTO, verbose, way);
+		report_way(job, &way, settings);
 	return rc;
 }
 
@@ -305,12 +360,11 @@ static int run(const struct option_values *given)
 	struct settings settings = { .rule = NULL };
 	struct arena arena = { 0 };
 	static struct target target; /* the stack may be small (setrlimit(2)) */
-	char library[PATH_MAX], why[2 * PATH_MAX];
-	char **command;
-	enum via via;
+	char library[PATH_MAX], **command = given->operand;
+	struct reason unreached, why;
+	struct job job = { .command = command[0], .target = &target };
 	int rc, reached;
 
-	command = given->operand;
 	if (!command[0])
 		return option_wrong(&verb_run, "there is no command to run");
 	if (given->value[OPTION_LEASE] && given->value[LAUNCH_RANGE])
@@ -327,13 +381,13 @@ static int run(const struct option_values *given)
 	rc = target_find(command[0], &target);
 	if (rc)
 		return cannot_run(command[0], -rc);
-	reached = target_check(&target, library, why, sizeof(why));
+	reached = target_check(&target, library, &unreached);
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
 	if (reached && !*target.remedy)
-		return say_failure("%s", why);
+		return say_failure("%s", unreached.text);
 	rc = find_rule(given, &target, &arena, &settings);
 	if (!rc)
-		rc = launch_via(given->value[OPTION_VIA], settings.rule, &via);
+		rc = launch_via(given->value[OPTION_VIA], settings.rule, &job.via);
 	if (!rc && given->value[OPTION_FRESH])
 		rc = run_fresh_start(&settings, &arena);
 	if (rc)
@@ -343,10 +397,12 @@ static int run(const struct option_values *given)
 		rc = empty_record(&settings.record);
 	if (rc)
 		return rc;
-	if (!logfile_writable(settings.log, why, sizeof(why)))
-		say_warning(NULL, why);
-	rc = fence(via, &target, reached ? why : NULL, library, command[0],
-		   given->value[OPTION_VERBOSE], given->value[OPTION_FRESH], &settings);
+	if (!logfile_writable(settings.log, &why))
+		say_warning(NULL, why.text);
+	job.unreached = reached ? unreached.text : NULL;
+	job.verbose = given->value[OPTION_VERBOSE];
+	job.fresh = given->value[OPTION_FRESH];
+	rc = fence(&job, library, &settings);
 	if (rc)
 		return rc;
 	execvp(command[0], command);

@@ -311,7 +311,7 @@ int run_lease_take(const struct run_lease_options *options, const struct setting
 		   char *argv[], struct arena *arena, struct run_lease *ret_lease)
 {
 	struct request request = { .count = 0 };
-	char why[2 * PATH_MAX];
+	struct reason why;
 	int fd, rc;
 
 	memset(ret_lease, 0, sizeof(*ret_lease));
@@ -320,9 +320,9 @@ int run_lease_take(const struct run_lease_options *options, const struct setting
 		rc = check_arguments(argv, request.count);
 	if (rc || !request.count)
 		return rc;
-	fd = lease_open(settings, true, why, sizeof(why));
+	fd = lease_open(settings, true, &why);
 	if (fd < 0)
-		return say_failure("%s", why);
+		return say_failure("%s", why.text);
 	rc = take_block(&request, fd, &ret_lease->entry);
 	if (!rc && options->substitute && replace_arguments(argv, ret_lease, arena))
 		rc = say_failure("%s", strerror(ENOMEM));

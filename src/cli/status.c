@@ -416,16 +416,16 @@ static int find_leases(const struct call *call, const struct policy *policy,
 		.state = call->state ? call->state : policy->state,
 		.runtime = getenv("XDG_RUNTIME_DIR"),
 	};
-	char why[2 * PATH_MAX];
+	struct reason why;
 	size_t i, count = 0;
 	int fd, rc;
 
 	if (call->range)
 		return 0;
-	fd = lease_open(&settings, false, why, sizeof(why));
+	fd = lease_open(&settings, false, &why);
 	if (fd < 0) {
 		if (fd != -ENOENT)
-			say_warning(NULL, why);
+			say_warning(NULL, why.text);
 		return 0;
 	}
 	rc = lease_list(fd, &ret_leased->lease, &ret_leased->count);

@@ -50,7 +50,7 @@ struct answer {
 	struct settings settings;
 	struct arena arena;
 	char section[3 * PATH_MAX]; /* why this section, or why none: what follows "as" */
-	char preload[2 * PATH_MAX]; /* why no library reaches it, or "" */
+	struct reason preload;      /* why no library reaches it, or "" */
 	enum via via;               /* as asked for */
 	char supervise[256];        /* why nobody can supervise it, or "" */
 	bool unserved;              /* its engine serves not all of its calls */
@@ -130,14 +130,14 @@ static void explain_section(const struct option_values *given, const struct poli
 
 static bool is_preloaded(const struct answer *answer)
 {
-	return !*answer->preload && answer->via != VIA_SUPERVISE;
+	return !*answer->preload.text && answer->via != VIA_SUPERVISE;
 }
 
 /* What no preload reaches for other reasons than what it is, `run` does not start. */
 static bool is_supervised(const struct answer *answer)
 {
 	return !*answer->supervise && answer->via != VIA_PRELOAD &&
-	       (!*answer->preload || *answer->target.remedy);
+	       (!*answer->preload.text || *answer->target.remedy);
 }
 
 /* Would the supervisor stop at the making of sockets alone? */
@@ -328,7 +328,7 @@ static void print_engine(const struct answer *answer)
 	}
 	if (engine_choice_unserved(rule, ~0U, &proto, &choice))
 		printf("'engine = kernel' cannot serve %s: %s; use 'engine = auto'\n",
-		       policy_proto_name(proto), choice.why);
+		       policy_proto_name(proto), choice.why.text);
 }
 
 static void print_preload(const struct answer *answer)
@@ -337,8 +337,8 @@ static void print_preload(const struct answer *answer)
 	const char *libc = target_libc(target);
 
 	print_head("preload");
-	if (*answer->preload) {
-		printf("does not reach it: %s", answer->preload);
+	if (*answer->preload.text) {
+		printf("does not reach it: %s", answer->preload.text);
 		if (*target->remedy && answer->via == VIA_PRELOAD)
 			printf("; use '--via supervise', or %s", target->remedy);
 		else if (*target->remedy && *answer->supervise)
@@ -408,7 +408,8 @@ static json_t *describe_calls(const struct rule *rule)
 			json_pack("{s:s, s:i, s:s, s:s, s:s}", "range", range ? range : "", "ports",
 				  (int)rule->range[proto]->count, "order",
 				  order_of(rule, (enum engine_choice_call)call, choice.engine),
-				  "engine", policy_engine_name(choice.engine), "why", choice.why));
+				  "engine", policy_engine_name(choice.engine), "why",
+				  choice.why.text));
 		free(range);
 	}
 	return object;
@@ -449,9 +450,9 @@ static int print_json(const struct answer *answer)
 		say_json(target->path), "script", *target->script != '\0', "executable",
 		say_json(or_null(target->exe)), "bits",
 		target->bits ? json_integer(target->bits) : json_null(), "preload",
-		!*answer->preload, "obstacle", say_json(or_null(answer->preload)), "linker",
-		say_json(or_null(target->linker)), "libc", target_libc(target), "gains_rights",
-		target->gain);
+		!*answer->preload.text, "obstacle", say_json(or_null(answer->preload.text)),
+		"linker", say_json(or_null(target->linker)), "libc", target_libc(target),
+		"gains_rights", target->gain);
 
 	return say_object(stdout, object, JSON_INDENT(2));
 }
@@ -476,7 +477,7 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 	rc = target_find(answer->command, &answer->target);
 	if (rc)
 		return say_failure("'%s' cannot be run: %s", answer->command, strerror(-rc));
-	target_check(&answer->target, library, answer->preload, sizeof(answer->preload));
+	target_check(&answer->target, library, &answer->preload);
 	rc = target_describe(&answer->target, given->operand, &answer->arena, &process);
 	if (rc)
 		return say_failure("%s", strerror(-rc));
@@ -487,7 +488,7 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 		return rc;
 	if (answer->via != VIA_PRELOAD)
 		supervise_check(stops_at_socket(answer),
-				answer->via == VIA_AUTO && !*answer->preload &&
+				answer->via == VIA_AUTO && !*answer->preload.text &&
 					answer->settings.rule && answer->settings.rule->map,
 				answer->supervise, sizeof(answer->supervise));
 	explain_section(given, &process, answer);

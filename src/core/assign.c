@@ -191,7 +191,7 @@ static int give_port_by_kernel(const struct fence *fence, struct assign *assign)
 		return rc;
 	assign->same_netns = true;
 	/* assign_end() cannot take a port back from an SCTP socket, so we check the range each time */
-	if (assign->proto == PROTO_SCTP && engine_kernel_judge(range, NULL, 0) == -ERANGE) {
+	if (assign->proto == PROTO_SCTP && engine_kernel_judge(range, NULL) == -ERANGE) {
 		engine_kernel_distrust(known);
 		return -EOPNOTSUPP;
 	}
@@ -306,7 +306,7 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 	return rc;
 }
 
-bool assign_wants_kernel(const struct rule *rule, bool connects, char *ret_why, size_t size)
+bool assign_wants_kernel(const struct rule *rule, bool connects, struct reason *ret_why)
 {
 	bool wants = false;
 	const char *why, *name = "";
@@ -325,8 +325,7 @@ bool assign_wants_kernel(const struct rule *rule, bool connects, char *ret_why, 
 		wants = true;
 		why = "it is the faster one for tcp connects";
 	}
-	if (ret_why)
-		snprintf(ret_why, size, "%s%s%s%s", why, *name ? "'" : "", name, *name ? "'" : "");
+	reason_fail(0, ret_why, "%s%s%s%s", why, *name ? "'" : "", name, *name ? "'" : "");
 	return wants;
 }
 
@@ -335,7 +334,7 @@ static bool prefers_kernel(const struct fence *fence, const struct assign *assig
 	/* bindresvport() has to return with a port, but the kernel would put the choice off */
 	if (assign->at_once && get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0)
 		return false;
-	if (!assign_wants_kernel(fence->rule, connects_tcp(assign), NULL, 0))
+	if (!assign_wants_kernel(fence->rule, connects_tcp(assign), NULL))
 		return false;
 	return fence->rule->engine == ENGINE_KERNEL ||
 	       !atomic_load_explicit(&fence->kernel[PROTO_TCP].refused, memory_order_relaxed);
@@ -596,7 +595,7 @@ static int disconnect(const struct fence *fence, int fd)
 /* If the port cannot be seen: would the kernel keep to the range? */
 static bool keeps_to_range(const struct fence *fence, const struct assign *assign)
 {
-	return !engine_kernel_judge(fence->rule->range[assign->proto], NULL, 0);
+	return !engine_kernel_judge(fence->rule->range[assign->proto], NULL);
 }
 
 int assign_end(const struct fence *fence, struct assign *assign, int *error)

@@ -55,7 +55,7 @@ struct assign {
  * If so, the kernel engine serves the call, provided that the kernel keeps to the range.
  * If not, the bind engine does.
  */
-bool assign_wants_kernel(const struct rule *rule, bool connects, char *ret_why, size_t size);
+bool assign_wants_kernel(const struct rule *rule, bool connects, struct reason *ret_why);
 
 /**
  * assign_order() - The order in which the bind engine tries ports for a call

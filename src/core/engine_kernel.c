@@ -20,7 +20,7 @@
  */
 
 /* Return: 0, -ERANGE if a reserved port lies in the range, or -errno */
-static int check_reserved(const struct range *range, char *ret_why, size_t size)
+static int check_reserved(const struct range *range, struct reason *ret_why)
 {
 	const struct range *reserved;
 	struct arena arena = { 0 };
@@ -39,47 +39,41 @@ static int check_reserved(const struct range *range, char *ret_why, size_t size)
 	if (rc)
 		goto out;
 	port = range_overlap(range, reserved);
-	if (port && ret_why)
-		snprintf(ret_why, size,
-			 "port %d is in ip_local_reserved_ports, which the kernel passes over",
-			 port);
-	rc = port ? -ERANGE : 0;
+	if (port)
+		rc = reason_fail(
+			-ERANGE, ret_why,
+			"port %d is in ip_local_reserved_ports, which the kernel passes over",
+			port);
 out:
 	arena_free(&arena);
 	return rc;
 }
 
 /* Return: as engine_kernel_judge(), for a range without gaps */
-static int check_sysctls(const struct range *range, char *ret_why, size_t size)
+static int check_sysctls(const struct range *range, struct reason *ret_why)
 {
 	uint16_t first, last;
 	int rc = preset_ephemeral(&first, &last);
 
 	if (rc)
 		return rc;
-	if (range_first(range) < first || range_last(range) > last) {
-		if (ret_why)
-			snprintf(ret_why, size,
-				 "%d-%d is not within the system's ephemeral range %d-%d",
-				 range_first(range), range_last(range), first, last);
-		return -ERANGE;
-	}
-	return check_reserved(range, ret_why, size);
+	if (range_first(range) < first || range_last(range) > last)
+		return reason_fail(-ERANGE, ret_why,
+				   "%d-%d is not within the system's ephemeral range %d-%d",
+				   range_first(range), range_last(range), first, last);
+	return check_reserved(range, ret_why);
 }
 
-int engine_kernel_judge(const struct range *range, char *ret_why, size_t size)
+int engine_kernel_judge(const struct range *range, struct reason *ret_why)
 {
 	struct signals signals;
 	int rc;
 
-	if (range->spans != 1) {
-		if (ret_why)
-			snprintf(ret_why, size, "the range has gaps");
-		return -ERANGE;
-	}
+	if (range->spans != 1)
+		return reason_fail(-ERANGE, ret_why, "the range has gaps");
 	/* a handler that leaves by siglongjmp() would leave files open */
 	signals_hold(&signals);
-	rc = check_sysctls(range, ret_why, size);
+	rc = check_sysctls(range, ret_why);
 	signals_release(&signals);
 	return rc;
 }
@@ -104,7 +98,7 @@ static uint64_t own_cookie(const struct socket_calls *calls)
 void engine_kernel_prepare(struct engine_kernel *known, const struct socket_calls *calls,
 			   const struct range *range)
 {
-	if (!engine_kernel_judge(range, NULL, 0))
+	if (!engine_kernel_judge(range, NULL))
 		atomic_store_explicit(&known->serves, own_cookie(calls), memory_order_relaxed);
 }
 
@@ -124,7 +118,7 @@ int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *
 	/* we can read the sysctls of our own namespace only, and do so once for each */
 	if (own_cookie(calls) != cookie)
 		return -EOPNOTSUPP;
-	if (engine_kernel_judge(range, NULL, 0)) {
+	if (engine_kernel_judge(range, NULL)) {
 		engine_kernel_distrust(known);
 		return -EOPNOTSUPP;
 	}

@@ -45,7 +45,7 @@ static inline uint32_t engine_kernel_value(const struct range *range)
  *
  * Return: 0, -ERANGE, or -errno if the system's own ranges cannot be read
  */
-int engine_kernel_judge(const struct range *range, char *ret_why, size_t size);
+int engine_kernel_judge(const struct range *range, struct reason *ret_why);
 
 /**
  * engine_kernel_prepare() - Judge the range now, for the network namespace of this process

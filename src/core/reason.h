@@ -4,7 +4,7 @@
 
 /* Without a full stop: the problem first, then what to do. Longer text is cut. */
 struct reason {
-	char text[384];
+	char text[512];
 };
 
 /* How much of a value a reason quotes, so that it never loses what to do to a long one */
@@ -17,5 +17,14 @@ struct reason {
  */
 __attribute__((format(printf, 2, 3))) int reason_refuse(struct reason *ret_why, const char *format,
 							...);
+
+/**
+ * reason_fail() - Write why something fails with another error
+ * @ret_why:	may be NULL, if nobody wants to know
+ *
+ * Return: @error
+ */
+__attribute__((format(printf, 3, 4))) int reason_fail(int error, struct reason *ret_why,
+						      const char *format, ...);
 
 #endif

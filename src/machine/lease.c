@@ -77,7 +77,7 @@ static bool is_meant(int fd, bool safe)
 	return !fstat(fd, &st) && (safe || st.st_uid == 0 || st.st_uid == geteuid());
 }
 
-static int open_shared(const char *path, bool write, char *ret_why, size_t size)
+static int open_shared(const char *path, bool write, struct reason *ret_why)
 {
 	bool safe;
 	/* not blocking, in case somebody put a FIFO there */
@@ -85,34 +85,33 @@ static int open_shared(const char *path, bool write, char *ret_why, size_t size)
 		ownership_open(path, (write ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_NOCTTY, 0, &safe);
 	struct stat st;
 
-	if (fd == -ENOENT) {
-		snprintf(ret_why, size,
-			 "the lease file '%s' is not there; make it with 'touch %s && chmod 666 "
-			 "%s', or take 'lease-file' out",
-			 path, path, path);
-		return -ENOTDIR;
-	}
+	if (fd == -ENOENT)
+		/* a cut path must not look like a whole one in a command: where it is too long, the end is cut */
+		return reason_fail(
+			-ENOTDIR, ret_why,
+			"the lease file '%s' is not there; make it with 'touch %s && chmod 666 "
+			"%s', or take 'lease-file' out",
+			path, path, path);
 	if (fd >= 0 && !is_meant(fd, safe)) {
 		close(fd);
 		fd = -EPERM;
 	}
-	if (fd == -ELOOP || fd == -EPERM) {
-		snprintf(ret_why, size,
-			 "the lease file '%s' is a link or another user's file, in a folder that "
-			 "others can change; name one in a folder that is root's alone",
-			 path);
-		return fd;
-	}
-	if (fd < 0) {
-		snprintf(ret_why, size, "the lease file '%s' cannot be opened: %s", path,
-			 strerror(-fd));
-		return fd;
-	}
+	if (fd == -ELOOP || fd == -EPERM)
+		return reason_fail(
+			fd, ret_why,
+			"the lease file " REASON_QUOTED " is a link or another user's file, in "
+			"a folder that others can change; name one in a folder that is root's "
+			"alone",
+			path);
+	if (fd < 0)
+		return reason_fail(fd, ret_why,
+				   "the lease file " REASON_QUOTED " cannot be opened: %s", path,
+				   strerror(-fd));
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
 		return fd;
-	snprintf(ret_why, size, "the lease file '%s' is not a regular file", path);
 	close(fd);
-	return -EINVAL;
+	return reason_fail(-EINVAL, ret_why,
+			   "the lease file " REASON_QUOTED " is not a regular file", path);
 }
 
 /*
@@ -151,7 +150,7 @@ static int open_lease_folder(const char *state, const char *runtime)
 	return state_folder(state, access("/dev/shm", F_OK) ? runtime : NULL, &squatted);
 }
 
-static int open_own(const struct settings *settings, bool write, char *ret_why, size_t size)
+static int open_own(const struct settings *settings, bool write, struct reason *ret_why)
 {
 	const int flags = (write ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
 	char name[32] = "leases", where[PATH_MAX], outside[PATH_MAX];
@@ -163,18 +162,16 @@ static int open_own(const struct settings *settings, bool write, char *ret_why, 
 	if (state && above_fresh_state(state, outside, &shared))
 		state = outside;
 	folder = open_lease_folder(state, settings->runtime);
-	if (folder < 0) {
-		if (!state)
-			snprintf(
-				ret_why, size,
-				"the folder for leases, /dev/shm/portfence-%u, cannot be used: %s; set "
-				"'state' or 'lease-file'",
-				geteuid(), strerror(-folder));
-		else
-			snprintf(ret_why, size, "the folder for leases, '%s', cannot be used: %s",
-				 state, strerror(-folder));
-		return folder == -ENOENT ? -ENOTDIR : folder;
-	}
+	if (folder < 0 && !state)
+		return reason_fail(
+			folder == -ENOENT ? -ENOTDIR : folder, ret_why,
+			"the folder for leases, /dev/shm/portfence-%u, cannot be used: %s; "
+			"set 'state' or 'lease-file'",
+			geteuid(), strerror(-folder));
+	if (folder < 0)
+		return reason_fail(folder == -ENOENT ? -ENOTDIR : folder, ret_why,
+				   "the folder for leases, " REASON_QUOTED ", cannot be used: %s",
+				   state, strerror(-folder));
 	/* a folder that is named may be other users', too; state files do not begin so */
 	if (shared)
 		snprintf(name, sizeof(name), ".leases.%u", geteuid());
@@ -183,25 +180,23 @@ static int open_own(const struct settings *settings, bool write, char *ret_why, 
 		*where = '\0';
 	fd = fd_openat(folder, name, flags, 0600);
 	close(folder);
-	if (fd < 0) {
-		snprintf(ret_why, size, "the lease file '%s/%s' cannot be opened: %s", where, name,
-			 strerror(-fd));
-		return fd;
-	}
+	if (fd < 0)
+		return reason_fail(fd, ret_why, "the lease file '%.160s/%s' cannot be opened: %s",
+				   where, name, strerror(-fd));
 	if (ownership_is_private(fd, &bytes))
 		return fd;
 	close(fd);
-	snprintf(ret_why, size,
-		 "the lease file '%s/%s' is no file that this user alone can use; remove it", where,
-		 name);
-	return -EPERM;
+	return reason_fail(
+		-EPERM, ret_why,
+		"the lease file '%.160s/%s' is no file that this user alone can use; remove it",
+		where, name);
 }
 
-int lease_open(const struct settings *settings, bool write, char *ret_why, size_t size)
+int lease_open(const struct settings *settings, bool write, struct reason *ret_why)
 {
 	if (settings->policy.lease_file)
-		return open_shared(settings->policy.lease_file, write, ret_why, size);
-	return open_own(settings, write, ret_why, size);
+		return open_shared(settings->policy.lease_file, write, ret_why);
+	return open_own(settings, write, ret_why);
 }
 
 /* ---- locks ---- */

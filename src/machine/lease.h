@@ -44,7 +44,7 @@ struct lease {
  * Return: descriptor, close-on-exec; -ENOENT if nobody has taken a lease yet, and it is not to be
  * written; another -errno
  */
-int lease_open(const struct settings *settings, bool write, char *ret_why, size_t size);
+int lease_open(const struct settings *settings, bool write, struct reason *ret_why);
 
 /**
  * lease_take() - Take the first block of a pool that no other lease has and no socket is on

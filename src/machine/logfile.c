@@ -51,7 +51,7 @@ static int check_access(const char *path)
 	return access(folder, W_OK | X_OK) ? errno : 0;
 }
 
-bool logfile_writable(const char *log, char *ret_why, size_t size)
+bool logfile_writable(const char *log, struct reason *ret_why)
 {
 	const struct log_destination destination = log_destination_of(log);
 	int error;
@@ -61,9 +61,8 @@ bool logfile_writable(const char *log, char *ret_why, size_t size)
 	error = check_planted(destination.path);
 	if (!error)
 		error = check_access(destination.path);
-	if (!error)
-		return true;
-	snprintf(ret_why, size, "the log '%s' cannot be written to: %s", destination.path,
-		 error == EPERM ? "another user may have put it there" : strerror(error));
-	return false;
+	return !error ||
+	       reason_fail(false, ret_why, "the log " REASON_QUOTED " cannot be written to: %s",
+			   destination.path,
+			   error == EPERM ? "another user may have put it there" : strerror(error));
 }

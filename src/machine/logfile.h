@@ -2,6 +2,8 @@
 #ifndef PORTFENCE_MACHINE_LOGFILE_H
 #define PORTFENCE_MACHINE_LOGFILE_H
 
+#include "../core/reason.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -10,6 +12,6 @@
  * @log:	as configured, or NULL; what is no file is fine
  * @ret_why:	otherwise, what is wrong with it
  */
-bool logfile_writable(const char *log, char *ret_why, size_t size);
+bool logfile_writable(const char *log, struct reason *ret_why);
 
 #endif

@@ -205,111 +205,112 @@ static const char *image_libc(const struct image *image)
 }
 
 static int check_image(struct target *target, const struct image *image, const char *path,
-		       const char *library, char *ret_why, size_t size)
+		       const char *library, struct reason *ret_why)
 {
 	char beside[PATH_MAX] = "", where[PATH_MAX + 8] = "";
 	bool siblings = library_has_siblings(library);
 	struct image ours, other;
 	int rc = read_library(library, &ours);
 
-	if (rc) {
-		snprintf(ret_why, size, "the library '%s' cannot be read: %s", library,
-			 strerror(-rc));
-		return rc;
-	}
+	if (rc)
+		return reason_fail(rc, ret_why, "the library " REASON_QUOTED " cannot be read: %s",
+				   library, strerror(-rc));
 	if (image->interpreted && library_of_linker(library, image->interpreter, beside)) {
 		if (siblings && !read_library(beside, &other) && same_machine(image, &other))
 			return 0;
 		snprintf(where, sizeof(where), " as '%s'", beside);
 	}
 	if (image->class != ours.class) {
-		snprintf(ret_why, size, "'%s' is a %d-bit program and this is the %d-bit portfence",
-			 path, image->class == ELFCLASS64 ? 64 : 32,
-			 ours.class == ELFCLASS64 ? 64 : 32);
 		snprintf(target->remedy, sizeof(target->remedy),
 			 "install portfence for its word size%s", where);
-	} else if (!same_machine(image, &ours)) {
-		snprintf(
-			ret_why, size,
-			"'%s' is a program for another machine than this portfence; install portfence "
-			"for that machine%s",
-			path, where);
-	} else if (!image->interpreted) {
-		snprintf(ret_why, size,
-			 "'%s' is statically linked, so no library can be preloaded into it", path);
+		return reason_fail(-EPERM, ret_why,
+				   REASON_QUOTED
+				   " is a %d-bit program and this is the %d-bit portfence",
+				   path, image->class == ELFCLASS64 ? 64 : 32,
+				   ours.class == ELFCLASS64 ? 64 : 32);
+	}
+	if (!same_machine(image, &ours))
+		return reason_fail(-EPERM, ret_why,
+				   REASON_QUOTED
+				   " is a program for another machine than this portfence; "
+				   "install portfence for that machine%.160s",
+				   path, where);
+	if (!image->interpreted) {
 		strcpy(target->remedy, "use a dynamically linked build of it");
-	} else if (strcmp(image_libc(image), OUR_LIBC) != 0) {
-		snprintf(ret_why, size, "'%s' is linked with %s and this portfence with %s", path,
-			 image_libc(image), OUR_LIBC);
+		return reason_fail(-EPERM, ret_why,
+				   REASON_QUOTED
+				   " is statically linked, so no library can be preloaded "
+				   "into it",
+				   path);
+	}
+	if (strcmp(image_libc(image), OUR_LIBC) != 0) {
 		snprintf(target->remedy, sizeof(target->remedy), "build portfence with %s",
 			 image_libc(image));
-	} else if (siblings) {
-		snprintf(ret_why, size, "'%s' has a dynamic linker of its own, '%s'", path,
-			 image->interpreter);
-		snprintf(target->remedy, sizeof(target->remedy), "install portfence for it%s",
-			 where);
-	} else {
-		return 0;
+		return reason_fail(-EPERM, ret_why,
+				   REASON_QUOTED " is linked with %s and this portfence with %s",
+				   path, image_libc(image), OUR_LIBC);
 	}
-	return -EPERM;
+	if (!siblings)
+		return 0;
+	snprintf(target->remedy, sizeof(target->remedy), "install portfence for it%s", where);
+	return reason_fail(-EPERM, ret_why,
+			   REASON_QUOTED " has a dynamic linker of its own, " REASON_QUOTED, path,
+			   image->interpreter);
 }
 
-/* Looks at one file. Return: 0 if it is the executable, 1 if a script, whose interpreter is next */
-static int check_file(struct target *target, const char *path, const char *library, char *ret_next,
-		      char *ret_option, char *ret_why, size_t size)
+/* Looks at an open file. Return: 0 if it is the executable, 1 if a script, whose interpreter is next; -errno */
+static int check_open_file(struct target *target, int fd, const char *path, const char *library,
+			   char *ret_next, char *ret_option, struct reason *ret_why)
 {
 	char head[HEAD_SIZE + 1] = "";
 	const char *gain;
 	struct image image;
 	struct stat st;
-	int fd, rc;
+	int rc = fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EACCES;
 
-	/* not blocking: a script may name a FIFO as its interpreter, which execve() refuses */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	rc = fd < 0 || fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EACCES;
-	if (rc) {
-		snprintf(ret_why, size, "'%s' cannot be read: %s", path, strerror(-rc));
-		goto out;
-	}
-	if (pread(fd, head, HEAD_SIZE, 0) > 0 && parse_script(head, ret_next, ret_option)) {
-		rc = 1;
-		goto out;
-	}
-	rc = read_image(fd, &image);
+	if (!rc && pread(fd, head, HEAD_SIZE, 0) > 0 && parse_script(head, ret_next, ret_option))
+		return 1;
+	rc = rc ? rc : read_image(fd, &image);
 	if (rc == -ENOEXEC) {
 		/* execvp(3) hands it to the shell */
 		strcpy(ret_next, "/bin/sh");
 		*ret_option = '\0';
-		rc = 1;
-		goto out;
+		return 1;
 	}
-	if (rc) {
-		snprintf(ret_why, size, "'%s' cannot be read: %s", path, strerror(-rc));
-		goto out;
-	}
+	if (rc)
+		return reason_fail(rc, ret_why, REASON_QUOTED " cannot be read: %s", path,
+				   strerror(-rc));
 	if (!realpath(path, target->exe))
 		snprintf(target->exe, sizeof(target->exe), "%s", path);
 	target->bits = image.class == ELFCLASS64 ? 64 : 32;
 	strcpy(target->linker, image.interpreter);
 	target->gain = gains_rights(path, ANYBODY, ANYBODY);
 	gain = gains_rights(path, getuid(), getgid());
-	if (gain) {
-		snprintf(
-			ret_why, size,
-			"'%s' cannot be fenced: %s, and the dynamic linker preloads nothing into such a "
-			"program; run it as the user that it becomes",
-			path, gain);
-		rc = -EPERM;
-		goto out;
-	}
-	rc = check_image(target, &image, path, library, ret_why, size);
-out:
-	if (fd >= 0)
-		close(fd);
+	if (gain)
+		return reason_fail(-EPERM, ret_why,
+				   REASON_QUOTED
+				   " cannot be fenced: %s, and the dynamic linker preloads "
+				   "nothing into such a program; run it as the user that it "
+				   "becomes",
+				   path, gain);
+	return check_image(target, &image, path, library, ret_why);
+}
+
+static int check_file(struct target *target, const char *path, const char *library, char *ret_next,
+		      char *ret_option, struct reason *ret_why)
+{
+	/* not blocking: a script may name a FIFO as its interpreter, which execve() refuses */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), rc;
+
+	if (fd < 0)
+		return reason_fail(-errno, ret_why, REASON_QUOTED " cannot be read: %s", path,
+				   strerror(errno));
+	rc = check_open_file(target, fd, path, library, ret_next, ret_option, ret_why);
+	close(fd);
 	return rc;
 }
 
-int target_check(struct target *target, const char *library, char *ret_why, size_t size)
+int target_check(struct target *target, const char *library, struct reason *ret_why)
 {
 	char path[PATH_MAX], next[PATH_MAX] = "", option[PATH_MAX] = "";
 	int depth, rc;
@@ -317,7 +318,7 @@ int target_check(struct target *target, const char *library, char *ret_why, size
 	target->remedy[0] = '\0';
 	strcpy(path, target->path);
 	for (depth = 0; depth <= SCRIPTS_DEEPEST; depth++) {
-		rc = check_file(target, path, library, next, option, ret_why, size);
+		rc = check_file(target, path, library, next, option, ret_why);
 		if (rc <= 0)
 			return rc;
 		if (depth == 0)
@@ -325,10 +326,10 @@ int target_check(struct target *target, const char *library, char *ret_why, size
 				 *option ? " " : "", option);
 		strcpy(path, next);
 	}
-	snprintf(ret_why, size,
-		 "'%s' is a script whose interpreter is a script, too deep to follow",
-		 target->path);
-	return -ELOOP;
+	return reason_fail(-ELOOP, ret_why,
+			   REASON_QUOTED
+			   " is a script whose interpreter is a script, too deep to follow",
+			   target->path);
 }
 
 int target_describe(const struct target *target, char *const argv[], struct arena *arena,

@@ -4,6 +4,7 @@
 
 #include "../core/arena.h"
 #include "../core/policy.h"
+#include "../core/reason.h"
 
 #include <limits.h>
 #include <stddef.h>
@@ -35,7 +36,7 @@ int target_find(const char *command, struct target *ret_target);
  *
  * Return: 0, -EPERM, or another -errno if it cannot be read (@ret_why is set, too)
  */
-int target_check(struct target *target, const char *library, char *ret_why, size_t size);
+int target_check(struct target *target, const char *library, struct reason *ret_why);
 
 /* target_libc() - "glibc" or "musl", whose dynamic linker a program has; NULL: unknown, or none */
 const char *target_libc(const struct target *target);

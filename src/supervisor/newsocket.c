@@ -47,13 +47,13 @@ static bool serves(const struct range *range, int type, int protocol)
 		return true;
 	taken = !setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value));
 	close(fd);
-	return taken && !engine_kernel_judge(range, NULL, 0);
+	return taken && !engine_kernel_judge(range, NULL);
 }
 
 bool newsocket_suits(const struct rule *rule)
 {
 	return rule->bind == BIND_ALLOW && !rule->map && !rule->seeded &&
-	       rule->exhausted == EXHAUSTED_FAIL && assign_wants_kernel(rule, true, NULL, 0) &&
+	       rule->exhausted == EXHAUSTED_FAIL && assign_wants_kernel(rule, true, NULL) &&
 	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_TCP) &&
 	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_MPTCP) &&
 	       serves(rule->range[PROTO_UDP], SOCK_DGRAM, IPPROTO_UDP) &&
@@ -143,7 +143,7 @@ bool newsocket_keeps(const struct rule *rule, enum proto proto)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (now.tv_sec != judged[proto] && !engine_kernel_judge(rule->range[proto], NULL, 0))
+	if (now.tv_sec != judged[proto] && !engine_kernel_judge(rule->range[proto], NULL))
 		judged[proto] = now.tv_sec;
 	return now.tv_sec == judged[proto];
 }

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static int fd = -1;
 	struct policy_process process;
 	struct arena arena = { 0 };
-	char why[1024] = "";
+	struct reason why = { "" };
 	const char *libc;
 	int rc;
 
@@ -47,8 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&target, 0, sizeof(target));
 	strcpy(target.path, path);
 	/* the library is of the same machine as this program */
-	rc = target_check(&target, "/proc/self/exe", why, sizeof(why));
-	CLAIM(rc <= 0 && (rc == 0) == !*why);
+	rc = target_check(&target, "/proc/self/exe", &why);
+	CLAIM(rc <= 0 && (rc == 0) == !*why.text);
 	libc = target_libc(&target);
 	CLAIM(!libc || *libc);
 	CLAIM(target_describe(&target, argv, &arena, &process) == 0);
