@@ -117,7 +117,7 @@ refuses_made() {
 
 @test "an unknown key is told with those that there are" {
 	refuses unknown-key "3: unknown key 'protocol' in [curl], use one of: match, args, range,\
- tcp.range, udp.range, sctp.range, exclude, order, seed, bind, exhausted, engine, via, io-uring, map"
+ tcp.range, udp.range, sctp.range, exclude, order, seed, bind, move, exhausted, engine, via, io-uring, map"
 	refuses unknown-setting "2: unknown key 'logfile' in [portfence], use one of: log, state, lease-file, pool, lease"
 }
 
@@ -143,7 +143,7 @@ refuses_made() {
 		"3: 'match' has no value, write names or paths of programs $or" \
 		"4: 'order' has no value, write an order such as random $or"
 	printf '[curl]\nrange = 1\nbind =\nvia =\n' | made
-	refuses_made "3: 'bind' has no value, write allow, own or deny $or" \
+	refuses_made "3: 'bind' has no value, write allow, own, deny or move $or" \
 		"4: 'via' has no value, write auto, preload, supervise or both $or"
 }
 
@@ -219,7 +219,7 @@ refuses_made() {
 }
 
 @test "a bad value of bind, exhausted or engine is told with the good ones" {
-	refuses bad-bind "3: 'yes' is no value of 'bind', use allow, own or deny"
+	refuses bad-bind "3: 'yes' is no value of 'bind', use allow, own, deny or move"
 	refuses bad-exhausted "3: 'wait' is no value of 'exhausted', use fail or system"
 	refuses bad-engine "3: 'fast' is no value of 'engine', use auto, kernel or bind"
 }
@@ -256,7 +256,7 @@ refuses_made() {
 		"10: 'ascending' is no order, use one of: auto, sequential, random, random-simple,\
  hash, double-hash, random-increments" \
 		"11: 'x' is no seed, write a whole number from 0 to 18446744073709551615" \
-		"12: 'yes' is no value of 'bind', use allow, own or deny" \
+		"12: 'yes' is no value of 'bind', use allow, own, deny or move" \
 		"13: this is neither '[section]' nor 'key = value'" \
 		"15: [wget] has no 'range', give it one such as 'range = 20000-20999'" \
 		"17: section [curl] is given twice, first in line 8; join the two" \
@@ -429,13 +429,13 @@ such as /home/*/bin/curl"
 	mkdir -p "$XDG_CONFIG_HOME"
 	cp "$CONF/bad-bind.ini" "$XDG_CONFIG_HOME/portfence.ini"
 	run -125 --separate-stderr "$PORTFENCE" run -- true
-	same "portfence: $XDG_CONFIG_HOME/portfence.ini:3: 'yes' is no value of 'bind', use allow, own or deny"
+	same "portfence: $XDG_CONFIG_HOME/portfence.ini:3: 'yes' is no value of 'bind', use allow, own, deny or move"
 }
 
 @test "a relative path is told as an absolute one" {
 	cp "$CONF/bad-bind.ini" .
 	run -125 --separate-stderr "$PORTFENCE" run --config bad-bind.ini -- true
-	same "portfence: $PWD/bad-bind.ini:3: 'yes' is no value of 'bind', use allow, own or deny"
+	same "portfence: $PWD/bad-bind.ini:3: 'yes' is no value of 'bind', use allow, own, deny or move"
 }
 
 # --- no mistakes

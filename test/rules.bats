@@ -41,6 +41,99 @@ fenced_python() {
 	[ "$output" = "EACCES EACCES ok True" ]
 }
 
+# Each way serves by itself: the library, the supervisor, and both
+MOVERS="preload supervise both"
+
+@test "bind = move gives a port of the range for one outside, and getsockname tells it" {
+	rule 'range = 20000-20099' 'udp.range = 21000-21099' 'bind = move'
+	for way in $MOVERS; do
+		fenced_python 'for new, named in (tcp, 8080), (udp, 5353), (udp, 5453), (tcp, 8180), (tcp, 20007), (tcp, 80), (tcp, 65535):
+		    s = new(); held = globals().setdefault("held", []); held.append(s)
+		    print(named, error(s.bind, ("127.0.0.1", named)), port(s))' --via "$way"
+		diff - <(echo "$output") <<-'END'
+			8080 ok 20080
+			5353 ok 21053
+			5453 ok 21054
+			8180 ok 20081
+			20007 ok 20007
+			80 ok 80
+			65535 ok 20035
+		END
+	done
+}
+
+@test "bind = move is for the ports of 'move', and leaves others alone" {
+	rule 'range = 20000-20099' 'bind = move' 'move = 5000-5999, 7000'
+	for way in $MOVERS; do
+		fenced_python 'print(*[(s.bind(("127.0.0.1", p)), port(s))[1] for p in (4999, 5000, 5999, 6000, 7000, 7001, 20001) for s in [udp()]])' \
+			--via "$way"
+		[ "$output" = "4999 20000 20099 6000 20000 7001 20001" ]
+	done
+	rule 'range = 20000-20099' 'bind = own' 'move = 5000'
+	run ns "$PORTFENCE" run --config app.ini --app app true
+	[[ "$output" = "portfence: $PWD/app.ini:"*": 'move' does nothing without 'bind = move', add it" ]]
+}
+
+@test "bind = move leaves a pair of RTP a pair, also where ports of the range are taken" {
+	rule 'range = 20000-20009' 'bind = move'
+	for way in $MOVERS; do
+		fenced_python 'def pair(rtp):
+		    held = globals().setdefault("held", [])
+		    for p in rtp, rtp + 1:
+		        s = udp(); s.bind(("127.0.0.1", p)); held.append(s)
+		    return port(held[-2]), port(held[-1])
+		taken = udp(); taken.bind(("127.0.0.1", 20001))
+		print(pair(30000), pair(30010), pair(40008), pair(50000))
+		# now one port is left, and none
+		s = udp(); s.bind(("127.0.0.1", 50000)); print(port(s)); print(error(udp().bind, ("127.0.0.1", 50001)))' --via "$way"
+		[ "$output" = "(20002, 20003) (20004, 20005) (20008, 20009) (20006, 20007)
+20000
+EADDRINUSE" ]
+	done
+}
+
+@test "bind = move: sockets that share a port by SO_REUSEPORT share the one that they get" {
+	rule 'range = 20000-20099' 'bind = move'
+	for way in $MOVERS; do
+		fenced_python 'def shared(new, p):
+		    s = new(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+		    s.bind(("127.0.0.1", p)); globals().setdefault("held", []).append(s); return port(s)
+		taken = [tcp(), udp()]; [s.bind(("127.0.0.1", 20000)) for s in taken]
+		print(shared(tcp, 9000), shared(tcp, 9000), shared(udp, 9000), shared(udp, 9000), shared(udp, 9100))' --via "$way"
+		set -- $output
+		[ "$1 $3" = "$2 $4" ]
+		[ "$5" != "$3" ]
+		printf '%s\n' "$@" | all_within 20001 20099
+	done
+}
+
+@test "bind = move: the port is the one on the wire, for both families, and the log tells what was named" {
+	rule 'range = 20000-20099' 'bind = move'
+	for way in $MOVERS; do
+		capture_start 'udp dst port 5300'
+		fenced_python 'import random
+		for i in range(40):
+		    for family, host in (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"):
+		        s = socket.socket(family, socket.SOCK_DGRAM); s.bind(("", random.randint(1024, 65535)))
+		        s.sendto(b"x", (host, 5300)); s.close()' --via "$way" --log log
+		capture_stop
+		ports_to 5300 | all_within 20000 20099
+		[ "$(ports_to 5300 | wc -l)" -gt 10 ]
+		grep -Eq ' app: bind udp4 0\.0\.0\.0:200[0-9][0-9] asked=[0-9]+$' log
+		rm log
+	done
+}
+
+@test "bind = move: a program that may not bind where the range begins gets a port behind that" {
+	rule 'range = 1000-1030' 'bind = move'
+	for way in $MOVERS; do
+		run ns setpriv --bounding-set -net_bind_service "$PORTFENCE" run --config app.ini --app app --via "$way" \
+			-- $PYTHON -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 6200)); print(s.getsockname()[1])'
+		[ "$status" = 0 ]
+		echo "${lines[-1]}" | all_within 1024 1030
+	done
+}
+
 @test "bind = deny is not for sockets that are not fenced" {
 	rule 'range = 20000-20009' 'bind = deny'
 	fenced_python 'u = socket.socket(socket.AF_UNIX); print(error(u.bind, "here.sock"))

@@ -356,7 +356,7 @@ static int exclude_named(const struct run_lease *lease, struct arena *arena,
 	uint32_t port;
 	int rc;
 
-	if (!lease->names || whole->bind == BIND_OWN)
+	if (!lease->names || whole->bind == BIND_OWN || whole->bind == BIND_MOVE)
 		return 0;
 	rule = arena_alloc(arena, sizeof(*rule));
 	set = arena_alloc(arena, sizeof(*set));

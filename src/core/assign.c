@@ -1,6 +1,7 @@
 #include "assign.h"
 
 #include "engine_bind.h"
+#include "move.h"
 #include "sctp.h"
 
 #include <errno.h>
@@ -243,7 +244,7 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 	struct state_sequence *sequence = fence->state.sequence;
 	const struct range *range = fence->rule->range[assign->proto];
 	bool shares = connects_tcp(assign);
-	enum order order = assign_order(fence->rule, shares);
+	enum order order = assign->moved ? ORDER_SEQUENTIAL : assign_order(fence->rule, shares);
 	struct engine_bind search = {
 		.calls = fence->calls,
 		.fd = assign->fd,
@@ -252,7 +253,9 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 		.range = range,
 		.fresh = assign->fresh,
 		.reuse_addr = assign->reuse_addr,
-		.reuse_time_wait = fence->state.repeats && assign->proto == PROTO_TCP,
+		.reuse_time_wait =
+			(fence->state.repeats || assign->moved) && assign->proto == PROTO_TCP,
+		.pairs = assign->moved && assign->moved % 2 == 0 && assign->proto == PROTO_UDP,
 		.addrs = assign->addrs,
 		.addrs_size = assign->addrs_size,
 	};
@@ -270,13 +273,16 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 		addr_bytes(&assign->addr, flow.remote);
 		flow.remote_port = addr_port(&assign->addr);
 	}
-	if (order_has_cursor(order)) {
+	if (order_has_cursor(order) && !assign->moved) {
 		cursor = choose_cursor(sequence, order, assign->proto, &flow);
 		from = atomic_fetch_add_explicit(cursor, 1, memory_order_relaxed);
 	}
 	draw = atomic_fetch_add_explicit(&sequence->draws, 1, memory_order_relaxed);
+	if (assign->moved)
+		from = move_start(fence->rule, &fence->state, assign->proto, assign->moved);
 	order_start(&walk, order, range->count, from, draw, &sequence->key, &flow);
-	if (fence->rule->order == ORDER_AUTO && hinted && assign->proto == PROTO_TCP && !shares)
+	if (!assign->moved && fence->rule->order == ORDER_AUTO && hinted &&
+	    assign->proto == PROTO_TCP && !shares)
 		order_odd_first(&walk);
 	search.walk = &walk;
 	search.unhinted_tries = unhinted_tries(order, draw, shares);
@@ -296,6 +302,9 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 
 		atomic_fetch_add_explicit(cursor, advance - 1, memory_order_relaxed);
 	}
+	if (!rc && assign->moved)
+		move_remember(&fence->state, assign->proto, assign->moved,
+			      addr_port(&search.local));
 	assign->tried = search.tried;
 	if (rc == -EADDRNOTAVAIL && search.diag_failed)
 		assign->outcome = OUTCOME_DIAG_FAILED;
@@ -369,7 +378,7 @@ static int give_port(const struct fence *fence, struct assign *assign, const uni
 		assign->outcome = OUTCOME_CLOSED;
 		return -EACCES;
 	}
-	if (prefers_kernel(fence, assign)) {
+	if (!assign->moved && prefers_kernel(fence, assign)) {
 		if (!give_port_by_kernel(fence, assign))
 			return ASSIGN_GO_ON;
 		if (fence->rule->engine == ENGINE_KERNEL) {
@@ -398,10 +407,53 @@ static int classify_for_call(const struct fence *fence, struct assign *assign)
 	return !kind && assign->sctp && assign->proto != PROTO_SCTP ? KIND_OTHER : kind;
 }
 
+/* Where a program binds to a port of its own choice. Return: true if that is decided, and @ret_rc */
+static bool judge_named_port(const struct rule *rule, struct assign *assign, int *ret_rc)
+{
+	const uint16_t port = addr_port(&assign->addr);
+
+	/* a port that the map put in the place of another may always be bound */
+	*ret_rc = ASSIGN_GO_ON;
+	if (portmap_asked(rule->map, port) ||
+	    (rule->bind != BIND_DENY && range_has(rule->range[assign->proto], port)))
+		return true;
+	if (rule->bind == BIND_MOVE) {
+		assign->moved = move_wanted(rule, assign->proto, port) ? port : 0;
+		return !assign->moved;
+	}
+	assign->outcome = OUTCOME_REFUSED;
+	*ret_rc = -EACCES;
+	return true;
+}
+
+/*
+ * Sockets that share a port by SO_REUSEPORT get the same one again.
+ *
+ * Return: ASSIGN_MADE; ASSIGN_GO_ON if that is not so
+ */
+static int join_moved(const struct fence *fence, struct assign *assign, const union addr *open)
+{
+	uint16_t port = move_remembered(&fence->state, assign->proto, assign->moved);
+	union addr local = *open;
+
+	if (!port || assign->fresh || assign->addrs ||
+	    !range_has(fence->rule->range[assign->proto], port) ||
+	    get_int(fence, assign->fd, SOL_SOCKET, SO_REUSEPORT) <= 0)
+		return ASSIGN_GO_ON;
+	addr_set_port(&local, port);
+	if (fence->calls->bind(assign->fd, &local.sa, assign->len))
+		return ASSIGN_GO_ON;
+	assign->engine = ENGINE_BIND;
+	assign->tried = 1;
+	assign->port = port;
+	return ASSIGN_MADE;
+}
+
 static int begin_bind(const struct fence *fence, struct assign *assign)
 {
 	const struct rule *rule = fence->rule;
 	uint16_t port = addr_port(&assign->addr);
+	union addr open = assign->addr;
 	int rc;
 
 	if (!is_whole(&assign->addr, assign->len))
@@ -415,19 +467,17 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 	if (assign->addrs && (!sctp_is_packed(assign->addrs, assign->addrs_size) ||
 			      assign_has_port(fence, assign->fd)))
 		return ASSIGN_GO_ON;
-	if (port) {
-		/* a port that the map put in the place of another may always be bound */
-		if (portmap_asked(rule->map, port) ||
-		    (rule->bind != BIND_DENY && range_has(rule->range[assign->proto], port)))
-			return ASSIGN_GO_ON;
-		assign->outcome = OUTCOME_REFUSED;
-		return -EACCES;
-	}
+	if (port && judge_named_port(rule, assign, &rc))
+		return rc;
 	/* then the kernel keeps the address and chooses at connect() or listen(); but for SCTP now */
-	if (!assign->at_once && !assign->fresh && assign->proto != PROTO_SCTP &&
+	if (!port && !assign->at_once && !assign->fresh && assign->proto != PROTO_SCTP &&
 	    get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0)
 		return ASSIGN_GO_ON;
-	rc = give_port(fence, assign, &assign->addr, assign->len);
+	addr_set_port(&open, 0);
+	rc = assign->moved ? join_moved(fence, assign, &open) : ASSIGN_GO_ON;
+	if (rc == ASSIGN_MADE)
+		return rc;
+	rc = give_port(fence, assign, &open, assign->len);
 	return assign->engine == ENGINE_BIND ? ASSIGN_MADE : rc;
 }
 

@@ -28,7 +28,8 @@ struct assign {
 	int backlog;     /* listen */
 	/* bind: the port that the program named, if the map put that of @addr in its place; else 0 */
 	uint16_t program_port;
-	bool sctp; /* the call is libsctp's own: a socket of another protocol refuses it */
+	uint16_t moved; /* bind: the port that the program named, if it gets another one; else 0 */
+	bool sctp;      /* the call is libsctp's own: a socket of another protocol refuses it */
 	/* sctp_bindx(): its packed addresses, of which @addr is the first, and their bytes; or NULL */
 	const void *addrs;
 	socklen_t addrs_size;

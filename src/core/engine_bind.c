@@ -103,15 +103,19 @@ static bool next_port(struct engine_bind *search)
 	return true;
 }
 
-/* Binds a copy of the program's array. Only its first port is missing: the kernel takes it for all. */
+/* Binds a copy of the program's array. The kernel takes the first port for all that name none. */
 static int try_bindx(const struct engine_bind *search)
 {
 	struct arena arena = { 0 };
 	union addr *copy = arena_alloc(&arena, search->addrs_size + sizeof(*copy));
 	int rc = -ENOMEM;
+	char *at;
 
 	if (copy) {
 		memcpy(copy, search->addrs, search->addrs_size);
+		for (at = (char *)copy; at < (char *)copy + search->addrs_size;
+		     at += sctp_addr_size(((union addr *)(void *)at)->sa.sa_family))
+			addr_set_port((union addr *)(void *)at, 0);
 		addr_set_port(copy, addr_port(&search->local));
 		rc = search->calls->setsockopt(search->fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD,
 					       copy, search->addrs_size)
@@ -231,10 +235,35 @@ static int try_beside_time_wait(const struct engine_bind *search)
 	return rc;
 }
 
+/* Is this the first of two ports that are both free? Without a descriptor to spare, nobody can tell. */
+static bool begins_pair(const struct engine_bind *search)
+{
+	const uint16_t port = addr_port(&search->local);
+	struct engine_bind second = *search;
+	struct signals signals;
+	bool free = false;
+
+	if (port % 2 || !range_has(search->range, (uint16_t)(port + 1)))
+		return false;
+	addr_set_port(&second.local, (uint16_t)(port + 1));
+	signals_hold(&signals);
+	second.fd = fd_socket(search->local.sa.sa_family, SOCK_DGRAM, 0);
+	if (second.fd >= 0) {
+		free = !try_bind(&second);
+		fd_close(second.fd);
+	}
+	signals_release(&signals);
+	return free;
+}
+
 static int try_exclusive(struct engine_bind *search, void *context)
 {
 	const struct flags *flags = context;
-	int rc = try_bind(search);
+	int rc;
+
+	if (search->pairs && !begins_pair(search))
+		return -EADDRINUSE;
+	rc = try_bind(search);
 
 	if (rc == -EADDRINUSE && search->reuse_time_wait && flags->reuse_addr)
 		rc = try_beside_time_wait(search);
@@ -245,6 +274,7 @@ static int try_exclusive(struct engine_bind *search, void *context)
 
 int engine_bind_exclusive(struct engine_bind *search)
 {
+	const struct order_walk start = *search->walk;
 	struct flags flags;
 	const struct walk_calls calls = { .try = try_exclusive, .context = &flags };
 	int rc = clear_flags(search, &flags);
@@ -252,6 +282,11 @@ int engine_bind_exclusive(struct engine_bind *search)
 	if (rc)
 		return rc;
 	rc = walk_candidates(search, &calls);
+	if (rc == -EADDRINUSE && search->pairs) {
+		search->pairs = false;
+		*search->walk = start;
+		rc = walk_candidates(search, &calls);
+	}
 	restore_flags(search, &flags);
 	return rc;
 }

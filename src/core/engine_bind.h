@@ -25,7 +25,8 @@ struct engine_bind {
 	uint32_t unhinted_tries;   /* so many candidates are tried even if hinted as used */
 	struct state_hints *hints; /* NULL: there are none, or they are not wanted */
 	bool reuse_time_wait;      /* TCP: also take ports held only by TIME_WAIT, see below */
-	bool shared;               /* set if other sockets hold the port, too */
+	bool pairs; /* UDP: take an even port with a free one behind it, as RTP has them, if there is one */
+	bool shared;       /* set if other sockets hold the port, too */
 	bool diag_failed;  /* set if a port may be free for the peer, but the kernel does not say */
 	uint32_t tried;    /* candidates tried */
 	const void *addrs; /* NULL, or SCTP's packed addresses, which are bound in one call */

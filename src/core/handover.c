@@ -147,6 +147,10 @@ static void put_key(struct writer *writer, const struct rule *rule, enum key key
 			put_text(writer, row->name, map);
 		}
 		break;
+	case KEY_TYPE_PORTS:
+		if (rule->move)
+			put_range(writer, row->name, rule->move);
+		break;
 	case KEY_TYPE_GLOBS:
 	case KEY_TYPE_EXCLUDE:
 		break;

@@ -40,7 +40,8 @@ bool key_is_list(enum key key)
 {
 	const enum key_type type = key_table[key].type;
 
-	return key_is_ports(key) || type == KEY_TYPE_GLOBS || type == KEY_TYPE_MAP;
+	return key_is_ports(key) || type == KEY_TYPE_GLOBS || type == KEY_TYPE_MAP ||
+	       type == KEY_TYPE_PORTS;
 }
 
 void key_values(enum key key, struct reason *ret_values)
@@ -68,6 +69,7 @@ union member {
 	unsigned *choice; /* what an enum without negative values is to gcc and clang */
 	uint64_t *number;
 	const struct portmap **map;
+	const struct range **range;
 };
 
 _Static_assert(sizeof(enum bind_policy) == sizeof(unsigned) &&
@@ -228,6 +230,8 @@ int key_set(struct rule *rule, enum key key, const char *text, struct arena *are
 		return parse_choice(key, text, member.choice, ret_why);
 	case KEY_TYPE_MAP:
 		return parse_map(text, arena, member.map, ret_why);
+	case KEY_TYPE_PORTS:
+		return key_range(text, arena, member.range, ret_why);
 	default:
 		return reason_refuse(ret_why, "'%s' is for a section of the configuration alone",
 				     key_table[key].name);
@@ -305,6 +309,8 @@ int key_check(const struct rule *rule, struct reason *ret_why)
 {
 	int proto;
 
+	if (rule->move && rule->bind != BIND_MOVE)
+		return reason_refuse(ret_why, "'move' does nothing without 'bind = move', add it");
 	if (rule->engine != ENGINE_KERNEL)
 		return 0;
 	if (rule->order != ORDER_AUTO)

@@ -48,6 +48,7 @@
 	X(ORDER, "order", ORDER, order, true, NULL, "an order such as random")                     \
 	X(SEED, "seed", SEED, seed, true, NULL, "a whole number")                                  \
 	X(BIND, "bind", CHOICE, bind, true, policy_bind_names, NULL)                               \
+	X(MOVE, "move", PORTS, move, true, NULL, "ports such as 1024-65535")                       \
 	X(EXHAUSTED, "exhausted", CHOICE, exhausted, true, policy_exhausted_names, NULL)           \
 	X(ENGINE, "engine", CHOICE, engine, true, policy_engine_names, NULL)                       \
 	X(VIA, "via", CHOICE, via, false, policy_via_names, NULL)                                  \
@@ -82,6 +83,7 @@ enum key_type {
 	KEY_TYPE_SEED,    /* uint64_t, and sets `seeded` */
 	KEY_TYPE_CHOICE,  /* an enum whose names are in a table */
 	KEY_TYPE_MAP,     /* a list, const struct portmap * */
+	KEY_TYPE_PORTS, /* a list of ports that are none of the section's own, const struct range * */
 };
 
 struct key_row {
@@ -105,7 +107,7 @@ bool key_is_list(enum key key);
 /* key_is_ports() - Is a value a list of ports, which conf joins to the ranges of a section? */
 bool key_is_ports(enum key key);
 
-/* key_values() - What may be written, for messages: "allow, own or deny" */
+/* key_values() - What may be written, for messages: "allow, own, deny or move" */
 void key_values(enum key key, struct reason *ret_values);
 
 /* key_choice() - The value of a choice, as a number. The key's type is KEY_TYPE_CHOICE. */

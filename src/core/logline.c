@@ -229,6 +229,12 @@ static void put_port_json(struct out *out, const struct logline *line, uint16_t 
 	put_char(out, '"');
 }
 
+/* The port that the program named, where it got another one. */
+static uint16_t asked_port(const struct assign *assign)
+{
+	return assign->moved ? assign->moved : assign->program_port;
+}
+
 static void put_assign_json(struct out *out, const struct logline *line, const char *call,
 			    const struct assign *assign, const union addr *local, const char *proto,
 			    const char *family)
@@ -252,9 +258,9 @@ static void put_assign_json(struct out *out, const struct logline *line, const c
 		put(out, "\",\"peer_port\":");
 		put_port_json(out, line, addr_port(&assign->addr));
 	}
-	if (assign->program_port) {
+	if (asked_port(assign)) {
 		put(out, ",\"asked\":");
-		put_number(out, assign->program_port, 1);
+		put_number(out, asked_port(assign), 1);
 	} else if (!line->record) {
 		PUT_ALL(out, ",\"engine\":\"", policy_engine_name(assign->engine), "\",\"tried\":");
 		put_number(out, assign->tried, 1);
@@ -276,9 +282,9 @@ static void put_assign_text(struct out *out, const char *call, const struct assi
 		put(out, " -> ");
 		put_endpoint(out, &assign->addr);
 	}
-	if (assign->program_port) {
+	if (asked_port(assign)) {
 		put(out, " asked=");
-		put_number(out, assign->program_port, 1);
+		put_number(out, asked_port(assign), 1);
 	} else {
 		PUT_ALL(out, " engine=", policy_engine_name(assign->engine), " tried=");
 		put_number(out, assign->tried, 1);

@@ -12,7 +12,7 @@
 #define IPPROTO_UDPLITE 136
 #endif
 
-const char *const policy_bind_names[] = { "allow", "own", "deny", NULL };
+const char *const policy_bind_names[] = { "allow", "own", "deny", "move", NULL };
 const char *const policy_exhausted_names[] = { "fail", "system", NULL };
 const char *const policy_engine_names[] = { "auto", "kernel", "bind", NULL };
 const char *const policy_via_names[] = { "auto", "preload", "supervise", "both", NULL };

@@ -14,7 +14,7 @@
 enum proto { PROTO_TCP, PROTO_UDP, PROTO_SCTP, PROTO_COUNT };
 
 /* Of each choice, zero is the default. */
-enum bind_policy { BIND_ALLOW, BIND_OWN, BIND_DENY };
+enum bind_policy { BIND_ALLOW, BIND_OWN, BIND_DENY, BIND_MOVE };
 
 enum exhausted { EXHAUSTED_FAIL, EXHAUSTED_SYSTEM };
 
@@ -42,6 +42,7 @@ struct rule {
 	const char *args;  /* globs on the command line; NULL if not given */
 	const struct range *range[PROTO_COUNT];
 	const struct portmap *map; /* NULL: none. Once it is placed, the ranges lack its ports */
+	const struct range *move;  /* ports that BIND_MOVE is about; NULL: all that need no right */
 	enum order order;
 	enum bind_policy bind;
 	enum exhausted exhausted;

@@ -356,6 +356,15 @@ uint16_t range_port(const struct range *range, uint32_t index)
 	return (uint16_t)(range->span[low].first + (index - range->span[low].before));
 }
 
+uint32_t range_index(const struct range *range, uint16_t port)
+{
+	uint32_t i = 0;
+
+	while (i < range->spans - 1 && range->span[i].last < port)
+		i++;
+	return range->span[i].before + (port - range->span[i].first);
+}
+
 bool range_has(const struct range *range, uint16_t port)
 {
 	uint32_t low = 0, high = range->spans;

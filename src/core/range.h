@@ -95,6 +95,9 @@ void range_set_remove(struct range_set *set, const struct range_set *other);
  */
 int range_build(const struct range_set *set, struct arena *arena, const struct range **ret_range);
 
+/* range_index() - The index of a port, which is in the range */
+uint32_t range_index(const struct range *range, uint16_t port);
+
 /* range_port() - The port at an index; @index is below the range's count */
 uint16_t range_port(const struct range *range, uint32_t index);
 

@@ -16,6 +16,7 @@
 #define STATE_VERSION 3
 #define STATE_CLAIMS 4096
 #define STATE_PEERS 16
+#define STATE_MOVED 256 /* ports, by their remainder */
 #define STATE_OWN_CLAIMS_MOST 1024
 
 /*
@@ -50,12 +51,13 @@ struct state_file {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t size;
-	_Atomic uint64_t
-		told; /* the run, by its gate, that was last told of a program without its rights */
+	_Atomic uint64_t told; /* the run, by its gate, that was told of a lost right */
 	struct state_sequence sequence;
 	_Atomic uint64_t claim[STATE_CLAIMS];
 	struct state_hints exclusive_hints[PROTO_COUNT]; /* for ports that are not shared */
 	struct state_peer peer[STATE_PEERS];
+	/* a port that was named, and in the lower half the one that was taken for it: see move.h */
+	_Atomic uint32_t moved[PROTO_COUNT][STATE_MOVED];
 };
 
 _Static_assert(sizeof(struct state_sequence) == 40 + 4 * PROTO_COUNT * ORDER_TABLE_LENGTH,
@@ -67,7 +69,8 @@ _Static_assert(offsetof(struct state_file, sequence) == 24 &&
 		       sizeof(struct state_file) ==
 			       24 + sizeof(struct state_sequence) + 8 * STATE_CLAIMS +
 				       PROTO_COUNT * sizeof(struct state_hints) +
-				       STATE_PEERS * sizeof(struct state_peer),
+				       STATE_PEERS * sizeof(struct state_peer) +
+				       PROTO_COUNT * STATE_MOVED * sizeof(uint32_t),
 	       "32-bit and 64-bit programs share the file, so it has no padding");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics need no lock");
 

@@ -149,6 +149,7 @@ bool summary_count(struct summary *summary, const struct summary_block *block, c
 {
 	const char *p = text, *end = text + len;
 	uint16_t port = 0, peer_port;
+	uint64_t asked;
 	bool problem;
 
 	if (!get_word(&p, end, "{\"call\":") || !get_text(&p, end) ||
@@ -160,6 +161,8 @@ bool summary_count(struct summary *summary, const struct summary_block *block, c
 	if (get_word(&p, end, ",\"peer\":") &&
 	    (!get_text(&p, end) || !get_word(&p, end, ",\"peer_port\":") ||
 	     !(get_port_json(&p, end, block, &peer_port) || get_word(&p, end, "0"))))
+		return false;
+	if (get_word(&p, end, ",\"asked\":") && !text_get_number(&p, end, UINT16_MAX, &asked))
 		return false;
 	problem = get_word(&p, end, ",\"problem\":");
 	if ((problem && !get_text(&p, end)) || !get_word(&p, end, "}\n") || p != end)

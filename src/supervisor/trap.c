@@ -1,6 +1,7 @@
 #include "trap.h"
 
 #include "../core/assign.h"
+#include "../core/move.h"
 #include "../core/sctp.h"
 #include "../core/settings.h"
 #include "../core/translate.h"
@@ -237,7 +238,7 @@ static int choose_port(struct trapped_call *trapped, struct assign *assign)
 static int begin_assign(struct trapped_call *trapped, struct assign *assign)
 {
 	unsigned lowest = lowest_port(trapped->tree->fence->rule);
-	bool chooses = !(assign->call == ASSIGN_BIND && addr_port(&assign->addr));
+	bool chooses = assign->moved || !(assign->call == ASSIGN_BIND && addr_port(&assign->addr));
 	int rc;
 
 	if (chooses && has_range(trapped))
@@ -324,6 +325,21 @@ static int serve_named_bind(struct trapped_call *trapped, struct assign *assign)
 			      : bind_as_caller(trapped, true, make_bind, assign);
 }
 
+/* The port that a bind() names, if the rule gives it another one; else 0 */
+static uint16_t moved_port(const struct trapped_call *trapped, const struct assign *assign)
+{
+	const struct rule *rule = trapped->tree->fence->rule;
+	const uint16_t port = addr_port(&assign->addr);
+	socklen_t len = sizeof(int);
+	enum proto proto;
+	int protocol;
+
+	if (!port || !rule || getsockopt(trapped->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len))
+		return 0;
+	proto = policy_proto(protocol);
+	return proto != PROTO_COUNT && move_wanted(rule, proto, port) ? port : 0;
+}
+
 static int serve_bind(struct trapped_call *trapped)
 {
 	struct assign assign;
@@ -340,7 +356,9 @@ static int serve_bind(struct trapped_call *trapped)
 	asked = translate_bind(trapped->tree->fence, trapped->fd, &trapped->address.inet);
 	assign = new_assign(trapped, ASSIGN_BIND);
 	assign.program_port = asked;
-	if (!asked && addr_port(&assign.addr))
+	if (!asked)
+		assign.moved = moved_port(trapped, &assign);
+	if (!asked && !assign.moved && addr_port(&assign.addr))
 		return serve_named_bind(trapped, &assign);
 	if (is_confined(trapped))
 		return refuse_confined(trapped);

@@ -165,6 +165,7 @@ static void every_value(void)
 		{ "bind = allow", 0, BIND_ALLOW, 0, 0 },
 		{ "bind = own", 0, BIND_OWN, 0, 0 },
 		{ "bind = deny", 0, BIND_DENY, 0, 0 },
+		{ "bind = move", 0, BIND_MOVE, 0, 0 },
 		{ "exhausted = fail", 0, 0, EXHAUSTED_FAIL, 0 },
 		{ "exhausted = system", 0, 0, EXHAUSTED_SYSTEM, 0 },
 		{ "engine = auto", 0, 0, 0, ENGINE_AUTO },

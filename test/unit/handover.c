@@ -61,6 +61,8 @@ static void check_round(const struct handover *given, const char *what)
 	for (proto = 0; proto < PROTO_COUNT; proto++)
 		CHECK(same_range(a->range[proto], b->range[proto]), "%s: %s", what, text);
 	CHECK(same_map(a->map, b->map), "%s: %s", what, text);
+	CHECK(!a->move == !b->move && (!a->move || same_range(a->move, b->move)), "%s: %s", what,
+	      text);
 	CHECK(same_text(given->file, got.file) && same_text(given->log, got.log) &&
 		      same_text(given->state, got.state) && given->gate == got.gate &&
 		      same_text(given->record.path, got.record.path) &&
@@ -105,6 +107,9 @@ static void round_trips(void)
 	rule.map = &map;
 	check_round(&handover, "a map");
 	rule.map = NULL;
+	rule.bind = BIND_MOVE;
+	rule.move = range("1024-9999,65535");
+	check_round(&handover, "ports to move");
 	/* whatever a name may hold: the text's own signs, too */
 	rule.name = "a b:c 3:d,\t[x] ü";
 	handover.log = "/var/log/with blanks 7:x";
