@@ -256,6 +256,8 @@ int launch_rule(const struct settings *settings)
 		.state = settings->state,
 		.record = settings->record,
 		.gate = settings->gate,
+		.tracer = settings->tracer,
+		.tracer_space = settings->tracer_space,
 	};
 	char text[HANDOVER_MAX];
 

@@ -487,7 +487,8 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 	if (rc)
 		return rc;
 	if (answer->via != VIA_PRELOAD)
-		supervise_check(stops_at_socket(answer),
+		supervise_check(is_preloaded(answer) ? supervise_gate() : 0,
+				stops_at_socket(answer),
 				answer->via == VIA_AUTO && !*answer->preload.text &&
 					answer->settings.rule && answer->settings.rule->map,
 				answer->supervise, sizeof(answer->supervise));

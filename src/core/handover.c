@@ -56,7 +56,7 @@ static uint64_t signature(void)
 /* What is handed over beside the rule, as it was found. Only a text may be missing. */
 static const struct part {
 	const char *name;
-	enum { PART_TEXT, PART_PORT, PART_ADDRESS } type;
+	enum { PART_TEXT, PART_PORT, PART_NUMBER } type;
 	size_t member; /* offset in struct handover */
 } parts[] = {
 	{ "file", PART_TEXT, offsetof(struct handover, file) },
@@ -65,7 +65,9 @@ static const struct part {
 	{ "record", PART_TEXT, offsetof(struct handover, record.path) },
 	{ "first", PART_PORT, offsetof(struct handover, record.block.first) },
 	{ "last", PART_PORT, offsetof(struct handover, record.block.last) },
-	{ "gate", PART_ADDRESS, offsetof(struct handover, gate) },
+	{ "gate", PART_NUMBER, offsetof(struct handover, gate) },
+	{ "tracer", PART_NUMBER, offsetof(struct handover, tracer) },
+	{ "tracer-space", PART_NUMBER, offsetof(struct handover, tracer_space) },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -162,9 +164,9 @@ static void put_part(struct writer *writer, const struct handover *handover,
 {
 	const void *from = part_of(handover, part);
 	const char *text = part->type == PART_TEXT ? *(const char *const *)from : NULL;
-	const uint64_t number = part->type == PART_PORT      ? *(const uint16_t *)from
-				: part->type == PART_ADDRESS ? *(const uint64_t *)from
-							     : 0;
+	const uint64_t number = part->type == PART_PORT     ? *(const uint16_t *)from
+				: part->type == PART_NUMBER ? *(const uint64_t *)from
+							    : 0;
 
 	if (text)
 		put_text(writer, part->name, text);

@@ -18,7 +18,9 @@ struct handover {
 	const char *log;
 	const char *state;
 	struct record record;
-	uint64_t gate; /* page whose calls a supervisor's filter lets pass; 0: none */
+	uint64_t gate; /* this and the next two: as in struct settings */
+	uint64_t tracer;
+	uint64_t tracer_space;
 };
 
 /**

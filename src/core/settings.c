@@ -289,6 +289,8 @@ static bool take_over(struct arena *arena, struct settings *ret_settings)
 	ret_settings->state = handover.state;
 	ret_settings->record = handover.record;
 	ret_settings->gate = handover.gate;
+	ret_settings->tracer = handover.tracer;
+	ret_settings->tracer_space = handover.tracer_space;
 	return true;
 }
 

@@ -4,6 +4,7 @@
 #include "gaining.h"
 #include "real.h"
 #include "shim.h"
+#include "tracer.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -41,6 +42,7 @@
 		char *with_room[with_plan.room];                                                   \
 		char *const *fenced = child_environ_build(&with_plan, with_room);                  \
                                                                                                    \
+		tracer_name();                                                                     \
 		if (fenced || with_plan.complete) {                                                \
 			errno = with_saved;                                                        \
 			with_result = (call);                                                      \

@@ -4,6 +4,7 @@
 #include "caller_memory.h"
 #include "gate.h"
 #include "gated.h"
+#include "tracer.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -176,6 +177,7 @@ static struct shim *build_shim(void)
 		fill_shim(new, &settings, &mistakes, &arena);
 		if (settings.gate && !gate())
 			gated_start(settings.gate);
+		tracer_prepare(&settings);
 		/* it looks at what the cache would be wrong about */
 		if (gate())
 			fdcache_trust_hints();
@@ -200,5 +202,6 @@ __attribute__((constructor)) static void start(void)
 	int saved = errno;
 
 	shim_get();
+	tracer_start();
 	errno = saved;
 }

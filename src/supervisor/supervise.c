@@ -330,9 +330,9 @@ static void stay(int listener)
  * The supervisor's life. A channel carries numbers both ways, and the listener:
  *
  *	supervisor (live)                     program (start, submit)
- *	  its process id               -->  names it to Yama, where the kernel wants that
+ *	  its process id               -->
  *	  tries to look at it         <--   number of a descriptor of its own
- *	  0 or -errno                  -->  puts itself under the filter
+ *	  0 or -errno                  -->  names it to Yama and asks again, or goes on under the filter
  *	  takes the listener          <--   the listener, from a process beside (send_listener)
  *	  0 or -errno                  -->  closes the listener, and executes the command
  *
@@ -348,14 +348,16 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 	rights_drop(supervisor->filter.only_socket);
 	change_title(parent, supervisor->filter.traps_nothing);
 	raise_limits();
-	if (!hear(channel, &number))
-		_exit(EXIT_FAILURE);
 	if (!supervisor->filter.traps_nothing)
 		rc = caller_open_program(parent, &program);
-	if (!rc && looks(&supervisor->filter))
-		rc = try_access(&program, number);
-	if (!say(channel, rc) || rc || !hear_with(channel, &number, &listener) || listener < 0)
-		_exit(EXIT_FAILURE);
+	do {
+		if (!hear_with(channel, &number, &listener))
+			_exit(EXIT_FAILURE);
+		if (listener < 0 && program.pidfd >= 0 && looks(&supervisor->filter))
+			rc = try_access(&program, number);
+		if (listener < 0 && !say(channel, rc))
+			_exit(EXIT_FAILURE);
+	} while (listener < 0);
 	rc = leave(&listener, &channel, &program.pidfd);
 	if (!say(channel, rc) || rc)
 		_exit(EXIT_FAILURE);
@@ -463,18 +465,37 @@ static int send_listener(const struct filter *filter, int channel, bool *ret_ins
 	return status ? -EPIPE : 0;
 }
 
-/* This process's half. Return: 0, or -errno */
-static int submit(pid_t supervisor, const struct filter *filter, const struct rule *rule,
-		  int channel, char *ret_why, size_t size)
+/* Asks the supervisor whether it may look into this process. Return: 0, -errno */
+static int ask_for_look(int channel)
 {
-	bool installed;
 	int rc;
 
-	/* Yama (prctl(2)): it looks where standard error goes. Of the children's it has no need. */
+	return say(channel, channel) && hear(channel, &rc) ? rc : -EPIPE;
+}
+
+/*
+ * This process's half
+ *
+ * @ret_named:	the supervisor may look only into what names it
+ *
+ * Return: 0, or -errno
+ */
+static int submit(pid_t supervisor, const struct filter *filter, const struct rule *rule,
+		  int channel, bool *ret_named, char *ret_why, size_t size)
+{
+	bool installed;
+	int rc = ask_for_look(channel);
+
+	/*
+	 * With Yama (prctl(2)), only a process's ancestors may look into it, or whom it names. Its
+	 * children have to name the supervisor, too: the library does that.
+	 */
+	*ret_named = rc == -EPERM && filter->gate && !prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
+	if (*ret_named)
+		rc = ask_for_look(channel);
+	/* one that makes sockets looks only where standard error goes */
 	if (filter->only_socket)
 		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
-	if (!say(channel, channel) || !hear(channel, &rc))
-		rc = -EPIPE;
 	if (rc)
 		return explain_look(-rc, ret_why, size);
 	if (filter->only_socket && rule) {
@@ -528,9 +549,11 @@ __attribute__((noreturn)) static void begin(struct supervisor *supervisor, pid_t
 	_exit(EXIT_SUCCESS);
 }
 
-static int start(struct supervisor *supervisor, char *ret_why, size_t size)
+/* @ret_tracer: the supervisor's process id, if each process has to name it, or 0 */
+static int start(struct supervisor *supervisor, uint64_t *ret_tracer, char *ret_why, size_t size)
 {
-	int channel[2] = { -1, -1 }, rc = 0, number;
+	int channel[2] = { -1, -1 }, rc = 0, number = 0;
+	bool named = false;
 	bool orphan = !inherits_orphans();
 	pid_t parent = getpid(), pid = -1;
 
@@ -549,9 +572,10 @@ static int start(struct supervisor *supervisor, char *ret_why, size_t size)
 	}
 	close_end(&channel[1]);
 	rc = hear(channel[0], &number) ? submit(number, &supervisor->filter, supervisor->fence.rule,
-						channel[0], ret_why, size)
+						channel[0], &named, ret_why, size)
 				       : explain_look(EAGAIN, ret_why, size);
 out:
+	*ret_tracer = named && !rc ? (uint64_t)number : 0;
 	close_ends(channel);
 	/* with nobody at the other end, it ends by itself */
 	if (pid > 0 && (rc || orphan))
@@ -564,7 +588,7 @@ bool supervise_only_socket(const struct rule *rule)
 	return newsocket_suits(rule);
 }
 
-int supervise_start(const struct settings *settings, bool only_socket, bool exact, char *ret_why,
+int supervise_start(struct settings *settings, bool only_socket, bool exact, char *ret_why,
 		    size_t size)
 {
 	static struct supervisor supervisor;
@@ -576,7 +600,9 @@ int supervise_start(const struct settings *settings, bool only_socket, bool exac
 	supervisor.filter.io_uring = settings->rule->io_uring;
 	supervisor.filter.only_socket = only_socket;
 	supervisor.filter.exact = exact;
-	return start(&supervisor, ret_why, size);
+	rc = start(&supervisor, &settings->tracer, ret_why, size);
+	settings->tracer_space = settings->tracer ? procfs_number(PROCFS_SELF, "ns/pid") : 0;
+	return rc;
 }
 
 int supervise_hold(int fd)
@@ -595,23 +621,26 @@ bool supervise_holds(void)
 int supervise_keep(char *ret_why, size_t size)
 {
 	static struct supervisor keeper = { .filter.traps_nothing = true };
+	uint64_t tracer;
 
-	return start(&keeper, ret_why, size);
+	return start(&keeper, &tracer, ret_why, size);
 }
 
-int supervise_check(bool only_socket, bool exact, char *ret_why, size_t size)
+int supervise_check(uint64_t gate, bool only_socket, bool exact, char *ret_why, size_t size)
 {
 	static struct supervisor nobodys;
 	int ends[2], rc = -EPIPE;
+	uint64_t tracer;
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return explain_look(errno, ret_why, size);
+	nobodys.filter.gate = gate;
 	nobodys.filter.only_socket = only_socket;
 	nobodys.filter.exact = exact;
 	pid = fork();
 	if (!pid) {
-		rc = start(&nobodys, ret_why, size);
+		rc = start(&nobodys, &tracer, ret_why, size);
 		if (say(ends[1], rc) && write(ends[1], ret_why, size) == (ssize_t)size)
 			_exit(EXIT_SUCCESS);
 		_exit(EXIT_FAILURE);

@@ -10,7 +10,8 @@
 
 /**
  * supervise_start() - Fence this process, and all that it will start, from outside
- * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c)
+ * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c). The tracer is set
+ *		where Yama wants each process to name it, which the library does
  * @only_socket:	stop only at the making of sockets, see supervise_only_socket()
  * @exact:	only where no signal can interrupt a call that is being served (Linux 5.19): a mapped
  *		message that the supervisor has sent could be sent once more
@@ -20,7 +21,7 @@
  *
  * Return: 0, or -errno; -ENOTRECOVERABLE if the filter is there and nobody serves its calls
  */
-int supervise_start(const struct settings *settings, bool only_socket, bool exact, char *ret_why,
+int supervise_start(struct settings *settings, bool only_socket, bool exact, char *ret_why,
 		    size_t size);
 
 /* supervise_only_socket() - Is it enough to stop at the making of sockets? */
@@ -31,8 +32,10 @@ bool supervise_only_socket(const struct rule *rule);
  *
  * Tries it, in a process that does nothing else. It takes the arguments of supervise_start(), and
  * returns what that would return.
+ *
+ * @gate:	of the settings
  */
-int supervise_check(bool only_socket, bool exact, char *ret_why, size_t size);
+int supervise_check(uint64_t gate, bool only_socket, bool exact, char *ret_why, size_t size);
 
 /**
  * supervise_hold() - Let a descriptor stay open as long as anybody of the tree lives

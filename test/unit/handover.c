@@ -65,6 +65,7 @@ static void check_round(const struct handover *given, const char *what)
 	      text);
 	CHECK(same_text(given->file, got.file) && same_text(given->log, got.log) &&
 		      same_text(given->state, got.state) && given->gate == got.gate &&
+		      given->tracer == got.tracer && given->tracer_space == got.tracer_space &&
 		      same_text(given->record.path, got.record.path) &&
 		      given->record.block.first == got.record.block.first &&
 		      given->record.block.last == got.record.block.last,
@@ -96,7 +97,9 @@ static void round_trips(void)
 				     .log = "json:/var/log/p",
 				     .state = "/run/p",
 				     .record = { "/run/record 1:x", { 1, 65535 } },
-				     .gate = 0x200000001000 };
+				     .gate = 0x200000001000,
+				     .tracer = 4194304,
+				     .tracer_space = 4026531836 };
 
 	check_round(&handover, "all given");
 	rule.range[PROTO_UDP] = rule.range[PROTO_TCP];
