@@ -2,6 +2,7 @@
 #include "../core/settings.h"
 #include "../core/variables.h"
 #include "../machine/lease_holder.h"
+#include "held_leases.h"
 #include "say.h"
 #include "section_ranges.h"
 #include "verbs.h"
@@ -44,8 +45,7 @@ const struct verb verb_leases = {
 struct found {
 	struct settings settings;
 	const struct range *pool;
-	struct lease *lease;
-	size_t count;
+	struct held_leases leases;
 	uint32_t held; /* ports of the pool */
 };
 
@@ -96,47 +96,19 @@ static int print_text(const struct found *found)
 	char pool[128];
 	size_t i;
 
-	if (found->count)
+	if (found->leases.count)
 		printf("%-11s  %5s  %5s  %-8s  %-19s  %s\n", "PORTS", "COUNT", "PID", "USER",
 		       "SINCE", "COMMAND");
-	for (i = 0; i < found->count; i++)
-		print_lease(&found->lease[i]);
+	for (i = 0; i < found->leases.count; i++)
+		print_lease(&found->leases.lease[i]);
 	range_format(found->pool, pool, sizeof(pool));
 	printf("%zu lease%s; of the %u ports of the pool %s, %u are leased and %u are not\n",
-	       found->count, say_plural(found->count), found->pool->count, pool, found->held,
-	       found->pool->count - found->held);
+	       found->leases.count, say_plural(found->leases.count), found->pool->count, pool,
+	       found->held, found->pool->count - found->held);
 	return 0;
 }
 
 /* ---- JSON ---- */
-
-static json_t *describe_lease_map(const struct lease *lease)
-{
-	struct portmap map;
-	struct rule rule = { .map = lease_map(lease, &map) ? &map : NULL };
-
-	return section_ranges_json_map(&rule);
-}
-
-static json_t *describe_lease(const struct lease *lease)
-{
-	json_t *object = json_pack("{s:i, s:i, s:i}", "first", lease->first, "last", lease->last,
-				   "ports", lease->last - lease->first + 1);
-	bool known = lease->known;
-
-	json_object_set_new(object, "pid",
-			    known && lease->pid ? json_integer(lease->pid) : json_null());
-	json_object_set_new(object, "heir", *lease->heir ? json_string(lease->heir) : json_null());
-	json_object_set_new(object, "uid", known ? json_integer(lease->uid) : json_null());
-	/* seconds since 1970 */
-	json_object_set_new(object, "since",
-			    known ? json_real((double)lease->since / 1e9) : json_null());
-	json_object_set_new(object, "section",
-			    *lease->application ? json_string(lease->application) : json_null());
-	json_object_set_new(object, "map", describe_lease_map(lease));
-	json_object_set_new(object, "command", known ? json_string(lease->command) : json_null());
-	return object;
-}
 
 static int print_json(const struct found *found)
 {
@@ -144,8 +116,8 @@ static int print_json(const struct found *found)
 	char *range = section_ranges_list(found->pool);
 	size_t i;
 
-	for (i = 0; i < found->count; i++)
-		json_array_append_new(list, describe_lease(&found->lease[i]));
+	for (i = 0; i < found->leases.count; i++)
+		json_array_append_new(list, held_leases_describe(&found->leases.lease[i]));
 	object = json_pack("{s:{s:s?, s:i, s:i, s:i}, s:o}", "pool", "range", range, "ports",
 			   (int)found->pool->count, "leased", (int)found->held, "free",
 			   (int)(found->pool->count - found->held), "leases", list);
@@ -175,47 +147,34 @@ static int read_settings(const char *config, struct arena *arena, struct found *
 	return rc ? say_failure("%s", strerror(-rc)) : 0;
 }
 
-static int find_leases(struct found *found)
+/* How many ports of the pool are leased. */
+static uint32_t count_held(const struct held_leases *leases, const struct range *pool)
 {
-	struct reason why;
+	uint32_t port, held = 0;
 	size_t i;
-	int fd, rc;
 
-	fd = lease_open(&found->settings, false, &why);
-	if (fd == -ENOENT)
-		return 0;
-	if (fd < 0)
-		return say_failure("%s", why.text);
-	rc = lease_list(fd, &found->lease, &found->count);
-	close(fd);
-	if (rc < 0)
-		return say_failure("the leases cannot be read: %s", strerror(-rc));
-	lease_holder_find(found->lease, found->count);
-	if (rc)
-		say_warning(NULL, "there are more leases than can be listed: somebody holds "
-				  "thousands of locks");
-	for (i = 0; i < found->count; i++) {
-		uint32_t port;
-
-		for (port = found->lease[i].first; port <= found->lease[i].last; port++)
-			found->held += range_has(found->pool, (uint16_t)port);
-	}
-	return 0;
+	for (i = 0; i < leases->count; i++)
+		for (port = leases->lease[i].first; port <= leases->lease[i].last; port++)
+			held += range_has(pool, (uint16_t)port);
+	return held;
 }
 
 static int leases(const struct option_values *given)
 {
-	struct found found = { .lease = NULL };
+	struct found found = { .held = 0 };
 	struct arena arena = { 0 };
+	struct reason why;
 	int rc;
 
 	rc = read_settings(given->value[OPTION_CONFIG], &arena, &found);
-	if (!rc)
-		rc = find_leases(&found);
+	if (!rc && held_leases_read(&found.settings, &found.leases, &why))
+		rc = say_failure("%s", why.text);
 	/* there is a pool where nothing has failed */
-	if (!rc && found.pool)
+	if (!rc && found.pool) {
+		found.held = count_held(&found.leases, found.pool);
 		rc = (given->value[OPTION_JSON] ? print_json : print_text)(&found);
-	free(found.lease);
+	}
+	free(found.leases.lease);
 	arena_free(&arena);
 	return rc;
 }

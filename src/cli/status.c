@@ -1,7 +1,7 @@
 #include "../core/settings.h"
 #include "../core/variables.h"
-#include "../machine/lease.h"
 #include "../machine/occupancy.h"
+#include "held_leases.h"
 #include "say.h"
 #include "section_ranges.h"
 #include "status_bar.h"
@@ -402,14 +402,9 @@ static int draw_sections(struct view *view, const struct canvas *canvas, json_t 
 
 /* ---- leases ---- */
 
-struct leased {
-	struct lease *lease; /* those that are to be shown */
-	size_t count;
-};
-
 /* Those of one application, or all. What keeps us from them is only said. */
-static int find_leases(const struct call *call, const struct policy *policy,
-		       struct leased *ret_leased)
+static void find_leases(const struct call *call, const struct policy *policy,
+			struct held_leases *ret_leases)
 {
 	const struct settings settings = {
 		.policy = *policy,
@@ -418,27 +413,15 @@ static int find_leases(const struct call *call, const struct policy *policy,
 	};
 	struct reason why;
 	size_t i, count = 0;
-	int fd, rc;
 
 	if (call->range)
-		return 0;
-	fd = lease_open(&settings, false, &why);
-	if (fd < 0) {
-		if (fd != -ENOENT)
-			say_warning(NULL, why.text);
-		return 0;
-	}
-	rc = lease_list(fd, &ret_leased->lease, &ret_leased->count);
-	close(fd);
-	if (rc > 0)
-		say_warning(NULL, "there are more leases than can be listed: somebody holds "
-				  "thousands of locks");
-	rc = rc > 0 ? 0 : rc;
-	for (i = 0; !rc && i < ret_leased->count; i++)
-		if (!call->app || !strcmp(ret_leased->lease[i].application, call->app))
-			ret_leased->lease[count++] = ret_leased->lease[i];
-	ret_leased->count = rc ? 0 : count;
-	return rc;
+		return;
+	if (held_leases_read(&settings, ret_leases, &why))
+		say_warning(NULL, why.text);
+	for (i = 0; i < ret_leases->count; i++)
+		if (!call->app || !strcmp(ret_leases->lease[i].application, call->app))
+			ret_leases->lease[count++] = ret_leases->lease[i];
+	ret_leases->count = count;
 }
 
 /* A lease as a section that has its ports. Return: 0, -ENOMEM */
@@ -457,18 +440,18 @@ static int make_rule(const struct lease *lease, struct arena *arena, struct port
 	return rc;
 }
 
-static void describe_lease(json_t *object, const struct lease *lease)
+/* Adds what is told of a lease to what is told of its ports. Return: 0, -ENOMEM */
+static int describe_lease(json_t *object, const struct lease *lease)
 {
-	json_object_del(object, "name");
-	json_object_set_new(object, "first", json_integer(lease->first));
-	json_object_set_new(object, "last", json_integer(lease->last));
-	json_object_set_new(object, "pid", lease->known ? json_integer(lease->pid) : json_null());
-	json_object_set_new(object, "command",
-			    lease->known ? json_string(lease->command) : json_null());
+	json_t *described = held_leases_describe(lease);
+	int rc = json_object_del(object, "name") || json_object_update(object, described);
+
+	json_decref(described);
+	return rc ? -ENOMEM : 0;
 }
 
-static int draw_leases(const struct leased *leased, struct view *view, const struct canvas *canvas,
-		       json_t *list)
+static int draw_leases(const struct held_leases *leased, struct view *view,
+		       const struct canvas *canvas, json_t *list)
 {
 	struct arena arena = { 0 };
 	size_t i;
@@ -490,7 +473,7 @@ static int draw_leases(const struct leased *leased, struct view *view, const str
 				off(canvas), text);
 		rc = draw_rule(&rule, view, canvas, list);
 		if (!rc && list)
-			describe_lease(json_array_get(list, i), lease);
+			rc = describe_lease(json_array_get(list, i), lease);
 	}
 	arena_free(&arena);
 	return rc;
@@ -498,7 +481,8 @@ static int draw_leases(const struct leased *leased, struct view *view, const str
 
 /* ---- the whole ---- */
 
-static int read_status(const struct call *call, struct leased *ret_leased, struct view *ret_view)
+static int read_status(const struct call *call, struct held_leases *ret_leased,
+		       struct view *ret_view)
 {
 	int rc;
 
@@ -508,9 +492,7 @@ static int read_status(const struct call *call, struct leased *ret_leased, struc
 		rc = sections_load(call->config, call->app, &ret_view->sections);
 	if (rc)
 		return rc;
-	rc = find_leases(call, &ret_view->sections.policy, ret_leased);
-	if (rc)
-		return say_failure("the leases cannot be read: %s", strerror(-rc));
+	find_leases(call, &ret_view->sections.policy, ret_leased);
 	if (!call->range && !ret_view->sections.policy.file && !ret_leased->count)
 		return say_failure("there is no configuration file; write %s, or use --config or "
 				   "--range",
@@ -538,7 +520,7 @@ static int draw_status(FILE *to, void *context)
 	};
 	struct view view = { .sections = { .rule = NULL } };
 	json_t *list = call->json ? json_array() : NULL, *leases = call->json ? json_array() : NULL;
-	struct leased leased = { .count = 0 };
+	struct held_leases leased = { .count = 0 };
 	int rc, failed;
 
 	rc = read_status(call, &leased, &view);
