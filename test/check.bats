@@ -423,7 +423,7 @@ status'" <<<"$output"
 
 # engines COMMAND...: of what it prints, the lines on engines, without the file's name
 engines() {
-	"$@" | sed -nE 's/^[^:]*(:[0-9]+: (note: \[[^]]+\]|error: .engine = kernel.).*)/\1/p'
+	"$@" | grep -v ': mptcp sockets are ' | sed -nE 's/^[^:]*(:[0-9]+: (note: \[[^]]+\]|error: .engine = kernel.).*)/\1/p'
 }
 
 @test "the engine of each section is noted, and why it is that one" {
@@ -445,6 +445,16 @@ udp and sctp get the bind engine, as the kernel engine is the faster one for tcp
 	END
 	run -1 ns "$PORTFENCE" check "$FILES/engine.ini"
 	[[ "${lines[-1]}" = "9 applications, 2 errors, "* ]]
+}
+
+@test "what becomes of MPTCP sockets is noted where their subflows would leave the range, and is a warning if allowed" {
+	needs_mptcp
+	printf '[true]\nrange = 40000-40099\n[false]\nrange = 20000-20099\n[cat]\nrange = 20100-20199\nmptcp = refuse\n[ls]\nrange = 20200-20299\nmptcp = allow\n' >mptcp.ini
+	diff - <(ns "$PORTFENCE" check mptcp.ini | sed -n 's/^mptcp.ini:\([0-9]*: [a-z]*: .*mptcp.*\): 20.*/\1/p') <<-END
+		3: note: [false]: mptcp sockets are made plain tcp, as their further subflows would leave the range
+		5: note: [cat]: mptcp sockets are refused, as their further subflows would leave the range
+		8: warning: [ls]: mptcp sockets are allowed, as their further subflows may leave the range
+	END
 }
 
 @test "a kernel without the option, and one whose ranges cannot be read, have the bind engine" {
@@ -563,7 +573,7 @@ fits_none() {
 			assert levels.count("error") == report["errors"]
 			assert levels.count("warning") == report["warnings"]
 			kinds = {"syntax", "overlap", "ephemeral", "reserved", "services", "privileged", "listener",
-			         "sockets", "engine", "match", "unseen"}
+			         "sockets", "engine", "mptcp", "match", "unseen"}
 			for one in report["findings"]:
 			    assert set(one) == {"line", "level", "kind", "section", "text"}, one
 			    assert one["kind"] in kinds, one

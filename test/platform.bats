@@ -49,6 +49,10 @@ holds() {
 	holds range-on-mptcp-is-obeyed
 }
 
+@test "further subflows of MPTCP keep to a port range, also those of an accepted connection" {
+	holds range-holds-for-mptcp-subflows
+}
+
 @test "UDP-Lite takes a port range and keeps to it" {
 	holds range-on-udplite-is-obeyed
 }

@@ -133,6 +133,19 @@ the faster one for tcp connects alone"
 	line engine "every call gets the kernel engine, as 'engine = kernel' asks for it"
 }
 
+@test "what becomes of MPTCP sockets is told" {
+	needs_mptcp
+	printf '[true]\nrange = 40000-40009\n' >mptcp.ini
+	answers 0 --config mptcp.ini true
+	line mptcp 'further subflows of mptcp sockets stay in the range'
+	answers 0 --range 20000-20009 true
+	line mptcp "mptcp sockets are made plain tcp, as their further subflows would leave the range: 20000-20009 is not \
+within the system's ephemeral range 32768-60999"
+	printf '[true]\nrange = 20000\nmptcp = refuse\n' >mptcp.ini
+	answers 0 --config mptcp.ini true
+	[[ "$output" == *'mptcp sockets are refused, as'* ]]
+}
+
 @test "an engine that cannot serve leaves a command without ports" {
 	printf '[true]\nrange = 40000-40009\nudp.range = 20000-20009\nengine = kernel\n' >kernel.ini
 	answers 1 --config kernel.ini true
@@ -376,6 +389,7 @@ directory" ]
 		  "lease": null,
 		  "line": 1,
 		  "map": null,
+		  "mptcp": "tcp",
 		  "name": "true",
 		  "seed": "42"
 		 },

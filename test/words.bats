@@ -45,7 +45,7 @@ entry() {
 }
 
 @test "the manual names each value of a key that has a list of them" {
-	for key in bind exhausted engine via io-uring order; do
+	for key in bind exhausted engine via io-uring mptcp order; do
 		[ "$(allowed x "$key = x" | wc -l)" -ge 2 ]
 		while read -r value; do
 			[ "$key" = order ] || grep -qE "(^\.[BI]+|[ \"])$value( |\"|$)" <(entry KEYS "$key")

@@ -93,6 +93,15 @@ static void find_useless_engine(const struct rule *rule, struct check_findings *
 			   rule->name, text);
 }
 
+static void find_mptcp(const struct rule *rule, struct check_findings *findings)
+{
+	char text[ENGINE_CHOICE_TEXT];
+
+	if (!engine_choice_mptcp(rule, text))
+		check_findings_add(findings, rule->mptcp == MPTCP_ALLOW ? SAY_WARNING : SAY_NOTE,
+				   rule->line, "mptcp", rule->name, "[%s]: %s", rule->name, text);
+}
+
 /* ---- leases ---- */
 
 static void note_lease(const struct rule *rule, struct check_findings *findings)
@@ -170,6 +179,7 @@ static void find_all(struct report *report)
 	}
 	for (i = 0; i < sections->count; i++) {
 		find_useless_engine(sections->rule[i], &report->findings);
+		find_mptcp(sections->rule[i], &report->findings);
 		note_lease(sections->rule[i], &report->findings);
 		find_programs(sections->rule[i], &report->findings);
 	}

@@ -33,9 +33,9 @@ enum proto engine_choice_proto(enum engine_choice_call call)
 }
 
 /* Has the kernel the option? Where there is no such protocol, nobody will miss it. */
-static bool has_option(enum engine_choice_call call)
+static bool has_option(int type, int protocol)
 {
-	int fd = socket(AF_INET, calls[call].type | SOCK_CLOEXEC, calls[call].protocol);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, protocol);
 	socklen_t len = sizeof(uint32_t);
 	uint32_t value;
 	bool has;
@@ -48,10 +48,8 @@ static bool has_option(enum engine_choice_call call)
 }
 
 /* Would the kernel keep to the range? @ret_why is set in both cases. */
-static bool kernel_serves(const struct rule *rule, enum engine_choice_call call,
-			  struct reason *ret_why)
+static bool kernel_keeps(const struct range *range, int type, int protocol, struct reason *ret_why)
 {
-	const struct range *range = rule->range[calls[call].proto];
 	int rc = engine_kernel_judge(range, ret_why);
 
 	if (rc == -ERANGE)
@@ -59,9 +57,11 @@ static bool kernel_serves(const struct rule *rule, enum engine_choice_call call,
 	if (rc)
 		return reason_fail(false, ret_why, "the system's own range cannot be read (%s)",
 				   strerror(-rc));
-	if (!has_option(call))
+	if (!has_option(type, protocol))
 		return reason_fail(false, ret_why, "this kernel has no IP_LOCAL_PORT_RANGE for %s",
-				   policy_proto_name(calls[call].proto));
+				   protocol == IPPROTO_MPTCP
+					   ? "mptcp"
+					   : policy_proto_name(policy_proto(protocol)));
 	return reason_fail(
 		true, ret_why,
 		"%d-%d is one interval within the system's ephemeral range and no port of it is "
@@ -77,7 +77,8 @@ void engine_choice_make(const struct rule *rule, enum engine_choice_call call,
 	bool serves;
 
 	if (assign_wants_kernel(rule, call == ENGINE_CHOICE_CONNECT, &choice.why)) {
-		serves = kernel_serves(rule, call, &kernel_why);
+		serves = kernel_keeps(rule->range[calls[call].proto], calls[call].type,
+				      calls[call].protocol, &kernel_why);
 		if (serves)
 			choice.engine = ENGINE_KERNEL;
 		else if (rule->engine == ENGINE_KERNEL)
@@ -120,4 +121,25 @@ void engine_choice_describe(const struct rule *rule, char ret_text[ENGINE_CHOICE
 			 "the %s engine, as %s",
 			 policy_engine_name(connect.engine), connect.why.text,
 			 policy_engine_name(other.engine), other.why.text);
+}
+
+bool engine_choice_mptcp(const struct rule *rule, char ret_text[ENGINE_CHOICE_TEXT])
+{
+	static const char *const becomes[] = {
+		[MPTCP_TCP] = "are made plain tcp",
+		[MPTCP_REFUSE] = "are refused",
+		[MPTCP_ALLOW] = "are allowed",
+	};
+	struct reason why;
+	const bool keeps = kernel_keeps(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_MPTCP, &why);
+
+	if (keeps)
+		snprintf(ret_text, ENGINE_CHOICE_TEXT,
+			 "further subflows of mptcp sockets stay in the range");
+	else
+		snprintf(ret_text, ENGINE_CHOICE_TEXT,
+			 "mptcp sockets %s, as their further subflows %s leave the range: %s",
+			 becomes[rule->mptcp], rule->mptcp == MPTCP_ALLOW ? "may" : "would",
+			 why.text);
+	return keeps;
 }

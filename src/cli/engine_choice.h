@@ -44,4 +44,7 @@ enum proto engine_choice_proto(enum engine_choice_call call);
 /* engine_choice_describe() - One line for all calls */
 void engine_choice_describe(const struct rule *rule, char ret_text[ENGINE_CHOICE_TEXT]);
 
+/* engine_choice_mptcp() - One line for MPTCP sockets. Return: do their further subflows stay in the range? */
+bool engine_choice_mptcp(const struct rule *rule, char ret_text[ENGINE_CHOICE_TEXT]);
+
 #endif

@@ -331,6 +331,15 @@ static void print_engine(const struct answer *answer)
 		       policy_proto_name(proto), choice.why.text);
 }
 
+static void print_mptcp(const struct answer *answer)
+{
+	char text[ENGINE_CHOICE_TEXT];
+
+	engine_choice_mptcp(answer->settings.rule, text);
+	print_head("mptcp");
+	puts(text);
+}
+
 static void print_preload(const struct answer *answer)
 {
 	const struct target *target = &answer->target;
@@ -384,6 +393,7 @@ static void print_text(const struct answer *answer)
 		print_map(answer->settings.rule);
 		print_order(answer);
 		print_engine(answer);
+		print_mptcp(answer);
 	}
 	print_preload(answer);
 	if (answer->settings.rule)
@@ -419,19 +429,20 @@ static json_t *describe_section(const struct answer *answer)
 {
 	const struct rule *rule = answer->settings.rule;
 	const char *file = answer->settings.policy.file;
-	char seed[32] = "";
+	char seed[32] = "", text[ENGINE_CHOICE_TEXT];
 
 	if (!rule)
 		return json_null();
 	/* a text, as not every reader's numbers go that far */
 	if (rule->seeded)
 		snprintf(seed, sizeof(seed), "%llu", (unsigned long long)rule->seed);
-	return json_pack("{s:o, s:o, s:o, s:s?, s:o, s:o, s:o}", "name", say_json(rule->name),
+	return json_pack("{s:o, s:o, s:o, s:s?, s:o, s:o, s:s, s:o}", "name", say_json(rule->name),
 			 "file", say_json(rule->line ? file : NULL), "line",
 			 rule->line ? json_integer(rule->line) : json_null(), "seed",
 			 *seed ? seed : NULL, "map", section_ranges_json_map(rule), "lease",
-			 rule->lease ? json_integer(rule->lease) : json_null(), "calls",
-			 describe_calls(rule));
+			 rule->lease ? json_integer(rule->lease) : json_null(), "mptcp",
+			 engine_choice_mptcp(rule, text) ? "kept" : policy_mptcp_names[rule->mptcp],
+			 "calls", describe_calls(rule));
 }
 
 static const char *or_null(const char *text)

@@ -2,6 +2,7 @@
 
 #include "engine_bind.h"
 #include "move.h"
+#include "mptcp.h"
 #include "sctp.h"
 
 #include <errno.h>
@@ -39,31 +40,29 @@ static int get_int(const struct fence *fence, int fd, int level, int option)
 enum kind { KIND_FENCED, KIND_OTHER };
 
 /*
- * Return: KIND_FENCED and @ret_proto; KIND_OTHER for a raw, ping, netlink or UNIX
+ * Return: KIND_FENCED and @ret_protocol; KIND_OTHER for a raw, ping, netlink or UNIX
  * socket; -errno if the kernel does not say
  */
-static int classify_socket(const struct fence *fence, int fd, enum proto *ret_proto)
+static int classify_socket(const struct fence *fence, int fd, int *ret_protocol)
 {
 	int type = get_int(fence, fd, SOL_SOCKET, SO_TYPE), protocol;
-	enum proto proto;
 
 	if (type < 0 || type == SOCK_RAW)
 		return type < 0 ? type : KIND_OTHER;
 	protocol = get_int(fence, fd, SOL_SOCKET, SO_PROTOCOL);
 	if (protocol < 0)
 		return protocol;
-	proto = policy_proto(protocol);
-	if (proto == PROTO_COUNT)
+	if (policy_proto(protocol) == PROTO_COUNT)
 		return KIND_OTHER;
-	*ret_proto = proto;
+	*ret_protocol = protocol;
 	return KIND_FENCED;
 }
 
 bool assign_fences(const struct fence *fence, int fd)
 {
-	enum proto proto;
+	int protocol;
 
-	return classify_socket(fence, fd, &proto) == KIND_FENCED;
+	return classify_socket(fence, fd, &protocol) == KIND_FENCED;
 }
 
 /* Return: KIND_FENCED for an IPv4 or IPv6 socket, else KIND_OTHER; -errno if not known */
@@ -110,18 +109,17 @@ static int refuse_unknown(struct assign *assign, int error)
 enum assign_state assign_state(const struct fence *fence, int fd)
 {
 	union addr local;
-	enum proto proto;
 	socklen_t len;
-	int kind = local_address(fence, fd, &local, &len);
+	int kind = local_address(fence, fd, &local, &len), protocol = 0;
 
 	if (kind)
 		return kind < 0 ? ASSIGN_NEEDY : ASSIGN_OTHER_FAMILY;
 	if (!addr_port(&local))
 		return ASSIGN_NEEDY;
-	kind = classify_socket(fence, fd, &proto);
-	if (kind || proto != PROTO_UDP)
+	kind = classify_socket(fence, fd, &protocol);
+	if (kind || policy_proto(protocol) != PROTO_UDP)
 		return kind < 0 ? ASSIGN_NEEDY : ASSIGN_SETTLED;
-	return fence->rule && range_has(fence->rule->range[proto], addr_port(&local))
+	return fence->rule && range_has(fence->rule->range[PROTO_UDP], addr_port(&local))
 		       ? ASSIGN_SETTLED_UDP
 		       : ASSIGN_FOREIGN_UDP;
 }
@@ -175,6 +173,8 @@ static int answer_exhausted(const struct fence *fence, struct assign *assign)
 {
 	bool fails = fence->rule->exhausted != EXHAUSTED_SYSTEM;
 
+	if (!fails && assign->mptcp)
+		engine_kernel_clear(fence->calls, assign->fd);
 	assign->outcome = fails ? OUTCOME_EXHAUSTED : OUTCOME_FELL_BACK;
 	return fails ? exhausted_errno(assign) : ASSIGN_GO_ON;
 }
@@ -378,6 +378,10 @@ static int give_port(const struct fence *fence, struct assign *assign, const uni
 		assign->outcome = OUTCOME_CLOSED;
 		return -EACCES;
 	}
+	if (assign->mptcp && mptcp_keep(fence, assign->fd) && fence->rule->mptcp != MPTCP_ALLOW) {
+		assign->outcome = OUTCOME_MPTCP;
+		return -EACCES;
+	}
 	if (!assign->moved && prefers_kernel(fence, assign)) {
 		if (!give_port_by_kernel(fence, assign))
 			return ASSIGN_GO_ON;
@@ -402,9 +406,13 @@ static int give_port(const struct fence *fence, struct assign *assign, const uni
 /* As classify_socket(), but a call of libsctp on a socket of another protocol is KIND_OTHER. */
 static int classify_for_call(const struct fence *fence, struct assign *assign)
 {
-	int kind = classify_socket(fence, assign->fd, &assign->proto);
+	int protocol, kind = classify_socket(fence, assign->fd, &protocol);
 
-	return !kind && assign->sctp && assign->proto != PROTO_SCTP ? KIND_OTHER : kind;
+	if (kind)
+		return kind;
+	assign->proto = policy_proto(protocol);
+	assign->mptcp = protocol == IPPROTO_MPTCP;
+	return assign->sctp && assign->proto != PROTO_SCTP ? KIND_OTHER : KIND_FENCED;
 }
 
 /* Where a program binds to a port of its own choice. Return: true if that is decided, and @ret_rc */
@@ -699,20 +707,20 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 
 int assign_undo(const struct fence *fence, int fd)
 {
-	enum proto proto = PROTO_UDP;
 	union addr local, peer;
 	socklen_t len, peer_len = sizeof(peer);
-	int kind;
+	int kind, protocol = IPPROTO_UDP;
 
 	/* if the kernel does not say what it is, we assume a UDP socket with a port to be taken back */
-	if (classify_socket(fence, fd, &proto) == KIND_OTHER || proto != PROTO_UDP)
+	if (classify_socket(fence, fd, &protocol) == KIND_OTHER ||
+	    policy_proto(protocol) != PROTO_UDP)
 		return 0;
 	kind = local_address(fence, fd, &local, &len);
 	/* a port of the range may stay; one that the program bound would survive a disconnect anyway */
 	if (kind == KIND_OTHER ||
 	    (kind == KIND_FENCED &&
 	     (!addr_port(&local) ||
-	      (fence->rule && range_has(fence->rule->range[proto], addr_port(&local))))))
+	      (fence->rule && range_has(fence->rule->range[PROTO_UDP], addr_port(&local))))))
 		return 0;
 	/* a connected socket had its port before, and must stay connected */
 	if (!fence->calls->getpeername(fd, &peer.sa, &peer_len))

@@ -14,7 +14,7 @@ enum assign_call { ASSIGN_BIND, ASSIGN_CONNECT, ASSIGN_LISTEN, ASSIGN_SEND };
 /*
  * One intercepted call: what the program asked for, and what became of it.
  *
- * A fresh socket is TCP or UDP, has no address, and has SO_REUSEPORT and
+ * A fresh socket is TCP (not MPTCP) or UDP, has no address, and has SO_REUSEPORT and
  * IP_BIND_ADDRESS_NO_PORT off; of SO_REUSEADDR, it is known what it is. We then ask the kernel nothing about it. If the
  * caller is wrong about that, the socket still gets no port outside the range.
  */
@@ -38,6 +38,7 @@ struct assign {
 	bool same_netns; /* and its network namespace is the one that the kernel engine serves */
 	int family;      /* of a fresh socket */
 
+	bool mptcp;         /* proto is PROTO_TCP; never set for a fresh socket */
 	enum proto proto;   /* of a fresh socket, it is given by the caller */
 	enum engine engine; /* the one that served, ENGINE_AUTO if no port was assigned */
 	uint32_t tried;     /* candidates looked at */

@@ -53,6 +53,7 @@
 	X(ENGINE, "engine", CHOICE, engine, true, policy_engine_names, NULL)                       \
 	X(VIA, "via", CHOICE, via, false, policy_via_names, NULL)                                  \
 	X(IO_URING, "io-uring", CHOICE, io_uring, false, policy_io_uring_names, NULL)              \
+	X(MPTCP, "mptcp", CHOICE, mptcp, true, policy_mptcp_names, NULL)                           \
 	X(MAP, "map", MAP, map, true, NULL, "the ports that the program insists on")
 
 /*

@@ -184,6 +184,18 @@ void log_address_unknown(struct log *log)
 			"a port of the map fail; a program needs AF_NETLINK and a descriptor to spare");
 }
 
+void log_mptcp(struct log *log, enum mptcp mptcp)
+{
+	if (mptcp != MPTCP_ALLOW && first_time(log, LOG_MPTCP))
+		write_message(
+			log, "warning",
+			mptcp == MPTCP_TCP
+				? "mptcp sockets are made plain tcp, as the kernel would let "
+				  "further subflows leave the range; use 'mptcp = allow' to let it"
+				: "mptcp sockets are refused, as the kernel would let further "
+				  "subflows leave the range; use 'mptcp = allow' to let it");
+}
+
 void log_start(struct log *log, const char *destination)
 {
 	struct stat st;

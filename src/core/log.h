@@ -17,6 +17,7 @@ enum log_topic {
 	LOG_START = OUTCOME_COUNT, /* what was found doubtful at the start */
 	LOG_PORT_KEPT,
 	LOG_ADDRESS_UNKNOWN,
+	LOG_MPTCP,
 	LOG_FILE_CLOSED, /* not told but seen: the log cannot be opened, or is another user's */
 	LOG_FILE_CLOSED_TOLD,
 	LOG_RECORD_LOST
@@ -68,5 +69,8 @@ void log_port_kept(struct log *log);
 
 /* log_address_unknown() - Say once that a call failed as the kernel does not say whether an address is local */
 void log_address_unknown(struct log *log);
+
+/* log_mptcp() - Say once what a program gets that asks for an MPTCP socket */
+void log_mptcp(struct log *log, enum mptcp mptcp);
 
 #endif

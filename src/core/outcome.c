@@ -29,6 +29,10 @@ static const struct outcome_words table[OUTCOME_COUNT] = {
 	[OUTCOME_ESCAPED] = { "the kernel left the range, call undone", "error",
 			      "the system's ip_local_port_range was changed and the kernel left the "
 			      "range; the call was undone, and ports are bound from now on" },
+	[OUTCOME_MPTCP] = { "mptcp subflows would leave the range", "error",
+			    "the kernel would let further subflows of an mptcp socket leave the range, "
+			    "calls that need a port on it fail; use a range within ip_local_port_range, "
+			    "of which nothing is reserved, or 'mptcp = allow'" },
 };
 
 const struct outcome_words *outcome_words(enum outcome outcome)

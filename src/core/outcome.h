@@ -14,6 +14,7 @@ enum outcome {
 	OUTCOME_DIAG_FAILED, /* the kernel does not say whether a port that is taken can be shared */
 	OUTCOME_FORBIDDEN, /* no port could be bound, for another reason than that all are taken */
 	OUTCOME_ESCAPED,   /* the kernel did not keep to the range; the call was undone */
+	OUTCOME_MPTCP,     /* the kernel would let further subflows leave the range */
 	OUTCOME_COUNT
 };
 

@@ -5,9 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
 #ifndef IPPROTO_UDPLITE
 #define IPPROTO_UDPLITE 136
 #endif
@@ -17,6 +14,7 @@ const char *const policy_exhausted_names[] = { "fail", "system", NULL };
 const char *const policy_engine_names[] = { "auto", "kernel", "bind", NULL };
 const char *const policy_via_names[] = { "auto", "preload", "supervise", "both", NULL };
 const char *const policy_io_uring_names[] = { "deny", "allow", NULL };
+const char *const policy_mptcp_names[] = { "tcp", "refuse", "allow", NULL };
 
 const char *policy_base_name(const char *path)
 {

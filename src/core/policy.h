@@ -6,9 +6,14 @@
 #include "portmap.h"
 #include "range.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262 /* include/uapi/linux/in.h */
+#endif
 
 /* A protocol, as the configuration tells them apart: MPTCP is TCP, UDP-Lite is UDP. */
 enum proto { PROTO_TCP, PROTO_UDP, PROTO_SCTP, PROTO_COUNT };
@@ -25,12 +30,16 @@ enum via { VIA_AUTO, VIA_PRELOAD, VIA_SUPERVISE, VIA_BOTH };
 
 enum io_uring { IO_URING_DENY, IO_URING_ALLOW };
 
+/* What becomes of an MPTCP socket whose further subflows would leave the range, see mptcp.h. */
+enum mptcp { MPTCP_TCP, MPTCP_REFUSE, MPTCP_ALLOW };
+
 /* How the configuration names them, by value; each ends with NULL */
 extern const char *const policy_bind_names[];
 extern const char *const policy_exhausted_names[];
 extern const char *const policy_engine_names[];
 extern const char *const policy_via_names[];
 extern const char *const policy_io_uring_names[];
+extern const char *const policy_mptcp_names[];
 
 /* policy_engine_name() - Which engine has served: "kernel", "bind", or "none" for ENGINE_AUTO */
 const char *policy_engine_name(enum engine engine);
@@ -49,6 +58,7 @@ struct rule {
 	enum engine engine;
 	enum via via;
 	enum io_uring io_uring; /* for a supervisor: a preload does not see these calls */
+	enum mptcp mptcp;
 	bool seeded;
 	uint64_t seed;
 	/*

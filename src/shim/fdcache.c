@@ -16,9 +16,6 @@
 #ifndef AF_RDS
 #define AF_RDS 21
 #endif
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
 #ifndef IPPROTO_UDPLITE
 #define IPPROTO_UDPLITE 136
 #endif
@@ -120,8 +117,8 @@ enum fdcache_state fdcache_get(const struct fdcache *cache, int fd)
 
 static enum fdcache_state kind_of_inet(bool v6, int type, int protocol)
 {
-	if (type == SOCK_STREAM &&
-	    (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP))
+	/* not MPTCP: its options count, see mptcp.h */
+	if (type == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP))
 		return v6 ? FDCACHE_TCP6 : FDCACHE_TCP4;
 	if (type == SOCK_DGRAM &&
 	    (protocol == 0 || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE))

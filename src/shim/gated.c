@@ -141,6 +141,13 @@ static bool is_as_seen(const union addr *seen, const struct sockaddr **addr, soc
 	return true;
 }
 
+int gated_socket(int domain, int type, int protocol)
+{
+	if (!gate())
+		return REAL(socket)(domain, type, protocol);
+	return (int)result_of(gate()(SYS_socket, domain, type, protocol, 0, 0, 0));
+}
+
 int gated_bind(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen)
 {
 	if (!gate() || !is_as_seen(seen, &addr, &len))

@@ -38,6 +38,7 @@ enum gated_wait {
  * @wait:	see there
  */
 
+int gated_socket(int domain, int type, int protocol);
 int gated_bind(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen);
 
 int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen,

@@ -1,6 +1,10 @@
 #include "libc.h"
 
+#include "../core/mptcp.h"
+#include "gate.h"
+#include "gated.h"
 #include "real.h"
+#include "sandbox.h"
 #include "shim.h"
 #include "translated.h"
 
@@ -10,6 +14,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -28,10 +33,65 @@ typedef int recvmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, libc_f
 #define CLOSE_RANGE_UNSHARE (1U << 1) /* include/uapi/linux/close_range.h, since Linux 5.9 */
 #endif
 
+static bool is_mptcp(int domain, int type, int protocol)
+{
+	return protocol == IPPROTO_MPTCP && (domain == AF_INET || domain == AF_INET6) &&
+	       (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM;
+}
+
+/* May an MPTCP socket be made, and judged once it is there? Without a system call */
+static bool may_make_mptcp(const struct shim *shim)
+{
+	if (!shim->fence.rule)
+		return false;
+	if (shim->fence.rule->mptcp == MPTCP_ALLOW)
+		return true;
+	/* a filter may forbid to judge it, but a supervisor can */
+	return sandbox_is_filtered() ? gate() != NULL : !mptcp_leaves(&shim->fence);
+}
+
+/* Sees to it that further subflows stay in the range. Keeps errno. Return: false if they do not, or may not */
+static bool keep_mptcp(const struct shim *shim, int fd)
+{
+	int saved = errno;
+	bool keeps = sandbox_is_filtered() || !mptcp_keep(&shim->fence, fd) ||
+		     shim->fence.rule->mptcp == MPTCP_ALLOW;
+
+	errno = saved;
+	return keeps;
+}
+
+/* Makes an MPTCP socket, or what the rule wants in its place. Return: as socket(); @ret_protocol of what was made */
+static int make_mptcp(struct shim *shim, int domain, int type, int *ret_protocol)
+{
+	int saved = errno, fd;
+
+	if (may_make_mptcp(shim)) {
+		fd = sandbox_is_filtered() ? REAL(socket)(domain, type, IPPROTO_MPTCP)
+					   : gated_socket(domain, type, IPPROTO_MPTCP);
+		if (fd < 0 || keep_mptcp(shim, fd))
+			return fd;
+		/* not libc's close(): it would be a cancellation point */
+		syscall(SYS_close, fd);
+	}
+	if (shim->fence.rule)
+		log_mptcp(&shim->log, shim->fence.rule->mptcp);
+	if (shim->fence.rule && shim->fence.rule->mptcp == MPTCP_REFUSE) {
+		errno = EPROTONOSUPPORT;
+		return -1;
+	}
+	errno = saved;
+	*ret_protocol = IPPROTO_TCP;
+	return REAL(socket)(domain, type, IPPROTO_TCP);
+}
+
 EXPORT int socket(int domain, int type, int protocol)
 {
-	struct fdcache *cache = shim_get()->fdcache;
-	int fd = REAL(socket)(domain, type, protocol);
+	struct shim *shim = shim_get();
+	struct fdcache *cache = shim->fdcache;
+	int fd = shim->fenced && is_mptcp(domain, type, protocol)
+			 ? make_mptcp(shim, domain, type, &protocol)
+			 : REAL(socket)(domain, type, protocol);
 
 	if (fd >= 0)
 		fdcache_note_new(cache, fd, domain, type, protocol);

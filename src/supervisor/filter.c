@@ -1,6 +1,7 @@
 #include "filter.h"
 
 #include "../core/engine_kernel.h"
+#include "../core/policy.h"
 #include "../core/sctp.h"
 
 #include <errno.h>
@@ -250,7 +251,8 @@ static void add_pointer(struct program *program, unsigned index, bool narrow)
 /*
  * SMC is refused as a kernel without it refuses it: it makes TCP sockets of its own,
  * which nobody else can give a port (net/smc/af_smc.c, smc_create_clcsk). Where sockets are
- * made by the supervisor, those of IPv4 and IPv6 are trapped, but no raw ones.
+ * made by the supervisor, those of IPv4 and IPv6 are trapped, but no raw ones. Else
+ * those of MPTCP alone are trapped, where the rule has a say in them.
  */
 static void add_socket(struct program *program, const struct filter *filter)
 {
@@ -259,7 +261,7 @@ static void add_socket(struct program *program, const struct filter *filter)
 	add_error(program, EAFNOSUPPORT);
 	unless(program, BPF_JEQ, AF_INET, 1);
 	add(program, BPF_JMP | BPF_JA, 1);
-	unless(program, BPF_JEQ, AF_INET6, filter->only_socket ? 6 : 3);
+	unless(program, BPF_JEQ, AF_INET6, filter->only_socket ? 6 : 5);
 	load(program, argument(2, false));
 	unless(program, BPF_JEQ, IPPROTO_SMC, 1);
 	add_error(program, EPROTONOSUPPORT);
@@ -271,6 +273,8 @@ static void add_socket(struct program *program, const struct filter *filter)
 		add_trap(program);
 		return;
 	}
+	unless(program, BPF_JEQ, filter->any_mptcp ? UINT32_MAX : IPPROTO_MPTCP, 1);
+	add_trap(program);
 	add_allow(program);
 }
 

@@ -25,8 +25,9 @@ enum filter_call {
 
 /* What a filter stops. */
 struct filter {
-	uint64_t gate; /* what comes from this page passes; 0 for none */
-	bool io_uring; /* let io_uring be; what is done through it is not fenced */
+	uint64_t gate;  /* what comes from this page passes; 0 for none */
+	bool io_uring;  /* let io_uring be; what is done through it is not fenced */
+	bool any_mptcp; /* let MPTCP sockets be made as the program asks for them */
 	bool exact; /* only where no signal can interrupt a call that is being served (Linux 5.19) */
 	bool only_socket; /* stop socket(2) alone, and let nobody change a socket's range afterwards */
 	bool traps_nothing; /* the listener is there to tell when nobody is left */

@@ -18,10 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
-
 /*
  * Theory of operation
  *
@@ -50,12 +46,17 @@ static bool serves(const struct range *range, int type, int protocol)
 	return taken && !engine_kernel_judge(range, NULL);
 }
 
+bool newsocket_mptcp_keeps(const struct rule *rule)
+{
+	return serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_MPTCP);
+}
+
 bool newsocket_suits(const struct rule *rule)
 {
 	return rule->bind == BIND_ALLOW && !rule->map && !rule->seeded &&
 	       rule->exhausted == EXHAUSTED_FAIL && assign_wants_kernel(rule, true, NULL) &&
 	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_TCP) &&
-	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_MPTCP) &&
+	       newsocket_mptcp_keeps(rule) &&
 	       serves(rule->range[PROTO_UDP], SOCK_DGRAM, IPPROTO_UDP) &&
 	       serves(rule->range[PROTO_UDP], SOCK_DGRAM, IPPROTO_UDPLITE) &&
 	       serves(rule->range[PROTO_SCTP], SOCK_STREAM, IPPROTO_SCTP);
@@ -148,31 +149,43 @@ bool newsocket_keeps(const struct rule *rule, enum proto proto)
 	return now.tv_sec == judged[proto];
 }
 
+/* Return: as newsocket_make() */
+static int make_plain(const struct caller *caller, int domain, int type, int protocol,
+		      const char **ret_why)
+{
+	uid_t uid;
+	gid_t gid;
+	int fd, rc = compare_places(caller, ret_why);
+
+	if (rc)
+		return rc;
+	*ret_why = "this process's user cannot be taken on";
+	rc = caller_user(caller, &uid, &gid);
+	if (rc)
+		return rc == -ESRCH ? rc : -EACCES;
+	fd = make_as(uid, gid, domain, type, protocol);
+	return fd == -EPERM ? -EACCES : fd;
+}
+
+int newsocket_make_tcp(const struct caller *caller, int domain, int type, const char **ret_why)
+{
+	return make_plain(caller, domain, type, IPPROTO_TCP, ret_why);
+}
+
 int newsocket_make(const struct rule *rule, const struct caller *caller, int domain, int type,
 		   int protocol, const char **ret_why)
 {
 	const enum proto proto =
 		find_proto(domain, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol);
 	uint32_t value;
-	uid_t uid;
-	gid_t gid;
-	int fd, rc;
+	int fd;
 
 	if (proto == PROTO_COUNT)
 		return -EPROTOTYPE;
-	rc = compare_places(caller, ret_why);
-	if (rc)
-		return rc;
 	*ret_why = "the system's ephemeral range or its reserved ports were changed";
 	if (!newsocket_keeps(rule, proto))
 		return -EACCES;
-	*ret_why = "this process's user cannot be taken on";
-	rc = caller_user(caller, &uid, &gid);
-	if (rc)
-		return rc == -ESRCH ? rc : -EACCES;
-	fd = make_as(uid, gid, domain, type, protocol);
-	if (fd == -EPERM)
-		return -EACCES;
+	fd = make_plain(caller, domain, type, protocol, ret_why);
 	if (fd < 0)
 		return fd;
 	value = engine_kernel_value(rule->range[proto]);

@@ -15,6 +15,16 @@
  */
 bool newsocket_suits(const struct rule *rule);
 
+/* newsocket_mptcp_keeps() - Does the kernel keep to the range of TCP now, for an MPTCP socket's subflows? */
+bool newsocket_mptcp_keeps(const struct rule *rule);
+
+/**
+ * newsocket_make_tcp() - Make a plain TCP socket as a caller would, without a range
+ *
+ * Return: as newsocket_make(); the caller's user is taken on only by a supervisor that rights_drop() let
+ */
+int newsocket_make_tcp(const struct caller *caller, int domain, int type, const char **ret_why);
+
 /* newsocket_keeps() - Does the kernel keep to a protocol's range, or did it a moment ago? */
 bool newsocket_keeps(const struct rule *rule, enum proto proto);
 

@@ -598,6 +598,7 @@ int supervise_start(struct settings *settings, bool only_socket, bool exact, cha
 		return explain_look(-rc, ret_why, size);
 	supervisor.filter.gate = settings->gate;
 	supervisor.filter.io_uring = settings->rule->io_uring;
+	supervisor.filter.any_mptcp = settings->rule->mptcp == MPTCP_ALLOW;
 	supervisor.filter.only_socket = only_socket;
 	supervisor.filter.exact = exact;
 	rc = start(&supervisor, &settings->tracer, ret_why, size);

@@ -2,6 +2,7 @@
 
 #include "../core/assign.h"
 #include "../core/move.h"
+#include "../core/mptcp.h"
 #include "../core/sctp.h"
 #include "../core/settings.h"
 #include "../core/translate.h"
@@ -342,6 +343,7 @@ static uint16_t moved_port(const struct trapped_call *trapped, const struct assi
 
 static int serve_bind(struct trapped_call *trapped)
 {
+	const struct rule *rule = trapped->tree->fence->rule;
 	struct assign assign;
 	uint16_t asked;
 	int rc;
@@ -356,6 +358,12 @@ static int serve_bind(struct trapped_call *trapped)
 	asked = translate_bind(trapped->tree->fence, trapped->fd, &trapped->address.inet);
 	assign = new_assign(trapped, ASSIGN_BIND);
 	assign.program_port = asked;
+	/* once it is bound, the socket is known, and its calls go on */
+	if (rule && addr_port(&assign.addr) && mptcp_admit(trapped->tree->fence, trapped->fd)) {
+		assign.outcome = OUTCOME_MPTCP;
+		trapped_call_report(trapped, &assign);
+		return -EACCES;
+	}
 	if (!asked)
 		assign.moved = moved_port(trapped, &assign);
 	if (!asked && !assign.moved && addr_port(&assign.addr))
@@ -633,17 +641,29 @@ static int refuse_newsocket(struct trapped_call *trapped, const char *why)
 	return trapped_call_refuse(trapped, text);
 }
 
-/* Makes the socket that the call asks for. It is the call's answer. */
-static int serve_newsocket(struct trapped_call *trapped)
+/* Answers a call with a socket, and closes it here. */
+static int answer_with_socket(struct trapped_call *trapped, int fd)
 {
-	int type = (int)trapped->argument[1];
 	struct seccomp_notif_addfd add = {
 		.id = trapped->caller.id,
 		.flags = SECCOMP_ADDFD_FLAG_SEND,
-		.newfd_flags = type & SOCK_CLOEXEC ? O_CLOEXEC : 0,
+		.srcfd = (uint32_t)fd,
+		.newfd_flags = trapped->argument[1] & SOCK_CLOEXEC ? O_CLOEXEC : 0,
 	};
+	/* the program's table may be full */
+	int rc = ioctl(trapped->tree->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0
+			 ? -errno
+			 : CALL_ANSWERED;
+
+	close(fd);
+	return rc;
+}
+
+/* Makes the socket that the call asks for. It is the call's answer. */
+static int serve_newsocket(struct trapped_call *trapped)
+{
+	int type = (int)trapped->argument[1], fd;
 	const char *why;
-	int fd, rc;
 
 	fd = newsocket_make(trapped->tree->fence->rule, &trapped->caller, (int)trapped->argument[0],
 			    type, (int)trapped->argument[2], &why);
@@ -651,14 +671,31 @@ static int serve_newsocket(struct trapped_call *trapped)
 		return CALL_CONTINUES;
 	if (fd == -EACCES)
 		return refuse_newsocket(trapped, why);
-	if (fd < 0)
-		return fd;
-	add.srcfd = (uint32_t)fd;
-	/* the program's table may be full */
-	rc = ioctl(trapped->tree->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno
-										 : CALL_ANSWERED;
-	close(fd);
-	return rc;
+	return fd < 0 ? fd : answer_with_socket(trapped, fd);
+}
+
+/*
+ * An MPTCP socket of a program that no library serves, or whose library has not
+ * looked at the range yet. Where the kernel keeps to the range, it is set once the
+ * socket gets its port (assign.c). A kernel without MPTCP refuses such a socket with
+ * the error that is used here, and programs then ask for a TCP one.
+ */
+static int serve_mptcp(struct trapped_call *trapped)
+{
+	const struct rule *rule = trapped->tree->fence->rule;
+	int domain = (int)trapped->argument[0], type = (int)trapped->argument[1];
+	int fd = -EACCES;
+	const char *why;
+
+	if (!rule || (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM ||
+	    newsocket_mptcp_keeps(rule))
+		return CALL_CONTINUES;
+	if (rule->mptcp == MPTCP_TCP)
+		fd = newsocket_make_tcp(&trapped->caller, domain, type, &why);
+	trapped_call_report_mptcp(trapped, fd == -EACCES ? MPTCP_REFUSE : MPTCP_TCP);
+	if (fd == -EACCES)
+		return -EPROTONOSUPPORT;
+	return fd < 0 ? fd : answer_with_socket(trapped, fd);
 }
 
 /* socketcall(2) has its arguments in memory. */
@@ -702,7 +739,7 @@ static int serve_trapped(struct trapped_call *trapped)
 	if (trapped->call == FILTER_LANDLOCK_CREATE || trapped->call == FILTER_LANDLOCK_RESTRICT)
 		return serve_landlock(trapped);
 	if (trapped->call == FILTER_SOCKET)
-		return serve_newsocket(trapped);
+		return trapped->tree->only_socket ? serve_newsocket(trapped) : serve_mptcp(trapped);
 	trapped->fd = caller_descriptor(&trapped->caller, (int)trapped->argument[0]);
 	if (trapped->fd == -EPERM)
 		return trapped_call_unreachable(trapped);

@@ -68,6 +68,18 @@ void trapped_call_report(struct trapped_call *trapped, const struct assign *assi
 	pthread_mutex_unlock(&tree->log_lock);
 }
 
+void trapped_call_report_mptcp(struct trapped_call *trapped, enum mptcp becomes)
+{
+	struct tree *tree = trapped->tree;
+	int fd;
+
+	pthread_mutex_lock(&tree->log_lock);
+	fd = begin_line(trapped);
+	log_mptcp(tree->log, becomes);
+	end_line(fd);
+	pthread_mutex_unlock(&tree->log_lock);
+}
+
 /* With the lock held */
 static void write_error(struct trapped_call *trapped, const char *text)
 {

@@ -204,7 +204,8 @@ mptcp=mptcp
 # What IP_LOCAL_PORT_RANGE is there for.
 case $kernel in
 5.10) served='' refusing='tcp udp udplite' ;;
-6.1) served='tcp udp udplite' refusing=mptcp ;;
+# its MPTCP refuses the option, so an MPTCP socket is made a TCP one
+6.1) served='tcp mptcp udp udplite' refusing='' ;;
 *) served='tcp mptcp udp udplite' refusing='' ;;
 esac
 
@@ -239,11 +240,8 @@ for proto in $served; do
 	done
 done
 for proto in $refusing; do
-	# where TCP has it, `run` cannot know that the program will ask for MPTCP
-	words=IP_LOCAL_PORT_RANGE
-	[ $proto != mptcp ] || words=
 	try $proto kernel 'no call has a port, as the kernel has no IP_LOCAL_PORT_RANGE for it' \
-		refused $INSIDE $proto $words
+		refused $INSIDE $proto IP_LOCAL_PORT_RANGE
 done
 for order in sequential random random-simple hash double-hash random-increments; do
 	for proto in tcp udp; do
