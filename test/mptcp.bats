@@ -187,17 +187,18 @@ client() {
 		for port in 7777 0; do
 			# before a connection is accepted, the kernel adds nothing to it
 			ns ip mptcp endpoint flush
+			rm -f port
 			ns_background "$PORTFENCE" run --via $way --range $INSIDE -- python3 server.py $port >port
 			server=$pid
-			wait_until grep -q . port
+			wait_until grep -qs . port
 			syn_start 'dst port 6666'
-			rm -f hold
+			rm -f hold said
 			mkfifo hold
 			ns python3 code.py "$(cat port)" <hold >said 3>&- &
 			exec 4>hold
-			wait_until grep -q accepted said
+			wait_until grep -qs accepted said
 			ns ip mptcp endpoint add 10.9.0.2 subflow
-			wait_until capture_has '6666: '
+			wait_until capture_has "6666: "
 			exec 4>&-
 			wait $! "$server"
 			capture_stop
