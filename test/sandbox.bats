@@ -3,6 +3,7 @@
 # Programs that lock themselves in: by a seccomp filter of their own, which forbids what they do not need,
 # and by forbidding others to look into them. What is none of ours is made as it is.
 
+# shellcheck disable=SC2016 # inner shells expand their own words
 bats_require_minimum_version 1.5.0
 load lib/helpers
 
@@ -109,4 +110,15 @@ own_filter() {
 			"$install/own_filter" errno prctl ipc-closed >"$BATS_TEST_TMPDIR/said"
 		grep -qx 'ipc-closed 0' "$BATS_TEST_TMPDIR/said"
 	done
+}
+
+@test "a program that nobody may look into, and that no preload reaches, is told why it gets no port" {
+	install_for_all
+	cp "$PROBES/own_filter" "$install"
+	cd "$install" && chmod 1777 .
+	run as_nobody sh -c '"$@" 2>&1 | cat' - "$install/portfence" run --via supervise --range $LOW-$HIGH -- \
+		"$install/own_filter" errno prctl closed 7777
+	echo "$output"
+	[ "$(grep -c 'the supervisor may not look into this process' <<<"$output")" = 1 ]
+	grep -q 'closed: Permission denied' <<<"$output"
 }

@@ -52,7 +52,7 @@
  */
 
 #define KEPT_FOR_TREE_MAX 8
-#define KEPT_MAX (3 + KEPT_FOR_TREE_MAX)
+#define KEPT_MAX (4 + KEPT_FOR_TREE_MAX)
 
 static int kept_for_tree[KEPT_FOR_TREE_MAX];
 static unsigned kept_count;
@@ -224,7 +224,7 @@ static int keep_only(int *const keep[], unsigned count)
  * Leaves the program's session, folder and files alone, but for these and what is
  * to be held. Return: 0, -errno
  */
-static int leave(int *listener, int *channel, int *program)
+static int leave(int *listener, int *channel, int *program, int *errors)
 {
 	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP,
 				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ };
@@ -242,6 +242,8 @@ static int leave(int *listener, int *channel, int *program)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (*program >= 0)
 		keep[count++] = program;
+	if (*errors >= 0)
+		keep[count++] = errors;
 	for (i = 0; i < kept_count; i++)
 		keep[count++] = &kept_for_tree[i];
 	return keep_only(keep, count);
@@ -343,7 +345,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 	const struct sigaction lost = { .sa_sigaction = replace_lost_state,
 					.sa_flags = SA_SIGINFO };
 	struct caller program = { .pidfd = -1 };
-	int number, listener = -1, rc = 0;
+	int number, listener = -1, errors, rc = 0;
 
 	rights_drop(supervisor->filter.only_socket);
 	change_title(parent, supervisor->filter.traps_nothing);
@@ -358,7 +360,9 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 		if (listener < 0 && !say(channel, rc))
 			_exit(EXIT_FAILURE);
 	} while (listener < 0);
-	rc = leave(&listener, &channel, &program.pidfd);
+	/* by its path alone: a pipe has no writer by it (open(2), O_PATH) */
+	errors = open("/dev/fd/2", O_PATH | O_CLOEXEC);
+	rc = leave(&listener, &channel, &program.pidfd, &errors);
 	if (!say(channel, rc) || rc)
 		_exit(EXIT_FAILURE);
 	close(channel);
@@ -369,7 +373,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 		stay(listener);
 	else
 		trap_serve(listener, supervisor->filter.only_socket, &supervisor->fence,
-			   &supervisor->log, program.pidfd);
+			   &supervisor->log, program.pidfd, errors);
 	/* all writers are gone, so the summary is put right here */
 	if (supervisor->log.record.path)
 		record_repair(&supervisor->log.record);

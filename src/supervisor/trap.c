@@ -816,7 +816,7 @@ static bool serve_next(void *context)
 }
 
 void trap_serve(int listener, bool only_socket, const struct fence *fence, struct log *log,
-		int program)
+		int program, int errors)
 {
 	static struct tree tree;
 	struct seccomp_notif_sizes sizes = { 0 };
@@ -826,6 +826,7 @@ void trap_serve(int listener, bool only_socket, const struct fence *fence, struc
 		return;
 	tree.listener = listener;
 	tree.program = program;
+	tree.errors = errors;
 	tree.fence = fence;
 	tree.only_socket = only_socket;
 	tree.log = log;

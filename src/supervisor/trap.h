@@ -12,8 +12,9 @@
  * @fence:	its rule is served by the bind engine, see trap.c
  * @log:	its standard error is the program's own, looked up for each line
  * @program:	a pidfd of the program that was started first
+ * @errors:	what was its standard error, opened with O_PATH; -1 for none
  */
 void trap_serve(int listener, bool only_socket, const struct fence *fence, struct log *log,
-		int program);
+		int program, int errors);
 
 #endif

@@ -1,11 +1,14 @@
 #include "trapped_call.h"
 
+#include "../core/fd.h"
 #include "../core/sctp.h"
 #include "../core/translate.h"
 #include "rights.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,6 +30,15 @@ static const char *call_name(const struct trapped_call *trapped)
 		       : names[trapped->call];
 }
 
+/* Of a program that nobody may look into: opens a file, a terminal or a pipe anew. Return: descriptor, -errno */
+static int open_errors(const struct tree *tree)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/fd/%d", tree->errors);
+	return fd_open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY, 0);
+}
+
 /*
  * Lends the log the program's standard error, and the right to a file of another
  * user's. One thread at a time may write a line. Return: for end_line()
@@ -40,6 +52,8 @@ static int begin_line(struct trapped_call *trapped)
 	log->stderr_fd = caller_descriptor(&trapped->caller, STDERR_FILENO);
 	if (log->stderr_fd < 0)
 		log->stderr_fd = caller_descriptor(&program, STDERR_FILENO);
+	if (log->stderr_fd < 0)
+		log->stderr_fd = open_errors(trapped->tree);
 	rights_use(CAP_DAC_OVERRIDE);
 	return log->stderr_fd;
 }

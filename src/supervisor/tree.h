@@ -18,6 +18,7 @@ struct tree {
 	/* set once, before the first call is served */
 	int listener;              /* of the filter */
 	int program;               /* a pidfd of the program that was started first */
+	int errors;                /* what was its standard error, opened with O_PATH; or -1 */
 	const struct fence *fence; /* its rule is served by the bind engine */
 	bool only_socket;          /* socket(2) alone is trapped */
 	unsigned port_start;       /* lowest port that needs no right, in our network namespace */
