@@ -151,7 +151,7 @@ of_table() {
 of_json() {
 	ns "$PORTFENCE" presets --json | python3 -c '
 import json, sys
-for one in json.load(sys.stdin):
+for one in json.load(sys.stdin)["presets"]:
     assert one["ports"] == one["last"] - one["first"] + 1, one
     assert one["whose"] and one["source"], one
     print(one["name"], one["first"], one["last"])'

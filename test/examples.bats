@@ -120,6 +120,36 @@ drop_ins() {
 	done
 }
 
+@test "systemd takes the drop-in that portfence writes, but for the key that it may not know yet" {
+	local units
+	skip_missing systemd-analyze
+	root_with_portfence
+	write_section
+	echo 'bind = own' >>"$(root_files)/etc/portfence.ini"
+	units=$(root_files)/etc/systemd/system
+	mkdir -p "$units/erp.service.d"
+	printf '[Service]\nExecStart=/bin/true\n' >"$units/erp.service"
+	in_root /usr/bin/portfence rules --systemd erp erp >drop-in
+	cp drop-in "$units/erp.service.d/portfence.conf"
+	grep -qx 'ExecStart=/usr/bin/portfence run -- /bin/true' drop-in
+	run in_root systemd-analyze verify --man=no --recursive-errors=no erp.service
+	diff /dev/null <(echo -n "$output" | grep -v "Unknown key.*'NFTSet'")
+}
+
+@test "what that drop-in starts is fenced by the section" {
+	local variables command
+	root_with_portfence
+	write_section
+	server_start
+	mkdir -p "$(root_files)/etc/systemd/system"
+	printf '[Service]\nExecStart=/bin/curl -fsS -o /dev/null %s\n' "$URL" >"$(root_files)/etc/systemd/system/erp.service"
+	in_root /usr/bin/portfence rules --systemd erp erp >drop-in
+	mapfile -t variables < <(sed -nE 's/^Environment="(.*)"$/\1/p' drop-in)
+	read -ra command < <(sed -n 's/^ExecStart=//p' drop-in | grep .)
+	in_root env -i "${variables[@]}" "${command[@]}"
+	ports_seen 21000 21099 1
+}
+
 @test "with the drop-in's environment a service talks from its section, and its check finds mistakes" {
 	local which variables before
 	drop_ins

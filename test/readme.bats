@@ -38,7 +38,7 @@ as_ann() {
 # The page as the README writes it
 page() {
 	# shellcheck disable=SC2016 # the backquotes are the README's
-	sed -E 's/^\.\\" (try|file): (.*)$/<!-- \1: \2 -->/; s/^\.EX$/```console/; s/^\.EE$/```/; s/\\-/-/g' "$PAGE"
+	sed -E 's/^\.\\" (try|file): (.*)$/<!-- \1: \2 -->/; s/^\.EX$/```console/; s/^\.EE$/```/; s/\\-/-/g; s/\\e/\\/g' "$PAGE"
 }
 
 # block MARK: what the block after <!-- MARK --> holds
@@ -74,6 +74,7 @@ mask() {
 		s/[0-9]+ of (1000 ports in use|them only)/N of \1/g
 		s/: [0-9]+ \([0-9]+ %\)$/: N/
 		s/\([0-9]+ %\)/(N %)/
+		s/packets [0-9]+ bytes [0-9]+/packets N bytes N/
 		s/among [0-9]+ sockets/among N sockets/
 		s/note: [0-9]+ processes/note: N processes/'
 }
@@ -137,6 +138,15 @@ has_connections() {
 	replay env
 	rm "$home/.config/portfence.ini"
 	replay 'ten seconds'
+}
+
+@test "what the README shows of rules: what begins in the range leaves, what begins elsewhere does not" {
+	skip_missing nft
+	serve 8000
+	capture_start 'tcp dst port 8000'
+	replay rules
+	capture_stop
+	ports_to 8000 | all_within 20000 20999
 }
 
 @test "what the README shows testers: a lease, a map, the same ports each time" {

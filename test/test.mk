@@ -11,7 +11,7 @@
 
 # The core tier, the longest first. Every other file is one of the rest: LONG_TESTS come first there.
 CORE_TESTS := status supervise state fresh leases environments matrix check unit descriptor record map shim exec log conf rooms \
-	sandbox security which cli run readme sharing tiers rules platform words audit
+	sandbox security which cli firewall run readme sharing tiers rules platform words audit
 # These look at the whole machine, or keep it busy: nothing runs beside them.
 ALONE_TESTS := audit load soak vm
 
@@ -24,8 +24,8 @@ grouped = $(call bats,$(filter-out $(ALONE_TESTS),$(1))) --alone $(call bats,$(f
 
 # ---- what has to be installed ----
 
-PACKAGES_CORE := bats busybox-static curl iproute2 libcap2-bin libsctp-dev netbase netcat-openbsd procps python3 \
-	socat strace tcpdump util-linux
+PACKAGES_CORE := bats busybox-static curl iproute2 iptables libcap2-bin libsctp-dev netbase netcat-openbsd nftables \
+	procps python3 socat strace tcpdump util-linux
 PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu-system-x86 xz-utils
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 # gcc-12-multilib rather than gcc-multilib, which cannot be installed beside a cross compiler

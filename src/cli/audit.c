@@ -288,7 +288,7 @@ static int read_escapes(const struct option_values *given, pid_t pid, struct vie
 	};
 	int rc;
 
-	rc = sections_load(given->value[OPTION_CONFIG], scope.app, &view->sections);
+	rc = sections_load(given->value[OPTION_CONFIG], given->operand, &view->sections);
 	scope.rules = view->sections.rule;
 	scope.rule_count = (uint32_t)view->sections.count;
 	if (!rc)

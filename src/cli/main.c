@@ -9,8 +9,8 @@
 #include <string.h>
 
 static const struct verb *const verbs[] = {
-	&verb_run,    &verb_check,   &verb_which, &verb_status, &verb_audit,
-	&verb_leases, &verb_presets, &verb_env,   NULL,
+	&verb_run,    &verb_check, &verb_which,   &verb_status, &verb_audit,
+	&verb_leases, &verb_rules, &verb_presets, &verb_env,    NULL,
 };
 
 static void print_help(FILE *to)

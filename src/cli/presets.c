@@ -56,7 +56,7 @@ static void print_json(const struct preset *system)
 		json_array_append_new(list, describe_preset(preset));
 	if (system)
 		json_array_append_new(list, describe_preset(system));
-	say_object(stdout, list, JSON_INDENT(2));
+	say_object(stdout, json_pack("{s:o}", "presets", list), JSON_INDENT(2));
 }
 
 static void print_table(const struct preset *system)

@@ -96,11 +96,17 @@ const char *say_plural(size_t count)
 
 int say_object(FILE *to, json_t *object, size_t flags)
 {
-	if (!object)
-		return say_failure("%s", strerror(ENOMEM));
-	json_dumpf(object, to, flags);
-	fputc('\n', to);
+	json_t *whole = json_pack("{s:i}", "format", SAY_FORMAT);
+	int rc = json_object_update(whole, object);
+
 	json_decref(object);
+	if (rc) {
+		json_decref(whole);
+		return say_failure("%s", strerror(ENOMEM));
+	}
+	json_dumpf(whole, to, flags);
+	fputc('\n', to);
+	json_decref(whole);
 	return 0;
 }
 

@@ -62,8 +62,11 @@ bool say_in_colour(FILE *to);
 /* say_plural() - What stands behind a noun: "", or "s" if there are not one */
 const char *say_plural(size_t count);
 
+/* The version of what --json prints. Members may be added to it, but none is changed or taken away */
+#define SAY_FORMAT 1
+
 /**
- * say_object() - Print a JSON object and a newline, and give it back
+ * say_object() - Print a JSON object with "format" in front, and a newline, and give it back
  * @object:	NULL if there was no memory for it
  * @flags:	of json_dumpf()
  *

@@ -27,18 +27,24 @@ static int say_no_section(const struct policy *policy, const char *app)
 	return say_failure("there is no section [%s] in %s", app, policy->file);
 }
 
-/* Picks the section of a name out of all. Return: 0, -ENOENT, -ENOMEM */
-static int pick(const struct policy *policy, const char *app, struct arena *arena,
-		const struct rule ***ret_rule)
+/* Picks the sections of these names, in their order. Return: 0, or say_status() after the problem was reported */
+static int pick(char *const *apps, struct sections *sections)
 {
-	const struct rule *rule = policy_find(policy, app);
+	const struct rule **rules;
+	size_t i, count = 0;
 
-	if (!rule)
-		return -ENOENT;
-	*ret_rule = arena_alloc(arena, sizeof(**ret_rule));
-	if (!*ret_rule)
-		return -ENOMEM;
-	**ret_rule = rule;
+	while (apps[count])
+		count++;
+	rules = arena_alloc(&sections->arena, count * sizeof(*rules));
+	if (!rules)
+		return say_failure("%s", strerror(ENOMEM));
+	for (i = 0; i < count; i++) {
+		rules[i] = policy_find(&sections->policy, apps[i]);
+		if (!rules[i])
+			return say_no_section(&sections->policy, apps[i]);
+	}
+	sections->rule = rules;
+	sections->count = count;
 	return 0;
 }
 
@@ -60,7 +66,7 @@ int sections_read(const char *config, conf_error_fn *error, void *context,
 	return rc;
 }
 
-int sections_load(const char *config, const char *app, struct sections *ret_sections)
+int sections_load(const char *config, char *const *apps, struct sections *ret_sections)
 {
 	int rc = sections_read(config, say_conf_error, NULL, ret_sections);
 
@@ -68,13 +74,7 @@ int sections_load(const char *config, const char *app, struct sections *ret_sect
 		return say_failure("%s", strerror(ENOMEM));
 	if (rc)
 		return say_status();
-	if (!app)
-		return 0;
-	ret_sections->count = 1;
-	rc = pick(&ret_sections->policy, app, &ret_sections->arena, &ret_sections->rule);
-	if (rc == -ENOENT)
-		return say_no_section(&ret_sections->policy, app);
-	return rc ? say_failure("%s", strerror(-rc)) : 0;
+	return *apps ? pick(apps, ret_sections) : 0;
 }
 
 int sections_of_range(const char *range, struct sections *ret_sections)

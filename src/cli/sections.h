@@ -29,11 +29,11 @@ int sections_read(const char *config, conf_error_fn *error, void *context,
 
 /**
  * sections_load() - Read the configuration for a verb that a mistake stops
- * @app:	only the section of this name; NULL: all
+ * @apps:	only the sections of these names, in this order; ends with NULL; none: all
  *
- * Return: 0 (also where there is no file, and no @app), or say_status() after the problem was reported
+ * Return: 0 (also where there is no file, and @apps is empty), or say_status() after the problem was reported
  */
-int sections_load(const char *config, const char *app, struct sections *ret_sections);
+int sections_load(const char *config, char *const *apps, struct sections *ret_sections);
 
 /**
  * sections_of_range() - One section without a name ("") for a range from the command line

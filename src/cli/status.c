@@ -354,7 +354,7 @@ static json_t *describe_section(const struct occupancy *occupancy)
 struct call {
 	const char *config;
 	const char *range;
-	const char *app;
+	char *const *apps; /* one section, or none for all */
 	const char *state; /* that this process was started with */
 	bool json;
 	bool watch;
@@ -419,7 +419,7 @@ static void find_leases(const struct call *call, const struct policy *policy,
 	if (held_leases_read(&settings, ret_leases, &why))
 		say_warning(NULL, why.text);
 	for (i = 0; i < ret_leases->count; i++)
-		if (!call->app || !strcmp(ret_leases->lease[i].application, call->app))
+		if (!*call->apps || !strcmp(ret_leases->lease[i].application, *call->apps))
 			ret_leases->lease[count++] = ret_leases->lease[i];
 	ret_leases->count = count;
 }
@@ -489,7 +489,7 @@ static int read_status(const struct call *call, struct held_leases *ret_leased,
 	if (call->range)
 		rc = sections_of_range(call->range, &ret_view->sections);
 	else
-		rc = sections_load(call->config, call->app, &ret_view->sections);
+		rc = sections_load(call->config, call->apps, &ret_view->sections);
 	if (rc)
 		return rc;
 	find_leases(call, &ret_view->sections.policy, ret_leased);
@@ -549,15 +549,15 @@ static int status(const struct option_values *given)
 
 	call.config = given->value[OPTION_CONFIG];
 	call.range = given->value[OPTION_RANGE];
-	call.app = given->operand[0];
+	call.apps = given->operand;
 	/* not the machine's, so it is taken away when the sections are read; but the leases are there */
 	call.state = variables_get(VARIABLE_STATE);
 	call.state = call.state && *call.state == '/' ? strdup(call.state) : NULL;
 	call.json = given->value[OPTION_JSON];
 	call.watch = given->value[OPTION_WATCH];
-	if (call.range && (call.app || call.config))
+	if (call.range && (*call.apps || call.config))
 		return option_wrong(&verb_status, "'--range' takes the place of %s, give only one",
-				    call.app ? "a section" : "a file");
+				    *call.apps ? "a section" : "a file");
 	if (call.watch && *given->value[OPTION_WATCH]) {
 		seconds = strtod(given->value[OPTION_WATCH], &rest);
 		if (*rest || !(seconds >= 0.1 && seconds <= 86400))

@@ -12,6 +12,7 @@ extern const struct verb verb_check;
 extern const struct verb verb_env;
 extern const struct verb verb_leases;
 extern const struct verb verb_presets;
+extern const struct verb verb_rules;
 extern const struct verb verb_run;
 extern const struct verb verb_status;
 extern const struct verb verb_which;
