@@ -143,3 +143,16 @@ hooked() {
 		done
 	done
 }
+
+# clang-format puts a function's braces, and no others, at the line's beginning
+@test "no function is longer than 60 lines" {
+	awk 'FNR == 1 { start = 0 }
+		/^\{$/ { start = FNR; name = last }
+		/^\}$/ && start {
+			functions++
+			if (FNR - start > 61) { print FILENAME ":" start ": " FNR - start - 1 " lines: " name; bad = 1 }
+			start = 0
+		}
+		/^[^ \t{}\/]/ { last = $0 }
+		END { if (functions < 1000) print "only " functions " functions were found"; exit bad || functions < 1000 }' */*.c
+}

@@ -233,24 +233,88 @@ static uint32_t unhinted_tries(enum order order, uint64_t draw, bool shares)
 	return order == ORDER_SEQUENTIAL || draw % 16 == 0;
 }
 
+static void describe_flow(const struct assign *assign, const union addr *local,
+			  struct order_flow *ret_flow)
+{
+	struct order_flow flow = { .remote_port = 0 };
+
+	addr_bytes(local, flow.local);
+	if (assign->call == ASSIGN_CONNECT || assign->call == ASSIGN_SEND) {
+		addr_bytes(&assign->addr, flow.remote);
+		flow.remote_port = addr_port(&assign->addr);
+	}
+	*ret_flow = flow;
+}
+
 /*
- * Binds the socket to a port of the range. It moves the cursor on by one before the
- * search, so that two processes do not try the same candidates, and by the rest
- * afterwards.
+ * Starts the walk of a search. It moves the cursor on by one before the search, so
+ * that two processes do not try the same candidates, and end_walk() by the rest.
+ *
+ * Return: the cursor, NULL if the order has none
  */
+static _Atomic uint32_t *start_walk(const struct fence *fence, const struct assign *assign,
+				    struct engine_bind *search)
+{
+	struct state_sequence *sequence = fence->state.sequence;
+	const bool shares = connects_tcp(assign);
+	const enum order order = assign_order(fence->rule, shares);
+	const uint64_t draw = atomic_fetch_add_explicit(&sequence->draws, 1, memory_order_relaxed);
+	_Atomic uint32_t *cursor = NULL;
+	struct order_flow flow;
+	uint32_t from = 0;
+
+	describe_flow(assign, &search->local, &flow);
+	if (assign->moved) {
+		from = move_start(fence->rule, &fence->state, assign->proto, assign->moved);
+	} else if (order_has_cursor(order)) {
+		cursor = choose_cursor(sequence, order, assign->proto, &flow);
+		from = atomic_fetch_add_explicit(cursor, 1, memory_order_relaxed);
+	}
+	order_start(search->walk, order, search->range->count, from, draw, &sequence->key, &flow);
+	/* with a seed, the ports must not depend on what happened before */
+	if (!assign->moved && fence->rule->order == ORDER_AUTO && !fence->rule->seeded &&
+	    assign->proto == PROTO_TCP && !shares)
+		order_odd_first(search->walk);
+	search->unhinted_tries = unhinted_tries(order, draw, shares);
+	return cursor;
+}
+
+/* @rc: of the search. A call that turned out to need no port leaves no gap in the sequence. */
+static void end_walk(struct state_sequence *sequence, _Atomic uint32_t *cursor,
+		     const struct order_walk *walk, int rc)
+{
+	const uint32_t advance = rc == -EINVAL ? 0 : order_advance(walk);
+
+	if (rc == -EINVAL)
+		atomic_fetch_sub_explicit(&sequence->draws, 1, memory_order_relaxed);
+	if (cursor)
+		atomic_fetch_add_explicit(cursor, advance - 1, memory_order_relaxed);
+}
+
+static int search_port(const struct fence *fence, struct assign *assign, struct engine_bind *search)
+{
+	const bool hinted = !fence->rule->seeded;
+
+	if (connects_tcp(assign))
+		return engine_bind_connect(search, &fence->state, fence->sources, hinted,
+					   &assign->addr, &assign->claim);
+	search->hints = hinted ? &fence->state.file->exclusive_hints[assign->proto] : NULL;
+	return assign->proto == PROTO_SCTP ? engine_bind_sctp(search)
+					   : engine_bind_exclusive(search);
+}
+
+/* Binds the socket to a port of the range. */
 static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 			     const union addr *local, socklen_t len)
 {
-	struct state_sequence *sequence = fence->state.sequence;
-	const struct range *range = fence->rule->range[assign->proto];
-	bool shares = connects_tcp(assign);
-	enum order order = assign->moved ? ORDER_SEQUENTIAL : assign_order(fence->rule, shares);
+	struct order_walk walk;
 	struct engine_bind search = {
 		.calls = fence->calls,
 		.fd = assign->fd,
 		.local = *local,
 		.len = len < sizeof(*local) ? len : sizeof(*local),
-		.range = range,
+		.range = fence->rule->range[assign->proto],
+		.walk = &walk,
 		.fresh = assign->fresh,
 		.reuse_addr = assign->reuse_addr,
 		.reuse_time_wait =
@@ -259,60 +323,21 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 		.addrs = assign->addrs,
 		.addrs_size = assign->addrs_size,
 	};
-	_Atomic uint32_t *cursor = NULL;
-	struct order_flow flow = { .remote_port = 0 };
-	struct order_walk walk;
-	/* with a seed, the ports must not depend on what happened before */
-	bool hinted = !fence->rule->seeded;
-	uint32_t from = 0;
-	uint64_t draw;
-	int rc;
+	_Atomic uint32_t *cursor = start_walk(fence, assign, &search);
+	const int rc = search_port(fence, assign, &search);
 
-	addr_bytes(local, flow.local);
-	if (assign->call == ASSIGN_CONNECT || assign->call == ASSIGN_SEND) {
-		addr_bytes(&assign->addr, flow.remote);
-		flow.remote_port = addr_port(&assign->addr);
-	}
-	if (order_has_cursor(order) && !assign->moved) {
-		cursor = choose_cursor(sequence, order, assign->proto, &flow);
-		from = atomic_fetch_add_explicit(cursor, 1, memory_order_relaxed);
-	}
-	draw = atomic_fetch_add_explicit(&sequence->draws, 1, memory_order_relaxed);
-	if (assign->moved)
-		from = move_start(fence->rule, &fence->state, assign->proto, assign->moved);
-	order_start(&walk, order, range->count, from, draw, &sequence->key, &flow);
-	if (!assign->moved && fence->rule->order == ORDER_AUTO && hinted &&
-	    assign->proto == PROTO_TCP && !shares)
-		order_odd_first(&walk);
-	search.walk = &walk;
-	search.unhinted_tries = unhinted_tries(order, draw, shares);
-	if (shares) {
-		rc = engine_bind_connect(&search, &fence->state, fence->sources, hinted,
-					 &assign->addr, &assign->claim);
-	} else {
-		search.hints = hinted ? &fence->state.file->exclusive_hints[assign->proto] : NULL;
-		rc = assign->proto == PROTO_SCTP ? engine_bind_sctp(&search)
-						 : engine_bind_exclusive(&search);
-	}
-	/* a call that turned out to need no port leaves no gap in the sequence */
-	if (rc == -EINVAL)
-		atomic_fetch_sub_explicit(&sequence->draws, 1, memory_order_relaxed);
-	if (cursor) {
-		uint32_t advance = rc == -EINVAL ? 0 : order_advance(&walk);
-
-		atomic_fetch_add_explicit(cursor, advance - 1, memory_order_relaxed);
-	}
-	if (!rc && assign->moved)
-		move_remember(&fence->state, assign->proto, assign->moved,
-			      addr_port(&search.local));
+	end_walk(fence->state.sequence, cursor, &walk, rc);
 	assign->tried = search.tried;
 	if (rc == -EADDRNOTAVAIL && search.diag_failed)
 		assign->outcome = OUTCOME_DIAG_FAILED;
-	if (!rc) {
-		assign->engine = ENGINE_BIND;
-		assign->port = addr_port(&search.local);
-	}
-	return rc;
+	if (rc)
+		return rc;
+	if (assign->moved)
+		move_remember(&fence->state, assign->proto, assign->moved,
+			      addr_port(&search.local));
+	assign->engine = ENGINE_BIND;
+	assign->port = addr_port(&search.local);
+	return 0;
 }
 
 bool assign_wants_kernel(const struct rule *rule, bool connects, struct reason *ret_why)
