@@ -8,7 +8,7 @@
 #
 # Each case is a shell of its own that runs the same script, in namespaces of its own (network, mounts,
 # processes), with loopback up, in an empty /tmp and with a state folder there. What it prints is shown
-# where it fails; what it leaves running ends with it. It may take TAP_SECONDS (120). There are no skips: a
+# where it fails; what it leaves running ends with it. It may take TAP_SECONDS (600). There are no skips: a
 # script is told the kernel, and asks of it what it has to be able to do.
 
 tap_count=0
@@ -21,7 +21,7 @@ alone() {
 	unshare -n -m -p -f sh -c '
 		mount -t proc proc /proc && mount -t tmpfs tmpfs /tmp && mount -t tmpfs tmpfs /dev/shm &&
 			ip link set lo up && cd /tmp && mkdir -m 700 state && export PORTFENCE_STATE=/tmp/state &&
-			timeout "${TAP_SECONDS:-120}" sh "$0" run "$@"
+			timeout "${TAP_SECONDS:-600}" sh "$0" run "$@"
 		exit $?' \
 		"$0" "$@"
 }
