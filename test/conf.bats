@@ -118,7 +118,7 @@ refuses_made() {
 @test "an unknown key is told with those that there are" {
 	refuses unknown-key "3: unknown key 'protocol' in [curl], use one of: match, args, range,\
  tcp.range, udp.range, sctp.range, exclude, order, seed, bind, move, exhausted, engine, via, io-uring, map"
-	refuses unknown-setting "2: unknown key 'logfile' in [portfence], use one of: log, state, lease-file, pool, lease"
+	refuses unknown-setting "2: unknown key 'logfile' in [portfence], use one of: log, state, lease-file, pool, lease, warn"
 }
 
 @test "a key that is given twice is told" {
@@ -251,7 +251,7 @@ refuses_made() {
 		"2: 'lost' stands before the first section, write [application] above it" \
 		"5: 'portfence.log' is no log, write stderr, syslog, none or an absolute path, with\
  'json:' before it for JSON lines" \
-		"6: unknown key 'size' in [portfence], use one of: log, state, lease-file, pool, lease" \
+		"6: unknown key 'size' in [portfence], use one of: log, state, lease-file, pool, lease, warn" \
 		"9: '20999-20000' is reversed, write the lower port first" \
 		"10: 'ascending' is no order, use one of: auto, sequential, random, random-simple,\
  hash, double-hash, random-increments" \

@@ -118,10 +118,119 @@ for i in range(5): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", 
 	done
 }
 
+# ---- what is missing is said ----
+
+# Where no supervisor serves, and what mends that, as a sandbox is known by
+UNSERVED="docker systemd systemd-old gvisor"
+
+# hinted [NAME=VALUE]... COMMAND...: with these marks of a sandbox alone
+hinted() {
+	as_nobody env -u INVOCATION_ID -u KUBERNETES_SERVICE_HOST "$@"
+}
+
+# warned TEXT COMMAND...: it goes well, and there is one line on standard error, which ends with the text
+warned() {
+	run -0 --separate-stderr "${@:2}"
+	echo "$stderr"
+	[ "${#stderr_lines[@]}" = 1 ]
+	[[ $stderr = "portfence: warning: the library alone fences 'true', so its DNS queries, static programs and \
+raw system calls take any port: "*"$1" ]]
+}
+
+@test "where no supervisor serves, run says so once, with why and what to do here" {
+	local name unit='add '\''SystemCallFilter=pidfd_getfd'\'' to the unit'
+	local start=("$PORTFENCE" run --range 20000-20999)
+	warned "a sandbox refuses pidfd_getfd(2); $unit" \
+		hinted INVOCATION_ID=1 "$install/sandbox" systemd "${start[@]}" true
+	warned "a sandbox refuses pidfd_getfd(2); add SYS_PTRACE to the container's \
+'securityContext.capabilities.add'" hinted KUBERNETES_SERVICE_HOST=10.0.0.1 "$install/sandbox" docker "${start[@]}" true
+	warned "" hinted "$install/sandbox" docker "${start[@]}" true
+	[[ $stderr = *"a sandbox refuses pidfd_getfd(2); "*"--cap-add SYS_PTRACE"* ]]
+	warned "the kernel has no filter with a supervisor, which Linux has since 5.9 and gVisor has not; use a newer \
+kernel, or a container runtime other than runsc" hinted "$install/sandbox" gvisor "${start[@]}" true
+	for name in $UNSERVED; do
+		# its children say nothing more, and there is no line for a lease
+		warned "" hinted "$install/sandbox" $name "${start[@]}" true
+		run -0 --separate-stderr hinted "$install/sandbox" $name "${start[@]}" sh -c 'true; env true'
+		[ "${#stderr_lines[@]}" = 1 ]
+	done
+	for name in $LOOKS; do
+		run -0 --separate-stderr hinted "$install/sandbox" $name "${start[@]}" true
+		[ "$stderr" = "" ]
+	done
+}
+
+@test "inside another run, it is said, too, and what to do" {
+	run -0 --separate-stderr fenced auto "$PORTFENCE" run --range 20000-20099 true
+	[[ $stderr = *"take any port: this runs under a supervisor already, and there can be only one; fence it by the \
+outer 'portfence run'" ]]
+	run -125 fenced auto "$PORTFENCE" run --strict --range 20000-20099 true
+}
+
+@test "a preload that was asked for, --quiet and warn = no say nothing of it" {
+	local option
+	printf '[portfence]\nwarn = no\n[*]\nrange = 20000-20999\n' >quiet.ini
+	for option in '--range 20000-20999 --via preload' '--range 20000-20999 --quiet' '--range 20000-20999 -q' \
+		'--config quiet.ini'; do
+		# shellcheck disable=SC2086 # several words
+		run -0 --separate-stderr hinted "$install/sandbox" docker "$PORTFENCE" run $option true
+		echo "$stderr"
+		[ "$stderr" = "" ]
+	done
+	sed -i 's/warn = no/warn = yes/' quiet.ini
+	warned "" hinted "$install/sandbox" docker "$PORTFENCE" run --config quiet.ini true
+	sed -i 's/warn = yes/warn = maybe/' quiet.ini
+	run -125 as_nobody "$PORTFENCE" run --config quiet.ini true
+	[[ $output = *"quiet.ini:2: 'maybe' is neither yes nor no" ]]
+}
+
+@test "with --strict, and by both or supervise, nothing is started there, and it is said what to do" {
+	local name option
+	for name in $UNSERVED; do
+		for option in --strict '--via both' '--via supervise'; do
+			# shellcheck disable=SC2086 # several words
+			run -125 hinted INVOCATION_ID=1 "$install/sandbox" $name "$PORTFENCE" run --range 20000-20999 \
+				$option -- touch "$PORTFENCE_STATE/started"
+			echo "$output"
+			[[ $output = "portfence: 'touch' cannot be supervised: "*"; "*", or go without a supervisor with \
+'--via preload'" ]]
+			[ ! -e "$PORTFENCE_STATE/started" ]
+		done
+		run -125 hinted INVOCATION_ID=1 "$install/sandbox" $name "$PORTFENCE" run --range 20000-20999 -- \
+			"$BATS_FILE_TMPDIR/raw-static" native 9
+		[[ $output = *", and it cannot be supervised: "*"; "*", or use a dynamically linked build of it" ]]
+	done
+	# where there is one, or the preload was asked for, it is no obstacle
+	run -0 fenced auto "$PORTFENCE" run --strict --range 20000-20099 --via preload true
+	sandboxed podman
+	run -0 as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --strict --range 20000-20999 true
+}
+
+@test "which and check say the same beforehand" {
+	local why="a sandbox refuses pidfd_getfd(2); add 'SystemCallFilter=pidfd_getfd' to the unit"
+	local in=(INVOCATION_ID=1 "$install/sandbox" systemd)
+	printf '[a]\nrange = 20000-20099\n' >some.ini
+	run -0 hinted "${in[@]}" "$PORTFENCE" which --range 20000-20999 true
+	[[ ${lines[-1]} = *"preload: what bypasses it is not fenced, as $why" ]]
+	run -0 hinted "${in[@]}" "$PORTFENCE" check some.ini
+	grep -qxF "some.ini: warning: the library alone fences what is run here, so DNS queries, static programs and \
+raw system calls take any port: $why" <<<"$output"
+	printf '[portfence]\nwarn = no\n' >>some.ini
+	run -0 hinted "${in[@]}" "$PORTFENCE" check --strict some.ini
+	grep -q '^some.ini: note: the library alone' <<<"$output"
+	printf '[b]\nrange = 20100-20199\nvia = both\n' >>some.ini
+	run -1 hinted "${in[@]}" "$PORTFENCE" check some.ini
+	grep -qxF "some.ini:5: error: [b] has 'via = both', and cannot be supervised here: $why" <<<"$output"
+	run hinted "$PORTFENCE" check some.ini
+	! grep -qE 'supervised|library alone' <<<"$output"
+}
+
 @test "where the kernel gives no listener, no lease is had, and it is said why" {
 	sandboxed gvisor
 	run -125 as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --lease 10 --pool 20000-20029 -- true
 	echo "$output"
-	[[ $output = *"would not last as long as it runs"* ]]
+	[[ $output = *"the lease of 'true' would not last as long as it runs: the kernel has no filter with a supervisor, \
+which Linux has since 5.9 and gVisor has not; use a newer kernel, or a container runtime other than runsc, or run it \
+without a lease, with '--range'" ]]
 	wait_until none_leased
 }

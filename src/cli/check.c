@@ -4,6 +4,7 @@
 #include "../machine/logfile.h"
 #include "../machine/programs.h"
 #include "../machine/trust.h"
+#include "../supervisor/supervise.h"
 #include "check_findings.h"
 #include "check_ranges.h"
 #include "check_sockets.h"
@@ -153,6 +154,43 @@ static void try_log(const char *log, struct check_findings *findings)
 		check_findings_add(findings, SAY_WARNING, 0, "log", NULL, "%s", why.text);
 }
 
+/* ---- the supervisor ---- */
+
+/* The section asks for a supervisor: with a library beside it, or not. */
+static void find_refusal(const struct rule *rule, struct check_findings *findings)
+{
+	struct obstacle obstacle;
+
+	if (supervise_check(rule->via == VIA_BOTH ? supervise_gate() : 0,
+			    rule->via == VIA_SUPERVISE && supervise_only_socket(rule), false,
+			    &obstacle))
+		check_findings_add(findings, SAY_ERROR, rule->line, "supervisor", rule->name,
+				   "[%s] has 'via = %s', and cannot be supervised here: %s%s%s",
+				   rule->name, policy_via_names[rule->via], obstacle.why,
+				   *obstacle.remedy ? "; " : "", obstacle.remedy);
+}
+
+/* What `run` would say, or refuse, for want of a supervisor on this machine */
+static void find_obstacles(const struct sections *sections, struct check_findings *findings)
+{
+	struct obstacle obstacle;
+	bool automatic = false;
+	size_t i;
+
+	for (i = 0; i < sections->count; i++) {
+		automatic |= sections->rule[i]->via == VIA_AUTO;
+		if (sections->rule[i]->via == VIA_BOTH || sections->rule[i]->via == VIA_SUPERVISE)
+			find_refusal(sections->rule[i], findings);
+	}
+	if (automatic && supervise_check(supervise_gate(), false, false, &obstacle))
+		check_findings_add(
+			findings, sections->policy.no_warning ? SAY_NOTE : SAY_WARNING, 0,
+			"supervisor", NULL,
+			"the library alone fences what is run here, so DNS queries, static "
+			"programs and raw system calls take any port: %s%s%s",
+			obstacle.why, *obstacle.remedy ? "; " : "", obstacle.remedy);
+}
+
 /* ---- files ---- */
 
 static void find_file_rights(const char *what, const char *path, struct check_findings *findings)
@@ -185,6 +223,7 @@ static void find_all(struct report *report)
 	}
 	try_lease_file(&sections->policy, &report->findings);
 	try_log(sections->policy.log, &report->findings);
+	find_obstacles(sections, &report->findings);
 	find_file_rights("this file", report->file, &report->findings);
 	if (!library_find(library))
 		find_file_rights("the library", library, &report->findings);

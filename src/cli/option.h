@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define OPTIONS_MAX 16
+#define OPTIONS_MAX 24
 #define OPERANDS_ANY (-1)
 
 /* Exit status of a verb that was called wrongly, where it has no other for that */

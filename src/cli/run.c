@@ -27,6 +27,8 @@ enum {
 	OPTION_WAIT,
 	OPTION_SUBSTITUTE,
 	OPTION_FRESH,
+	OPTION_STRICT,
+	OPTION_QUIET,
 	OPTION_VERBOSE
 };
 
@@ -55,6 +57,12 @@ static const struct option_entry options[] = {
 	[OPTION_FRESH] = { .name = "fresh",
 			   .help = "give out the same ports in each run: from the beginning of a sequence "
 				   "that is this run's own" },
+	[OPTION_STRICT] = { .name = "strict",
+			    .help = "do not run COMMAND where no supervisor can fence what bypasses "
+				    "the library" },
+	[OPTION_QUIET] = { .name = "quiet",
+			   .letter = 'q',
+			   .help = "do not warn where no supervisor fences what bypasses the library" },
 	[OPTION_VERBOSE] = { .name = "verbose",
 			     .letter = 'v',
 			     .help = "say on standard error how COMMAND is fenced" },
@@ -204,6 +212,8 @@ struct job {
 	const struct target *target;
 	const char *unreached; /* why no preload reaches it, or NULL */
 	enum via via;          /* as asked for */
+	bool strict;           /* not without a supervisor, unless that was asked for */
+	bool quiet;
 	bool verbose;
 	bool fresh;
 };
@@ -217,10 +227,9 @@ struct way {
 		WAY_UNKEPT,       /* what is held for the tree would not last as long as it does */
 		WAY_STUCK         /* this process is under a filter that nobody serves */
 	} outcome;
-	bool preload;    /* the library is to be preloaded */
-	bool supervisor; /* there is one */
-	int error;       /* with WAY_UNKEPT, an errno */
-	char why[256];   /* why there is no supervisor, or why the outcome is a failure */
+	bool preload;             /* the library is to be preloaded */
+	bool supervisor;          /* there is one */
+	struct obstacle obstacle; /* why there is no supervisor, or why the outcome is a failure */
 };
 
 /*
@@ -247,7 +256,7 @@ static void try_ways(const struct job *job, struct settings *settings, struct wa
 	if (via != VIA_PRELOAD)
 		rc = supervise_start(settings, only_socket,
 				     via == VIA_AUTO && ret_way->preload && settings->rule->map,
-				     ret_way->why, sizeof(ret_way->why));
+				     &ret_way->obstacle);
 	ret_way->supervisor = !rc;
 	if (!rc)
 		return;
@@ -256,28 +265,30 @@ static void try_ways(const struct job *job, struct settings *settings, struct wa
 		ret_way->outcome = WAY_STUCK;
 	else if (rc == -EBUSY && supervise_holds())
 		ret_way->outcome = WAY_UNKEPT;
-	else if (!ret_way->preload || via == VIA_BOTH)
+	else if (via != VIA_PRELOAD && (!ret_way->preload || via == VIA_BOTH || job->strict))
 		ret_way->outcome = WAY_UNSUPERVISED;
 	else if (supervise_holds()) {
-		rc = supervise_keep(ret_way->why, sizeof(ret_way->why));
+		rc = supervise_keep(&ret_way->obstacle);
 		ret_way->outcome = rc ? WAY_UNKEPT : WAY_FENCED;
 	}
-	ret_way->error = -rc;
 }
 
 /* What is held for the tree has to last as long as it does, or it must not run. */
 static int cannot_hold(const struct job *job, const struct way *way)
 {
-	const bool nested = way->error == EBUSY;
+	const struct obstacle *obstacle = &way->obstacle;
+	const bool nested = obstacle->nested;
+	const char *remedy = nested ? "" : obstacle->remedy, *comma = *remedy ? ", or " : "";
 
 	if (job->fresh)
-		return say_failure("the state of '%s' would not last as long as it runs: %s; %s",
-				   job->command, way->why,
-				   nested ? "use '--fresh' with the outer 'portfence run'"
-					  : "run it without '--fresh'");
+		return say_failure(
+			"the state of '%s' would not last as long as it runs: %s; %s%s%s",
+			job->command, obstacle->why, remedy, comma,
+			nested ? "use '--fresh' with the outer 'portfence run'"
+			       : "run it without '--fresh'");
 	return say_failure(
-		"the lease of '%s' would not last as long as it runs: %s; %s", job->command,
-		way->why,
+		"the lease of '%s' would not last as long as it runs: %s; %s%s%s", job->command,
+		obstacle->why, remedy, comma,
 		nested ? "take it with the outer 'portfence run', and a part of it here with '--range'"
 		       : "run it without a lease, with '--range'");
 }
@@ -285,23 +296,39 @@ static int cannot_hold(const struct job *job, const struct way *way)
 /* Return: 0 if the command is fenced, or say_status() after the problem was reported */
 static int say_unfenced(const struct job *job, const struct way *way)
 {
-	const char *remedy = job->target->remedy;
+	const struct obstacle *obstacle = &way->obstacle;
+	const char *remedy = job->target->remedy, *comma = *obstacle->remedy ? ", or " : "";
 
 	switch (way->outcome) {
 	case WAY_UNREACHED:
 		return say_failure("%s; use '--via supervise', or %s", job->unreached, remedy);
 	case WAY_UNSUPERVISED:
 		if (!job->unreached)
-			return say_failure("%s; use '--via preload'", way->why);
-		return say_failure("%s, and it cannot be supervised: %s; %s", job->unreached,
-				   way->why, remedy);
+			return say_failure("'%s' cannot be supervised: %s; %s%s%s", job->command,
+					   obstacle->why, obstacle->remedy, comma,
+					   "go without a supervisor with '--via preload'");
+		return say_failure("%s, and it cannot be supervised: %s; %s%s%s", job->unreached,
+				   obstacle->why, obstacle->remedy, comma, remedy);
 	case WAY_UNKEPT:
 		return cannot_hold(job, way);
 	case WAY_STUCK:
-		return say_failure("%s", way->why);
+		return say_failure("%s", obstacle->why);
 	default:
 		return 0;
 	}
+}
+
+/* What was not asked for, and leaves the range, is said once. */
+static void warn_of_obstacle(const struct job *job, const struct obstacle *obstacle)
+{
+	char text[PATH_MAX + sizeof(*obstacle) + 128];
+
+	snprintf(
+		text, sizeof(text),
+		"the library alone fences '%s', so its DNS queries, static programs and raw system "
+		"calls take any port: %s%s%s",
+		job->command, obstacle->why, *obstacle->remedy ? "; " : "", obstacle->remedy);
+	say_warning(NULL, text);
 }
 
 /* What was asked for is no news to the log. */
@@ -316,7 +343,7 @@ static void report_way(const struct job *job, const struct way *way,
 		by = "preload, as asked for";
 	} else if (!way->supervisor) {
 		by = "preload alone: ";
-		why = way->why;
+		why = way->obstacle.why;
 	} else if (!way->preload) {
 		by = job->unreached ? "a supervisor alone: " : "a supervisor, as asked for";
 		why = job->unreached ? job->unreached : "";
@@ -342,6 +369,8 @@ static int fence(const struct job *job, const char *library, struct settings *se
 		rc = launch_rule(settings);
 	if (!rc)
 		report_way(job, &way, settings);
+	if (!rc && !way.supervisor && job->via != VIA_PRELOAD && !job->quiet)
+		warn_of_obstacle(job, &way.obstacle);
 	return rc;
 }
 
@@ -400,6 +429,8 @@ static int run(const struct option_values *given)
 	if (!logfile_writable(settings.log, &why))
 		say_warning(NULL, why.text);
 	job.unreached = reached ? unreached.text : NULL;
+	job.strict = given->value[OPTION_STRICT];
+	job.quiet = given->value[OPTION_QUIET] || settings.policy.no_warning;
 	job.verbose = given->value[OPTION_VERBOSE];
 	job.fresh = given->value[OPTION_FRESH];
 	rc = fence(&job, library, &settings);

@@ -52,7 +52,7 @@ struct answer {
 	char section[3 * PATH_MAX]; /* why this section, or why none: what follows "as" */
 	struct reason preload;      /* why no library reaches it, or "" */
 	enum via via;               /* as asked for */
-	char supervise[256];        /* why nobody can supervise it, or "" */
+	struct obstacle obstacle;   /* why nobody can supervise it; empty if somebody can */
 	bool unserved;              /* its engine serves not all of its calls */
 };
 
@@ -136,7 +136,7 @@ static bool is_preloaded(const struct answer *answer)
 /* What no preload reaches for other reasons than what it is, `run` does not start. */
 static bool is_supervised(const struct answer *answer)
 {
-	return !*answer->supervise && answer->via != VIA_PRELOAD &&
+	return !*answer->obstacle.why && answer->via != VIA_PRELOAD &&
 	       (!*answer->preload.text || *answer->target.remedy);
 }
 
@@ -350,8 +350,9 @@ static void print_preload(const struct answer *answer)
 		printf("does not reach it: %s", answer->preload.text);
 		if (*target->remedy && answer->via == VIA_PRELOAD)
 			printf("; use '--via supervise', or %s", target->remedy);
-		else if (*target->remedy && *answer->supervise)
-			printf(", and it cannot be supervised: %s; %s", answer->supervise,
+		else if (*target->remedy && *answer->obstacle.why)
+			printf(", and it cannot be supervised: %s; %s%s%s", answer->obstacle.why,
+			       answer->obstacle.remedy, *answer->obstacle.remedy ? ", or " : "",
 			       target->remedy);
 		putchar('\n');
 		return;
@@ -380,7 +381,8 @@ static void print_via(const struct answer *answer)
 	else if (answer->via == VIA_PRELOAD)
 		puts("preload: what bypasses it is not fenced");
 	else
-		printf("preload: what bypasses it is not fenced, as %s\n", answer->supervise);
+		printf("preload: what bypasses it is not fenced, as %s%s%s\n", answer->obstacle.why,
+		       *answer->obstacle.remedy ? "; " : "", answer->obstacle.remedy);
 }
 
 static void print_text(const struct answer *answer)
@@ -502,7 +504,7 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 				stops_at_socket(answer),
 				answer->via == VIA_AUTO && !*answer->preload.text &&
 					answer->settings.rule && answer->settings.rule->map,
-				answer->supervise, sizeof(answer->supervise));
+				&answer->obstacle);
 	explain_section(given, &process, answer);
 	answer->unserved = answer->settings.rule &&
 			   engine_choice_unserved(answer->settings.rule, ~0U, &proto, &choice);

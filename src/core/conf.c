@@ -353,18 +353,26 @@ static void begin_section(struct conf *conf, const char *name, size_t len)
  * The keys of [portfence]. To add one, add its row, its member of struct policy, its use, its manual
  * entry and its test.
  */
-enum setting_type { SETTING_LOG, SETTING_FOLDER, SETTING_FILE, SETTING_POOL, SETTING_LEASE };
+enum setting_type {
+	SETTING_LOG,
+	SETTING_FOLDER,
+	SETTING_FILE,
+	SETTING_POOL,
+	SETTING_LEASE,
+	SETTING_NO /* `no` sets the member, `yes` does not */
+};
 
 static const struct setting {
 	const char *name;
 	enum setting_type type;
-	size_t member; /* offset in struct policy; a const char *, unless it is a pool or a lease */
+	size_t member; /* offset in struct policy; a const char *, unless it is a pool, a lease or a bool */
 } settings[] = {
 	{ "log", SETTING_LOG, offsetof(struct policy, log) },
 	{ "state", SETTING_FOLDER, offsetof(struct policy, state) },
 	{ "lease-file", SETTING_FILE, offsetof(struct policy, lease_file) },
 	{ "pool", SETTING_POOL, offsetof(struct policy, pool) },
 	{ "lease", SETTING_LEASE, offsetof(struct policy, lease) },
+	{ "warn", SETTING_NO, offsetof(struct policy, no_warning) },
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -427,6 +435,7 @@ static int read_setting(struct conf *conf, const struct setting *setting, const 
 		const char **text;
 		const struct range **range;
 		uint32_t *number;
+		bool *flag;
 	} member = { .any = (char *)conf->policy + setting->member };
 	int rc = key_check_quotes(value, ret_why);
 
@@ -444,6 +453,11 @@ static int read_setting(struct conf *conf, const struct setting *setting, const 
 		return key_range(value, conf->arena, member.range, ret_why);
 	case SETTING_LEASE:
 		return pool_parse_lease(value, member.number, ret_why);
+	case SETTING_NO:
+		*member.flag = !strcmp(value, "no");
+		if (*member.flag || !strcmp(value, "yes"))
+			return 0;
+		return reason_refuse(ret_why, REASON_QUOTED " is neither yes nor no", value);
 	}
 	return -EINVAL;
 }
@@ -462,7 +476,7 @@ static void take_setting(struct conf *conf, const char *name, const char *value)
 	else if (i == SETTINGS)
 		conf_fail(conf,
 			  "unknown key " REASON_QUOTED " in [portfence], use one of: log, state, "
-			  "lease-file, pool, lease",
+			  "lease-file, pool, lease, warn",
 			  name);
 	else if (check_value(conf, i, name, value, "one"))
 		note_result(conf, read_setting(conf, &settings[i], value, &why), &why);

@@ -79,6 +79,7 @@ struct policy {
 	const char *lease_file;    /* one for all users; NULL if not given */
 	const struct range *pool;  /* of leases; NULL if neither given nor needed */
 	uint32_t lease;            /* ports of one; 0 if not given */
+	bool no_warning;           /* `run` is not to warn of what no supervisor fences here */
 	const struct rule **rules; /* in the file's order */
 	size_t count;
 };

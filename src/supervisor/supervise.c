@@ -14,7 +14,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -380,38 +379,16 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 	_exit(EXIT_SUCCESS);
 }
 
-__attribute__((format(printf, 4, 5))) static int fail(int error, char *ret_why, size_t size,
-						      const char *format, ...)
+static int explain_filter(int error, const struct filter *filter, struct obstacle *ret_obstacle)
 {
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(ret_why, size, format, arguments);
-	va_end(arguments);
+	obstacle_of_filter(error, filter->exact, ret_obstacle);
 	return -error;
 }
 
-static int explain_filter(int error, char *ret_why, size_t size)
+static int explain_look(int error, struct obstacle *ret_obstacle)
 {
-	if (error == EBUSY)
-		return fail(error, ret_why, size,
-			    "this runs under a supervisor already, and there can be only one");
-	return fail(
-		error, ret_why, size,
-		"the kernel takes no filter with a supervisor (%s), which it does since Linux 5.5",
-		strerror(error));
-}
-
-static int explain_look(int error, char *ret_why, size_t size)
-{
-	if (error == EPERM || error == EACCES)
-		return fail(error, ret_why, size,
-			    "the supervisor may not look into the program: a sandbox or "
-			    "kernel.yama.ptrace_scope restricts ptrace(2)");
-	if (error == ENOSYS)
-		return fail(error, ret_why, size,
-			    "the kernel has no pidfd_getfd(2), which came with Linux 5.6");
-	return fail(error, ret_why, size, "the supervisor cannot be started: %s", strerror(error));
+	obstacle_of_look(error, ret_obstacle);
+	return -error;
 }
 
 /* fork(), but for the signal at its end; @flags: clone(2) */
@@ -485,7 +462,7 @@ static int ask_for_look(int channel)
  * Return: 0, or -errno
  */
 static int submit(pid_t supervisor, const struct filter *filter, const struct rule *rule,
-		  int channel, bool *ret_named, char *ret_why, size_t size)
+		  int channel, bool *ret_named, struct obstacle *ret_obstacle)
 {
 	bool installed;
 	int rc = ask_for_look(channel);
@@ -501,23 +478,26 @@ static int submit(pid_t supervisor, const struct filter *filter, const struct ru
 	if (filter->only_socket)
 		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
 	if (rc)
-		return explain_look(-rc, ret_why, size);
+		return explain_look(-rc, ret_obstacle);
 	if (filter->only_socket && rule) {
 		rc = newsocket_fence_inherited(rule);
-		if (rc)
-			return fail(-rc, ret_why, size,
-				    "a socket that was inherited cannot be given the range: %s",
-				    strerror(-rc));
+		if (rc) {
+			obstacle_set(ret_obstacle,
+				     "a socket that was inherited cannot be given the range: %s",
+				     strerror(-rc));
+			return rc;
+		}
 	}
 	rc = send_listener(filter, channel, &installed);
 	if (rc && !installed)
-		return explain_filter(-rc, ret_why, size);
+		return explain_filter(-rc, filter, ret_obstacle);
 	if (!rc && !hear(channel, &rc))
 		rc = -EPIPE;
+	if (!rc)
+		return 0;
 	/* every call that stops would fail with ENOSYS */
-	return rc ? fail(ENOTRECOVERABLE, ret_why, size, "the supervisor has ended: %s",
-			 strerror(-rc))
-		  : 0;
+	obstacle_set(ret_obstacle, "the supervisor has ended: %s", strerror(-rc));
+	return -ENOTRECOVERABLE;
 }
 
 static void close_end(int *end)
@@ -554,7 +534,7 @@ __attribute__((noreturn)) static void begin(struct supervisor *supervisor, pid_t
 }
 
 /* @ret_tracer: the supervisor's process id, if each process has to name it, or 0 */
-static int start(struct supervisor *supervisor, uint64_t *ret_tracer, char *ret_why, size_t size)
+static int start(struct supervisor *supervisor, uint64_t *ret_tracer, struct obstacle *ret_obstacle)
 {
 	int channel[2] = { -1, -1 }, rc = 0, number = 0;
 	bool named = false;
@@ -562,12 +542,12 @@ static int start(struct supervisor *supervisor, uint64_t *ret_tracer, char *ret_
 	pid_t parent = getpid(), pid = -1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel)) {
-		rc = explain_look(errno, ret_why, size);
+		rc = explain_look(errno, ret_obstacle);
 		goto out;
 	}
 	pid = make_process(0);
 	if (pid < 0) {
-		rc = explain_look(errno, ret_why, size);
+		rc = explain_look(errno, ret_obstacle);
 		goto out;
 	}
 	if (!pid) {
@@ -576,8 +556,8 @@ static int start(struct supervisor *supervisor, uint64_t *ret_tracer, char *ret_
 	}
 	close_end(&channel[1]);
 	rc = hear(channel[0], &number) ? submit(number, &supervisor->filter, supervisor->fence.rule,
-						channel[0], &named, ret_why, size)
-				       : explain_look(EAGAIN, ret_why, size);
+						channel[0], &named, ret_obstacle)
+				       : explain_look(EAGAIN, ret_obstacle);
 out:
 	*ret_tracer = named && !rc ? (uint64_t)number : 0;
 	close_ends(channel);
@@ -592,20 +572,20 @@ bool supervise_only_socket(const struct rule *rule)
 	return newsocket_suits(rule);
 }
 
-int supervise_start(struct settings *settings, bool only_socket, bool exact, char *ret_why,
-		    size_t size)
+int supervise_start(struct settings *settings, bool only_socket, bool exact,
+		    struct obstacle *ret_obstacle)
 {
 	static struct supervisor supervisor;
 	int rc = prepare(&supervisor, settings);
 
 	if (rc)
-		return explain_look(-rc, ret_why, size);
+		return explain_look(-rc, ret_obstacle);
 	supervisor.filter.gate = settings->gate;
 	supervisor.filter.io_uring = settings->rule->io_uring;
 	supervisor.filter.any_mptcp = settings->rule->mptcp == MPTCP_ALLOW;
 	supervisor.filter.only_socket = only_socket;
 	supervisor.filter.exact = exact;
-	rc = start(&supervisor, &settings->tracer, ret_why, size);
+	rc = start(&supervisor, &settings->tracer, ret_obstacle);
 	settings->tracer_space = settings->tracer ? procfs_number(PROCFS_SELF, "ns/pid") : 0;
 	return rc;
 }
@@ -623,15 +603,15 @@ bool supervise_holds(void)
 	return kept_count;
 }
 
-int supervise_keep(char *ret_why, size_t size)
+int supervise_keep(struct obstacle *ret_obstacle)
 {
 	static struct supervisor keeper = { .filter.traps_nothing = true };
 	uint64_t tracer;
 
-	return start(&keeper, &tracer, ret_why, size);
+	return start(&keeper, &tracer, ret_obstacle);
 }
 
-int supervise_check(uint64_t gate, bool only_socket, bool exact, char *ret_why, size_t size)
+int supervise_check(uint64_t gate, bool only_socket, bool exact, struct obstacle *ret_obstacle)
 {
 	static struct supervisor nobodys;
 	int ends[2], rc = -EPIPE;
@@ -639,24 +619,26 @@ int supervise_check(uint64_t gate, bool only_socket, bool exact, char *ret_why, 
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC))
-		return explain_look(errno, ret_why, size);
+		return explain_look(errno, ret_obstacle);
 	nobodys.filter.gate = gate;
 	nobodys.filter.only_socket = only_socket;
 	nobodys.filter.exact = exact;
 	pid = fork();
 	if (!pid) {
-		rc = start(&nobodys, &tracer, ret_why, size);
-		if (say(ends[1], rc) && write(ends[1], ret_why, size) == (ssize_t)size)
+		rc = start(&nobodys, &tracer, ret_obstacle);
+		if (say(ends[1], rc) &&
+		    write(ends[1], ret_obstacle, sizeof(*ret_obstacle)) == sizeof(*ret_obstacle))
 			_exit(EXIT_SUCCESS);
 		_exit(EXIT_FAILURE);
 	}
 	close_end(&ends[1]);
-	if (pid > 0 && hear(ends[0], &rc) && rc && read(ends[0], ret_why, size) != (ssize_t)size)
+	if (pid > 0 && hear(ends[0], &rc) && rc &&
+	    read(ends[0], ret_obstacle, sizeof(*ret_obstacle)) != sizeof(*ret_obstacle))
 		rc = -EPIPE;
 	close_ends(ends);
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
-	return rc == -EPIPE ? explain_look(EPIPE, ret_why, size) : rc;
+	return rc == -EPIPE ? explain_look(EPIPE, ret_obstacle) : rc;
 }
 
 uint64_t supervise_gate(void)

@@ -3,6 +3,7 @@
 #define PORTFENCE_SUPERVISOR_SUPERVISE_H
 
 #include "../core/settings.h"
+#include "obstacle.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,14 +16,14 @@
  * @only_socket:	stop only at the making of sockets, see supervise_only_socket()
  * @exact:	only where no signal can interrupt a call that is being served (Linux 5.19): a mapped
  *		message that the supervisor has sent could be sent once more
- * @ret_why:	where it fails, why, and nothing has changed
+ * @ret_obstacle: where it fails, why, and nothing has changed
  *
  * Once it has returned 0, whatever this process executes is fenced.
  *
  * Return: 0, or -errno; -ENOTRECOVERABLE if the filter is there and nobody serves its calls
  */
-int supervise_start(struct settings *settings, bool only_socket, bool exact, char *ret_why,
-		    size_t size);
+int supervise_start(struct settings *settings, bool only_socket, bool exact,
+		    struct obstacle *ret_obstacle);
 
 /* supervise_only_socket() - Is it enough to stop at the making of sockets? */
 bool supervise_only_socket(const struct rule *rule);
@@ -35,7 +36,7 @@ bool supervise_only_socket(const struct rule *rule);
  *
  * @gate:	of the settings
  */
-int supervise_check(uint64_t gate, bool only_socket, bool exact, char *ret_why, size_t size);
+int supervise_check(uint64_t gate, bool only_socket, bool exact, struct obstacle *ret_obstacle);
 
 /**
  * supervise_hold() - Let a descriptor stay open as long as anybody of the tree lives
@@ -52,14 +53,14 @@ bool supervise_holds(void);
 
 /**
  * supervise_keep() - Start the process that holds them, where there is no supervisor
- * @ret_why:	where it fails, why, and nothing has changed
+ * @ret_obstacle: where it fails, why, and nothing has changed
  *
  * The filter of this process and of all that it starts lets every call pass. It is there to
  * tell when nobody is left, and like the other one it keeps programs from gaining rights.
  *
  * Return: 0, or -errno
  */
-int supervise_keep(char *ret_why, size_t size);
+int supervise_keep(struct obstacle *ret_obstacle);
 
 /* supervise_gate() - Draw a gate; 0 if this machine has none */
 uint64_t supervise_gate(void);
