@@ -41,6 +41,25 @@ fenced_python() {
 	[ "$output" = "EACCES EACCES ok True" ]
 }
 
+@test "that a program names ports outside the range is said once, by run -v and by the log" {
+	rule 'range = 20000-20009'
+	local code='for p in 80, 20001, 5555, 5556: udp().bind(("127.0.0.1", p))' told
+	told="info: the program names ports outside the range, as 'bind = allow' lets it, port 5555 first; 'bind = move' gives it others"
+	for way in preload supervise both; do
+		fenced_python "$code" --via "$way" -v
+		[ "$(grep -cF "app: $told" <<<"$output")" = 1 ]
+		fenced_python "$code" --via "$way" --log "$PWD/log"
+		[ -z "$output" ]
+		[ "$(grep -cF "app: $told" log)" = 1 ]
+		rm log
+		fenced_python "$code" --via "$way"
+		[ -z "$output" ]
+	done
+	rule 'range = 20000-20009' 'bind = move'
+	fenced_python "$code" -v
+	[ "$(wc -l <<<"$output")" = 1 ]
+}
+
 # Each way serves by itself: the library, the supervisor, and both
 MOVERS="preload supervise both"
 

@@ -258,6 +258,7 @@ int launch_rule(const struct settings *settings)
 		.gate = settings->gate,
 		.tracer = settings->tracer,
 		.tracer_space = settings->tracer_space,
+		.verbose = settings->verbose,
 	};
 	char text[HANDOVER_MAX];
 

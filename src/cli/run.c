@@ -421,6 +421,7 @@ static int run(const struct option_values *given)
 		rc = run_fresh_start(&settings, &arena);
 	if (rc)
 		return rc;
+	settings.verbose = given->value[OPTION_VERBOSE];
 	launch_warn(&settings, library);
 	if (given->value[OPTION_RECORD])
 		rc = empty_record(&settings.record);

@@ -68,6 +68,7 @@ static const struct part {
 	{ "gate", PART_NUMBER, offsetof(struct handover, gate) },
 	{ "tracer", PART_NUMBER, offsetof(struct handover, tracer) },
 	{ "tracer-space", PART_NUMBER, offsetof(struct handover, tracer_space) },
+	{ "verbose", PART_NUMBER, offsetof(struct handover, verbose) },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

@@ -21,6 +21,7 @@ struct handover {
 	uint64_t gate; /* this and the next two: as in struct settings */
 	uint64_t tracer;
 	uint64_t tracer_space;
+	uint64_t verbose; /* of `run -v`: 1, else 0 */
 };
 
 /**

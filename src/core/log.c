@@ -4,10 +4,12 @@
 #include "logline.h"
 #include "ownership.h"
 #include "signals.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -173,6 +175,37 @@ void log_port_kept(struct log *log)
 			log, "error",
 			"a send without destination left a socket with a port outside the range, which could not "
 			"be taken back");
+}
+
+/* Did the program name a port that lies outside the range, and needs no right? */
+static bool names_outside(const struct rule *rule, const struct assign *assign)
+{
+	const sa_family_t family = assign->addr.sa.sa_family;
+	const uint16_t port = addr_port(&assign->addr);
+	int proto;
+
+	if (!rule || rule->bind != BIND_ALLOW || assign->program_port || port < IPPORT_RESERVED ||
+	    (family != AF_INET && family != AF_INET6))
+		return false;
+	/* the socket is not looked at, so its protocol is not known */
+	for (proto = 0; proto < PROTO_COUNT; proto++)
+		if (policy_holds(rule, (enum proto)proto, port))
+			return false;
+	return true;
+}
+
+void log_named_outside(struct log *log, const struct rule *rule, const struct assign *assign)
+{
+	char text[160], *end;
+
+	if (!(log_is_on(log) || log->verbose) || !names_outside(rule, assign) ||
+	    !first_time(log, LOG_NAMED_OUTSIDE))
+		return;
+	end = stpcpy(text,
+		     "the program names ports outside the range, as 'bind = allow' lets it, port ");
+	end = text_put_number(end, addr_port(&assign->addr), 1);
+	stpcpy(end, " first; 'bind = move' gives it others");
+	write_message(log, "info", text);
 }
 
 void log_address_unknown(struct log *log)

@@ -16,6 +16,7 @@
 enum log_topic {
 	LOG_START = OUTCOME_COUNT, /* what was found doubtful at the start */
 	LOG_PORT_KEPT,
+	LOG_NAMED_OUTSIDE,
 	LOG_ADDRESS_UNKNOWN,
 	LOG_MPTCP,
 	LOG_FILE_CLOSED, /* not told but seen: the log cannot be opened, or is another user's */
@@ -32,6 +33,7 @@ struct log {
 	int stderr_fd;        /* standard error of that process; -1 if it cannot be reached */
 	uint64_t stderr_dev;  /* what standard error was at the start: a program may close it */
 	uint64_t stderr_ino;  /* and get its number for another file */
+	bool verbose;         /* `run -v`: what a configured log says is said in any case */
 	bool safe;            /* only root and this user can change where the log's path leads */
 	const char *error;    /* the first mistake in the configuration, or NULL */
 	const char *warning[LOG_WARNINGS_MAX]; /* found at the start, written with the first port */
@@ -66,6 +68,14 @@ void log_say(struct log *log, const char *level, const char *message);
 
 /* log_port_kept() - Say once that a port of a failed send could not be taken back */
 void log_port_kept(struct log *log);
+
+/**
+ * log_named_outside() - Say once that the program has itself bound a socket to a port outside the range
+ * @assign:	a bind that has succeeded
+ *
+ * Only where `bind = allow` lets it, and the log is on or the run is verbose.
+ */
+void log_named_outside(struct log *log, const struct rule *rule, const struct assign *assign);
 
 /* log_address_unknown() - Say once that a call failed as the kernel does not say whether an address is local */
 void log_address_unknown(struct log *log);

@@ -291,6 +291,7 @@ static bool take_over(struct arena *arena, struct settings *ret_settings)
 	ret_settings->gate = handover.gate;
 	ret_settings->tracer = handover.tracer;
 	ret_settings->tracer_space = handover.tracer_space;
+	ret_settings->verbose = handover.verbose;
 	return true;
 }
 

@@ -21,6 +21,7 @@ struct settings {
 	const char *state;       /* folder; NULL: the user's own */
 	const char *runtime;     /* XDG_RUNTIME_DIR, or NULL */
 	struct record record;    /* with the ports of PORTFENCE_FIRST to _LAST as its block */
+	bool verbose;            /* `portfence run -v` */
 	uint64_t gate;           /* page whose calls a supervisor's filter lets pass; 0: none */
 	uint64_t tracer;       /* process that each one has to name with PR_SET_PTRACER; 0: none */
 	uint64_t tracer_space; /* number of its PID namespace, as stat(2) shows it */

@@ -106,6 +106,7 @@ static void fill_shim(struct shim *new, const struct settings *settings,
 	new->log.record = settings->record;
 	new->log.application =
 		settings->rule ? settings->rule->name : program_invocation_short_name;
+	new->log.verbose = settings->verbose;
 	log_start(&new->log, settings->log);
 	if (mistakes->count || !settings->rule) {
 		new->log.error = describe_mistakes(mistakes, arena);

@@ -36,5 +36,7 @@ bool with_port_end(struct shim *shim, struct assign *assign, const char *name, i
 		return true;
 	if (assign_serves(assign) || assign->outcome == OUTCOME_ESCAPED)
 		log_assign(&shim->log, name, assign);
+	if (assign->call == ASSIGN_BIND && !*error)
+		log_named_outside(&shim->log, shim->fence.rule, assign);
 	return false;
 }

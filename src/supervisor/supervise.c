@@ -117,6 +117,7 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	new->log.calls = &real_sys;
 	new->log.record = settings->record;
 	new->log.application = settings->rule->name;
+	new->log.verbose = settings->verbose;
 	log_start(&new->log, settings->log);
 	if (state_open(settings->state, settings->runtime, settings->rule, &new->fence.state))
 		return -ENOMEM;

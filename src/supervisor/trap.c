@@ -316,6 +316,8 @@ static int serve_named_bind(struct trapped_call *trapped, struct assign *assign)
 		return serve_made(trapped, assign, make_bind);
 	} else {
 		rc = make_bind(trapped, assign);
+		if (!rc)
+			trapped_call_named(trapped, assign);
 		if (rc != -EACCES && rc != -EPERM)
 			return rc;
 	}

@@ -94,6 +94,20 @@ void trapped_call_report_mptcp(struct trapped_call *trapped, enum mptcp becomes)
 	pthread_mutex_unlock(&tree->log_lock);
 }
 
+void trapped_call_named(struct trapped_call *trapped, const struct assign *assign)
+{
+	struct tree *tree = trapped->tree;
+	int fd;
+
+	pthread_mutex_lock(&tree->log_lock);
+	if (log_is_on(tree->log) || tree->log->verbose) {
+		fd = begin_line(trapped);
+		log_named_outside(tree->log, tree->fence->rule, assign);
+		end_line(fd);
+	}
+	pthread_mutex_unlock(&tree->log_lock);
+}
+
 /* With the lock held */
 static void write_error(struct trapped_call *trapped, const char *text)
 {

@@ -39,6 +39,9 @@ void trapped_call_report(struct trapped_call *trapped, const struct assign *assi
 /* trapped_call_report_mptcp() - Write once what has become of an MPTCP socket: MPTCP_TCP or MPTCP_REFUSE */
 void trapped_call_report_mptcp(struct trapped_call *trapped, enum mptcp becomes);
 
+/* trapped_call_named() - As log_named_outside() */
+void trapped_call_named(struct trapped_call *trapped, const struct assign *assign);
+
 /**
  * trapped_call_refuse() - Write once why calls of a kind fail
  * @why:	compared by its address with what was written last
