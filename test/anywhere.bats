@@ -81,7 +81,7 @@ needs_library() {
 	done
 }
 
-@test "before libc has started, a broken configuration is a closed fence, too" {
+@test "before libc has started, too, no call gets a port under a broken configuration" {
 	printf '[*]\nrange = 20000-\n' >rule.ini
 	for place in ifunc preinit main; do
 		fenced "$PROBES/around_main" $place
@@ -393,7 +393,7 @@ storm() {
 
 # --- children
 
-@test "children of a process whose threads make calls and take memory meanwhile" {
+@test "children that are forked while other threads make calls and allocate memory" {
 	for engine in bind kernel; do
 		rule $engine
 		fenced "$PROBES/children" fork
@@ -510,7 +510,7 @@ storm() {
 	done
 }
 
-@test "behind a filter that refuses what the program itself does not need, the fence is closed" {
+@test "behind a filter that refuses what the program itself does not need, no call gets a port" {
 	for engine in bind kernel auto; do
 		rule $engine
 		fenced "$PROBES/context_change" seccomp
@@ -542,21 +542,21 @@ beside() {
 	done
 }
 
-@test "beside jemalloc" {
+@test "a program works beside jemalloc" {
 	beside libjemalloc.so.2
 	preloaded "$LIBRARY:$found" "$PROBES/children" fork
 	seen child 50
 }
 
-@test "beside tcmalloc" {
+@test "a program works beside tcmalloc" {
 	beside libtcmalloc_minimal.so.4
 }
 
-@test "beside libeatmydata" {
+@test "a program works beside libeatmydata" {
 	beside libeatmydata.so
 }
 
-@test "beside libfaketime, with a clock that is wrong, stands still or runs away" {
+@test "a program works beside libfaketime, with a clock that is wrong, stands still or runs away" {
 	needs_library libfaketimeMT.so.1
 	for FAKETIME in '2020-01-01 00:00:00' '@2020-01-01 00:00:00' '+10d x1000' '-40y'; do
 		export FAKETIME
@@ -594,7 +594,7 @@ beside() {
 	seen main 1
 }
 
-@test "beside socket_wrapper, which takes the calls to itself" {
+@test "a program works beside socket_wrapper, which makes the calls itself" {
 	needs_library libsocket_wrapper.so
 	mkdir wrapped
 	export SOCKET_WRAPPER_DIR=$PWD/wrapped SOCKET_WRAPPER_DEFAULT_IFACE=1
@@ -637,7 +637,7 @@ proxied() {
 	ports_to 1080 | all_within $LOW $HIGH
 }
 
-@test "beside proxychains, which goes inside portfence run" {
+@test "a program works beside proxychains, which goes inside portfence run" {
 	skip_missing proxychains4
 	printf '%s\n' strict_chain quiet_mode '[ProxyList]' 'socks5 127.0.0.1 1080' >proxy.conf
 	rule bind
@@ -645,7 +645,7 @@ proxied() {
 	proxied "$PORTFENCE" run --config rule.ini -- proxychains4 -f proxy.conf
 }
 
-@test "beside torsocks, which goes outside portfence run" {
+@test "a program works beside torsocks, which goes outside portfence run" {
 	skip_missing torsocks
 	rule bind
 	proxy_start

@@ -69,16 +69,16 @@ finds() {
 
 # ---- escapes
 
-@test "nothing fenced, nothing escaped" {
+@test "without fenced processes there is no escape" {
 	finds 0 'no escape among 0 sockets of 0 fenced processes'
 }
 
-@test "sockets within their range are no escape, nor are their other ends" {
+@test "sockets within their range and their other ends are no escapes" {
 	hold_fenced -- connect 9000 udp-connect 9 udp 20050 from 20060 9000 mptcp 9000
 	finds 0 'no escape among 5 sockets of 1 fenced process'
 }
 
-@test "a connection made past the fence is an escape, TCP and UDP" {
+@test "a connection that bypassed the fence is an escape, over TCP and UDP" {
 	hold_fenced -- raw-connect 9000 connect 9000 raw-udp 9
 	tcp=$(stray "$pid" -t)
 	udp=$(stray "$pid" -u)
@@ -90,13 +90,13 @@ finds() {
 @test "each section's processes are held to that section's range" {
 	hold_fenced --app other -- connect 9000 from 20001 9000
 	finds 0 'no escape among 2 sockets of 1 fenced process; 1 outside the range for a reason' \
-		"explicit: tcp 127.0.0.1:20001 -> 127.0.0.1:9000 (ESTAB) of holder (pid $pid), outside 21000-21099 of [other]: the kernel gives out no such port, so the program named it"
+		"explicit: tcp 127.0.0.1:20001 -> 127.0.0.1:9000 (ESTAB) of holder (pid $pid), outside 21000-21099 of [other]: the kernel never chooses such a port, so the program named it"
 }
 
-@test "a DNS query that went past the fence is told as what it probably is" {
+@test "a DNS query that bypassed the fence is reported as one" {
 	hold_fenced -- raw-udp 53
 	run -1 audit
-	[[ $output == *'escape: udp '*'-> 127.0.0.1:53 '*': a DNS query that libc makes inside itself, as it seems, which no preload reaches' ]]
+	[[ $output == *'escape: udp '*'-> 127.0.0.1:53 '*': probably a DNS query that libc makes by itself, which no preload reaches' ]]
 }
 
 @test "a socket that escaped and that a child shares is one escape, the parent's" {
@@ -113,10 +113,10 @@ finds() {
 	[[ ${lines[1]} == "escape: "*"of holder (pid $pid), "* ]]
 }
 
-@test "a supervisor leaves nothing to be found, and its programs are judged" {
+@test "under a supervisor nothing escapes, and its programs are judged" {
 	via=supervise hold_fenced -- raw-connect 9000 raw-udp 9 listen 8000
 	finds 0 'no escape among 3 sockets of 1 fenced process; 1 outside the range for a reason' \
-		"explicit: tcp 127.0.0.1:8000 (LISTEN) of holder (pid $pid), outside 20000-20099 of [app]: the kernel gives out no such port, so the program named it"
+		"explicit: tcp 127.0.0.1:8000 (LISTEN) of holder (pid $pid), outside 20000-20099 of [app]: the kernel never chooses such a port, so the program named it"
 }
 
 # ---- what is none
@@ -124,19 +124,19 @@ finds() {
 @test "ports that the program names are explicit binds, under 'bind = allow'" {
 	hold_fenced -- listen 8000 udp 8001 from 8002 9000 listen 45000 udp 50000
 	finds 0 'no escape among 5 sockets of 1 fenced process; 5 outside the range for a reason' \
-		"explicit: tcp 127.0.0.1:8000 (LISTEN) of holder (pid $pid), outside 20000-20099 of [app]: the kernel gives out no such port, so the program named it" \
-		"explicit: tcp 127.0.0.1:8002 -> 127.0.0.1:9000 (ESTAB) of holder (pid $pid), outside 20000-20099 of [app]: the kernel gives out no such port, so the program named it" \
+		"explicit: tcp 127.0.0.1:8000 (LISTEN) of holder (pid $pid), outside 20000-20099 of [app]: the kernel never chooses such a port, so the program named it" \
+		"explicit: tcp 127.0.0.1:8002 -> 127.0.0.1:9000 (ESTAB) of holder (pid $pid), outside 20000-20099 of [app]: the kernel never chooses such a port, so the program named it" \
 		"explicit: tcp 127.0.0.1:45000 (LISTEN) of holder (pid $pid), outside 20000-20099 of [app]: it listens, so the program named the port" \
-		"explicit: udp 127.0.0.1:8001 (UNCONN) of holder (pid $pid), outside 20000-20099 of [app]: the kernel gives out no such port, so the program named it" \
-		"explicit: udp 127.0.0.1:50000 (UNCONN) of holder (pid $pid), outside 20000-20099 of [app]: the kernel gives out no such port, so the program named it"
+		"explicit: udp 127.0.0.1:8001 (UNCONN) of holder (pid $pid), outside 20000-20099 of [app]: the kernel never chooses such a port, so the program named it" \
+		"explicit: udp 127.0.0.1:50000 (UNCONN) of holder (pid $pid), outside 20000-20099 of [app]: the kernel never chooses such a port, so the program named it"
 }
 
 @test "a port that 'bind = own' does not allow has escaped, wherever it lies" {
 	hold_fenced --app own -- raw-listen 8000 raw-listen 45000 listen 22001
 	run -1 audit
 	[ "${lines[0]}" = '2 escapes among 3 sockets of 1 fenced process' ]
-	[[ $output == *"127.0.0.1:8000 (LISTEN)"*"[own]: the program has bound it past the fence, as its 'bind' does not allow it"* ]]
-	[[ $output == *"127.0.0.1:45000 (LISTEN)"*"[own]: the kernel chose it, or the program has bound it past the fence"* ]]
+	[[ $output == *"127.0.0.1:8000 (LISTEN)"*"[own]: the program bypassed the fence to bind it, as its 'bind' does not allow it"* ]]
+	[[ $output == *"127.0.0.1:45000 (LISTEN)"*"[own]: the kernel chose it, or the program bypassed the fence to bind it"* ]]
 }
 
 @test "accepted connections have their listener's port, whether it is there or not" {
@@ -180,7 +180,7 @@ both_ready() {
 	[ "${#lines[@]}" = 2 ]
 }
 
-@test "what 'exhausted = system' lets go is told as that" {
+@test "a port that 'exhausted = system' allows is reported as a fallback" {
 	hold udp 23000
 	hold_fenced --app lenient -- udp-connect 9
 	run -0 audit lenient
@@ -189,18 +189,18 @@ both_ready() {
 
 # ---- who sits in a range
 
-@test "processes that are not fenced and sit in a section's range are listed, and no escape" {
+@test "processes that are not fenced and use a section's range are listed, but not as escapes" {
 	hold serve 8000
 	hold udp 20001 from 20001 9000 from 20001 8000 udp 20002 listen 21005
 	finds 0 'no escape among 0 sockets of 0 fenced processes' \
-		"warning: holder (pid $pid) is not fenced and sits on 3 ports of [app]: tcp 20001, udp 20001, udp 20002" \
-		"warning: holder (pid $pid) is not fenced and sits on 1 port of [other]: tcp 21005"
+		"warning: holder (pid $pid) is not fenced and uses 3 ports of [app]: tcp 20001, udp 20001, udp 20002" \
+		"warning: holder (pid $pid) is not fenced and uses 1 port of [other]: tcp 21005"
 	hold many-udp 20010 7
 	run -0 audit app
-	[ "${lines[2]}" = "warning: holder (pid $pid) is not fenced and sits on 7 ports of [app]: udp 20010, udp 20011, udp 20012, udp 20013, udp 20014, ..." ]
+	[ "${lines[2]}" = "warning: holder (pid $pid) is not fenced and uses 7 ports of [app]: udp 20010, udp 20011, udp 20012, udp 20013, udp 20014, ..." ]
 }
 
-@test "a child without a fence that shares a fenced process's socket does not sit in its range" {
+@test "a child without a fence that shares a fenced process's socket is not listed for its range" {
 	hold_fenced -- connect 9000 start busybox sleep infinity
 	finds 0 'no escape among 1 socket of 1 fenced process'
 }
@@ -220,17 +220,17 @@ both_ready() {
 	[ "$output" = 'no escape among 1 socket of 1 fenced process' ]
 }
 
-@test "--pid of what is not fenced, or not there, is an error that says so" {
+@test "--pid of a process that is not fenced, or does not exist, is an error that says so" {
 	run -2 audit --pid "$server"
 	[ "$output" = "portfence: holder (pid $server) is not fenced: it has not loaded libportfence.so, or no section fits it; start it with 'portfence run'" ]
 	run -2 audit --pid 999999999
 	[ "$output" = 'portfence: there is no process 999999999' ]
 	for word in 0 -1 x 1x 99999999999; do
 		run -2 audit --pid="$word"
-		[ "$output" = "portfence: '$word' is no process id, see 'portfence audit --help'" ]
+		[ "$output" = "portfence: '$word' is not a process id, see 'portfence audit --help'" ]
 	done
 	run -2 audit --pid 1 app
-	[ "$output" = "portfence: '--pid' and a section do not go together, see 'portfence audit --help'" ]
+	[ "$output" = "portfence: '--pid' and a section exclude each other, give only one, see 'portfence audit --help'" ]
 }
 
 @test "a section's name picks its processes, and its range" {
@@ -251,13 +251,13 @@ both_ready() {
 	run nobodys_audit
 	[ "$status" = 0 ]
 	[[ ${lines[0]} == 'no escape among 0 sockets of 0 fenced processes' ]]
-	[[ ${lines[1]} =~ ^note:\ [0-9]+\ processes\ cannot\ be\ looked\ at,\ being\ other\ users\'\;\ root\ sees\ them$ ]]
+	[[ ${lines[1]} =~ ^note:\ [0-9]+\ processes\ cannot\ be\ looked\ at\;\ root\ can\ look\ at\ other\ users\'\ processes$ ]]
 	# a machine of two others
 	# shellcheck disable=SC2016 # the inner shell expands it
 	run ns unshare --pid --fork --mount-proc sh -c 'sleep infinity 3>&- & "$@"; exit $?' sh \
 		"${AS_NOBODY[@]}" "$PORTFENCE" audit
 	[ "$output" = 'no escape among 0 sockets of 0 fenced processes
-note: 2 processes cannot be looked at, being other users'"'"'; root sees them' ]
+note: 2 processes cannot be looked at; root can look at other users'"'"' processes' ]
 	run nobodys_audit --pid "$pid"
 	[ "$status" = 2 ]
 	[ "$output" = "portfence: holder (pid $pid) may not be looked at; ask as root or as its user" ]
@@ -275,7 +275,7 @@ hold_hostile() {
 	hold_by "${AS_NOBODY[@]}" env -u PORTFENCE_CONFIG LD_PRELOAD="$install/libportfence.so" "$1" "$HOLDER" udp "$2"
 }
 
-@test "what a hostile process names as its configuration is opened only if it is a small regular file" {
+@test "the file that a hostile process names as its configuration is opened only if it is small and regular" {
 	skip_missing strace
 	mkdir -m 755 "$install/named"
 	mkfifo -m 666 "$install/named/fifo"
@@ -286,13 +286,13 @@ hold_hostile() {
 		# the library itself refuses a FIFO and a device, but the process has it mapped
 		hold_hostile PORTFENCE_CONFIG="$install/named/$name" $((port++)) 2>/dev/null
 		ns strace -qq -f -o calls -e trace=open,openat "$PORTFENCE" audit >said
-		grep "(pid $pid) is fenced, but its rule cannot be told: $install/named/$name" said >line
+		grep "(pid $pid) is fenced, but its rule is unknown: $install/named/$name" said >line
 		[ "$(grep "named/$name" calls | grep -cv O_PATH || true)" = 0 ]
 	done
 	grep -q 'larger than 64 kB' line
 }
 
-@test "names of other users' processes that reorder text or are no UTF-8 are told of, and are not printed" {
+@test "names of other users' processes that reorder text or are not UTF-8 are reported without printing them" {
 	hold_hostile PORTFENCE_APP=$'\xe2\x80\xaedrowssap' 24000
 	first=$pid
 	hold_hostile PORTFENCE_APP=$'bad\xff\xfe' 24001
@@ -328,7 +328,7 @@ audit_while_ending() {
 	done
 }
 
-@test "a fenced process in another network namespace is told of, with where to look" {
+@test "a fenced process in another network namespace is reported, with the command to look there" {
 	hold_by unshare -n "$PORTFENCE" run --via preload -- "$HOLDER" udp 20001
 	finds 0 'no escape among 0 sockets of 0 fenced processes' \
 		"warning: holder (pid $pid) is fenced, but in another network namespace; look there: nsenter -t $pid -n portfence audit"
@@ -355,23 +355,23 @@ audit_while_ending() {
 	[[ ${lines[1]} == *'outside 21000-21099 of [other]: '* ]]
 }
 
-@test "a library that was replaced since is found all the same" {
+@test "a library that was replaced after the start is found, too" {
 	hold_fenced -- raw-connect 9000
 	rm "$LIBRARY"
 	run -1 audit
 	[ "${lines[0]}" = '1 escape among 1 socket of 1 fenced process' ]
 }
 
-@test "a process whose rule cannot be told is named, with the reason" {
+@test "a process whose rule is unknown is named, with the reason" {
 	cp app.ini own.ini
 	PORTFENCE_CONFIG=$BATS_TEST_TMPDIR/own.ini hold_fenced -- connect 9000
 	printf '[app]\nrange = x\n' >own.ini
 	finds 0 'no escape among 0 sockets of 0 fenced processes' \
-		"warning: holder (pid $pid) is fenced, but its rule cannot be told: $BATS_TEST_TMPDIR/own.ini:2: 'x' is neither a range nor a preset, write first-last, first+count, one port or a preset such as iana, linux or system"
+		"warning: holder (pid $pid) is fenced, but its rule is unknown: $BATS_TEST_TMPDIR/own.ini:2: 'x' is neither a range nor a preset, write first-last, first+count, one port or a preset such as iana, linux or system"
 	run -2 audit --pid "$pid"
 	printf '[another]\nrange = 20000\n' >own.ini
 	run -0 audit
-	[[ ${lines[1]} == *"its rule cannot be told: PORTFENCE_APP: there is no section [app] in $BATS_TEST_TMPDIR/own.ini" ]]
+	[[ ${lines[1]} == *"its rule is unknown: PORTFENCE_APP: there is no section [app] in $BATS_TEST_TMPDIR/own.ini" ]]
 }
 
 @test "a process that was preloaded by hand is judged by what it was started with" {
@@ -386,10 +386,10 @@ audit_while_ending() {
 	kill "$pid"
 	printf '[another]\nmatch = %s\nrange = 20000\n' "$HOLDER" >own.ini
 	run -0 audit
-	[[ ${lines[1]} == *"its rule cannot be told: its section is not in the configuration any more" ]]
+	[[ ${lines[1]} == *"its rule is unknown: its section is no longer in the configuration" ]]
 }
 
-@test "an escape by a configuration that was changed since is told with a note" {
+@test "an escape from a configuration that was changed after the start has a note" {
 	hold_fenced -- connect 9000
 	sed -i 's/20000-20099/25000-25099/' app.ini
 	touch -d '+1 hour' app.ini
@@ -398,17 +398,17 @@ audit_while_ending() {
 	run ! grep -q 'note:' <<<"$output"
 	hold_fenced -- raw-connect 9000
 	run -1 audit
-	[[ $output == *"note: holder (pid $pid) was started before '$PORTFENCE_CONFIG' was last changed, and keeps to what it said then"* ]]
+	[[ $output == *"note: holder (pid $pid) was started before '$PORTFENCE_CONFIG' was last changed, and still follows the old version"* ]]
 }
 
-@test "a mistake in the configuration is told, and nothing is judged" {
+@test "a mistake in the configuration is reported, and nothing is judged" {
 	printf '[app]\nrange = 20000-\n' >app.ini
 	run --separate-stderr -2 audit
 	[ -z "$output" ]
 	[[ $stderr == *"app.ini:2: "* ]]
 }
 
-@test "without a configuration there is nobody's range to sit in" {
+@test "without a configuration no process is listed for using a range" {
 	needs_no /etc/portfence.ini
 	unset PORTFENCE_CONFIG
 	hold udp 20001
@@ -450,7 +450,7 @@ audit_while_ending() {
 	run -1 audit
 }
 
-@test "an escape is red on a terminal, and nothing is coloured elsewhere" {
+@test "an escape is red on a terminal, and there are no colours elsewhere" {
 	hold_fenced -- raw-connect 9000
 	ns script -qec "TERM=xterm ${PORTFENCE@Q} audit" /dev/null </dev/null >text || true
 	grep -q $'^\033\[1;31m1 escape\033\[0m' text

@@ -8,9 +8,7 @@ load lib/helpers
 load lib/hold
 
 FILES=$BATS_TEST_DIRNAME/fixtures/check
-SAFE=": note: to reserve is safe: the kernel passes over reserved ports when it chooses one, and any \
-program may still bind to them explicitly, which the bind engine does; the kernel engine no longer \
-serves then"
+SAFE=": note: reserving is safe: the kernel skips reserved ports when it chooses one, but any program may still bind to them explicitly, as the bind engine does; the kernel engine cannot serve then"
 
 setup() {
 	hold_setup
@@ -23,7 +21,7 @@ setup() {
 reserving() {
 	printf ": note: 'sysctl -w net.ipv4.ip_local_reserved_ports=%s' reserves these ranges, keeps what is \
 reserved already, and leaves %s ports to other programs; write what follows '-w' to a file in \
-/etc/sysctl.d to have it at every start\n" "$1" "$2"
+/etc/sysctl.d to keep it after a reboot\n" "$1" "$2"
 }
 
 # tells STATUS FILE COMMAND...: with the file "services" for /etc/services, it ends so and prints what
@@ -71,7 +69,7 @@ is none" ]
 	done
 }
 
-@test "mistakes are told by line, wherever in the file they are found" {
+@test "mistakes are reported by line, wherever in the file they are found" {
 	printf '[a]\norder = x\n\n[b]\nrange = 5-1\n' >two.ini
 	tells 1 two.ini "$PORTFENCE" check two.ini <<-END
 		:1: error: [a] has no 'range', give it one such as 'range = 20000-20999'
@@ -99,7 +97,7 @@ is none" ]
 	END
 }
 
-@test "without FILE, the file is found as the library finds it, whatever else the variables say" {
+@test "without FILE, the file is found as the library finds it, whatever the other variables say" {
 	needs_no /etc/portfence.ini
 	export HOME=$PWD/home PORTFENCE_APP=nobody PORTFENCE_RANGE=x PORTFENCE_LOG=x PORTFENCE_STATE=x
 	mkdir -p home/.config "$XDG_CONFIG_HOME"
@@ -120,7 +118,7 @@ is none" ]
 
 # --- other sections
 
-@test "sections that overlap are told to the port, for each protocol" {
+@test "sections that overlap are reported with the ports, for each protocol" {
 	checks 0 overlap <<-END
 		:6: warning: 'range' of [false] overlaps 'range' of [true] (line 3) in 10 ports (20990-20999); give \
 		each application ports of its own
@@ -132,7 +130,7 @@ is none" ]
 	END
 }
 
-@test "a range that overlaps many is told of the first ten, and of the number of the others" {
+@test "of the ranges that one range overlaps, the first ten and the number of the others are reported" {
 	for i in {1..14}; do
 		printf '[%s]\nrange = 20000-20099\n' "$i"
 	done >many.ini
@@ -146,14 +144,14 @@ is none" ]
 
 # --- the system
 
-@test "a range in the ephemeral range is told with the one command that reserves it" {
+@test "a range in the ephemeral range is reported with the one command that reserves it" {
 	ns sysctl -qw net.ipv4.ip_local_reserved_ports=8080
 	checks 1 ephemeral --strict <<-END
 		:2: warning: other programs may be given 11 ports (40000-40009, 40020) of 'range' of [true], as the \
-		system's ephemeral range is 32768-60999; reserve them as told at the end, or choose a range outside of \
+		system's ephemeral range is 32768-60999; reserve them as shown at the end, or choose a range outside of \
 		it
 		:6: warning: other programs may be given 32 ports (32768-32799) of 'udp.range' of [false], as the \
-		system's ephemeral range is 32768-60999; reserve them as told at the end, or choose a range outside of \
+		system's ephemeral range is 32768-60999; reserve them as shown at the end, or choose a range outside of \
 		it
 		:9: warning: other programs may be given 10 ports (45000-45009) of 'range' of [cat], as the system's \
 		ephemeral range is 32768-60999, and 'engine = kernel' needs them unreserved; use 'engine = auto' and \
@@ -164,7 +162,7 @@ is none" ]
 	END
 }
 
-@test "to paste that command loses no reservation, and mends what it was told for" {
+@test "that command loses no reservation, and ends the warning" {
 	sed '/^\[cat\]/,$d' "$FILES/ephemeral.ini" >"$install/ephemeral.ini"
 	ns sysctl -qw net.ipv4.ip_local_reserved_ports=8080,50000-50009
 	command=$(ns "$PORTFENCE" check "$install/ephemeral.ini" | sed -n "s/.*note: '\(sysctl -w [^']*\)'.*/\1/p")
@@ -181,7 +179,7 @@ is none" ]
 	END
 }
 
-@test "it is true that reserved ports go to nobody but the application" {
+@test "reserved ports go to the application alone, as check says" {
 	ns sysctl -qw net.ipv4.ip_local_port_range='40000 40011' \
 		net.ipv4.ip_local_reserved_ports=40000-40009
 	hold serve 9000
@@ -200,7 +198,7 @@ is none" ]
 		:5: warning: 'range' of [false] overlaps 'range' of [true] (line 2) in 28232 ports (32768-60999); give \
 		each application ports of its own
 		:5: warning: 'range' of [false] holds all of the system's ephemeral range 32768-60999, so every other \
-		program may be given its ports, and would get none if they were reserved; choose a range outside of it
+		program may be given its ports, and reserving them would leave those programs none; choose a range outside of it
 		:9: warning: 'range' of [*] overlaps 'range' of [true] (line 2) in 28232 ports (32768-60999); give each \
 		application ports of its own
 		:9: warning: 'range' of [*] overlaps 'range' of [false] (line 5) in 28232 ports (32768-60999); give each \
@@ -211,25 +209,24 @@ is none" ]
 	END
 	checks 0 ephemeral-shared-out <<-END
 		:2: warning: other programs may be given 17233 ports (32768-50000) of 'range' of [true], as the system's \
-		ephemeral range is 32768-60999; reserve them as told at the end, or choose a range outside of it
+		ephemeral range is 32768-60999; reserve them as shown at the end, or choose a range outside of it
 		:5: warning: other programs may be given 10999 ports (50001-60999) of 'range' of [false], as the \
-		system's ephemeral range is 32768-60999; reserve them as told at the end, or choose a range outside of \
+		system's ephemeral range is 32768-60999; reserve them as shown at the end, or choose a range outside of \
 		it
-		: note: to reserve all these ranges would leave no port of 32768-60999 to other programs; choose ranges \
+		: note: reserving all these ranges would leave no port of 32768-60999 to other programs; choose ranges \
 		outside of it
 		2 applications, 0 errors, 2 warnings
 	END
 }
 
-@test "a list that the kernel would cut is not offered" {
+@test "a list of ports that the kernel would cut is not suggested" {
 	for section in {1..60}; do
 		first=$((33000 + 100 * section))
 		printf '[%s]\nmatch = true\nrange = ' "$section"
 		seq -s, $first 4 $((first + 59))
 	done >gaps.ini
 	ns "$PORTFENCE" check gaps.ini >said
-	[ "$(grep -v ':[0-9]*: ' said)" = "gaps.ini: note: to reserve all these ranges takes a list of 5399 \
-characters, of which the kernel would read 4095; choose ranges outside of 32768-60999, or with fewer gaps
+	[ "$(grep -v ':[0-9]*: ' said)" = "gaps.ini: note: reserving all these ranges takes a list of 5399 characters, of which the kernel would read only 4095; choose ranges outside of 32768-60999, or with fewer gaps
 60 applications, 0 errors, 60 warnings" ]
 	run -1 grep -q sysctl said
 	# as it would
@@ -238,7 +235,7 @@ characters, of which the kernel would read 4095; choose ranges outside of 32768-
 	[ "$(ns cat /proc/sys/net/ipv4/ip_local_reserved_ports | wc -c)" -lt 4097 ]
 }
 
-@test "a range that a reservation cuts is told, one that is reserved for it is noted" {
+@test "a range that is reserved in part is a warning, one that is reserved as a whole a note" {
 	ns sysctl -qw net.ipv4.ip_local_reserved_ports=20010-20019,20050,21000-21200,32768-32799,40000-40009,60990-60999,61005
 	checks 0 reserved <<-END
 		:2: warning: ip_local_reserved_ports holds 11 ports (20010-20019, 20050) of 'range' of [true], which \
@@ -248,7 +245,7 @@ characters, of which the kernel would read 4095; choose ranges outside of 32768-
 		:8: note: 'range' of [cat] is reserved (ip_local_reserved_ports): the kernel gives its ports to no \
 		program, and portfence binds to them all the same
 		:11: warning: other programs may be given 90 ports (40010-40099) of 'range' of [ls], as the system's \
-		ephemeral range is 32768-60999; reserve them as told at the end, or choose a range outside of it
+		ephemeral range is 32768-60999; reserve them as shown at the end, or choose a range outside of it
 		:11: warning: ip_local_reserved_ports holds 10 ports (40000-40009) of 'range' of [ls], which another \
 		program may rely on; leave out what is not this application's with 'exclude'
 		:14: warning: ip_local_reserved_ports holds 11 ports (60990-60999, 61005) of 'range' of [cp], which another \
@@ -259,20 +256,19 @@ characters, of which the kernel would read 4095; choose ranges outside of 32768-
 	END
 }
 
-@test "where the system's range cannot be read, that is noted, and the rest is told" {
+@test "if the system's range cannot be read, that is noted, and the rest is checked" {
 	# shellcheck disable=SC2016 # the inner shell expands it
 	tells 0 "$FILES/two.ini" sh -c '
 		mount --bind /dev/null /proc/sys/net/ipv4/ip_local_port_range && exec "$@"' sh \
 		"$PORTFENCE" check "$FILES/two.ini" <<-END
-		: note: the system's own range and its reservations cannot be read (Invalid argument), so \
-		nothing is said of them
+		: note: the system's own range and its reservations cannot be read (Invalid argument), so they are not checked
 		2 applications, 0 errors, 0 warnings
 	END
 }
 
 # --- services and privilege
 
-@test "ports that have a name in /etc/services are told with it, and exclude = services mends it" {
+@test "ports that have a name in /etc/services are reported with it, and 'exclude = services' ends the warning" {
 	printf '%s\n' '# name port' 'one 20010/tcp' 'one 20010/udp' 'two 21001/udp # 21050' 'three 21002/tcp' \
 		'four	21003/tcp' 'five 21004/sctp' 'six 21005/tcp' 'seven 21006/tcp' >services
 	tells 0 "$FILES/services.ini" "$PORTFENCE" check "$FILES/services.ini" <<-END
@@ -286,11 +282,9 @@ characters, of which the kernel would read 4095; choose ranges outside of 32768-
 	END
 }
 
-@test "ports that not everybody may bind to are a warning to those who may not" {
-	text="holds 24 ports (1000-1023) that only programs with CAP_NET_BIND_SERVICE, such as root's, may bind \
-to, and others pass over; any program may from port 1024 on (ip_unprivileged_port_start)"
-	other="holds 21 ports (70-89, 999) that only programs with CAP_NET_BIND_SERVICE, such as root's, may \
-bind to, and others pass over; any program may from port 1024 on (ip_unprivileged_port_start)"
+@test "privileged ports are a warning for users who may not bind to them" {
+	text="holds 24 ports (1000-1023) that only programs with CAP_NET_BIND_SERVICE, such as root's, may bind to, and that are skipped for others; any program may bind from port 1024 on (ip_unprivileged_port_start)"
+	other="holds 21 ports (70-89, 999) that only programs with CAP_NET_BIND_SERVICE, such as root's, may bind to, and that are skipped for others; any program may bind from port 1024 on (ip_unprivileged_port_start)"
 	tells 0 "$FILES/privileged.ini" "$PORTFENCE" check --strict "$FILES/privileged.ini" <<-END
 		:2: note: 'range' of [true] $text
 		:5: note: 'range' of [false] $other
@@ -305,32 +299,28 @@ bind to, and others pass over; any program may from port 1024 on (ip_unprivilege
 	END
 }
 
-@test "where the system lets everybody bind to ports below 1024, that is noted" {
+@test "if the system lets any program bind to ports below 1024, that is noted" {
 	cp "$FILES/privileged.ini" "$install"
 	ns sysctl -qw net.ipv4.ip_unprivileged_port_start=80
 	tells 1 "$install/privileged.ini" "${AS_NOBODY[@]}" "$PORTFENCE" check --strict \
 		"$install/privileged.ini" <<-END
-		:2: note: 'range' of [true] holds 24 ports (1000-1023) below 1024 that any program may bind to here, as it \
-		may from port 80 on (ip_unprivileged_port_start)
+		:2: note: 'range' of [true] holds 24 ports (1000-1023) below 1024 that any program may bind to here, as to any port from 80 on (ip_unprivileged_port_start)
 		:5: warning: 'range' of [false] holds 10 ports (70-79) that only programs with CAP_NET_BIND_SERVICE, such \
-		as root's, may bind to, and others pass over; any program may from port 80 on (ip_unprivileged_port_start)
-		:5: note: 'range' of [false] holds 11 ports (80-89, 999) below 1024 that any program may bind to here, \
-		as it may from port 80 on (ip_unprivileged_port_start)
+		as root's, may bind to, and that are skipped for others; any program may bind from port 80 on (ip_unprivileged_port_start)
+		:5: note: 'range' of [false] holds 11 ports (80-89, 999) below 1024 that any program may bind to here, as to any port from 80 on (ip_unprivileged_port_start)
 		3 applications, 0 errors, 1 warning
 	END
 	ns sysctl -qw net.ipv4.ip_unprivileged_port_start=0
 	tells 0 "$install/privileged.ini" "$PORTFENCE" check --strict "$install/privileged.ini" <<-END
-		:2: note: 'range' of [true] holds 24 ports (1000-1023) below 1024 that any program may bind to here, as it \
-		may from port 0 on (ip_unprivileged_port_start)
-		:5: note: 'range' of [false] holds 21 ports (70-89, 999) below 1024 that any program may bind to here, \
-		as it may from port 0 on (ip_unprivileged_port_start)
+		:2: note: 'range' of [true] holds 24 ports (1000-1023) below 1024 that any program may bind to here, as to any port from 0 on (ip_unprivileged_port_start)
+		:5: note: 'range' of [false] holds 21 ports (70-89, 999) below 1024 that any program may bind to here, as to any port from 0 on (ip_unprivileged_port_start)
 		3 applications, 0 errors, 0 warnings
 	END
 }
 
 # --- what is on the ports now
 
-@test "ports that somebody listens on are told, and who that is" {
+@test "ports that a program listens on are reported with the program" {
 	hold listen 20000 v6 20000 udp 20010
 	first=$pid
 	hold_by "${AS_NOBODY[@]}" "$HOLDER" listen 20011 fork
@@ -347,7 +337,7 @@ bind to, and others pass over; any program may from port 1024 on (ip_unprivilege
 	END
 }
 
-@test "without root, check says whose process it is that only root can see" {
+@test "without root, check names the user of a process that only root can see" {
 	hold listen 20000
 	hold_by "${AS_NOBODY[@]}" "$HOLDER" listen 20011
 	cp "$FILES/two.ini" "$install"
@@ -360,7 +350,7 @@ bind to, and others pass over; any program may from port 1024 on (ip_unprivilege
 	END
 }
 
-@test "what the application itself listens on is no finding, what another fenced one does is" {
+@test "a listener of the application itself is no finding, a listener of another fenced one is" {
 	printf '[app]\nmatch = holder\nrange = 20000\n[twin]\nmatch = true\nrange = 20001\n' >twins.ini
 	hold_fenced --config "$PWD/twins.ini" --app app -- listen 20000 listen 20001
 	tells 0 twins.ini "$PORTFENCE" check twins.ini <<-END
@@ -372,7 +362,7 @@ bind to, and others pass over; any program may from port 1024 on (ip_unprivilege
 	END
 }
 
-@test "of many ports that are listened on, ten are told, and the number of the others" {
+@test "of many ports that are listened on, ten are reported, and the number of the others" {
 	printf '[true]\nrange = 20000-20099\n' >wide.ini
 	hold many-udp 20010 13
 	run -0 --separate-stderr ns "$PORTFENCE" check wide.ini
@@ -382,20 +372,20 @@ status'" <<<"$output"
 	[ "${lines[-1]}" = "1 application, 0 errors, 11 warnings" ]
 }
 
-@test "fewer ports than sockets are told, with those in TIME_WAIT, which share ports" {
+@test "a range with fewer ports than sockets is reported, with the number in TIME_WAIT, which share ports" {
 	hold serve 9000 serve 9001 many-tcp 20010 3 9000
 	checks 0 two <<<"2 applications, 0 errors, 0 warnings"
 	hold many-tcp 20010 2 9001
 	checks 0 two <<-END
-		:5: warning: 'range' of [false] has 3 ports, fewer than the 5 tcp sockets on them today (0 in TIME_WAIT); \
+		:5: warning: 'range' of [false] has 3 ports, fewer than the 5 tcp sockets on them now (0 in TIME_WAIT); \
 		widen it
 		2 applications, 0 errors, 1 warning
 	END
 	hold_fenced --range 20000 -- linger 9002 1 linger 9003 1
 	checks 0 two <<-END
-		:2: warning: 'range' of [true] has 1 port, fewer than the 2 tcp sockets on it today (2 in TIME_WAIT); \
+		:2: warning: 'range' of [true] has 1 port, fewer than the 2 tcp sockets on it now (2 in TIME_WAIT); \
 		widen it
-		:5: warning: 'range' of [false] has 3 ports, fewer than the 5 tcp sockets on them today (0 in TIME_WAIT); \
+		:5: warning: 'range' of [false] has 3 ports, fewer than the 5 tcp sockets on them now (0 in TIME_WAIT); \
 		widen it
 		2 applications, 0 errors, 2 warnings
 	END
@@ -408,13 +398,12 @@ status'" <<<"$output"
 	tells 0 app.ini "$PORTFENCE" check app.ini <<<"1 application, 0 errors, 0 warnings"
 }
 
-@test "where the kernel does not tell of its sockets, that is noted" {
+@test "if the kernel does not list its sockets, that is noted" {
 	skip_missing strace
 	# shellcheck disable=SC2016 # the inner shell expands it
 	tells 0 "$FILES/two.ini" strace -f -o /dev/null -e trace=sendto -e inject=sendto:error=EPERM \
 		"$PORTFENCE" check "$FILES/two.ini" <<-END
-		: note: the kernel does not tell of its sockets (Operation not permitted), so nothing is said of what is on \
-		the ports now
+		: note: the kernel does not list its sockets (Operation not permitted), so it is not checked what uses the ports now
 		2 applications, 0 errors, 0 warnings
 	END
 }
@@ -457,7 +446,7 @@ udp and sctp get the bind engine, as the kernel engine is the faster one for tcp
 	END
 }
 
-@test "a kernel without the option, and one whose ranges cannot be read, have the bind engine" {
+@test "on a kernel without the option, or whose ranges cannot be read, the bind engine serves" {
 	skip_missing strace
 	head -n 2 "$FILES/engine.ini" >one.ini
 	diff - <(engines ns strace -f -o /dev/null -e trace=getsockopt -e inject=getsockopt:error=ENOPROTOOPT \
@@ -485,7 +474,7 @@ udp and sctp get the bind engine, as the kernel engine is the faster one for tcp
 
 # --- programs
 
-@test "a match that fits no program on this machine is told" {
+@test "a match that fits no program on this machine is reported" {
 	checks 0 match <<-END
 		:2: warning: no program on this machine fits 'match = /no/such/folder/*, no-such-program, /nor-this', so [one] \
 		is only for what --app or PORTFENCE_APP puts into it (names are looked up in PATH)
@@ -528,7 +517,7 @@ fits_none() {
 	ns env PATH=/nowhere "$PORTFENCE" check --strict fits.ini
 }
 
-@test "where a match cannot be looked for, that is noted" {
+@test "if a match cannot be looked up, that is noted" {
 	mkdir -p "$install/closed/in"
 	chmod 700 "$install/closed"
 	for glob in "$install/closed/in/*" "$install/closed/in/tool"; do
@@ -557,7 +546,7 @@ fits_none() {
 	run -2 ns "$PORTFENCE" check --strickt
 }
 
-@test "the same as JSON" {
+@test "--json has all that the text has" {
 	ns sysctl -qw net.ipv4.ip_local_reserved_ports=8080
 	for file in "$FILES"/*.ini "$BATS_TEST_DIRNAME"/fixtures/conf/many-errors.ini; do
 		run ns "$PORTFENCE" check --strict "$file"
@@ -605,7 +594,7 @@ import pty, sys
 pty.spawn(sys.argv[1:])' "$@" </dev/null | tr -d '\r'
 }
 
-@test "colours are for terminals alone, and for those who want them" {
+@test "colours are for terminals only, and can be switched off" {
 	unset NO_COLOR
 	export TERM=xterm
 	printf '[true]\nrange = 20000\n[false]\nrange = 20000\nengine = bind\n' >two.ini

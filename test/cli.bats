@@ -72,7 +72,7 @@ served() {
 	done
 }
 
-@test "a mistyped verb is answered with the one that was meant" {
+@test "a mistyped verb is answered with the nearest one" {
 	for typed in rnu rum urn ru runn; do
 		fails 2 "portfence: there is no verb '$typed'; did you mean 'run'?" "$typed"
 	done
@@ -85,7 +85,7 @@ served() {
 	fails 2 "portfence: there is no option '--versoin'; did you mean '--version'?" --versoin
 }
 
-@test "nothing is suggested that is more than two letters away, or has no letter in common" {
+@test "no word is suggested that is more than two letters away, or has no letter in common" {
 	for typed in walk r x '' presentation $(printf '%0100d' 0); do
 		fails 2 "portfence: there is no verb '$typed', see 'portfence --help'" "$typed"
 	done
@@ -323,7 +323,7 @@ none" ]
 	END
 }
 
-@test "env takes no shell code over from a variable that looks like one of a map" {
+@test "env copies no shell code from a variable that looks like one of a map" {
 	# shellcheck disable=SC2016 # no shell may expand it
 	PORTFENCE_MAP_8080='$(touch pwned)' run -0 "$PORTFENCE" env --range 20000-20099
 	[[ "$output" = *"unset PORTFENCE_MAP_8080"* ]]

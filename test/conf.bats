@@ -115,29 +115,29 @@ refuses_made() {
 
 # --- keys
 
-@test "an unknown key is told with those that there are" {
+@test "an unknown key is reported with the known ones" {
 	refuses unknown-key "3: unknown key 'protocol' in [curl], use one of: match, args, range,\
  tcp.range, udp.range, sctp.range, exclude, order, seed, bind, move, exhausted, engine, via, io-uring, map"
 	refuses unknown-setting "2: unknown key 'logfile' in [portfence], use one of: log, state, lease-file, pool, lease, warn"
 }
 
-@test "a key that is given twice is told" {
+@test "a key that is given twice is an error" {
 	refuses key-twice "4: 'range' is given twice in this section, keep one"
 	refuses setting-twice "3: 'log' is given twice in this section, keep one"
 }
 
-@test "a key before any section is told" {
+@test "a key before any section is an error" {
 	refuses key-before-section \
 		"1: 'range' stands before the first section, write [application] above it"
 }
 
-@test "a line that is neither section nor key is told" {
+@test "a line that is neither section nor key is an error" {
 	refuses no-equals-sign "2: this is neither '[section]' nor 'key = value'" \
 		"1: [curl] has no 'range', give it one such as 'range = 20000-20999'"
 	refuses no-key "2: there is no key before '=', write 'key = value'"
 }
 
-@test "a key without a value is told" {
+@test "a key without a value is an error" {
 	local or="after '=' or take the line out"
 	refuses value-missing "2: 'range' has no value, write ports such as 20000-20999 $or" \
 		"3: 'match' has no value, write names or paths of programs $or" \
@@ -149,12 +149,12 @@ refuses_made() {
 
 # --- sections
 
-@test "a section that is given twice is told with the place of the first" {
+@test "a section that is given twice is reported with the line of the first" {
 	refuses section-twice "7: section [curl] is given twice, first in line 1; join the two"
 	refuses settings-twice "4: section [portfence] is given twice, first in line 1; join the two"
 }
 
-@test "a section's name that is wrong in form is told" {
+@test "a section's name of a wrong form is an error" {
 	refuses section-not-closed "1: the section's name has no ']' at its end, write [name]"
 	refuses section-without-name "1: the section has no name, write [name]"
 	refuses section-with-blank \
@@ -164,7 +164,7 @@ refuses_made() {
 	refuses text-after-section "1: there is text after ']', begin a new line"
 }
 
-@test "a section without a range is told" {
+@test "a section without a range is an error" {
 	refuses no-range "4: [curl] has no 'range', give it one such as 'range = 20000-20999'"
 	refuses no-range-but-udp "1: [curl] has no 'range', give it one for the other protocols\
  ('range = system' leaves them as they are)"
@@ -172,7 +172,7 @@ refuses_made() {
 
 # --- ranges
 
-@test "a range that is none is told with the forms that are" {
+@test "a range of a wrong form is reported with the right forms" {
 	refuses range-malformed "2: '20000 to 20999' is not a range, write first-last, first+count or\
  one port, such as 20000-20999"
 	refuses range-of-hosts "3: '20000:20999' is not a range, write first-last, first+count or one\
@@ -181,24 +181,24 @@ refuses_made() {
 	refuses empty-item "2: an item is empty, write first-last, first+count, one port or a preset"
 }
 
-@test "a range that leaves 1 to 65535 is told" {
+@test "a range outside 1 to 65535 is an error" {
 	refuses range-too-high "2: '65000-66000' goes above port 65535, ports are 1 to 65535"
 	refuses port-zero "2: '0-1023' holds port 0, ports are 1 to 65535"
 }
 
-@test "a range that is reversed or empty is told" {
+@test "a range that is reversed or empty is an error" {
 	refuses range-reversed "2: '20999-20000' is reversed, write the lower port first"
 	refuses range-empty "2: '20000+0' holds no port, the count after '+' starts at 1"
 }
 
-@test "an unknown preset is told" {
+@test "an unknown preset is an error" {
 	refuses unknown-preset "2: 'linx' is neither a range nor a preset, write first-last,\
  first+count, one port or a preset such as iana, linux or system"
 	refuses services-as-range "2: 'services' is neither a range nor a preset, write first-last,\
  first+count, one port or a preset such as iana, linux or system"
 }
 
-@test "an exclusion that leaves nothing is told" {
+@test "an exclusion that leaves no port is an error" {
 	refuses exclude-leaves-nothing \
 		"1: 'exclude' leaves no port of 'range' in [curl], take out less"
 	refuses exclude-leaves-no-udp \
@@ -207,36 +207,36 @@ refuses_made() {
 
 # --- other values
 
-@test "an unknown order is told with those that there are" {
+@test "an unknown order is reported with the known ones" {
 	refuses bad-order "3: 'ascending' is no order, use one of: auto, sequential, random,\
  random-simple, hash, double-hash, random-increments"
 }
 
-@test "a seed that is no number of 64 bits is told" {
+@test "a seed that is not a number of 64 bits is an error" {
 	local allowed='write a whole number from 0 to 18446744073709551615'
 	refuses bad-seed "3: '-1' is no seed, $allowed" \
 		"6: '18446744073709551616' is no seed, $allowed" "9: '0x2a' is no seed, $allowed"
 }
 
-@test "a bad value of bind, exhausted or engine is told with the good ones" {
+@test "a wrong value of bind, exhausted or engine is reported with the right ones" {
 	refuses bad-bind "3: 'yes' is no value of 'bind', use allow, own, deny or move"
 	refuses bad-exhausted "3: 'wait' is no value of 'exhausted', use fail or system"
 	refuses bad-engine "3: 'fast' is no value of 'engine', use auto, kernel or bind"
 }
 
-@test "an empty item of a list of globs is told" {
+@test "an empty item of a list of globs is an error" {
 	refuses empty-glob \
 		"2: '/opt/curl/bin/*,' has an empty item, write globs separated by commas"
 }
 
-@test "engine = kernel with an order or with gaps is told" {
+@test "engine = kernel with an order or with gaps is an error" {
 	refuses kernel-with-order "1: order 'sequential' cannot go with 'engine = kernel', which keeps\
  to the kernel's own order; use 'engine = auto'"
 	refuses kernel-with-gaps "1: 'engine = kernel' takes one unbroken range, and that for tcp has\
  gaps; use 'engine = auto'"
 }
 
-@test "a log or a state folder that is none is told" {
+@test "a log or a state folder without an absolute path is an error" {
 	local allowed="write stderr, syslog, none or an absolute path, with 'json:' before it for JSON\
  lines"
 	refuses bad-log "2: 'portfence.log' is no log, $allowed"
@@ -246,7 +246,7 @@ refuses_made() {
 
 # --- all in one go
 
-@test "all mistakes of a file are told in one go, each with its line" {
+@test "all mistakes of a file are reported at once, each with its line" {
 	refuses many-errors \
 		"2: 'lost' stands before the first section, write [application] above it" \
 		"5: 'portfence.log' is no log, write stderr, syslog, none or an absolute path, with\
@@ -266,7 +266,7 @@ refuses_made() {
  or a preset such as iana, linux or system"
 }
 
-@test "a mistake in a section that the command does not use is told as well" {
+@test "a mistake in a section that the command does not use is reported, too" {
 	made <<-'END'
 		[touch]
 		range = 20000-20999
@@ -302,7 +302,7 @@ no_text='this is not text, a configuration holds printable characters only'
 	same ''
 }
 
-@test "an indented line that no comma joins to a list is told, with the comma" {
+@test "an indented line that no comma joins to a list is an error that names the comma" {
 	printf '[curl]\nrange = 20000\n  20001\n' | made
 	refuses_made "3: this is neither '[section]' nor 'key = value'; to go on with the list of 'range', \
 end the line above with a comma"
@@ -310,54 +310,54 @@ end the line above with a comma"
 
 # --- slips that look right
 
-@test "quotes around a value are told, also where they would fit no program without a word" {
+@test "quotes around a value are an error, also in a glob, which would fit no program" {
 	printf '[portfence]\nlog = "stderr"\n[curl]\nmatch = "curl"\nrange = '"'20000-20999'"'\n' | made
 	local quotes='quotes would be part of the value, write it without them:'
 	refuses_made "2: $quotes stderr" "4: $quotes curl" "5: $quotes 20000-20999"
 }
 
-@test "separators of thousands are told as what they are" {
+@test "separators of thousands are named as such" {
 	printf '[curl]\nrange = 20,000-20,999\n' | made
 	refuses_made "2: '20,000-20,999' has separators of thousands, write '20000-20999'"
 	run -125 --separate-stderr "$PORTFENCE" run --range 20,000-20,999 -- true
 	same "portfence: --range: '20,000-20,999' has separators of thousands, write '20000-20999'"
 }
 
-@test "a key in the wrong section, and one before any, are told with the right one" {
+@test "a key in the wrong section, or before any, is reported with the right section" {
 	printf 'log = stderr\n[curl]\nrange = 20000-20999\nlog = stderr\n[portfence]\nrange = 5\n' | made
 	refuses_made "1: 'log' stands before the first section, write [portfence] above it" \
 		"4: 'log' is no key of [curl] but of [portfence], write it below a line [portfence]" \
 		"6: 'range' is no key of [portfence] but of an application, write it below a line such as [curl]"
 }
 
-@test "a section for defaults, as other files have it, is told" {
+@test "a section for defaults, as other files have it, is an error" {
 	printf '[DEFAULT]\nrange = 20000-20999\n' | made
 	refuses_made "1: [DEFAULT] would only be for a program of that name; write [*] for all programs \
 without a section of their own, [portfence] for the log, or add 'match = DEFAULT'"
 }
 
-@test "a home folder that no shell expands is told" {
+@test "a home folder written with '~' is an error, as no shell expands it" {
 	printf '[curl]\nrange = 20000-20999\nmatch = ~/bin/curl\n' | made
 	refuses_made "3: '~/bin/curl' begins with '~', which nothing expands here; write the whole path, \
 such as /home/*/bin/curl"
 }
 
-@test "a binary file is told" {
+@test "a binary file is an error" {
 	printf '\177ELF\002\001\001\000\000\000\000\003\000\076\000\001' | made
 	refuses_made "1: $nul"
 }
 
-@test "control characters are told, and never shown" {
+@test "control characters are an error, and are never shown" {
 	printf '[curl]\nrange = 20000-20999\nmatch = a\033[31mb\nargs = a\177b\n' | made
 	refuses_made "3: $no_text" "4: $no_text"
 }
 
-@test "a NUL byte is told once, and what follows is not read" {
+@test "a NUL byte is one error, and what follows is not read" {
 	printf '[curl]\nrange = 20000-20999\0\norder\0 = best\norder = worst\n' | made
 	refuses_made "2: $nul" "1: [curl] has no 'range', give it one such as 'range = 20000-20999'"
 }
 
-@test "a file in UTF-16 is told" {
+@test "a file in UTF-16 is an error" {
 	printf '\377\376' >le.ini
 	printf '[curl]\nrange = 1\n' | iconv -t UTF-16LE >>le.ini
 	refuses_file "$PWD/le.ini" ":1: $nul"
@@ -368,29 +368,29 @@ such as /home/*/bin/curl"
 
 # --- files that cannot be read
 
-@test "a missing file is told" {
+@test "a missing file is an error" {
 	refuses_file "$PWD/none.ini" ': cannot be read: No such file or directory'
 	refuses_file "$PWD/none/portfence.ini" ': cannot be read: No such file or directory'
 }
 
-@test "a folder in a file's place is told" {
+@test "a folder in a file's place is an error" {
 	mkdir folder.ini
 	refuses_file "$PWD/folder.ini" ': cannot be read: Is a directory'
 }
 
-@test "a FIFO is told, and holds up nobody" {
+@test "a FIFO is an error, and no program waits for it" {
 	mkfifo fifo.ini
 	refuses_file "$PWD/fifo.ini" ': cannot be read: not a regular file'
 }
 
-@test "a device or a socket is told" {
+@test "a device or a socket is an error" {
 	refuses_file /dev/zero ': cannot be read: not a regular file'
 	ns_background socat UNIX-LISTEN:socket.ini,fork PIPE
 	wait_until test -S socket.ini
 	refuses_file "$PWD/socket.ini" ': cannot be read: No such device or address'
 }
 
-@test "a symbolic link to itself is told, one to a file followed" {
+@test "a symbolic link to itself is an error, one to a file is followed" {
 	ln -s loop.ini loop.ini
 	refuses_file "$PWD/loop.ini" ': cannot be read: Too many levels of symbolic links'
 	ln -s "$CONF/good.ini" link.ini
@@ -398,7 +398,7 @@ such as /home/*/bin/curl"
 	[ -z "$output" ]
 }
 
-@test "a file beyond 16 MiB is told" {
+@test "a file beyond 16 MiB is an error" {
 	truncate -s 17M large.ini
 	refuses_file "$PWD/large.ini" ': cannot be read: larger than 16 MiB, is it a configuration?'
 }
@@ -413,7 +413,7 @@ such as /home/*/bin/curl"
 		"8000004: '0' holds port 0, ports are 1 to 65535"
 }
 
-@test "a file that this user may not read is told" {
+@test "a file that this user may not read is an error" {
 	open_folder
 	install -m 600 "$CONF/good.ini" "$open/secret.ini"
 	run -125 --separate-stderr as_nobody "$open/portfence" run --config "$open/secret.ini" -- true
@@ -425,14 +425,14 @@ such as /home/*/bin/curl"
 	[ "$(wc -l <<<"$stderr")" = 1 ]
 }
 
-@test "a mistake in the user's own file is told with its path" {
+@test "a mistake in the user's own file is reported with its path" {
 	mkdir -p "$XDG_CONFIG_HOME"
 	cp "$CONF/bad-bind.ini" "$XDG_CONFIG_HOME/portfence.ini"
 	run -125 --separate-stderr "$PORTFENCE" run -- true
 	same "portfence: $XDG_CONFIG_HOME/portfence.ini:3: 'yes' is no value of 'bind', use allow, own, deny or move"
 }
 
-@test "a relative path is told as an absolute one" {
+@test "a relative path is reported as an absolute one" {
 	cp "$CONF/bad-bind.ini" .
 	run -125 --separate-stderr "$PORTFENCE" run --config bad-bind.ini -- true
 	same "portfence: $PWD/bad-bind.ini:3: 'yes' is no value of 'bind', use allow, own, deny or move"
@@ -480,7 +480,7 @@ $warning the tcp range of 'true' overlaps that of 'wget' (line 8), both hold por
 	same ''
 }
 
-@test "privileged ports are a warning to whom they are closed, and the command runs" {
+@test "privileged ports are a warning for users who may not bind to them, and the command runs" {
 	open_folder
 	cp "$CONF/good-privileged.ini" "$open"
 	run -0 --separate-stderr as_nobody "$open/portfence" run --config "$open/good-privileged.ini" -- \
@@ -493,7 +493,7 @@ $warning the tcp range of 'true' overlaps that of 'wget' (line 8), both hold por
 	same ''
 }
 
-@test "a mistake in an option or a variable is told with its name" {
+@test "a mistake in an option or a variable is reported with its name" {
 	run -125 --separate-stderr "$PORTFENCE" run --range 5-4 --order best --seed x -- true
 	same "portfence: --range: '5-4' is reversed, write the lower port first
 portfence: --order: 'best' is no order, use one of: auto, sequential, random, random-simple, hash, double-hash, random-increments
@@ -512,13 +512,13 @@ portfence: PORTFENCE_SEED: 'x' is no seed, write a whole number from 0 to 184467
  path, with 'json:' before it for JSON lines"
 }
 
-@test "a comment behind a value begins with ';', and '#' there is told" {
+@test "a comment behind a value begins with ';', and '#' there is an error" {
 	printf '[curl]\nrange = 20000 # first\nmatch = a #b\nargs = a#b\n' | made
 	refuses_made "2: '#' begins no comment behind a value, write ';' instead" \
 		"3: '#' begins no comment behind a value, write ';' instead"
 }
 
-@test "a section whose name no program can have, and that says no other, is told" {
+@test "a section whose name no program can have, without a match, is an error" {
 	printf '[/usr/bin/curl]\nrange = 1025\n[cu*]\nrange = 1026\n[a*]\nrange = 1027\nmatch = a*\n' | made
 	refuses_made "1: [/usr/bin/curl] would have to be a program's name, which it can not be; write\
  another name and 'match = /usr/bin/curl'" \

@@ -50,7 +50,7 @@ unpack() {
 	[ -z "$output" ]
 }
 
-@test "what is overridden of lintian has its reason beside it" {
+@test "each override of lintian has its reason beside it" {
 	run -0 awk '/^#/ { reason = 1; next } !reason { print } { reason = 0 }' \
 		"$ROOT/src/debian/lintian-overrides"
 	[ -z "$output" ]

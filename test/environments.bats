@@ -51,7 +51,7 @@ print(libc.syscall(438, os.pidfd_open(os.getpid()), 0, 0) < 0 and ctypes.get_err
 	done
 }
 
-@test "in each sandbox that allows a listener, a lease is had and lasts as long as its run" {
+@test "in each sandbox that allows a listener, a lease can be taken and lasts as long as its run" {
 	local name
 	for name in $LISTENERS; do
 		sandboxed $name
@@ -137,7 +137,7 @@ warned() {
 raw system calls take any port: "*"$1" ]]
 }
 
-@test "where no supervisor serves, run says so once, with why and what to do here" {
+@test "if no supervisor serves, run says so once, with the reason and what to do here" {
 	local name unit='add '\''SystemCallFilter=pidfd_getfd'\'' to the unit'
 	local start=("$PORTFENCE" run --range 20000-20999)
 	warned "a sandbox refuses pidfd_getfd(2); $unit" \
@@ -160,14 +160,14 @@ kernel, or a container runtime other than runsc" hinted "$install/sandbox" gviso
 	done
 }
 
-@test "inside another run, it is said, too, and what to do" {
+@test "inside another run, the message says so and what to do, too" {
 	run -0 --separate-stderr fenced auto "$PORTFENCE" run --range 20000-20099 true
 	[[ $stderr = *"take any port: this runs under a supervisor already, and there can be only one; fence it by the \
 outer 'portfence run'" ]]
 	run -125 fenced auto "$PORTFENCE" run --strict --range 20000-20099 true
 }
 
-@test "a preload that was asked for, --quiet and warn = no say nothing of it" {
+@test "with --via preload, --quiet or warn = no, there is no such message" {
 	local option
 	printf '[portfence]\nwarn = no\n[*]\nrange = 20000-20999\n' >quiet.ini
 	for option in '--range 20000-20999 --via preload' '--range 20000-20999 --quiet' '--range 20000-20999 -q' \
@@ -184,7 +184,7 @@ outer 'portfence run'" ]]
 	[[ $output = *"quiet.ini:2: 'maybe' is neither yes nor no" ]]
 }
 
-@test "with --strict, and by both or supervise, nothing is started there, and it is said what to do" {
+@test "with --strict, both or supervise, nothing is started there, and the message says what to do" {
 	local name option
 	for name in $UNSERVED; do
 		for option in --strict '--via both' '--via supervise'; do
@@ -225,7 +225,7 @@ raw system calls take any port: $why" <<<"$output"
 	! grep -qE 'supervised|library alone' <<<"$output"
 }
 
-@test "where the kernel gives no listener, no lease is had, and it is said why" {
+@test "if the kernel gives no listener, there is no lease, and the message says why" {
 	sandboxed gvisor
 	run -125 as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --lease 10 --pool 20000-20029 -- true
 	echo "$output"

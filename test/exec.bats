@@ -357,7 +357,7 @@ each() {
 		ports | all_within 24000 24099
 }
 
-@test "what the program says of the fence itself is respected" {
+@test "a variable of the fence that the program sets itself is kept" {
 	ns "$PORTFENCE" run --range "$RANGE" -- env -i PORTFENCE_RANGE=25000-25009 \
 		"$PROBES/spawn" child | ports | all_within 25000 25009
 	ns "$PORTFENCE" run --range "$RANGE" --order sequential -- env -i PORTFENCE_ORDER=random \
@@ -377,7 +377,7 @@ each() {
 		<(variables said)
 }
 
-@test "a start that fails, fails as it does without the fence" {
+@test "a start that fails does so as without the fence" {
 	mkdir folder
 	cp /bin/true plain-file
 	chmod 644 plain-file
@@ -411,7 +411,7 @@ without root that has a supervisor or a lease takes no_new_privs; use '--via pre
 	[ "$(wc -l <errors)" = "$(grep -c 'gains no rights here' errors)" ]
 }
 
-@test "a setuid program that gains no rights inside is told of once, with the way out" {
+@test "a setuid program that gains no rights inside is reported once, with the way out" {
 	needs_suid
 	install_for_all
 	chmod 1777 "$PORTFENCE_STATE"

@@ -119,7 +119,7 @@ hostile() {
 	done
 }
 
-@test "a socket or a device in place of the state file is done without" {
+@test "a socket or a device in place of the state file is not used, and ports are chosen without it" {
 	# shellcheck disable=SC2016 # the inner shell expands it
 	for make in 'mknod $1 c 1 5' 'python3 -c "import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])" $1'; do
 		rm -f "$PORTFENCE_STATE/spawn.0"
@@ -132,7 +132,7 @@ hostile() {
 
 # ---- limits
 
-@test "a program that may open no more descriptors gets its ports, or is told why not" {
+@test "a program that may open no more descriptors gets its ports, or a message says why not" {
 	# ld.so needs one, and so does the configuration; the state wants a second one
 	printf '[spawn]\nrange = 20000-20099\n' >rule.ini
 	chmod 755 "$PORTFENCE_STATE"

@@ -74,14 +74,14 @@ anew() {
 
 # --- the same ports
 
-@test "in sequence, ten runs at once one after the other take the same ports, the first one first" {
+@test "in sequence, ten runs one right after the other take the same ports, the first port first" {
 	ten --order sequential -- "$repeats"
 	[ "$(sed 1q first)" = 'connect 20000' ]
 	# UDP has a sequence of its own
 	[ "$(jumps first)" = 1 ]
 }
 
-@test "with a seed, at random, too, and without one and without an order as with seed 0" {
+@test "with a seed, random ports are the same, too, and without seed and order those of seed 0" {
 	ten --order random --seed 42 -- "$repeats"
 	[ "$(jumps first)" -gt 300 ]
 	mv first seeded
@@ -98,7 +98,7 @@ anew() {
 	done
 }
 
-@test "over IPv6, and to IPv4 from IPv6 sockets" {
+@test "ports are the same over IPv6, and to IPv4 from IPv6 sockets" {
 	for address in ::1 ::ffff:127.0.0.1; do
 		anew
 		same 4 fresh --order sequential -- "$repeats" "$address" 200 50 50
@@ -106,7 +106,7 @@ anew() {
 	done
 }
 
-@test "in each way to be fenced they are the same, for static programs, too" {
+@test "ports are the same in each way to be fenced, for static programs, too" {
 	for order in sequential random; do
 		rm -f all
 		for way in preload supervise both static; do
@@ -136,7 +136,7 @@ anew() {
 	done
 }
 
-@test "across forks and execs, in C, Python and the shell, and in static programs" {
+@test "ports are the same across forks and execs, in C, Python and the shell, and in static programs" {
 	cat >talk.py <<-'END'
 		import asyncio, socket
 
@@ -183,7 +183,7 @@ anew() {
 	done
 }
 
-@test "the log says the same" {
+@test "the log is the same in each run" {
 	for turn in 1 2; do
 		rm -f log
 		fresh --log "$PWD/log" -- "$repeats" "${many[@]}" >"said.$turn"
@@ -231,7 +231,7 @@ anew() {
 	[ "$(sort -u blocks | wc -l)" -gt 1 ]
 }
 
-@test "without --fresh they differ" {
+@test "without --fresh the ports differ" {
 	plain() {
 		ns "$PORTFENCE" run --range "$RANGE" "$@" -- "$repeats" "${many[@]}"
 	}
@@ -250,7 +250,7 @@ anew() {
 
 # --- what may not come of it
 
-@test "a port that is only bound, or listened on, is not taken besides what is in TIME_WAIT" {
+@test "a port that is bound or listened on is not taken, even if others on it are in TIME_WAIT" {
 	# leaves TIME_WAIT on 20000, as its server closes first
 	fresh --order sequential -- "$repeats" 127.0.0.1 0 1 0 >first
 	[ "$(sed 1q first)" = 'listen 20000' ]
@@ -304,7 +304,7 @@ anew() {
 	run -1 cmp -s said.1 said.2
 }
 
-@test "whatever tcp_tw_reuse says" {
+@test "ports are the same whatever tcp_tw_reuse says" {
 	for reuse in 0 1 2; do
 		anew
 		ns sh -c 'echo "$1" >/proc/sys/net/ipv4/tcp_tw_reuse' _ "$reuse"
@@ -312,7 +312,7 @@ anew() {
 	done
 }
 
-@test "processes at once share the sequence, and none has a port that another one has" {
+@test "processes that run at once share the sequence, and no two have the same port" {
 	cat >hold.py <<-'END'
 		import os, socket
 		def take(kind):
@@ -361,7 +361,7 @@ anew() {
 	[ "$(plain | sed 1q)" = 'datagram 20002' ]
 }
 
-@test "two runs at once have a state each, and whoever comes later gets what is free again" {
+@test "two runs at once have a state each, and a later run takes a state that is free again" {
 	mkfifo gate
 	ns_background "$PORTFENCE" run --fresh --order sequential --range 21000-21099 -- \
 		sh -c '"$1" 127.0.0.1 0 0 2; read -r _ <gate; "$1" 127.0.0.1 0 0 2' _ "$repeats" >other
@@ -378,7 +378,7 @@ anew() {
 	wait_until is_free
 }
 
-@test "the state lasts as long as anybody of the tree does" {
+@test "the state lasts as long as any process of the tree" {
 	mkfifo gate
 	for way in preload both; do
 		fresh --via "$way" -- sh -c 'setsid sh -c "exec cat gate" </dev/null >/dev/null 2>&1 3>&- 8>&- &'
@@ -390,7 +390,7 @@ anew() {
 	done
 }
 
-@test "what is killed leaves nothing that is in the way" {
+@test "a killed run leaves nothing that is in the way" {
 	same 1 fresh --order sequential -- "$repeats" 127.0.0.1 5 5 5
 	for way in preload supervise both; do
 		wait_until slots_are_free
@@ -412,7 +412,7 @@ repeats.0" ]
 	done
 }
 
-@test "for another user, too, beside the first one" {
+@test "a second user has a state of the same kind beside the first one's" {
 	mkfifo gate
 	chmod a+r gate
 	as_other() {
@@ -440,7 +440,7 @@ repeats.0" ]
 fresh-0' ]
 }
 
-@test "what others have put in its place is passed over" {
+@test "files that others have put in its place are passed over" {
 	chmod 1777 "$PORTFENCE_STATE"
 	mkdir -m 777 "$PORTFENCE_STATE/fresh-0-0"
 	"${AS_NOBODY[@]}" mkdir -m 700 "$PORTFENCE_STATE/fresh-1-0"
@@ -460,7 +460,7 @@ refused() {
 	[ "${#lines[@]}" = 1 ]
 }
 
-@test "where no state can be had, nothing runs and it is said" {
+@test "if no state can be had, no command runs, and the message says why" {
 	mounted() {
 		ns unshare -m sh -c 'mount -t tmpfs -o "$1" none "$PORTFENCE_STATE" && shift && exec "$@"' _ \
 			"$1" "$PORTFENCE" run --fresh --range "$RANGE" -- echo started
@@ -472,7 +472,7 @@ refused() {
 	PORTFENCE_STATE=/dev/null refused "'/dev/null': Not a directory" fresh -- echo started
 }
 
-@test "inside another run, whose tree is held already, it is said" {
+@test "inside another run, whose tree is held already, the message says what to do" {
 	for way in preload supervise both; do
 		refused "there can be only one; use '--fresh' with the outer 'portfence run'" \
 			ns "$PORTFENCE" run --via "$way" --fresh --range "$RANGE" -- \
@@ -480,7 +480,7 @@ refused() {
 	done
 }
 
-@test "what the kernel chooses is not repeated, and it is said" {
+@test "ports that the kernel chooses are not repeated, and the message says so" {
 	printf '[repeats]\nrange = 40000-40999\nengine = kernel\n' >some.ini
 	refused "'engine = kernel'" ns "$PORTFENCE" run --fresh --config some.ini -- "$repeats" 127.0.0.1 1 1 1
 }

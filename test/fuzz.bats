@@ -26,7 +26,7 @@ holds() {
 	diff there run
 }
 
-@test "a finding is kept and told, with the command that shows it again" {
+@test "a finding is kept and reported, with the command that shows it again" {
 	mkdir programs
 	cat >programs/range <<-'END'
 		#!/bin/sh

@@ -113,7 +113,7 @@ says() {
 	[ "$output" = 22000-22099 ]
 }
 
-@test "ports that sockets are on are passed over, of every protocol and address" {
+@test "ports that a socket uses are passed over, for every protocol and address" {
 	ns_background python3 -c '
 import socket, time
 kept = [socket.create_server(("127.0.0.1", 20003)), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)]
@@ -164,7 +164,7 @@ socket.socket().bind(("127.0.0.1", 20001))'
 
 # ---- arguments ----
 
-@test "--substitute replaces what stands for ports in arguments, and leaves other braces alone" {
+@test "--substitute replaces placeholders for ports in arguments, and leaves other braces alone" {
 	run leased --substitute -- printf '%s\n' {first} a{last}b {first+3}:{last-1} {range} {} {x} {first+} \
 		'{first' '{{last}}'
 	[ "$(xargs <<<"$output")" = \
@@ -177,7 +177,7 @@ socket.socket().bind(("127.0.0.1", 20001))'
 	[ "$output" = 20000 ]
 }
 
-@test "ports in arguments are given to nobody else, unless there is no other" {
+@test "ports in arguments are given to no other call, unless there are no others" {
 	leased --substitute -- python3 -c '
 import socket, sys
 kept = []
@@ -240,7 +240,7 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 	are_leased 20000-20009
 }
 
-@test "where all are taken, it is said who has them" {
+@test "if all are taken, the message lists the holders" {
 	holders 3
 	run leased -- touch ran
 	[ "$status" = 125 ]
@@ -257,7 +257,7 @@ one piece; ask for fewer, or for a larger 'pool'" leased --lease 31 -- true
 	[[ ${lines[0]} = *"in the pool 20000-20029, after 0.1 seconds; use"* ]]
 }
 
-@test "of many holders, ten are told" {
+@test "of many holders, ten are listed" {
 	local i
 	for i in {1..12}; do
 		ns_background "$PORTFENCE" run --lease 1 --pool 20000-20011 -- "$PROBES/lease_holder" wait
@@ -302,7 +302,7 @@ port nearer to the beginning of the lease" leased --substitute --map 8080 -- tru
 	[ "${lines[2]}" = '             map  30001 is 20009, 30002 is 20008, 30003 is 20007, 30004 is 20006, 30005 is 20005, 30006 is 20004, 30007 is 20003, 30008 is 20002, 30009 is 20001' ]
 }
 
-@test "status shows each lease as it shows a section, and what stands for what in it" {
+@test "status shows each lease as it shows a section, with its map" {
 	holder --map 8080
 	is_told() { ns "$PORTFENCE" status 2>/dev/null | grep -qx '  map   8080 is 20009'; }
 	wait_until is_told
@@ -328,7 +328,7 @@ print(s["file"], s["sections"], l["first"], l["last"], l["pid"], l["map"], l["tc
 	[ "$(ns "$PORTFENCE" status --config status.ini | grep -c ^lease)" = 2 ]
 }
 
-@test "inside a supervised run no lease can be had, and it is said why" {
+@test "inside a supervised run no lease can be had, and the message says why" {
 	says 125 "portfence: the lease of 'true' would not last as long as it runs: this runs under a \
 supervisor already, and there can be only one; take it with the outer 'portfence run', and a part of \
 it here with '--range'" leased -- "$PORTFENCE" run --lease 5 --pool 21000-21009 -- true
@@ -343,7 +343,7 @@ it here with '--range'" leased -- "$PORTFENCE" run --lease 5 --pool 21000-21009 
 
 # ---- how long it lasts ----
 
-@test "a program that closes every descriptor keeps its lease, and is left none of it" {
+@test "a program that closes every descriptor keeps its lease, and has no descriptor of it" {
 	local way
 	for way in $WAYS; do
 		holders 1 --via "$way"
@@ -424,7 +424,7 @@ time.sleep(1000)' "$file" >ready
 	run leased -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 20015-20024 ]
 	run ns "$PORTFENCE" run --lease 10 --pool 20000-20010 -- true
-	[ "${lines[1]}" = "  20005-20014 by somebody who does not tell" ]
+	[ "${lines[1]}" = "  20005-20014, holder unknown" ]
 	end "$pid"
 	wait_until are_leased
 }
@@ -466,7 +466,7 @@ print(sys.argv[1], socket.create_server(("127.0.0.1", 0)).getsockname()[1])' '{r
 	[ "$output" = 23000-23009 ]
 }
 
-@test "a plain preload of such an application is closed, and says what it needs" {
+@test "under a plain preload such an application gets no ports, and the message says what it needs" {
 	configured
 	run --separate-stderr ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/some.ini" python3 -c '
 import socket
@@ -524,7 +524,7 @@ configuration; use 'portfence run --lease N'" ns "$PORTFENCE" run --range lease 
 	run ns "$PORTFENCE" check some.ini
 	[ "$status" = 0 ]
 	[[ $output = *"some.ini:2: note: [sh]: each 'portfence run' takes 5 ports out of 20000-20029 for itself; \
-a program that is started in another way gets none"* ]]
+a program that is started in any other way gets no port"* ]]
 	[[ $output != *overlap* ]]
 	run ns "$PORTFENCE" which --config some.ini sh
 	[[ $output = *"range    a lease of 5 ports out of 20000-20029, another for each run"* ]]
@@ -595,7 +595,7 @@ use a larger '--pool', or '--wait SECONDS'" "$PORTFENCE" run --lease 10 --pool 2
 	done
 }
 
-@test "where no process that is left can be told, the run has ended, and no dead process is named" {
+@test "if no process that is left can be found, the run is shown as ended, and no dead process is named" {
 	cat >wipe.py <<-'END'
 		import ctypes
 		argv = (ctypes.c_char_p * 3)(b"sleep", b"infinity", None)
@@ -609,7 +609,7 @@ use a larger '--pool', or '--wait SECONDS'" "$PORTFENCE" run --lease 10 --pool 2
 	kill "$left"
 }
 
-@test "leases pays no heed to the variables of one run or of one program" {
+@test "leases ignores the variables of one run or of one program" {
 	holder
 	wait_until has_leases 1
 	run -0 ns env PORTFENCE_RECORD=relative PORTFENCE_FIRST=x PORTFENCE_LAST=9 PORTFENCE_LOG=nowhere \
@@ -618,7 +618,7 @@ use a larger '--pool', or '--wait SECONDS'" "$PORTFENCE" run --lease 10 --pool 2
 	[[ "$output" = *20000-20009* ]]
 }
 
-@test "where there is no lease yet, the list is empty, and makes nothing" {
+@test "if there is no lease yet, the list is empty, and no file is made" {
 	run ns "$PORTFENCE" leases
 	[ "$output" = "0 leases; of the 10000 ports of the pool 20000-29999, 0 are leased and 10000 are not" ]
 	[ -z "$(ls -A "$PORTFENCE_STATE")" ]
@@ -660,7 +660,7 @@ $install/shared && chmod 666 $install/shared', or take 'lease-file' out" \
 		as_nobody "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- true
 }
 
-@test "what is said to make the shared file can be done again, and takes nobody's lease away" {
+@test "the command that the message gives for the shared file can be run again, and ends no lease" {
 	printf '[portfence]\nlease-file = %s/shared\n' "$PWD" >some.ini
 	run leased --config some.ini -- true
 	remedy=${output#*make it with \'}
@@ -699,7 +699,7 @@ $install/shared && chmod 666 $install/shared', or take 'lease-file' out" \
 	[ -e fresh-1/.leases.0 ]
 }
 
-@test "damaged and forged records are shown as far as they can be, and are no danger" {
+@test "damaged and forged records are shown as far as possible, and do no harm" {
 	holders 1
 	file=$PORTFENCE_STATE/.leases.0
 	record=$((65536 + 20000 * 512))
@@ -737,7 +737,7 @@ $install/shared && chmod 666 $install/shared', or take 'lease-file' out" \
 	wait_until are_leased
 }
 
-@test "a lock on everything keeps everybody out, and is told" {
+@test "a lock on all ports keeps every run out, and is listed" {
 	ns_background python3 -c '
 import fcntl, struct, sys, time
 file = open(sys.argv[1], "w+b", 0)
@@ -749,17 +749,17 @@ time.sleep(1000)' "$PORTFENCE_STATE/.leases.0" >ready
 	wait_until grep -q ready ready
 	run leased -- true
 	[ "$status" = 125 ]
-	[ "${lines[1]}" = "  1-65535 by somebody who does not tell" ]
+	[ "${lines[1]}" = "  1-65535, holder unknown" ]
 }
 
-@test "a file that is not this user's alone is refused, and so is what is no file" {
+@test "a file that others can use is refused, and so is anything that is no regular file" {
 	local path=$PORTFENCE_STATE/.leases.0
 	install -m 666 /dev/null "$path"
-	says 125 "portfence: the lease file '$path' is no file that this user alone can use; remove it" \
+	says 125 "portfence: the lease file '$path' is not a file that only this user can use; remove it" \
 		leased -- true
 	rm "$path"
 	mkfifo -m 600 "$path"
-	says 125 "portfence: the lease file '$path' is no file that this user alone can use; remove it" \
+	says 125 "portfence: the lease file '$path' is not a file that only this user can use; remove it" \
 		leased -- true
 	rm "$path"
 	ln -s "$PWD/elsewhere" "$path"
@@ -771,7 +771,7 @@ time.sleep(1000)' "$PORTFENCE_STATE/.leases.0" >ready
 	says 125 "portfence: the lease file '$PWD/fifo' is not a regular file" leased --config some.ini -- true
 }
 
-@test "a folder that cannot be written, and a disk that is full, are told" {
+@test "a folder that cannot be written to, and a full disk, are errors" {
 	install_for_all
 	chmod 755 "$PORTFENCE_STATE"
 	says 125 "portfence: the lease file '$PORTFENCE_STATE/.leases.65534' cannot be opened: Permission \
@@ -783,18 +783,18 @@ denied" ns "${AS_NOBODY[@]}" "$PORTFENCE" run --lease 10 -- touch ran
 		PORTFENCE_STATE=$PWD/full "$0" run --lease 10 -- touch ran; status=$?
 		PORTFENCE_STATE=$PWD/full "$0" leases; exit $status' "$PORTFENCE"
 	[ "$status" = 125 ]
-	[ "${lines[0]}" = "portfence: the lease's holder cannot be written down: No space left on device" ]
+	[ "${lines[0]}" = "portfence: the holder of the lease cannot be noted: No space left on device" ]
 	[ "${lines[1]}" = "0 leases; of the 10000 ports of the pool 20000-29999, 0 are leased and 10000 are not" ]
 	[ ! -e ran ]
 }
 
-@test "a limit on the size of files is told, and is no end by a signal" {
-	says 125 "portfence: the lease's holder cannot be written down: File too large" \
+@test "a limit on the size of files is an error, and does not end the command by a signal" {
+	says 125 "portfence: the holder of the lease cannot be noted: File too large" \
 		bash -c 'ulimit -f 1; exec "$@"' bash "$PORTFENCE" run --lease 10 -- touch ran
 	[ ! -e ran ]
 }
 
-@test "where standard descriptors are closed, nothing that is said gets into the file" {
+@test "if standard descriptors are closed, no message gets into the file" {
 	install -m 666 /dev/null shared
 	printf '[portfence]\nlease-file = %s/shared\n' "$PWD" >some.ini
 	leased --config some.ini --verbose -- true 2>&-

@@ -68,7 +68,7 @@ write_chatter() {
 
 # --- what is said
 
-@test "nothing is said by default, nor with log = none" {
+@test "there is no line by default, nor with log = none" {
 	run_with -- "$PROBES/spawn" child >/dev/null 2>errors
 	[ ! -s errors ]
 	run_with --log none -- "$PROBES/spawn" child >/dev/null 2>errors
@@ -80,7 +80,7 @@ write_chatter() {
 	[ ! -s errors ]
 }
 
-@test "a line tells time, process, application, call, protocol, both ends, engine and tries" {
+@test "a line has time, process, application, call, protocol, both ends, engine and tries" {
 	run_with --log "$PWD/log" --order sequential -- "$PROBES/spawn" child >said
 	[ "$(wc -l <log)" = 2 ]
 	sed -n 1p log | grep -qE \
@@ -116,7 +116,7 @@ write_chatter() {
 	[ "$(wc -l <log)" = 2 ]
 }
 
-@test "a JSON line says the same" {
+@test "a JSON line has the same facts" {
 	run_with --log "json:$PWD/log" --order sequential -- "$PROBES/spawn" child
 	python3 - log <<-'END'
 		import json, re, sys

@@ -352,7 +352,7 @@ maps() {
 	all_within 20097 20099 < <(awk '{ print $2 }' said)
 }
 
-@test "which and run tell a program of another word size by the library that is there for it" {
+@test "which and run judge a program of another word size by the library that is installed for it" {
 	mixed
 	run -0 "$PORTFENCE" which --range 20000-20099 "$VARIANTS/chain32"
 	[[ "$output" = *"preload  reaches it: 32-bit, dynamically linked with glibc"* ]]

@@ -44,7 +44,7 @@ synopsis_options() {
 	[ -z "$output" ]
 }
 
-@test "what is installed of them names places and version, and nothing is left to fill in" {
+@test "the installed pages name paths and version, and have no placeholder left" {
 	make -s -C "$ROOT" BUILD="$PWD/own" PREFIX=/opt/fence own="$PWD/own" \
 		"$PWD"/own/man/{portfence.1,portfence.7,portfence.ini.5,libportfence.8} >/dev/null
 	run -1 grep -E '@[A-Z]+@' own/man/*
@@ -53,7 +53,7 @@ synopsis_options() {
 	grep -q "^\.TH.* \"$("$PORTFENCE" --version)\" " own/man/portfence.1
 }
 
-@test "the manual tells of each verb, and of no other" {
+@test "the manual has each verb, and no other" {
 	diff <(verbs) <(part portfence.1 VERBS | sed -n 's/^\.SS //p' | sort)
 	for verb in $(verbs); do
 		part portfence.1 SYNOPSIS | grep -q "^\.SY \"portfence $verb\""
@@ -77,7 +77,7 @@ synopsis_options() {
 	diff /dev/null <(comm -13 <(sort -u all) <(entries portfence.1 OPTIONS | grep -vx -- -h))
 }
 
-@test "the manual tells of each variable that is read, and of no other" {
+@test "the manual has each variable that is read, and no other" {
 	# no other file knows a variable by its name
 	run -1 grep -rE '"PORTFENCE_[A-Z]+"' "$ROOT/src" --include '*.[ch]'
 	for page in portfence.1 libportfence.8; do

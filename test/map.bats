@@ -506,7 +506,7 @@ ping.connect(("127.0.0.1", 8080)); print(ping.getpeername())'
 	done
 }
 
-@test "where nobody can tell whose an address is, a call fails, and reaches no stranger" {
+@test "if the kernel does not say whose an address is, a call fails, and reaches no other machine" {
 	ns_background python3 -c '
 import socket
 s = socket.create_server(("192.0.2.1", 8080))
@@ -530,7 +530,7 @@ while True: s.accept(); print("a stranger", flush=True)' >stranger
 	[ ! -s stranger ]
 }
 
-@test "the variables tell each port, and an inner run's are its own" {
+@test "the variables name each port, and an inner run has its own" {
 	run -0 ns "$PORTFENCE" run --range 20000-20099 --map '8080, 5432=20050' -- env
 	[[ "$output" = *PORTFENCE_MAP=8080=20099,5432=20050* ]]
 	[[ "$output" = *PORTFENCE_MAP_8080=20099* ]]
@@ -550,7 +550,7 @@ refused() {
 	[[ "$output" = *"$text"* ]]
 }
 
-@test "a map that cannot be is a mistake, on the command line and in the file" {
+@test "an impossible map is an error, on the command line and in the file" {
 	for text in 0 65536 x '8080,' ',' '8080 5432' '-1' '8080=' '8080=0' '8080=x' '8080-8090' '+5'; do
 		refused "'$text' is no map, write the ports that the program insists on" \
 			--range 20000-20099 --map "$text"
@@ -570,7 +570,7 @@ refused() {
 	[[ "$output" = *"bad.ini:4: error: 'map' leaves no port"* ]]
 }
 
-@test "ranges that differ by protocol have the mapped ports in common, or it is a mistake" {
+@test "ranges that differ by protocol have the mapped ports in common, or the map is an error" {
 	printf '[a]\nrange = 20000-20099\nudp.range = 20050-20149\nmap = 8080\n' >two.ini
 	run -0 ns "$PORTFENCE" run --config two.ini --app a -- printenv PORTFENCE_MAP
 	[ "$output" = 8080=20099 ]
@@ -605,7 +605,7 @@ a = s.accept(); [(c.getsockname(), c.getpeername()) for i in range(100)]'
 	[ "$(head -1 counts)" -ge 101 ]
 }
 
-@test "status and which show what stands for what, and audit sees no escape in it" {
+@test "status and which show the map, and audit sees no escape in it" {
 	printf '[mapped]\nrange = 20000-20099\nmap = 8080, 5432\n' >map.ini
 	serve "$PORTFENCE" run --config map.ini --
 	run -0 ns "$PORTFENCE" status --config map.ini
@@ -622,7 +622,7 @@ a = s.accept(); [(c.getsockname(), c.getpeername()) for i in range(100)]'
 	[ "${lines[0]}" = 'no escape among 1 socket of 1 fenced process' ]
 }
 
-@test "the log tells what was asked for, and the record, too" {
+@test "the log and the record name the port that the program asked for" {
 	for via in preload both supervise; do
 		run -0 ns "$PORTFENCE" run --via $via --range 20000-20099 --map 8080 --log "$PWD/$via.log" \
 			--record "$PWD/$via.record" -- "$PROBES/mapped" bind 8080 127.0.0.1

@@ -34,19 +34,19 @@ beside() {
 	[ "$(grep -c ' 0$' calls)" = 8 ]
 }
 
-@test "a call that waits for memory holds up nobody" {
+@test "a call that waits for memory delays no other" {
 	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
 	wait_tcp 7000
 	beside held "$install/rights" hold page
 }
 
-@test "a call that waits for a locked socket holds up nobody" {
+@test "a call that waits for a locked socket delays no other" {
 	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
 	wait_tcp 7000
 	beside held "$install/rights" hold lock
 }
 
-@test "300 connects of a map that wait hold up nobody" {
+@test "300 connects of a map that wait delay no other" {
 	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
 	wait_tcp 7000
 	beside '300 wait' "$install/rights" wait 300

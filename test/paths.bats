@@ -138,7 +138,7 @@ lease() {
 	run -0 lease "$precious/link"
 }
 
-@test "while another user has the name of the folder for leases, there are none, rather than in two places" {
+@test "while another user has taken the name of the folder for leases, no lease is given, rather than in two places" {
 	mkdir -m 700 runtime
 	chown 65534 runtime
 	# shellcheck disable=SC2016 # the inner shell expands it
@@ -192,14 +192,14 @@ build_flipper() {
 	END
 }
 
-@test "a process that takes each block as soon as it is locked keeps nobody in a loop" {
+@test "a process that takes each block as soon as it is locked keeps no other in a loop" {
 	build_flipper
 	run -125 timeout 60 nsenter -n -t "$NS_PID" env LD_PRELOAD="$PWD/flipper.so" "$PORTFENCE" run --lease 10 \
 		--pool 20000-20029 --via preload -- true
 	[[ $output == *'no 10 ports in a row are free of leases and sockets in the pool 20000-20029'* ]]
 }
 
-@test "thousands of locks that somebody holds keep neither leases nor run --lease from an end" {
+@test "thousands of locks of another process keep neither leases nor run --lease from ending" {
 	ns_background python3 -c '
 import fcntl, struct, sys, time
 file = open(sys.argv[1], "w+b", 0)

@@ -129,7 +129,7 @@ warned() {
 
 # --- what is written
 
-@test "each kind of call has its line, the summary behind it is right at once, and all is as told" {
+@test "each kind of call has its line, and the summary behind it is right at once" {
 	cat >calls.py <<-'END'
 		import socket, sys
 		record = open("record")
@@ -195,7 +195,7 @@ socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132).bind(("127.0.0.1", 0))'
 	END
 }
 
-@test "what is refused, and what finds no port, has a line with the problem" {
+@test "a call that is refused, or finds no port, has a line with the problem" {
 	printf '[deny]\nrange = 20000\nbind = deny\n' >some.ini
 	cat >refused.py <<-'END'
 		import socket
@@ -228,7 +228,7 @@ except PermissionError: pass' 2>/dev/null
 	END
 }
 
-@test "a static program is recorded by the supervisor, also where it would stop at births alone" {
+@test "a static program is recorded by the supervisor, also where it would stop at socket() alone" {
 	ns_background $PYTHON -m http.server --bind 127.0.0.1 7777
 	wait_tcp 7777
 	for range in 20000-20999 40000-40999; do
@@ -307,7 +307,7 @@ except PermissionError: pass' 2>/dev/null
 	ln mine shared/link
 	for file in theirs link; do
 		run -125 ns "$PORTFENCE" run --range "$RANGE" --record "shared/$file" -- true
-		[[ "$output" = *"/shared/$file' is another user's, or has a second name, in a folder that others may write to; name another file for the record" ]]
+		[[ "$output" = *"/shared/$file' belongs to another user, or has a second name, in a folder that others may write to; name another file for the record" ]]
 	done
 	[ "$(cat shared/theirs mine)" = "$(printf 'theirs\nmine')" ]
 	run -0 ns "$PORTFENCE" run --range "$RANGE" --record shared/new -- true
@@ -368,7 +368,7 @@ except PermissionError: pass' 2>/dev/null
 	[ "$(is_true)" = 100 ]
 }
 
-@test "a child that another thread forks in the middle of a line holds up nobody" {
+@test "a child that another thread forks in the middle of a line delays no other" {
 	cat >forks.py <<-'END'
 		import os, socket, threading
 		read, write = os.pipe()
@@ -395,7 +395,7 @@ except PermissionError: pass' 2>/dev/null
 	[ "$(is_true)" -ge 200 ]
 }
 
-@test "whoever is killed, the record stays true" {
+@test "the record stays true whichever process is killed" {
 	cat >killed.py <<-'END'
 		import os, random, signal, socket
 		random.seed(5)
@@ -442,13 +442,13 @@ except ConnectionRefusedError: print("refused")' >said
 
 # --- where it cannot be written
 
-@test "what is no regular file, or cannot be written to, is refused before anything is started" {
+@test "a file that is not regular, or cannot be written to, is refused before the command starts" {
 	mkfifo fifo
 	ln -s real link
 	mkdir folder
 	for file in fifo link folder /dev/null /dev/stdout; do
 		run -125 --separate-stderr ns "$PORTFENCE" run --range 20000 --record $file -- touch started
-		[[ "$stderr" = "portfence: '"*"' is no regular file, which a record has to be" ]]
+		[[ "$stderr" = "portfence: '"*"' is not a regular file; name another file for the record" ]]
 	done
 	run -125 --separate-stderr ns "$PORTFENCE" run --range 20000 --record nosuch/record -- touch started
 	[ "$stderr" = "portfence: the record '$PWD/nosuch/record' cannot be written to: No such file or directory" ]
@@ -464,7 +464,7 @@ except ConnectionRefusedError: print("refused")' >said
 	done
 }
 
-@test "a file that cannot be opened any more is said once, and the program goes on" {
+@test "a file that cannot be opened any more is reported once, and the program goes on" {
 	install_for_all
 	recorded --via both -- sh -c "rm record; $PROBES/spawn child >said" 2>errors
 	[ "$(wc -l <said)" -ge 2 ]
@@ -487,7 +487,7 @@ except ConnectionRefusedError: print("refused")' >said
 	warned errors "$PWD/record' is no regular file any more"
 }
 
-@test "what is no record is left alone, and said once" {
+@test "a file that is no record is left alone, and reported once" {
 	for text in 'hello\n' 'hello' '{"summary":"hello"}\n{"summary":"hello"}\n' '\n\n' \
 		'{"call":"bind","port":1}\nx\n{"summary":"no port used, 0 assignments, 0 refused"}\nx\n'; do
 		# shellcheck disable=SC2059 # it is a format
@@ -507,7 +507,7 @@ except ConnectionRefusedError: print("refused")' >said
 	[ "$(is_true)" = 2 ]
 }
 
-@test "half a line at the end is taken away, and what is left counted anew" {
+@test "half a line at the end is removed, and the rest is counted again" {
 	recorded --via preload --order sequential -- "$PROBES/spawn" child >/dev/null
 	recorded --via preload --order sequential -- "$PROBES/spawn" child >/dev/null
 	cp record whole
@@ -531,7 +531,7 @@ except ConnectionRefusedError: print("refused")' >said
 	wait_until has_whole
 }
 
-@test "where the file cannot grow, that is said once, and its summary is true of what it holds" {
+@test "if the file cannot grow, that is reported once, and its summary is true of what it holds" {
 	# shellcheck disable=SC2016 # for the inner shell
 	ns unshare -m sh -c 'mkdir disk && mount -t tmpfs -o size=16k none disk && touch disk/record &&
 		head -c 12288 /dev/zero >disk/rest && "$@"; rc=$?; cp disk/record .; exit $rc' _ \
@@ -556,7 +556,7 @@ except ConnectionRefusedError: print("refused")' >said
 	[ "$(is_true)" = 40 ]
 }
 
-@test "nobody waits for ever for who holds the lock, and then only once" {
+@test "no writer waits for ever for a lock, and each waits long only once" {
 	echo "$EMPTY" >record
 	exec 9<record
 	flock 9

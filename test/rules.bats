@@ -34,7 +34,7 @@ fenced_python() {
 	[ "$output" = "EACCES ok EACCES EACCES ok ok" ]
 }
 
-@test "bind = deny refuses every explicit bind, and no implicit one" {
+@test "bind = deny refuses explicit binds, and no implicit one" {
 	rule 'range = 20000-20009' 'bind = deny'
 	fenced_python 's = tcp(); print(error(tcp().bind, ("127.0.0.1", 20001)), error(udp().bind, ("127.0.0.1", 5)),
 		error(s.bind, ("127.0.0.1", 0)), 20000 <= port(s) <= 20009)'

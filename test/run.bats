@@ -106,7 +106,7 @@ write_sections() {
 	[ "$(port_of --range 30000-39999 --seed 8)" != "$first" ]
 }
 
-@test "--log tells of each port: on standard error, in a file, as JSON" {
+@test "--log writes a line for each port: on standard error, in a file, as JSON" {
 	fenced --range "$RANGE" --log stderr -- "$PROBES/spawn" child 2>errors
 	grep -q ' spawn: bind udp4 127.0.0.1:20[0-9]* engine=bind' errors
 	fenced --range "$RANGE" --log "$PWD/text.log" -- "$PROBES/spawn" child
@@ -115,7 +115,7 @@ write_sections() {
 	grep -q '^{"time":.*"call":"bind"' json.log
 }
 
-@test "--help tells of every option and of the exit status" {
+@test "--help explains every option and the exit status" {
 	end "$PORTFENCE" run --help
 	[ "$status" = 0 ]
 	[ -z "$errors" ]
@@ -189,7 +189,7 @@ $option=$next), see 'portfence run --help'" "$PORTFENCE" run "$option" "$next" t
 	[ -s ./-v ]
 }
 
-@test "a match that fits nothing is told where the command has no section of its own" {
+@test "a match that fits no program is reported if the command has no section of its own" {
 	printf '[one]\nmatch = bin/touch\nrange = 20000\n[two]\nmatch = no-such-program\nrange = 20001\n' >some.ini
 	local put='so [%s] is only for what --app or PORTFENCE_APP puts into it'
 	local warnings
@@ -224,7 +224,7 @@ path, with 'json:' before it for JSON lines" \
 	[ ! -e started ]
 }
 
-@test "all mistakes of a configuration are told with file and line, and nothing is started" {
+@test "all mistakes of a configuration are reported with file and line, and nothing is started" {
 	printf '[touch]\nrange = 1-0\norder = fast\n\n[other]\nrange = 20000-20009\ncolour = red\n' >bad.ini
 	end fenced --config bad.ini -- touch started
 	[ "$status" = 125 ]
@@ -268,7 +268,7 @@ path, with 'json:' before it for JSON lines" \
 	[ ! -e started ]
 }
 
-@test "engine = kernel where it cannot serve is told before" {
+@test "engine = kernel is refused at the start where it cannot serve" {
 	printf '[touch]\nrange = 20000-20009\nengine = kernel\n' >kernel.ini
 	ns sysctl -qw net.ipv4.ip_local_port_range='32768 60999'
 	says 125 "portfence: 'engine = kernel' cannot serve 'touch' for tcp: 20000-20009 is not within the \
@@ -282,7 +282,7 @@ ip_local_reserved_ports, which the kernel passes over; use 'engine = auto'" \
 	[ ! -e started ]
 }
 
-@test "engine = kernel is told before, where the kernel has no IP_LOCAL_PORT_RANGE" {
+@test "engine = kernel is refused at the start if the kernel has no IP_LOCAL_PORT_RANGE" {
 	skip_missing strace
 	printf '[touch]\nrange = 40000-40009\nengine = kernel\n' >kernel.ini
 	says 125 "portfence: 'engine = kernel' cannot serve 'touch' for tcp: this kernel has no IP_LOCAL_PORT_RANGE \
@@ -292,13 +292,13 @@ for tcp; use 'engine = auto'" \
 	[ ! -e started ]
 }
 
-@test "what is doubtful in a configuration is a warning, and the command runs" {
+@test "a possible mistake in a configuration is a warning, and the command runs" {
 	printf '[true]\nrange = 20000-20009\n[other]\nudp.range = 20009\nrange = 1\n' >overlap.ini
 	says 0 "portfence: warning: $PWD/overlap.ini:1: the udp range of 'true' overlaps that of 'other' \
 (line 3), both hold port 20009" "$PORTFENCE" run --config overlap.ini -- true
 }
 
-@test "a warning tells who is not root that low ports are passed over" {
+@test "without root, a warning says that low ports are passed over" {
 	says 0 "portfence: warning: the tcp range of 'true' starts at port 1000, ports below 1024 need \
 CAP_NET_BIND_SERVICE and will be passed over" \
 		setpriv --reuid 65534 --regid 65534 --clear-groups \
@@ -476,7 +476,7 @@ for that machine"
 build portfence with musl" "$PORTFENCE" run --via preload --range "$RANGE" -- ./other
 }
 
-@test "a damaged executable is no reason to crash" {
+@test "a damaged executable does not crash portfence" {
 	for size in 4 16 20 52 63 64 100; do
 		head -c "$size" /bin/true >other
 		chmod +x other
@@ -548,7 +548,7 @@ linker preloads nothing into such a program; run it as the user that it becomes"
 	says 0 "" "$install/portfence" run --range "$RANGE" -- "$install/program"
 }
 
-@test "what portfence refuses is out of a preload's reach indeed" {
+@test "a program that portfence refuses is really out of a preload's reach" {
 	needs_suid
 	cp "$PROBES/spawn" "$install/program"
 	chmod 4755 "$install/program"
@@ -559,7 +559,7 @@ linker preloads nothing into such a program; run it as the user that it becomes"
 		"$install/program" child | sed -n 's/^port //p' | all_within 20000 20099
 }
 
-@test "a program that may be executed but not read is refused, as nobody can say what it is" {
+@test "a program that may be executed but not read is refused, as it is unknown what it is" {
 	cp /bin/true "$install/program"
 	chmod 711 "$install/program"
 	says 125 "portfence: '$install/program' cannot be read: Permission denied" \

@@ -88,7 +88,7 @@ nothing_evil() {
 	[ -e "$files/evil/log" ]
 }
 
-@test "what a hostile environment hands over as a rule is ignored, too" {
+@test "a rule that a hostile environment hands over is ignored, too" {
 	privileged_root
 	echo "$trusted/libportfence.so" >"$files/etc/ld.so.preload"
 	handed=$(ns env -u PORTFENCE_STATE "$PORTFENCE" run --range 30000-30099 -- env | grep '^PORTFENCE_RULE=')
@@ -144,7 +144,7 @@ copy_state() {
 	rm -r "$files/dev/shm/portfence-0"
 }
 
-@test "what another user plants in a shared state folder is not used, and is told" {
+@test "a file that another user plants in a shared state folder is not used, and is reported" {
 	copy_state
 	in_root mkdir -m 1777 /shared
 	for trap in $TRAPS; do
@@ -157,7 +157,7 @@ copy_state() {
 	[ ! -s errors ]
 }
 
-@test "a folder that another user has made at /dev/shm/portfence-UID is not used, and is told" {
+@test "a folder that another user has made at /dev/shm/portfence-UID is not used, and is reported" {
 	# where a hard link can lead to it
 	precious=/dev/shm/victim
 	copy_state
@@ -179,7 +179,7 @@ copy_state() {
 	done
 }
 
-@test "a link or a file that another user has put in the folder's place is not used, and is told" {
+@test "a link or a file that another user has put in the folder's place is not used, and is reported" {
 	copy_state
 	in_root mkdir -m 700 /root/own
 	for trap in 'ln -s /root/own' "ln -s $precious" 'ln -s /none' 'mkfifo -m 666' 'touch'; do
@@ -365,7 +365,7 @@ root and you may write"
 	done
 }
 
-@test "who calls sudo is trusted with a library of his own, and nobody else is" {
+@test "a caller of sudo is trusted with a library of their own, and no other user is" {
 	mkdir own
 	cp "$PORTFENCE" "$LIBRARY" own
 	chown -R 65534 own
@@ -389,7 +389,7 @@ root and you may write"
 	done
 }
 
-@test "a configuration that others may write to is told by run, env and check" {
+@test "run, env and check warn about a configuration that others may write to" {
 	printf '[spawn]\nrange = %s\n' $RANGE >some.ini
 	text="everybody could replace the configuration '$PWD/some.ini', as '$PWD/some.ini' is open to them; keep \
 it where only root and you may write"

@@ -180,7 +180,7 @@ halves() {
 	[ "$output" = "40 True" ]
 }
 
-@test "a socket that somebody else has tied to an interface finds its free ports" {
+@test "a socket that another program has tied to an interface finds its free ports" {
 	cat >tied.py <<-'END'
 		import os, socket
 		server = socket.create_server(("127.0.0.1", 7000), backlog=100)

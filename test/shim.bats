@@ -332,7 +332,7 @@ time64() {
 	[ "$(nm -D --defined-only "$LIBRARY" | grep -c '@')" = 0 ]
 }
 
-@test "what is exported is what has a real function, and the names that only lead to one" {
+@test "each exported name has a real function, or is a second name of one" {
 	diff <({
 		sed -nE 's/^\tX\([^,]*, *([a-z0-9_]+),.*/\1/p' "$ROOT/src/shim/real.h" | grep -vxF "$(time64)"
 		printf '%s\n' __asan_default_options __clone __close __connect __dup2 __fcntl __send execl execle execlp execv execvp
@@ -464,7 +464,7 @@ time64() {
 	done
 }
 
-@test "descriptors that a hook makes are closed on exec from birth, and closed before it returns" {
+@test "descriptors that a hook makes are close-on-exec from the start, and closed before it returns" {
 	skip_missing strace
 	for log in none "$PWD/log" syslog; do
 		for range in 40000-40099 20000-20002; do
@@ -498,7 +498,7 @@ time64() {
 	done
 }
 
-@test "descriptors that the start makes are closed on exec from birth, and closed before main" {
+@test "descriptors that the start makes are close-on-exec from the beginning, and closed before main" {
 	skip_missing strace
 	traced 'range = 20000-20099' 'exclude = services' 'args = *'
 	python3 - trace <<-'END'

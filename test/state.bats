@@ -67,7 +67,7 @@ fresh_file() {
 
 # --- what goes on
 
-@test "a sequence goes on across processes" {
+@test "a sequence continues across processes" {
 	[ "$(sequence --order sequential)" = "20000 20001 " ]
 	[ "$(sequence --order sequential)" = "20002 20003 " ]
 	[ "$(sequence --order sequential)" = "20004 20005 " ]
@@ -204,14 +204,14 @@ fresh_file() {
 	[ "$(sequence --order sequential)" = "20002 20003 " ]
 }
 
-@test "a folder that cannot be made is done without" {
+@test "without a folder that can be made, ports are chosen without a file" {
 	PORTFENCE_STATE=$BATS_TEST_TMPDIR/none/state
 	does_without 'its folder cannot be used' probe --order sequential
 	PORTFENCE_STATE=/dev/null
 	does_without 'its folder cannot be used' probe --order sequential
 }
 
-@test "a folder that others may write to is done without" {
+@test "a folder that others may write to is not used" {
 	chmod 770 "$PORTFENCE_STATE"
 	does_without 'its folder cannot be used' probe --order sequential
 	chmod 707 "$PORTFENCE_STATE"
@@ -219,7 +219,7 @@ fresh_file() {
 	holds_only
 }
 
-@test "a folder that is not ours to write to is done without" {
+@test "a folder that this user may not write to is not used" {
 	chmod 755 "$PORTFENCE_STATE"
 	does_without 'it cannot be opened' as_nobody "$install/portfence" run --range "$RANGE" \
 		--order sequential -- "$install/spawn" child
@@ -229,7 +229,7 @@ fresh_file() {
 	holds_only
 }
 
-@test "a folder on a full file system is done without, and nothing is left there" {
+@test "a folder on a full file system is not used, and nothing is left there" {
 	# shellcheck disable=SC2016 # the inner shell expands it
 	full() {
 		ns unshare -m sh -c 'mount -t tmpfs -o size=8k none "$PORTFENCE_STATE" &&
@@ -243,7 +243,7 @@ fresh_file() {
 	[ "$(grep -cE '^\.[0-9]' said)" = 0 ]
 }
 
-@test "a read-only folder is done without" {
+@test "a read-only folder is not used" {
 	# shellcheck disable=SC2016 # the inner shell expands it
 	read_only() {
 		ns unshare -m sh -c 'mount -t tmpfs -o ro none "$PORTFENCE_STATE" && exec "$@"' _ \
@@ -342,17 +342,17 @@ fresh_file() {
 	[ ! -e none ]
 }
 
-@test "a folder in place of the file is done without" {
+@test "a folder in place of the file is not used" {
 	mkdir "$file"
 	does_without 'it cannot be opened' probe --order sequential
 }
 
-@test "a FIFO in place of the file is done without, and nobody waits for it" {
+@test "a FIFO in place of the file is not used, and no program waits for it" {
 	mkfifo -m 600 "$file"
 	damaged
 }
 
-@test "a file of another length is done without and left as it is" {
+@test "a file of another length is not used, and left as it is" {
 	fresh_file
 	size=$(stat -c %s "$file")
 	for wrong in 0 1 16 $((size - 1)) $((size + 1)); do
@@ -362,7 +362,7 @@ fresh_file() {
 	done
 }
 
-@test "a file of another kind, version or layout is done without and left as it is" {
+@test "a file of another kind, version or layout is not used, and left as it is" {
 	for offset in 0 7 8 11 12 15; do
 		rm -f "$file"
 		fresh_file
@@ -373,7 +373,7 @@ fresh_file() {
 	done
 }
 
-@test "a file that others may read or write is done without" {
+@test "a file that others may read or write is not used" {
 	fresh_file
 	for mode in 644 640 602 620; do
 		chmod "$mode" "$file"
@@ -383,7 +383,7 @@ fresh_file() {
 	[ "$(sequence --order sequential)" = "20002 20003 " ]
 }
 
-@test "another user's file is done without" {
+@test "another user's file is not used" {
 	fresh_file
 	chown 65534 "$file"
 	damaged

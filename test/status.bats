@@ -81,7 +81,7 @@ status_with() {
 	ns strace -qq -e trace="$1" -e "inject=$1:$2:when=${3:-1}" "$PORTFENCE" status
 }
 
-@test "a list of sockets that the kernel calls interrupted is asked for again" {
+@test "a list of sockets that the kernel marks as interrupted is asked for again" {
 	skip_missing strace
 	local interrupted
 	# one message: NLMSG_DONE, with NLM_F_DUMP_INTR
@@ -97,7 +97,7 @@ status_with() {
 	done
 	run status_with recvfrom "poke_exit=@arg2=$interrupted" 1+
 	[ "$status" = 1 ]
-	[[ $output == *'the kernel does not tell of its sockets: Interrupted system call' ]]
+	[[ $output == *'the kernel does not list its sockets: Interrupted system call' ]]
 }
 
 @test "TCP and UDP on the same port are two ports, one in each protocol" {
@@ -108,7 +108,7 @@ status_with() {
 	has_line "      2  holder (pid $pid, user root), not fenced" <<<"$output"
 }
 
-@test "a port that many sockets share is one port, and the fullest destination is told" {
+@test "a port that many sockets share is one port, and the fullest destination is shown" {
 	hold serve 9000 serve 9001
 	hold_fenced -- many-tcp 20000 10 9000 many-tcp 20000 3 9001
 	status --json >seen
@@ -182,7 +182,7 @@ status_with() {
 
 # ---- who is named
 
-@test "who holds most is named first, and a child that shares its parent's sockets as well" {
+@test "the holder of most ports is named first, and a child that shares its parent's sockets as well" {
 	hold_fenced -- udp 20001 udp 20002
 	few=$pid
 	hold_fenced -- udp 20003 udp 20004 udp 20005 fork
@@ -195,7 +195,7 @@ status_with() {
 	status | has_line "      2  holder (pid $few, user root)"
 }
 
-@test "a process that is not fenced by the section is named so, and warned of" {
+@test "a process that is not fenced by the section is marked, and there is a warning" {
 	hold udp 20001
 	stranger=$pid
 	hold_fenced --range 20000-20049 --app other -- udp 20002 udp 20003
@@ -208,7 +208,7 @@ status_with() {
 	[ "$(json sections.0.outside cat seen)" = 3 ]
 }
 
-@test "a port that two processes outside the section share is warned of once" {
+@test "a port that two processes outside the section share counts once in the warning" {
 	hold udp 20001 fork
 	status | has_line '  warning: 1 port is held by processes that are not fenced by this section'
 	[ "$(json sections.0.holders.# status --json)" = 2 ]
@@ -222,7 +222,7 @@ status_with() {
 	run -0 status
 }
 
-@test "a range from the command line needs no file, and belongs to whoever is fenced within it" {
+@test "a range from the command line needs no file, and belongs to all processes that are fenced within it" {
 	unset PORTFENCE_CONFIG
 	hold_fenced --range 20000-20099 -- udp-connect 9
 	run status --range 20000-20099
@@ -233,7 +233,7 @@ status_with() {
 	[[ $output != *warning* ]]
 }
 
-@test "more than ten processes are told by their number" {
+@test "of more than ten processes, the number of the others is shown" {
 	for port in 20001 20002 20003 20004 20005 20006 20007 20008 20009 20010 20011 20012; do
 		hold udp "$port"
 	done
@@ -256,13 +256,13 @@ status_with() {
 	[[ $output != *'only root'* ]]
 }
 
-@test "ports whose process is in no reach of /proc are told as that, to root too" {
+@test "ports whose process /proc does not show are marked so, for root, too" {
 	hold udp 20001
 	run ns unshare --pid --fork --mount-proc "$PORTFENCE" status
 	has_line '      1  opened by user root, by a process that cannot be seen from here' <<<"$output"
 }
 
-@test "what a process calls itself cannot write on the terminal" {
+@test "a process's name cannot control the terminal" {
 	hold udp 20001 name $'a\033[2Jb'
 	run status
 	has_line "      1  a?[2Jb (pid $pid, user root), not fenced" <<<"$output"
@@ -270,25 +270,25 @@ status_with() {
 
 # ---- when it is full
 
-@test "a range that is used up is warned of, for each protocol in its words" {
+@test "a range that is used up is a warning, for each protocol in its words" {
 	printf '[app]\nmatch = %s\nrange = 20000-20003\n' "$HOLDER" >app.ini
 	hold serve 9000 serve 9001
 	hold_fenced -- many-tcp 20000 4 9000 udp 20000 udp 20001 udp 20002
 	run status
 	has_line '  tcp   20000-20003  4 of 4 ports in use (100 %)' <<<"$output"
-	has_line '  warning: no tcp port is left, and none towards 127.0.0.1:9000' <<<"$output"
+	has_line '  warning: no tcp port is left, not even towards 127.0.0.1:9000' <<<"$output"
 	[[ $output != *'no udp port'* ]]
 	hold_fenced -- udp 20003
 	run status
 	has_line '  warning: no udp port is left' <<<"$output"
 }
 
-@test "a range whose ports are all in use, but for different destinations, is told apart" {
+@test "a range whose ports are all in use, but for different destinations, has a warning of its own" {
 	printf '[app]\nmatch = %s\nrange = 20000-20003\n' "$HOLDER" >app.ini
 	hold serve 9000 serve 9001
 	hold_fenced -- many-tcp 20000 2 9000 many-tcp 20002 2 9001
 	run status
-	has_line '  warning: no tcp port is left to bind to, only to connect to where it is free' <<<"$output"
+	has_line '  warning: no tcp port is left to bind to; a connect finds one that is free towards its destination' <<<"$output"
 }
 
 # ---- what is drawn
@@ -311,7 +311,7 @@ drawn() {
 	done
 }
 
-@test "without a terminal, COLUMNS tells the width, and it is 80 without that" {
+@test "without a terminal, COLUMNS gives the width, and without that it is 80" {
 	hold udp 20000
 	[ "$(COLUMNS=50 status | sed -n 3p | tr -d '\n' | wc -m)" = 48 ]
 	[ "$(env -u COLUMNS "$(command -v nsenter)" -t "$NS_PID" -n "$PORTFENCE" status | sed -n 3p |
@@ -328,7 +328,7 @@ drawn() {
 	LC_ALL=C.UTF-8 COLUMNS=24 status | has_line '  ░···················'
 }
 
-@test "colours are for a terminal alone, and for none under NO_COLOR" {
+@test "colours are for a terminal only, and NO_COLOR switches them off" {
 	hold udp 20000
 	drawn 80 24 "$PORTFENCE" status >text
 	grep -q $'\033\[1m\[app\]\033\[0m' text
@@ -392,7 +392,7 @@ drawn_times() {
 	tail -n 2 seen | grep -qa $'\033\[?7h\033\[?25h'
 }
 
-@test "--watch leaves signals alone that are ignored, as under nohup" {
+@test "--watch keeps signals ignored that were ignored before, as under nohup" {
 	ns_background env --ignore-signal=HUP "$PORTFENCE" status --watch=0.1 --json >lines
 	wait_until lines_of lines 1
 	kill -HUP "$pid"
@@ -401,7 +401,7 @@ drawn_times() {
 	ends_with 143 "$pid"
 }
 
-@test "--watch draws anew at once when the terminal's size changes" {
+@test "--watch draws again at once when the terminal's size changes" {
 	hold udp 20000
 	watch_status --watch=3600
 	stty -F "$(cat tty)" cols 40
@@ -434,7 +434,7 @@ import json, sys
 assert [json.loads(line)["sections"][0]["name"] for line in sys.stdin] == ["app"] * 3'
 }
 
-@test "--watch ends where the configuration becomes wrong, and says why" {
+@test "--watch ends when the configuration becomes wrong, and says why" {
 	ns_background "$PORTFENCE" status --watch=0.1 >lines 2>errors
 	wait_until lines_of lines 3
 	printf '[app]\nrange = x\n' >app.ini
@@ -461,24 +461,24 @@ assert [json.loads(line)["sections"][0]["name"] for line in sys.stdin] == ["app"
 	[ "$(json sections.0.name status two --json)" = two ]
 }
 
-@test "a section that is not there is an error, with the one that was meant" {
+@test "a section that does not exist is an error that names the nearest one" {
 	run -1 status ap
 	[ "$output" = "portfence: there is no section [ap] in $PORTFENCE_CONFIG; did you mean [app]?" ]
 	run -1 status nowhere
 	[ "$output" = "portfence: there is no section [nowhere] in $PORTFENCE_CONFIG" ]
 }
 
-@test "a mistake in the configuration is told, all of it, and nothing is shown" {
+@test "all mistakes in the configuration are reported, and nothing is shown" {
 	printf '[app]\nrange = 20000-\norder = nosuch\n' >app.ini
 	run --separate-stderr -1 status
 	[ -z "$output" ]
 	[[ $stderr == *"app.ini:2: "*"app.ini:3: "* ]]
 }
 
-@test "an empty configuration and no configuration are two things" {
+@test "an empty configuration and a missing one have different messages" {
 	: >app.ini
 	run -0 status
-	[ "$output" = "$PORTFENCE_CONFIG has no section yet, so there is no range to look at" ]
+	[ "$output" = "$PORTFENCE_CONFIG has no section yet, so there is no range to show" ]
 	[ "$(json sections status --json)" = '[]' ]
 	unset PORTFENCE_CONFIG
 	needs_no /etc/portfence.ini
@@ -488,7 +488,7 @@ assert [json.loads(line)["sections"][0]["name"] for line in sys.stdin] == ["app"
 	[ "$output" = "portfence: there is no section [app], as there is no configuration file; write /etc/portfence.ini, or use --config" ]
 }
 
-@test "variables that tell a program its section and range tell status nothing" {
+@test "status ignores the variables that give a program its section and range" {
 	PORTFENCE_APP=nosuch PORTFENCE_RANGE=1-2 PORTFENCE_ORDER=x PORTFENCE_LOG=y run -0 status
 	[[ $output == *20000-20099* ]]
 }
@@ -502,14 +502,14 @@ assert [json.loads(line)["sections"][0]["name"] for line in sys.stdin] == ["app"
 	[ "$output" = "portfence: --range: '20999-20000' is reversed, write the lower port first" ]
 	for seconds in 0 0.01 -1 x 1x nan 1e9; do
 		run -2 status --watch="$seconds"
-		[ "$output" = "portfence: '$seconds' is no number of seconds, 0.1 to 86400 are allowed, see 'portfence status --help'" ]
+		[ "$output" = "portfence: '$seconds' is not a number of seconds from 0.1 to 86400, see 'portfence status --help'" ]
 	done
 	run -2 status app other
 }
 
 @test "--help names every option, and the one whose value may be left out as such" {
 	run -0 status --help
-	has_line '  --watch[=SECONDS]  draw it anew every SECONDS (2), in place, until' <<<"$output"
+	has_line '  --watch[=SECONDS]  draw again every SECONDS (default: 2), in place, until' <<<"$output"
 	for option in --config --range --watch --json --help; do
 		[[ $output == *"$option"* ]]
 	done

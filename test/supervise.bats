@@ -49,7 +49,7 @@ setup() {
 	done
 }
 
-@test "they leave the range under a preload alone" {
+@test "the same calls leave the range under a preload alone" {
 	VIA[preload]=preload
 	RANGES[preload]=20000-20999
 	observed preload "$install/raw" native 7000
@@ -92,7 +92,7 @@ setup() {
 	done
 }
 
-@test "they do not under a preload alone" {
+@test "under a preload alone, libc's own questions leave the range" {
 	VIA[preload]=preload
 	RANGES[preload]=20000-20999
 	resolves preload getent ahosts portfence.test
@@ -317,7 +317,7 @@ except ChildProcessError: print("none")'
 	done
 }
 
-@test "the supervisor holds no file, folder or terminal, serves who outlives the program, and ends with the last" {
+@test "the supervisor holds no file, folder or terminal, serves processes that outlive the program, and ends with the last" {
 	local way supervisor
 	for way in $WAYS; do
 		rm -f go port
@@ -347,7 +347,7 @@ except ChildProcessError: print("none")'
 	done
 }
 
-@test "who looks for a program by its command line does not find its supervisor" {
+@test "a search for a program by its command line does not find its supervisor" {
 	local way
 	for way in $WAYS; do
 		# shellcheck disable=SC2016 # the inner shell expands it
@@ -536,7 +536,7 @@ for i in range(300): os.wait()'
 	done
 }
 
-@test "a connect that waits holds up nobody else" {
+@test "a connect that waits delays no other call" {
 	local way
 	for way in $WAYS; do
 		# where the queue is full, packets are dropped and connect waits
@@ -580,7 +580,7 @@ for pid in waiting: os.kill(pid, 9); os.waitpid(pid, 0)'
 	done
 }
 
-@test "whatever it executes is fenced: static, dynamic, and with no environment" {
+@test "every program that is executed is fenced: static, dynamic, and without an environment" {
 	local way
 	for way in calls births both; do
 		run fenced "$way" /bin/busybox env -i $PYTHON -c 'import os
@@ -593,7 +593,7 @@ s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])"""], {})'
 	done
 }
 
-@test "a process that cannot be looked into gets no port, and it says so once" {
+@test "a process that cannot be looked into gets no port, and a message says so once" {
 	local way
 	for way in calls both; do
 		# shellcheck disable=SC2016 # the inner shell expands it
@@ -752,7 +752,7 @@ s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
 	done
 }
 
-@test "a state file that is cut short ends no supervisor" {
+@test "a state file that is cut short does not end the supervisor" {
 	mkdir -m 700 cut
 	cat >cut.py <<-'END'
 		import glob, os, socket
@@ -807,7 +807,7 @@ print(call(42, 0, ctypes.c_void_p(1), 16), call(42, 0, addr, 1000), call(42, 0, 
 	[ "$output" = "EFAULT EINVAL ENOTSOCK ENOTSOCK" ]
 }
 
-@test "a SIGBUS that somebody sends changes nothing" {
+@test "a SIGBUS that another process sends changes nothing" {
 	# shellcheck disable=SC2016 # the inner shell expands it
 	run -0 ns "$PORTFENCE" run --via supervise --order sequential --range 20000-20099 -- sh -c '
 		kill -BUS "$(pgrep -x --ns $$ --nslist net portfence)"; exec "$@"' - $PYTHON -c 'import socket

@@ -117,7 +117,7 @@ copies() {
 	wait_until no_leases
 }
 
-@test "a copy's test fails without portfence where somebody else has its port, and passes with it" {
+@test "a copy's test fails without portfence if another program has its port, and passes with it" {
 	local server port
 	as nobody
 	for server in nginx:80 postgresql:5432 redis:6379; do

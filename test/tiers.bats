@@ -51,7 +51,7 @@ at_boot() {
 	find "$files/etc/systemd/system/multi-user.target.wants" -name '*.service' -printf '%f\n'
 }
 
-@test "before anything is installed, it says what, how much, and what for" {
+@test "before anything is installed, the list shows what, how much, and what for" {
 	debian
 	touch "$files/fail"
 	run -100 need 'make test' bats is-there strace
@@ -63,7 +63,7 @@ at_boot() {
 	[ "$(head -n 1 "$files/log")" = 'install -q -y --no-install-recommends bats strace' ]
 }
 
-@test "where everything is installed, it says and does nothing" {
+@test "if everything is installed, it prints and does nothing" {
 	debian
 	root_changes >before
 	run -0 need 'make test' is-there there-too
@@ -81,7 +81,7 @@ at_boot() {
 	[ "${lines[-1]}" = '  not started at boot: nginx.service' ]
 }
 
-@test "a server that was there before is started at boot as ever" {
+@test "a server that was there before is still started at boot" {
 	debian
 	ln -s /lib/systemd/system/nginx.service "$files/etc/systemd/system/multi-user.target.wants"
 	run -0 need 'make test-all' redis-server
@@ -89,7 +89,7 @@ at_boot() {
 	[[ $output != *'not started at boot'* ]]
 }
 
-@test "a policy-rc.d of the administrator's decides instead, stays as it is, and is told" {
+@test "a policy-rc.d of the administrator's decides instead, stays as it is, and is mentioned" {
 	debian
 	printf '#!/bin/sh\nexit 104\n' >"$files$POLICY"
 	chmod +x "$files$POLICY"
@@ -103,7 +103,7 @@ at_boot() {
 	[ -L "$files$POLICY" ]
 }
 
-@test "where the installation fails or is interrupted, nothing of it stays" {
+@test "if the installation fails or is interrupted, nothing of it stays" {
 	local signal
 	debian
 	touch "$files/fail"
@@ -129,7 +129,7 @@ at_boot() {
 	done
 }
 
-@test "with --ask it asks on a terminal, and installs nothing against one's will" {
+@test "with --ask it asks on a terminal, and installs nothing without a yes" {
 	debian
 	run in_root env PATH="/stand-ins:$PATH" \
 		script -qec "/stand-ins/need --ask 'make test-all' nginx-light" /dev/null < <(echo n)
@@ -166,7 +166,7 @@ elsewhere() {
 
 SOME='gcc libc6-dev libinih-dev libjansson-dev bats iproute2 libcap2-bin procps python3'
 
-@test "Fedora, Arch, Alpine and openSUSE are told what to install, by their own names" {
+@test "Fedora, Arch, Alpine and openSUSE get the packages' own names there" {
 	local said='make test needs packages that are not installed; this installs them:'
 	# shellcheck disable=SC2086 # a list of words
 	{
@@ -185,12 +185,12 @@ SOME='gcc libc6-dev libinih-dev libjansson-dev bats iproute2 libcap2-bin procps 
 	}
 }
 
-@test "nothing is said elsewhere of what is installed, or is no package there" {
+@test "on other systems, packages that are installed or do not exist are not named" {
 	elsewhere dnf 'rpm -q' bats lintian
 	[ -z "$output" ]
 }
 
-@test "where no package manager is known, Debian's names are told" {
+@test "without a known package manager, Debian's names are shown" {
 	elsewhere none none gcc bats
 	[ "$output" = "make test needs what these packages of Debian's hold; if anything is missing below, install it:
   gcc bats" ]
@@ -227,7 +227,7 @@ suite() {
 	[[ ${lines[-1]} == '# 3 passed, 0 failed, 0 skipped in '* ]]
 }
 
-@test "a test that fails, a file that is none and one that does not end make the suite fail, and are told" {
+@test "a test that fails, a file that has none and one that does not end make the suite fail, and are named" {
 	file good '@test "good" { true; }' '@test "left out" { skip "why"; }'
 	file bad '@test "bad" { false; }'
 	file none '}'

@@ -87,7 +87,7 @@ same() {
 	[ "$status" = 0 ]
 }
 
-@test "without the fence, two runs say the same" {
+@test "without the fence, two runs do the same" {
 	as_built
 	plain one "$FEW" "$MOST"
 	plain two "$FEW" "$MOST"
@@ -113,7 +113,7 @@ same() {
 	grep -q ' waited ' "$BATS_FILE_TMPDIR/waits.plain"
 }
 
-@test "in another thread, they say the same" {
+@test "calls in another thread do the same" {
 	as_built
 	plain plain "$FEW" "$MOST" -t &
 	plain_run=$!
@@ -124,7 +124,7 @@ same() {
 	same plain auto auto 35000/FEW
 }
 
-@test "for a user without any right, they say the same" {
+@test "calls of a user without rights do the same" {
 	install_for_all
 	cp "$BUILD/test/transparent/transparent" "$install"
 	probe=$install/transparent library=$install/libportfence.so user=("${AS_NOBODY[@]}")

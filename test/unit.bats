@@ -158,7 +158,7 @@ holds() {
 	holds range random-sets
 }
 
-@test "a set that was cleared is as new" {
+@test "a set that was cleared is empty" {
 	holds range cleared-set
 }
 
@@ -202,17 +202,17 @@ with socket.socket() as s:
 	holds portmap places
 }
 
-@test "a map that is none, or finds no place, is refused" {
+@test "a map of a wrong form, or without a place in the range, is refused" {
 	holds portmap refuses
 }
 
-@test "a port is found by what was asked for, and the other way round" {
+@test "the real port is found by the asked one, and the asked one by the real one" {
 	holds portmap looks-up
 }
 
 # --- handover
 
-@test "what run hands over is read back as it was" {
+@test "a rule that run hands over is read back as it was" {
 	holds handover round-trips
 }
 
@@ -220,11 +220,11 @@ with socket.socket() as s:
 	holds handover too-many-gaps
 }
 
-@test "what was handed over ends with a change of the variables" {
+@test "a rule that was handed over no longer counts once a variable has changed" {
 	holds handover variables
 }
 
-@test "a damaged handover is passed over" {
+@test "a damaged handover is ignored" {
 	holds handover damage
 }
 
@@ -238,11 +238,11 @@ with socket.socket() as s:
 	holds summary round-trips
 }
 
-@test "a record's last line that is damaged is none" {
+@test "a damaged last line of a record is not read" {
 	holds summary damage
 }
 
-@test "a record's lines are counted, and nothing else is" {
+@test "only a record's lines are counted" {
 	holds summary counting
 }
 
@@ -276,11 +276,11 @@ with socket.socket() as s:
 	holds policy protocol-names
 }
 
-@test "a range of privileged ports is warned of, unless they are ours to bind" {
+@test "a range of privileged ports is a warning, unless this process may bind to them" {
 	holds policy privileged-ports
 }
 
-@test "ranges that overlap are warned of with sections, lines and port" {
+@test "ranges that overlap are a warning with sections, lines and port" {
 	holds policy overlaps
 }
 
@@ -298,7 +298,7 @@ with socket.socket() as s:
 	holds conf ways-of-writing
 }
 
-@test "inih's own limits surprise nobody" {
+@test "inih's own limits do not show" {
 	holds conf no-surprise-of-inih
 }
 
@@ -318,7 +318,7 @@ with socket.socket() as s:
 	holds conf empty-files
 }
 
-@test "all errors of a file are told at once, and nothing of it is used" {
+@test "all errors of a file are reported at once, and nothing of it is used" {
 	holds conf all-errors-at-once
 }
 
@@ -346,7 +346,7 @@ with socket.socket() as s:
 	holds conf bytes-that-are-no-text
 }
 
-@test "a folder, a device and a missing file are told apart" {
+@test "a folder, a device and a missing file have different errors" {
 	holds conf files-that-are-none
 }
 
@@ -440,7 +440,7 @@ with socket.socket() as s:
 	holds port_origin escapes
 }
 
-@test "a port that the program named is no escape where it may" {
+@test "a port that the program named is no escape if 'bind' allows it" {
 	holds port_origin explicit-binds
 }
 
@@ -448,7 +448,7 @@ with socket.socket() as s:
 	holds port_origin accepted-connections
 }
 
-@test "a socket of somebody else's, or one that the section allows, is no escape" {
+@test "a socket that another process made, or that the section allows, is no escape" {
 	holds port_origin allowed-otherwise
 }
 

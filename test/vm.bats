@@ -58,7 +58,7 @@ some_kernel() {
 	passes 6.12
 }
 
-@test "the table tells of each kernel that was there, each protocol and both engines" {
+@test "the table has each kernel that was run, each protocol and both engines" {
 	needs 6.12
 	for proto in tcp mptcp udp udplite; do
 		grep -qE "^6\.12 +$proto +bind +[1-9]" "$RESULTS/table"
@@ -67,7 +67,7 @@ some_kernel() {
 	grep -qE '^6\.12 +platform +- +[1-9]' "$RESULTS/table"
 }
 
-@test "a script that fails, never ends or brings the kernel down is seen" {
+@test "a script that fails, never ends or crashes the kernel is a failure" {
 	needs 6.12
 	kernel=$(some_kernel)
 	echo 'echo "status 3"; exit 3' >fails

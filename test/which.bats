@@ -26,7 +26,7 @@ reaches() {
 
 # --- sections
 
-@test "a section is found by name, match, args, [*], --app or PORTFENCE_APP, and that is said" {
+@test "a section is found by name, match, args, [*], --app or PORTFENCE_APP, and the answer says how" {
 	cp "$install/spawn" "$install/other-name"
 	ln -s spawn "$install/by-link"
 	cat >which.ini <<-END
@@ -77,17 +77,17 @@ reaches() {
 	line range "26000-26009 (10 ports)"
 }
 
-@test "a range of no file is said to be the option's or the variable's" {
+@test "a range that is not from a file is shown as the option's or the variable's" {
 	needs_no /etc/portfence.ini
 	answers 0 --range 20000 true
-	line section "[true], of no file, as '--range' gives its range"
+	line section "[true], not from a file, as '--range' gives its range"
 	line range "20000 (1 port)"
 	PORTFENCE_RANGE=20000-20001 PORTFENCE_APP=named answers 0 true
-	line section "[named], of no file, as PORTFENCE_RANGE gives its range"
+	line section "[named], not from a file, as PORTFENCE_RANGE gives its range"
 	line range "20000-20001 (2 ports)"
 }
 
-@test "a command that falls under no section is not fenced, and why is said" {
+@test "a command that falls under no section is not fenced, and the answer says why" {
 	needs_no /etc/portfence.ini
 	printf '[curl]\nrange = 20000\n' >curl.ini
 	answers 1 --config curl.ini true
@@ -102,7 +102,7 @@ reaches() {
 
 # --- what it gets
 
-@test "ranges are told by protocol where they differ" {
+@test "ranges are shown by protocol if they differ" {
 	printf '[true]\nrange = 20000-20009, 20020\nudp.range = 21000+5\n' >ranges.ini
 	answers 0 --config ranges.ini true
 	line range "tcp, sctp: 20000-20009, 20020 (11 ports)
@@ -220,7 +220,7 @@ within the system's ephemeral range 32768-60999"
 		./other
 }
 
-@test "a setuid program is reached for its owner alone, and that is said to both" {
+@test "a setuid program is reached for its owner alone, and both users are told so" {
 	needs_suid
 	chmod 4755 "$install/spawn"
 	reaches "$install/spawn"
@@ -274,7 +274,7 @@ linker preloads nothing into such a program; run it as the user that it becomes"
 	line program "$install/loop"
 }
 
-@test "of a script that env starts, the interpreter has to be asked for as well" {
+@test "for a script that env starts, the answer says to ask for the interpreter as well" {
 	printf '#!/usr/bin/env bash\n' >"$install/script"
 	chmod +x "$install/script"
 	reaches "$install/script"
@@ -296,7 +296,7 @@ env starts another program, so ask for that one as well"
 	line section "[b] in $PWD/script.ini:6, as its path '$shell' fits 'match = $shell'"
 }
 
-@test "a program that may be executed but not read is not reached for all that anybody can say" {
+@test "a program that may be executed but not read counts as not reached" {
 	chmod 711 "$install/spawn"
 	run -1 --separate-stderr as_nobody "$PORTFENCE" which --range 20000 "$install/spawn"
 	line preload "does not reach it: '$install/spawn' cannot be read: Permission denied"
@@ -305,7 +305,7 @@ env starts another program, so ask for that one as well"
 
 # --- failures
 
-@test "a command that is not there, or is none, is said to be so" {
+@test "a command that does not exist, or is not executable, is an error that says so" {
 	for command in /nowhere/none none-such-program; do
 		run -1 --separate-stderr ns "$PORTFENCE" which --range 20000 $command
 		[ "$stderr" = "portfence: '$command' cannot be run: No such file or directory" ]
@@ -316,7 +316,7 @@ env starts another program, so ask for that one as well"
 	[ "$stderr" = "portfence: './text' cannot be run: Permission denied" ]
 }
 
-@test "a mistake in the configuration is told as run tells it" {
+@test "a mistake in the configuration is reported in the words of run" {
 	printf '[true]\nrange = 2-1\n' >bad.ini
 	run -1 --separate-stderr ns "$PORTFENCE" which --config bad.ini true
 	[ "$stderr" = "portfence: $PWD/bad.ini:2: '2-1' is reversed, write the lower port first" ]
@@ -337,7 +337,7 @@ env starts another program, so ask for that one as well"
 directory" ]
 }
 
-@test "the same as JSON" {
+@test "--json has all that the text has" {
 	printf '[true]\nrange = 20000-20001, 20010\nudp.range = 40000-40009\nseed = 42\n' >json.ini
 	answers 0 --config json.ini --json true
 	diff <(python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin), indent=1, sort_keys=True))' <<<"$output") \
@@ -411,7 +411,7 @@ $PWD/json.ini fits it, and there is no [*]']" ]
 	python3 -c 'import json, sys; assert json.load(sys.stdin)["command"] == "./a\ufffd"' <<<"$output"
 }
 
-@test "colours are for terminals alone" {
+@test "colours are for terminals only" {
 	unset NO_COLOR
 	printf '[none]\nrange = 20000\n' >none.ini
 	on_terminal() {

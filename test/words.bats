@@ -68,7 +68,7 @@ entry() {
 	done
 }
 
-@test "each option that stands for a variable is named in the variable's entry" {
+@test "each option that sets a variable is named in the variable's entry" {
 	# --via is none: a plain preload has nothing to choose; nor is what a lease takes
 	diff <(options run | sed -n 's/ .*//p' | grep -vxE 'lease|pool|via|wait' | sort) \
 		<(sed 's/\\-/-/g' "$ROOT/src/man/portfence.1" | sed -n '/^\.SH ENVIRONMENT/,/^\.SH FILES/p' |

@@ -21,7 +21,7 @@ static const struct option_entry options[] = {
 	[OPTION_CONFIG] = OPTION_ENTRY_CONFIG,
 	[OPTION_PID] = { .name = "pid",
 			 .argument = "PID",
-			 .help = "look at this process alone, and say why if it is not fenced" },
+			 .help = "look only at this process, and say why if it is not fenced" },
 	[OPTION_JSON] = OPTION_ENTRY_JSON,
 	{ .name = NULL },
 };
@@ -33,17 +33,17 @@ const struct verb verb_audit = {
 	.summary = "tell whether anything has escaped from its range",
 	.usage = "[APP]",
 	.about =
-		"Looks at the sockets of all fenced processes, or of those that are fenced by section "
-		"[APP], and lists each one whose local port lies outside the range: an escape, where "
-		"nobody but the kernel can have chosen the port; explicit, where the program named it, "
-		"which 'bind = allow' lets it; inherited, where a process that the range does not bind "
-		"holds the same socket; fallback, where 'exhausted = system' allows it. An accepted "
-		"connection has its listener's port and is not listed. No kernel tells from outside who "
-		"chose a port, so under 'bind = allow' a port that the program named within the "
-		"system's own range looks like an escape, unless it is listened on. Also listed are "
-		"processes that are not fenced and sit in a section's range. A process is judged by the "
-		"configuration as it is now and by the variables that it was started with. Without "
-		"root, only your own processes are shown.",
+		"Looks at the sockets of all fenced processes, or of those that are fenced by "
+		"section [APP], and lists each socket whose local port lies outside the range. "
+		"'escape': only the kernel can have chosen the port. 'explicit': the program named "
+		"the port, which 'bind = allow' permits. 'inherited': a process that the range does "
+		"not bind holds the same socket. 'fallback': 'exhausted = system' permits it. An "
+		"accepted connection has its listener's port and is not listed. The kernel does not "
+		"show from outside who chose a port. So with 'bind = allow', a port that the program "
+		"named within the system's own range looks like an escape, unless the socket "
+		"listens. Processes that are not fenced and use ports of a section's range are "
+		"listed as well. A process is judged by the configuration as it is now, and by the "
+		"variables that it was started with. Without root, only your own processes are shown.",
 	.options = options,
 	.operands = 1,
 	.failure_status = EXIT_FAILED,
@@ -100,7 +100,7 @@ static size_t print_unfenced(const struct view *view, const struct escapes_unfen
 	       first[count].process == first->process)
 		count++;
 	print_kind("warning", SAY_MAGENTA, in_colour);
-	printf("%s (pid %d) is not fenced and sits on %zu port%s of [%s]:", first->process->name,
+	printf("%s (pid %d) is not fenced and uses %zu port%s of [%s]:", first->process->name,
 	       (int)first->process->pid, count, say_plural(count),
 	       view->sections.rule[first->section]->name);
 	for (i = 0; i < count && i < PORTS_SHOWN; i++)
@@ -116,7 +116,7 @@ static void print_unknown(const struct escapes_unknown *unknown, bool in_colour)
 	print_kind("warning", SAY_MAGENTA, in_colour);
 	printf("%s (pid %d) is fenced, but ", process->name, (int)process->pid);
 	if (unknown->why)
-		printf("its rule cannot be told: %s\n", unknown->why);
+		printf("its rule is unknown: %s\n", unknown->why);
 	else
 		printf("in another network namespace; look there: nsenter -t %d -n portfence audit\n",
 		       (int)process->pid);
@@ -141,8 +141,8 @@ static void print_ages(const struct escapes *escapes, bool in_colour)
 		if (!file || !since || stat(file, &st) || st.st_mtime <= since)
 			continue;
 		print_kind("note", SAY_CYAN, in_colour);
-		printf("%s (pid %d) was started before '%s' was last changed, and keeps to what it "
-		       "said then\n",
+		printf("%s (pid %d) was started before '%s' was last changed, and still follows the old "
+		       "version\n",
 		       before->name, (int)before->pid, file);
 	}
 }
@@ -182,7 +182,8 @@ static void print_text(const struct view *view, const struct escapes *escapes)
 		print_kind("note", SAY_CYAN, in_colour);
 		printf("%zu process%s cannot be looked at%s\n", escapes->unseen,
 		       escapes->unseen == 1 ? "" : "es",
-		       geteuid() ? ", being other users'; root sees them" : ", not even by root");
+		       geteuid() ? "; root can look at other users' processes"
+				 : ", not even by root");
 	}
 }
 
@@ -215,7 +216,7 @@ static json_t *describe_unknown(const struct escapes_unknown *unknown)
 {
 	return json_pack("{s:o, s:o}", "why",
 			 say_json(unknown->why ? unknown->why
-					       : "it lives in another network namespace"),
+					       : "it is in another network namespace"),
 			 "process", describe_process(&unknown->process));
 }
 
@@ -316,11 +317,12 @@ static int audit(const struct option_values *given)
 	if (given->value[OPTION_PID]) {
 		pid = strtoul(given->value[OPTION_PID], &rest, 10);
 		if (*rest || !pid || pid > INT32_MAX)
-			return option_wrong(&verb_audit, "'%s' is no process id",
+			return option_wrong(&verb_audit, "'%s' is not a process id",
 					    given->value[OPTION_PID]);
 		if (given->operand[0])
-			return option_wrong(&verb_audit,
-					    "'--pid' and a section do not go together");
+			return option_wrong(
+				&verb_audit,
+				"'--pid' and a section exclude each other, give only one");
 	}
 	rc = read_escapes(given, (pid_t)pid, &view, &escapes);
 	if (rc != EXIT_FAILED || escapes.unknowns) {

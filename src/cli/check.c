@@ -23,7 +23,7 @@
 enum { OPTION_STRICT, OPTION_JSON };
 
 static const struct option_entry options[] = {
-	[OPTION_STRICT] = { .name = "strict", .help = "let warnings be a failure, too" },
+	[OPTION_STRICT] = { .name = "strict", .help = "treat warnings as failures" },
 	[OPTION_JSON] = OPTION_ENTRY_JSON,
 	{ .name = NULL },
 };
@@ -36,14 +36,15 @@ const struct verb verb_check = {
 	.usage = "[FILE]",
 	.about =
 		"Reads FILE, or the configuration that programs would find, as the library does, and "
-		"tells line by line what is wrong in it. If nothing is, it holds the ranges against "
-		"each other and against this machine: ports that two sections have, that the system may "
-		"give to other programs (with the command that reserves them), that others have "
-		"reserved, that have a name in /etc/services, that somebody listens on, that not "
-		"everybody may bind to, or of which there are fewer than sockets today; and it tells "
-		"which engine each section gets and why, where no program fits 'match', and who else "
-		"could replace FILE or the library. An error keeps programs from getting ports; a "
-		"warning is doubtful; a note is good to know.",
+		"reports each mistake with its line. If there is none, it compares the ranges with "
+		"each other and with this machine. It reports ports that two sections share, that "
+		"the system may give to other programs (with the command that reserves them), that "
+		"are reserved for others, that have a name in /etc/services, that a program listens "
+		"on, or that not every program may bind to; and ranges with fewer ports than sockets "
+		"in use. It also reports which engine each section gets and why, a 'match' that no "
+		"program fits, and which users could replace FILE or the library. An error keeps "
+		"programs from getting ports. A warning may be a mistake. A note is for your "
+		"information.",
 	.options = options,
 	.operands = 1,
 	.status =
@@ -114,8 +115,8 @@ static void note_lease(const struct rule *rule, struct check_findings *findings)
 	range_format(rule->range[PROTO_TCP], pool, sizeof(pool));
 	check_findings_add(
 		findings, SAY_NOTE, rule->range_line[PROTO_COUNT], "lease", rule->name,
-		"[%s]: each 'portfence run' takes %u port%s out of %s for itself; a program "
-		"that is started in another way gets none",
+		"[%s]: each 'portfence run' takes %u port%s out of %s for itself; a program that is "
+		"started in any other way gets no port",
 		rule->name, rule->lease, say_plural(rule->lease), pool);
 }
 

@@ -49,8 +49,8 @@ static void read_machine(struct machine *machine, struct check_findings *finding
 	if (rc)
 		check_findings_add(
 			findings, SAY_NOTE, 0, "unseen", NULL,
-			"the system's own range and its reservations cannot be read (%s), so "
-			"nothing is said of them",
+			"the system's own range and its reservations cannot be read (%s), so they are not "
+			"checked",
 			strerror(-rc));
 	range_set_join(&machine->open, &machine->ephemeral);
 	range_set_remove(&machine->open, &machine->reserved);
@@ -139,9 +139,9 @@ static void find_ephemeral(struct check_ranges *check, const struct section_rang
 	} else if (all) {
 		check_findings_add(
 			check->findings, SAY_WARNING, entry->line, "ephemeral", name,
-			"'%s' of [%s] holds all of the system's ephemeral range %d-%d, so "
-			"every other program may be given its ports, and would get none if they "
-			"were reserved; choose a range outside of it",
+			"'%s' of [%s] holds all of the system's ephemeral range %d-%d, so every other "
+			"program may be given its ports, and reserving them would leave those programs none; "
+			"choose a range outside of it",
 			key, name, machine->first, machine->last);
 	} else if (entry->rule->engine == ENGINE_KERNEL) {
 		check_findings_add(
@@ -153,9 +153,8 @@ static void find_ephemeral(struct check_ranges *check, const struct section_rang
 	} else {
 		check_findings_add(
 			check->findings, SAY_WARNING, entry->line, "ephemeral", name,
-			"other programs may be given %s of '%s' of [%s], as the system's "
-			"ephemeral range is %d-%d; reserve them as told at the end, or choose a "
-			"range outside of it",
+			"other programs may be given %s of '%s' of [%s], as the system's ephemeral range is "
+			"%d-%d; reserve them as shown at the end, or choose a range outside of it",
 			ports, key, name, machine->first, machine->last);
 		range_set_add_range(&check->wanted, entry->range);
 	}
@@ -228,8 +227,8 @@ static void say_sysctl(struct check_ranges *check, char **ret_sysctl)
 	if (range_build(left, &check->arena, &others)) {
 		check_findings_add(
 			check->findings, SAY_NOTE, 0, "ephemeral", NULL,
-			"to reserve all these ranges would leave no port of %d-%d to other "
-			"programs; choose ranges outside of it",
+			"reserving all these ranges would leave no port of %d-%d to other programs; choose "
+			"ranges outside of it",
 			machine->first, machine->last);
 		return;
 	}
@@ -242,9 +241,8 @@ static void say_sysctl(struct check_ranges *check, char **ret_sysctl)
 	if (strlen(line) > strlen(SYSCTL) + SYSCTL_LONGEST) {
 		check_findings_add(
 			check->findings, SAY_NOTE, 0, "ephemeral", NULL,
-			"to reserve all these ranges takes a list of %zu characters, of which "
-			"the kernel would read %d; choose ranges outside of %d-%d, or with "
-			"fewer gaps",
+			"reserving all these ranges takes a list of %zu characters, of which the kernel "
+			"would read only %d; choose ranges outside of %d-%d, or with fewer gaps",
 			strlen(line) - strlen(SYSCTL), SYSCTL_LONGEST, machine->first,
 			machine->last);
 		free(line);
@@ -252,15 +250,15 @@ static void say_sysctl(struct check_ranges *check, char **ret_sysctl)
 	}
 	check_findings_add(
 		check->findings, SAY_NOTE, 0, "ephemeral", NULL,
-		"'sysctl -w %s' reserves these ranges, keeps what is reserved already, and "
-		"leaves %u ports to other programs; write what follows '-w' to a file in "
-		"/etc/sysctl.d to have it at every start",
+		"'sysctl -w %s' reserves these ranges, keeps what is reserved already, and leaves %u "
+		"ports to other programs; write what follows '-w' to a file in /etc/sysctl.d to keep "
+		"it after a reboot",
 		line, others->count);
 	check_findings_add(
 		check->findings, SAY_NOTE, 0, "ephemeral", NULL,
-		"to reserve is safe: the kernel passes over reserved ports when it chooses "
-		"one, and any program may still bind to them explicitly, which the bind "
-		"engine does; the kernel engine no longer serves then");
+		"reserving is safe: the kernel skips reserved ports when it chooses one, but any "
+		"program may still bind to them explicitly, as the bind engine does; the kernel "
+		"engine cannot serve then");
 	*ret_sysctl = line;
 }
 
@@ -306,9 +304,9 @@ static void find_privileged(struct check_ranges *check, const struct section_ran
 		check_findings_add(
 			check->findings, machine->may_bind ? SAY_NOTE : SAY_WARNING, entry->line,
 			"privileged", name,
-			"'%s' of [%s] holds %s that only programs with CAP_NET_BIND_SERVICE, "
-			"such as root's, may bind to, and others pass over; any program may "
-			"from port %u on (ip_unprivileged_port_start)",
+			"'%s' of [%s] holds %s that only programs with CAP_NET_BIND_SERVICE, such as root's, "
+			"may bind to, and that are skipped for others; any program may bind from port %u on "
+			"(ip_unprivileged_port_start)",
 			key, name, text, machine->start);
 	}
 	ports = section_ranges_common(entry->range, &machine->well_known, &check->arena);
@@ -316,8 +314,8 @@ static void find_privileged(struct check_ranges *check, const struct section_ran
 		section_ranges_format(ports, text);
 		check_findings_add(
 			check->findings, SAY_NOTE, entry->line, "privileged", name,
-			"'%s' of [%s] holds %s below 1024 that any program may bind to here, as "
-			"it may from port %u on (ip_unprivileged_port_start)",
+			"'%s' of [%s] holds %s below 1024 that any program may bind to here, as to "
+			"any port from %u on (ip_unprivileged_port_start)",
 			key, name, text, machine->start);
 	}
 }

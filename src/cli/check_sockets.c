@@ -140,8 +140,8 @@ static void compare_range(struct comparison *comparison)
 		check_findings_add(
 			comparison->findings, SAY_WARNING, range->line, "sockets",
 			range->rule->name,
-			"'%s' of [%s] has %u port%s, fewer than the %u %s sockets on %s today "
-			"(%u in TIME_WAIT); widen it",
+			"'%s' of [%s] has %u port%s, fewer than the %u %s sockets on %s now (%u in "
+			"TIME_WAIT); widen it",
 			range->key, range->rule->name, count, say_plural(count),
 			comparison->sockets, proto, count == 1 ? "it" : "them",
 			comparison->waiting);
@@ -157,7 +157,7 @@ void check_sockets_find(const struct section_range *range, size_t count,
 
 	if (rc)
 		check_findings_add(findings, SAY_NOTE, 0, "unseen", NULL,
-				   "%s (%s), so nothing is said of what is on the ports now", why,
+				   "%s (%s), so it is not checked what uses the ports now", why,
 				   strerror(-rc));
 	for (i = 0; !rc && i < count; i++) {
 		for (proto = 0; proto < PROTO_COUNT; proto++) {

@@ -12,7 +12,7 @@ enum { OPTION_UNSET = LAUNCH_OPTIONS };
 
 static const struct option_entry options[] = {
 	LAUNCH_OPTION_ENTRIES,
-	[OPTION_UNSET] = { .name = "unset", .help = "lines that undo it" },
+	[OPTION_UNSET] = { .name = "unset", .help = "print lines that undo this" },
 	{ .name = NULL },
 };
 
@@ -23,10 +23,10 @@ const struct verb verb_env = {
 	.summary = "print the variables that fence what a shell starts",
 	.usage = "[APP]",
 	.about =
-		"Prints lines for eval, in the syntax of sh, that fence whatever the shell starts from "
-		"then on: all of it by section [APP], or, without APP, each program by the section that "
-		"fits it. The shell itself is not fenced, as it is running already. On failure, the "
-		"line is 'false', so that eval fails as well.",
+		"Prints lines for eval, in the syntax of sh, that fence all programs which the shell "
+		"starts from then on: by section [APP], or without APP each program by the section "
+		"that fits it. The shell itself is not fenced, as it is already running. If "
+		"portfence fails, it prints 'false', so that eval fails as well.",
 	.options = options,
 	.operands = 1,
 	.status = "0; 1 if portfence fails, 2 if it is called wrongly",

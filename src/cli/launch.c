@@ -26,7 +26,8 @@ static int set_path(const char *name, const char *whole, const char *path)
 
 	if (*path != '/') {
 		if (!getcwd(folder, sizeof(folder) - 1))
-			return say_failure("cannot tell the current folder: %s", strerror(errno));
+			return say_failure("the current folder cannot be found: %s",
+					   strerror(errno));
 		strcat(folder, "/");
 	}
 	if (snprintf(text, sizeof(text), "%.*s%s%s", (int)(path - whole), whole, folder, path) >=

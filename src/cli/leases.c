@@ -28,12 +28,12 @@ const struct verb verb_leases = {
 	.summary = "list the blocks of ports that runs have leased, and who has them",
 	.usage = "",
 	.about =
-		"Lists each block that a 'portfence run --lease', or one of a section with 'range = "
-		"lease', holds now: its ports, how many, and the command, its process and user, and "
-		"since when, as the holder has told of itself; and how much of the pool is leased. The "
-		"leases are this user's, or all users' where the configuration names a 'lease-file'. "
-		"The process is the one that COMMAND began as; once that has ended, the oldest one that it "
-		"left behind.",
+		"Lists each block that a 'portfence run --lease', or a run of a section with 'range "
+		"= lease', holds now: its ports, their number, the command with its process and "
+		"user, and since when. All this is as the holder has noted it. Then it shows how "
+		"much of the pool is leased. The leases are your own, or those of all users if the "
+		"configuration names a 'lease-file'. The process is the one that COMMAND began as; "
+		"once that has ended, the oldest one that it left behind.",
 	.options = options,
 	.status = "0; 1 if it fails, 2 if it is called wrongly",
 	.example = "portfence leases\n"

@@ -25,12 +25,10 @@ static void print_help(FILE *to)
 	      to);
 	for (i = 0; verbs[i]; i++)
 		fprintf(to, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
-	fputs("\n"
-	      "  portfence VERB --help tells more of a verb, portfence --version the version.\n"
-	      "  The manual: man portfence, man portfence.ini, man libportfence.\n"
-	      "\n"
-	      "example:\n"
-	      "  portfence run --range 20000-20999 -- curl http://example.org/\n",
+	fputs("\n  portfence VERB --help explains a verb, portfence --version prints the "
+	      "version.\n  The manual: man portfence, man portfence.ini, man "
+	      "libportfence.\n\nexample:\n  portfence run --range 20000-20999 -- curl "
+	      "http://example.org/\n",
 	      to);
 }
 

@@ -20,9 +20,8 @@ const struct verb verb_presets = {
 	.name = "presets",
 	.summary = "list the named ranges",
 	.usage = "",
-	.about =
-		"Lists the names that a range can have, with the systems whose range it is and where "
-		"that is written. The last one, system, is what this machine has now.",
+	.about = "Lists the names that a range can have, the systems that use each range, and the "
+		 "source that says so. The last one, system, is this machine's range as it is now.",
 	.options = options,
 	.status = "0; 1 if this machine's range cannot be read",
 	.example = "portfence presets\n"

@@ -42,21 +42,20 @@ static const struct option_entry options[] = {
 				    "summary at its end" },
 	[OPTION_LEASE] = { .name = "lease",
 			   .argument = "N",
-			   .help = "use a block of N ports that no other lease has and no socket is on, "
-				   "for as long as anything of COMMAND runs" },
+			   .help = "use a block of N ports that no other lease has and no socket uses, as long as any "
+				   "process of COMMAND runs" },
 	[OPTION_POOL] = { .name = "pool",
 			  .argument = "RANGE",
 			  .help = "take the lease out of this range (default: 'pool' of [portfence], "
 				  "else 20000-29999 without the ranges of sections)" },
 	[OPTION_WAIT] = { .name = "wait",
 			  .argument = "SECONDS",
-			  .help = "where no block is free, try again for so long" },
+			  .help = "if no block is free, try again for this time" },
 	[OPTION_SUBSTITUTE] = { .name = "substitute",
-				.help = "in COMMAND's arguments, replace {first}, {last}, {first+N}, "
-					"{last-N} and {range} with what the lease has" },
+				.help = "in COMMAND's arguments, replace {first}, {last}, {first+N}, {last-N} and {range} "
+					"with ports of the lease" },
 	[OPTION_FRESH] = { .name = "fresh",
-			   .help = "give out the same ports in each run: from the beginning of a sequence "
-				   "that is this run's own" },
+			   .help = "give out the same ports in each run, from a new sequence of its own" },
 	[OPTION_STRICT] = { .name = "strict",
 			    .help = "do not run COMMAND where no supervisor can fence what bypasses "
 				    "the library" },
@@ -76,12 +75,12 @@ const struct verb verb_run = {
 	.summary = "run a command whose ports come from a range of its own",
 	.usage = "[--] COMMAND [ARGUMENT]...",
 	.about =
-		"Runs COMMAND, and all that it starts, with every port that the kernel would have "
-		"chosen taken from a range: by a preloaded library, and by a supervisor for what "
-		"bypasses it. The rule is the section of the configuration that "
-		"fits COMMAND, or the one that --app names, or --range or --lease alone. With "
-		"--config, --app, --range or --lease, what the PORTFENCE_ variables say of section, range, order "
-		"and seed no longer counts.",
+		"Runs COMMAND and all programs that it starts. Each port that the kernel would have "
+		"chosen comes from a range instead: by a preloaded library, and by a supervisor for "
+		"what bypasses the library. The rule is the section of the configuration that fits "
+		"COMMAND, or the one that --app names, or --range or --lease alone. With --config, "
+		"--app, --range or --lease, the PORTFENCE_ variables for section, range, order and "
+		"seed are ignored.",
 	.options = options,
 	.operands = OPERANDS_ANY,
 	.operands_end_options = true,
@@ -184,12 +183,13 @@ static int empty_record(const struct record *record)
 	int rc = record_begin(record);
 
 	if (rc == -EINVAL || rc == -ELOOP || rc == -EISDIR)
-		return say_failure("'%s' is no regular file, which a record has to be",
+		return say_failure("'%s' is not a regular file; name another file for the record",
 				   record->path);
 	if (rc == -EPERM)
-		return say_failure("'%s' is another user's, or has a second name, in a folder that "
-				   "others may write to; name another file for the record",
-				   record->path);
+		return say_failure(
+			"'%s' belongs to another user, or has a second name, in a folder that others may "
+			"write to; name another file for the record",
+			record->path);
 	if (rc == -EBUSY)
 		return say_failure(
 			"the record '%s' stays locked by another process, see lslocks(8)",

@@ -190,9 +190,10 @@ static int choose_rule(struct settings *settings, struct arena *arena)
 		return say_failure("%s", strerror(ENOMEM));
 	*rule = *settings->rule;
 	if (rule->engine == ENGINE_KERNEL)
-		return say_failure("'--fresh' cannot repeat what the kernel chooses by 'engine = "
-				   "kernel' of '%s'; use 'engine = auto'",
-				   rule->name);
+		return say_failure(
+			"'--fresh' cannot repeat ports that the kernel chooses, and '%s' has 'engine = "
+			"kernel'; use 'engine = auto'",
+			rule->name);
 	if (!rule->seeded) {
 		rule->seeded = true;
 		rule->seed = 0;

@@ -265,8 +265,8 @@ static int take_block(const struct request *request, int fd, struct lease *entry
 		return say_failure("the lease file was removed just now; try again");
 	if (rc == -EOPNOTSUPP)
 		return say_failure(
-			"no lease can be taken: the kernel does not list its sockets, so "
-			"free ports cannot be told; use '--range'");
+			"no lease can be taken: the kernel does not list its sockets, so free ports cannot "
+			"be found; use '--range'");
 	if (rc)
 		return say_failure("no lease can be taken: %s", strerror(-rc));
 	entry->last = (uint16_t)(entry->first + request->count - 1);
@@ -277,7 +277,7 @@ static int publish_lease(const struct run_lease *lease)
 {
 	int rc = lease_publish(lease->fd, &lease->entry);
 
-	return rc ? say_failure("the lease's holder cannot be written down: %s", strerror(-rc)) : 0;
+	return rc ? say_failure("the holder of the lease cannot be noted: %s", strerror(-rc)) : 0;
 }
 
 static void describe_holder(const struct settings *settings, char *const argv[],

@@ -34,8 +34,8 @@ static const struct option_entry options[] = {
 	[OPTION_WATCH] = { .name = "watch",
 			   .argument = "SECONDS",
 			   .optional = true,
-			   .help = "draw it anew every SECONDS (2), in place, until interrupted; "
-				   "with --json, one line each time" },
+			   .help = "draw again every SECONDS (default: 2), in place, until interrupted; with --json, "
+				   "print a line each time" },
 	[OPTION_JSON] = OPTION_ENTRY_JSON,
 	{ .name = NULL },
 };
@@ -47,17 +47,17 @@ const struct verb verb_status = {
 	.summary = "show how much of each range is in use, and by whom",
 	.usage = "[APP]",
 	.about =
-		"Shows, for section [APP] or for all of the configuration, how many ports of its range "
-		"are in use, in each protocol; a picture of the range, from its first port to its last "
-		"without the gaps, where a full block is in use to the last port and a dot is free; who "
-		"holds the ports; and what is wrong. A port in TIME_WAIT is in use, but a new "
-		"connection may take it over. A TCP port serves one connection to each destination, so "
-		"the destination with the most ports is told as well. Then the blocks that runs have "
-		"leased, in the same way, those of section [APP] or all, and what stands for the ports of "
-		"a map. All sockets of this network "
-		"namespace count, whoever holds them. Without root, other users' processes are not "
-		"shown; their ports are counted all the same, by user. A TCP socket that is only bound is not "
-		"seen before Linux 6.8.",
+		"Shows, for section [APP] or for all sections, how many ports of the range are in "
+		"use in each protocol; a picture of the range, from its first port to its last "
+		"without the gaps, in which a full block has no free port and a dot has only free "
+		"ones; the processes that hold the ports; and warnings. A port in TIME_WAIT is in "
+		"use, but a new connection may take it over. A TCP port serves one connection to "
+		"each destination, so the destination with the most ports is shown, too. The blocks "
+		"that runs have leased follow in the same form, those of section [APP] or all, with "
+		"the ports of their maps. All sockets of this network namespace count, whichever "
+		"process holds them. Without root, other users' processes are not shown; their ports "
+		"are counted by user. Before Linux 6.8, a TCP socket that is only bound cannot be "
+		"seen.",
 	.options = options,
 	.operands = 1,
 	.status = "0; 1 if it fails, 2 if it is called wrongly",
@@ -232,10 +232,11 @@ static void print_warnings(const struct occupancy *occupancy, const struct canva
 			warn(canvas, "no %s port is left", policy_proto_name((enum proto)i));
 		} else if (one->fullest_ports == one->range->count) {
 			sockets_format(one->fullest, true, peer);
-			warn(canvas, "no tcp port is left, and none towards %s", peer);
+			warn(canvas, "no tcp port is left, not even towards %s", peer);
 		} else {
 			warn(canvas,
-			     "no tcp port is left to bind to, only to connect to where it is free");
+			     "no tcp port is left to bind to; a connect finds one that is free towards its "
+			     "destination");
 		}
 	}
 	if (occupancy->outside)
@@ -532,7 +533,7 @@ static int draw_status(FILE *to, void *context)
 	if (!rc && list)
 		rc = print_json(call, &view, list, leases, to);
 	else if (!rc && !view.sections.count && !leased.count)
-		fprintf(to, "%s has no section yet, so there is no range to look at\n",
+		fprintf(to, "%s has no section yet, so there is no range to show\n",
 			view.sections.policy.file);
 	json_decref(list);
 	json_decref(leases);
@@ -561,10 +562,9 @@ static int status(const struct option_values *given)
 	if (call.watch && *given->value[OPTION_WATCH]) {
 		seconds = strtod(given->value[OPTION_WATCH], &rest);
 		if (*rest || !(seconds >= 0.1 && seconds <= 86400))
-			return option_wrong(
-				&verb_status,
-				"'%s' is no number of seconds, 0.1 to 86400 are allowed",
-				given->value[OPTION_WATCH]);
+			return option_wrong(&verb_status,
+					    "'%s' is not a number of seconds from 0.1 to 86400",
+					    given->value[OPTION_WATCH]);
 	}
 	setlocale(LC_CTYPE, "");
 	return call.watch ? status_watch_run(seconds, draw_status, &call)

@@ -29,11 +29,11 @@ const struct verb verb_which = {
 	.summary = "tell what a command would get, and why",
 	.usage = "[--] COMMAND [ARGUMENT]...",
 	.about =
-		"Tells which section COMMAND falls under and why, its range, order and engine, "
-		"whether the library can be preloaded into it, what to do if not, and in which way "
-		"it would be fenced. Nothing is "
-		"run. It takes those options of 'portfence run' that say what the rule is, and goes "
-		"by the same variables, so it answers for that run.",
+		"Tells which section COMMAND falls under and why; its range, order and engine; "
+		"whether the library can be preloaded into it, and what to do if not; and in which "
+		"way it would be fenced. Nothing is run. It takes those options of 'portfence run' "
+		"that select the rule, and reads the same variables, so the answer is true of that "
+		"run.",
 	.options = options,
 	.operands = OPERANDS_ANY,
 	.operands_end_options = true,
@@ -221,7 +221,7 @@ static void print_section(const struct answer *answer)
 	if (!rule)
 		printf("none, as %s; add one, or use --app or --range\n", answer->section);
 	else if (!rule->line)
-		printf("[%s], of no file, as %s\n", rule->name, answer->section);
+		printf("[%s], not from a file, as %s\n", rule->name, answer->section);
 	else
 		printf("[%s] in %s:%u, as %s\n", rule->name, answer->settings.policy.file,
 		       rule->line, answer->section);

@@ -294,7 +294,7 @@ static struct fenced judge_settings(const struct subject *subject, const struct 
 			settings->policy.file = otherwise->file;
 		}
 		if (!rule)
-			return unknown("its section is not in the configuration any more");
+			return unknown("its section is no longer in the configuration");
 	}
 	if ((rule && text_has_control(rule->name)) ||
 	    (settings->policy.file && text_has_control(settings->policy.file)))

@@ -188,7 +188,7 @@ static int open_own(const struct settings *settings, bool write, struct reason *
 	close(fd);
 	return reason_fail(
 		-EPERM, ret_why,
-		"the lease file '%.160s/%s' is no file that this user alone can use; remove it",
+		"the lease file '%.160s/%s' is not a file that only this user can use; remove it",
 		where, name);
 }
 
@@ -559,8 +559,7 @@ void lease_format(const struct lease *lease, char ret_text[LEASE_TEXT])
 	char user[PROCESSES_USER], since[LEASE_SINCE], pid[16] = "?";
 
 	if (!lease->known) {
-		snprintf(ret_text, LEASE_TEXT, "%d-%d by somebody who does not tell", lease->first,
-			 lease->last);
+		snprintf(ret_text, LEASE_TEXT, "%d-%d, holder unknown", lease->first, lease->last);
 		return;
 	}
 	processes_format_user(lease->uid, user);

@@ -16,12 +16,12 @@ static bool is_accepted(const struct port_origin_evidence *evidence)
 static const char *explain_escape(const struct port_origin_evidence *evidence)
 {
 	if (evidence->ephemeral && evidence->entry->remote_port == DNS)
-		return "a DNS query that libc makes inside itself, as it seems, which no preload reaches";
+		return "probably a DNS query that libc makes by itself, which no preload reaches";
 	if (!evidence->ephemeral)
-		return "the program has bound it past the fence, as its 'bind' does not allow it";
+		return "the program bypassed the fence to bind it, as its 'bind' does not allow it";
 	if (evidence->rule->bind == BIND_ALLOW)
 		return "the kernel chose it, unless the program named just this port";
-	return "the kernel chose it, or the program has bound it past the fence";
+	return "the kernel chose it, or the program bypassed the fence to bind it";
 }
 
 enum port_origin port_origin_find(const struct port_origin_evidence *evidence, const char **ret_why)
@@ -41,7 +41,7 @@ enum port_origin port_origin_find(const struct port_origin_evidence *evidence, c
 		return PORT_ORIGIN_FALLBACK;
 	}
 	if (rule->bind == BIND_ALLOW && !evidence->ephemeral) {
-		*ret_why = "the kernel gives out no such port, so the program named it";
+		*ret_why = "the kernel never chooses such a port, so the program named it";
 		return PORT_ORIGIN_EXPLICIT;
 	}
 	if (rule->bind == BIND_ALLOW && evidence->entry->state == SOCKETS_LISTEN) {

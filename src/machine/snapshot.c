@@ -80,7 +80,7 @@ int snapshot_take(unsigned flags, const struct policy *policy, struct snapshot *
 	int rc;
 
 	ret_snapshot->looks.otherwise = policy;
-	*ret_why = "the kernel does not tell of its sockets";
+	*ret_why = "the kernel does not list its sockets";
 	rc = sockets_read(flags, &ret_snapshot->sockets);
 	if (rc)
 		return rc;
