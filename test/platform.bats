@@ -292,3 +292,9 @@ holds() {
 @test "SCTP takes calls that other protocols take otherwise" {
 	holds sctp-takes-odd-calls
 }
+
+# --- Landlock
+
+@test "Landlock's rules hold a TCP bind to the ports that they name, and nothing else" {
+	holds landlock-holds-binds-to-named-ports
+}

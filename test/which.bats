@@ -355,6 +355,11 @@ directory" ]
 		 "preload": true,
 		 "script": false,
 		 "section": {
+		  "bind": {
+		   "kernel_enforced": false,
+		   "obstacle": null,
+		   "policy": "allow"
+		  },
 		  "calls": {
 		   "sctp": {
 		    "engine": "bind",

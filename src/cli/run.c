@@ -2,6 +2,7 @@
 #include "../machine/logfile.h"
 #include "../machine/programs.h"
 #include "../machine/target.h"
+#include "../supervisor/bind_rules.h"
 #include "../supervisor/supervise.h"
 #include "launch.h"
 #include "run_fresh.h"
@@ -229,7 +230,9 @@ struct way {
 	} outcome;
 	bool preload;             /* the library is to be preloaded */
 	bool supervisor;          /* there is one */
+	bool enforced;            /* the kernel holds the rule's `bind` */
 	struct obstacle obstacle; /* why there is no supervisor, or why the outcome is a failure */
+	char loose[256];          /* why the kernel does not hold the rule's `bind` */
 };
 
 /*
@@ -336,8 +339,10 @@ static void report_way(const struct job *job, const struct way *way,
 		       const struct settings *settings)
 {
 	struct log log = { .application = settings->rule->name };
-	char text[PATH_MAX + sizeof(struct reason) + 64];
+	char text[PATH_MAX + sizeof(struct reason) + sizeof(way->loose) + 128];
 	const char *by = "preload and supervisor", *why = "";
+	const struct rule *rule = settings->rule;
+	int len;
 
 	if (job->via == VIA_PRELOAD) {
 		by = "preload, as asked for";
@@ -348,12 +353,26 @@ static void report_way(const struct job *job, const struct way *way,
 		by = job->unreached ? "a supervisor alone: " : "a supervisor, as asked for";
 		why = job->unreached ? job->unreached : "";
 	}
-	snprintf(text, sizeof(text), "'%s' is fenced by %s%s", job->command, by, why);
+	len = snprintf(text, sizeof(text), "'%s' is fenced by %s%s", job->command, by, why);
+	if (bind_rules_wanted(rule) && len > 0 && (size_t)len < sizeof(text))
+		snprintf(text + len, sizeof(text) - (size_t)len, "; the kernel %s 'bind = %s'%s%s",
+			 way->enforced ? "enforces" : "does not enforce",
+			 policy_bind_names[rule->bind], way->enforced ? " for tcp" : ", as ",
+			 way->loose);
 	if (job->verbose)
 		fprintf(stderr, "portfence: %s\n", text);
 	log_start(&log, settings->log);
 	if (job->via == VIA_AUTO)
 		log_say(&log, "info", text);
+}
+
+/* Lets the kernel itself hold what the rule says of ports that programs name. */
+static void enforce_bind(const struct rule *rule, struct way *way)
+{
+	if (!way->supervisor)
+		snprintf(way->loose, sizeof(way->loose), "%s", BIND_RULES_NO_SUPERVISOR);
+	else if (bind_rules_wanted(rule))
+		way->enforced = bind_rules_set(rule, way->loose, sizeof(way->loose));
 }
 
 static int fence(const struct job *job, const char *library, struct settings *settings)
@@ -363,6 +382,8 @@ static int fence(const struct job *job, const char *library, struct settings *se
 
 	try_ways(job, settings, &way);
 	rc = say_unfenced(job, &way);
+	if (!rc)
+		enforce_bind(settings->rule, &way);
 	if (!rc)
 		rc = launch_environment(settings, library, way.preload);
 	if (!rc)

@@ -1,5 +1,6 @@
 #include "../core/assign.h"
 #include "../machine/target.h"
+#include "../supervisor/bind_rules.h"
 #include "../supervisor/supervise.h"
 #include "engine_choice.h"
 #include "launch.h"
@@ -275,6 +276,29 @@ static void print_map(const struct rule *rule)
 	section_ranges_print_map(&map, stdout);
 }
 
+/* Would the kernel itself enforce `bind`? @ret_why is set if not. */
+static bool is_bind_enforced(const struct answer *answer, char *ret_why, size_t size)
+{
+	if (is_supervised(answer))
+		return bind_rules_suit(answer->settings.rule, ret_why, size);
+	snprintf(ret_why, size, "%s", BIND_RULES_NO_SUPERVISOR);
+	return false;
+}
+
+static void print_bind(const struct answer *answer)
+{
+	const struct rule *rule = answer->settings.rule;
+	char why[256];
+
+	if (!bind_rules_wanted(rule))
+		return;
+	print_head("bind");
+	if (is_bind_enforced(answer, why, sizeof(why)))
+		printf("%s: kernel-enforced for tcp\n", policy_bind_names[rule->bind]);
+	else
+		printf("%s: not kernel-enforced, as %s\n", policy_bind_names[rule->bind], why);
+}
+
 /* The order in which a call's ports are tried. */
 static const char *order_of(const struct rule *rule, enum engine_choice_call call,
 			    enum engine engine)
@@ -393,6 +417,7 @@ static void print_text(const struct answer *answer)
 	if (answer->settings.rule) {
 		print_ranges(answer->settings.rule);
 		print_map(answer->settings.rule);
+		print_bind(answer);
 		print_order(answer);
 		print_engine(answer);
 		print_mptcp(answer);
@@ -427,6 +452,16 @@ static json_t *describe_calls(const struct rule *rule)
 	return object;
 }
 
+static json_t *describe_bind(const struct answer *answer)
+{
+	const struct rule *rule = answer->settings.rule;
+	char why[256] = "";
+	bool enforced = bind_rules_wanted(rule) && is_bind_enforced(answer, why, sizeof(why));
+
+	return json_pack("{s:s, s:b, s:s?}", "policy", policy_bind_names[rule->bind],
+			 "kernel_enforced", enforced, "obstacle", *why ? why : NULL);
+}
+
 static json_t *describe_section(const struct answer *answer)
 {
 	const struct rule *rule = answer->settings.rule;
@@ -438,11 +473,12 @@ static json_t *describe_section(const struct answer *answer)
 	/* a text, as not every reader's numbers go that far */
 	if (rule->seeded)
 		snprintf(seed, sizeof(seed), "%llu", (unsigned long long)rule->seed);
-	return json_pack("{s:o, s:o, s:o, s:s?, s:o, s:o, s:s, s:o}", "name", say_json(rule->name),
-			 "file", say_json(rule->line ? file : NULL), "line",
+	return json_pack("{s:o, s:o, s:o, s:s?, s:o, s:o, s:o, s:s, s:o}", "name",
+			 say_json(rule->name), "file", say_json(rule->line ? file : NULL), "line",
 			 rule->line ? json_integer(rule->line) : json_null(), "seed",
 			 *seed ? seed : NULL, "map", section_ranges_json_map(rule), "lease",
-			 rule->lease ? json_integer(rule->lease) : json_null(), "mptcp",
+			 rule->lease ? json_integer(rule->lease) : json_null(), "bind",
+			 describe_bind(answer), "mptcp",
 			 engine_choice_mptcp(rule, text) ? "kept" : policy_mptcp_names[rule->mptcp],
 			 "calls", describe_calls(rule));
 }

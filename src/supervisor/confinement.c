@@ -1,6 +1,7 @@
 #include "confinement.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,17 +22,20 @@
  * them from its parents. A thread that rewrites the rules while we read them
  * deceives itself: they are its own.
  *
- * Rules that were made outside the tree, and are passed into it, are not seen.
+ * Rules that were made outside the tree, and are passed into it, are not seen. Nor are
+ * those that `portfence run` itself makes before it executes the command
+ * (bind_rules.c): they allow what the supervisor does for a caller.
  */
 
 /* include/uapi/linux/landlock.h, struct landlock_ruleset_attr: the second member is handled_access_net */
 #define NETWORK_OFFSET 8
 
-void confinement_start(struct confinement *confinement)
+void confinement_start(struct confinement *confinement, int starter)
 {
 	struct caller_place own;
 
 	pthread_mutex_init(&confinement->lock, NULL);
+	confinement->starter = starter;
 	caller_own_place(&own);
 	memcpy(confinement->label, own.label, sizeof(confinement->label));
 }
@@ -72,12 +76,22 @@ static void note(struct confinement *confinement, const struct caller *caller)
 	pthread_mutex_unlock(&confinement->lock);
 }
 
+/* The other end of the channel is close-on-exec: does nobody but `portfence run` itself run under the filter yet? */
+static bool is_starting(const struct confinement *confinement)
+{
+	struct pollfd end = { .fd = confinement->starter };
+
+	return poll(&end, 1, 0) == 0;
+}
+
 void confinement_note_rules(struct confinement *confinement, const struct caller *caller,
 			    uint64_t attr, uint64_t size)
 {
 	uint64_t network = 0;
 	int rc = 0;
 
+	if (is_starting(confinement))
+		return;
 	if (size >= NETWORK_OFFSET + sizeof(network))
 		rc = caller_read(caller, attr + NETWORK_OFFSET, &network, sizeof(network));
 	/* memory that we may not look into may say anything; what cannot be read, the kernel refuses */

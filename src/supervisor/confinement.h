@@ -17,12 +17,17 @@ struct confinement {
 	_Atomic bool rules;   /* somebody has made Landlock rules on the network */
 	pthread_mutex_t lock; /* of the rest */
 	uint64_t since;       /* clock ticks after the machine's start, when the first made them */
+	int starter;          /* see confinement_start() */
 	pid_t process[CONFINEMENT_PROCESSES]; /* that make or take on rules, though older than that */
 	unsigned processes;
 };
 
-/* confinement_start() - Note our own label */
-void confinement_start(struct confinement *confinement);
+/**
+ * confinement_start() - Note our own label
+ * @starter:	end of a channel; as long as its other end is open, the whole tree is the process that
+ *		`portfence run` is, and the rules that it makes are none of a program's
+ */
+void confinement_start(struct confinement *confinement, int starter);
 
 /**
  * confinement_note_rules() - A caller is about to make Landlock rules

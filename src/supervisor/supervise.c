@@ -338,7 +338,8 @@ static void stay(int listener)
  *	  takes the listener          <--   the listener, from a process beside (send_listener)
  *	  0 or -errno                  -->  closes the listener, and executes the command
  *
- * A channel that ends early means that the other side has failed.
+ * A channel that ends early means that the other side has failed. The program's end is closed when
+ * the command is executed, so that the supervisor can tell what is done before that.
  */
 static void live(struct supervisor *supervisor, pid_t parent, int channel)
 {
@@ -365,7 +366,6 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 	rc = leave(&listener, &channel, &program.pidfd, &errors);
 	if (!say(channel, rc) || rc)
 		_exit(EXIT_FAILURE);
-	close(channel);
 	state = supervisor->fence.state.file;
 	if (state)
 		sigaction(SIGBUS, &lost, NULL);
@@ -373,7 +373,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 		stay(listener);
 	else
 		trap_serve(listener, supervisor->filter.only_socket, &supervisor->fence,
-			   &supervisor->log, program.pidfd, errors);
+			   &supervisor->log, program.pidfd, errors, channel);
 	/* all writers are gone, so the summary is put right here */
 	if (supervisor->log.record.path)
 		record_repair(&supervisor->log.record);
@@ -561,7 +561,9 @@ static int start(struct supervisor *supervisor, uint64_t *ret_tracer, struct obs
 				       : explain_look(EAGAIN, ret_obstacle);
 out:
 	*ret_tracer = named && !rc ? (uint64_t)number : 0;
-	close_ends(channel);
+	/* else execve() closes it, see live() */
+	if (rc)
+		close_ends(channel);
 	/* with nobody at the other end, it ends by itself */
 	if (pid > 0 && (rc || orphan))
 		waitpid(pid, NULL, __WCLONE);

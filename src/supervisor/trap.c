@@ -818,7 +818,7 @@ static bool serve_next(void *context)
 }
 
 void trap_serve(int listener, bool only_socket, const struct fence *fence, struct log *log,
-		int program, int errors)
+		int program, int errors, int starter)
 {
 	static struct tree tree;
 	struct seccomp_notif_sizes sizes = { 0 };
@@ -836,7 +836,7 @@ void trap_serve(int listener, bool only_socket, const struct fence *fence, struc
 	tree.port_start = settings_port_start();
 	pthread_mutex_init(&tree.log_lock, NULL);
 	claims_start(&tree.claims, listener, &fence->state);
-	confinement_start(&tree.confinement);
+	confinement_start(&tree.confinement, starter);
 	workers_run(serve_next, &tree);
 	claims_end(&tree.claims);
 }

@@ -13,8 +13,9 @@
  * @log:	its standard error is the program's own, looked up for each line
  * @program:	a pidfd of the program that was started first
  * @errors:	what was its standard error, opened with O_PATH; -1 for none
+ * @starter:	as for confinement_start()
  */
 void trap_serve(int listener, bool only_socket, const struct fence *fence, struct log *log,
-		int program, int errors);
+		int program, int errors, int starter);
 
 #endif

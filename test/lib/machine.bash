@@ -3,6 +3,7 @@
 #
 #   needs_32bit            system calls of 32-bit x86
 #   needs_ipv6, needs_mptcp, needs_sctp
+#   needs_landlock         the kernel has rules for TCP ports
 #   needs_suid             setuid programs become their owner in the test's folder
 #   needs_file_capabilities           and programs have capabilities there
 #   needs_user_namespaces  another user makes one, and has rights in it
@@ -49,6 +50,10 @@ needs_32bit() {
 
 needs_ipv6() {
 	needs_feature ipv6
+}
+
+needs_landlock() {
+	needs_feature landlock
 }
 
 needs_mptcp() {

@@ -4,7 +4,7 @@
  *   machine FEATURE   exits with 0 where the machine has it; else says what is wrong and exits with 1
  *   machine user      the effective user, as a number: a setuid program becomes its owner, or not
  *
- * FEATURE: 32bit (system calls of 32-bit x86), ipv6, mptcp, sctp.
+ * FEATURE: 32bit (system calls of 32-bit x86), ipv6, landlock (rules for TCP ports), mptcp, sctp.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -94,6 +95,18 @@ static int look_ipv6(void)
 	return failed;
 }
 
+static int look_landlock(void)
+{
+	enum { CREATE_RULESET = 444, GET_VERSION = 1, WITH_PORTS = 4 };
+	long abi = syscall(CREATE_RULESET, NULL, 0, GET_VERSION);
+
+	if (abi < 0)
+		printf("this machine has no Landlock: %s\n", strerror(errno));
+	else if (abi < WITH_PORTS)
+		puts("this kernel's Landlock has no rules for ports");
+	return abi < WITH_PORTS;
+}
+
 static int look_user(void)
 {
 	printf("%u\n", (unsigned int)geteuid());
@@ -105,11 +118,9 @@ int main(int argc, char *argv[])
 	static const struct {
 		const char *name;
 		int (*look)(void);
-	} features[] = { { "32bit", look_32bit },
-			 { "ipv6", look_ipv6 },
-			 { "mptcp", look_mptcp },
-			 { "sctp", look_sctp },
-			 { "user", look_user } };
+	} features[] = { { "32bit", look_32bit },       { "ipv6", look_ipv6 },
+			 { "landlock", look_landlock }, { "mptcp", look_mptcp },
+			 { "sctp", look_sctp },         { "user", look_user } };
 	size_t i;
 
 	for (i = 0; argc == 2 && i < sizeof(features) / sizeof(features[0]); i++) {
