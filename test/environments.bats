@@ -57,11 +57,11 @@ print(libc.syscall(438, os.pidfd_open(os.getpid()), 0, 0) < 0 and ctypes.get_err
 		sandboxed $name
 		judged lease "$install/matrix" tcp 4 7000
 		wait_until none_leased
-		as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --lease 10 --pool 20000-20029 -- \
+		as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --lease 10 --pool 21000-21029 -- \
 			sh -c 'setsid -f sh -c "echo \$\$ >\"\$PORTFENCE_STATE/daemon\"; exec sleep infinity" \
 				</dev/null >/dev/null 2>&1 3>&-'
 		wait_until test -s "$PORTFENCE_STATE/daemon"
-		as_nobody "$PORTFENCE" leases | grep -q '^20000-20009 '
+		as_nobody "$PORTFENCE" leases | grep -q "^21000-21009 "
 		kill -KILL "$(cat "$PORTFENCE_STATE/daemon")"
 		rm "$PORTFENCE_STATE/daemon"
 		wait_until none_leased

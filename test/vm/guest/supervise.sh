@@ -1,7 +1,7 @@
 # A supervisor where Yama lets a process be looked into by its ancestors alone
 # (kernel.yama.ptrace_scope): no child of the program may be left without ports.
 #
-# programs: dash env
+# programs: curl dash env tcpdump
 
 . /vm/tap.sh
 
@@ -51,8 +51,39 @@ named() {
 	done
 }
 
+# in_range PORT: all packets to that port come from 20000 to 20999, and there are some
+in_range() {
+	sed -nE "s/^.* IP [^ ]+\.([0-9]+) > [^ ]+\.$1: .*/\1/p" capture |
+		awk '{ n++ } $1 < 20000 || $1 > 20999 { print "out of range: " $1; bad = 1 } END { exit bad || !n }'
+}
+
+# curl asks libc for a name, as a machine with Yama's default has it; judged from the wire
+fetched() {
+	echo 'nameserver 127.0.0.1' >/etc/resolv.conf
+	echo 'hosts: dns' >/etc/nsswitch.conf
+	mkdir page && echo fetched >page/index.html
+	/build/test/probes/name_server >/dev/null &
+	httpd -p 127.0.0.1:80 -h page
+	tcpdump -Z root -i lo -nn -q -l --immediate-mode 'dst port 53 or dst port 80' >capture 2>capture.err &
+	until grep -q 'listening on' capture.err; do kill -0 $! || { cat capture.err; return 1; }; done
+	lets "$1" '--range 20000-20999' curl -s http://portfence.test/ || return
+	[ "$status" = 0 ] && grep -qx fetched output || return
+	# the page comes after the name
+	until grep -q ' > [0-9.]*\.80: ' capture; do :; done
+	cat capture
+	in_range 53 && in_range 80
+}
+
+# the same where nobody may look: it is said
+told() {
+	lets 2 '--range 20000-20999' /build/test/probes/matrix udp 4 9 || return
+	[ "$status" = 0 ] && grep -q "library alone fences .* kernel.yama.ptrace_scope is 2; as root, 'sysctl -w kernel.yama.ptrace_scope=0' allows it" output || return
+	lets 2 '--strict --range 20000-20999' /build/test/probes/matrix udp 4 9
+	[ "$status" = 125 ]
+}
+
 leased() {
-	for scope in 1 2; do
+	for scope in 1 2 3; do
 		lets $scope '--via preload --lease 100 --pool 20000-20099' /build/test/probes/matrix udp 4 9 || return
 		[ "$status" = 0 ] && grep -q 'has a lease of the ports 20000-20099' output || return
 	done
@@ -83,6 +114,10 @@ case $kernel in
 *) try platform - 'with Yama, one who makes sockets serves children, too' born ;;
 esac
 try platform - 'with Yama, the library names the supervisor in every process' named
-try platform - 'with Yama, a lease is had' leased
+try platform - 'without Yama, a name and a page are asked for from the range' fetched 0
+try platform - 'with Yama, they are, too' fetched 1
+try platform - 'with Yama, it is said where no supervisor serves' told
 try platform - 'with Yama, one with the right to look serves children, too' as_root
+# the last: the kernel never lets go of 3
+try platform - 'with Yama, a lease is had' leased
 plan
