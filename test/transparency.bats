@@ -47,7 +47,8 @@ fenced() {
 	local output=$1 n=$2 pattern=$3 mode=$4 range=$KERNEL
 	shift 4
 	[ "$mode" != bind ] || range=$BIND
-	printf '[transparent]\nengine = %s\nrange = %s\n' "$mode" "$range" >"$output.ini"
+	# what is compared is MPTCP, not the TCP that stands in for it
+	printf '[transparent]\nengine = %s\nrange = %s\nmptcp = allow\n' "$mode" "$range" >"$output.ini"
 	# where the library has a sanitizer, cases end as they do without it
 	apart "${user[@]}" env ASAN_OPTIONS="${ASAN_OPTIONS:-}:handle_segv=0" LD_PRELOAD="$library" PORTFENCE_CONFIG="$output.ini" PORTFENCE_LOG=none \
 		PORTFENCE_STATE="$PORTFENCE_STATE" "$probe" ${TRANSPARENT_ALL:+-a} -n "$n" "$@" \
