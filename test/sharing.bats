@@ -308,3 +308,127 @@ connects_from_the_range() {
 connected" ]
 	done
 }
+
+# ---- ports that are found free, given back, and used a moment later
+
+picking() {
+	cat >picking.py <<-'END'
+		import socket
+		other = socket.create_server(("127.0.0.1", 7000), backlog=512)
+		gone = 0
+		for i in range(300):
+		    s = socket.socket(); s.bind(("127.0.0.1", 0)); port = s.getsockname()[1]; s.close()
+		    held = [(socket.create_connection(other.getsockname()), other.accept()[0]) for k in range(20)]
+		    # without SO_REUSEADDR, which could share the port of a connection
+		    s = socket.socket()
+		    try: s.bind(("127.0.0.1", port)); s.listen(1)
+		    except OSError: gone += 1
+		    s.close()
+		    for c, a in held: a.close(); c.recv(1); c.close()
+		print(gone)
+	END
+	ns "$PORTFENCE" run --range "$1" -- $PYTHON picking.py >gone
+	[ "$(cat gone)" = 0 ]
+}
+
+@test "a port that was found free is not taken by connections (bind engine)" {
+	picking 20000-20099
+}
+
+@test "a port that was found free is not taken by connections (kernel engine)" {
+	picking 40000-40099
+}
+
+@test "a port that a bind gave back is the last of its half to be given again, in all processes of a range" {
+	cat >give.py <<-'END'
+		import socket
+		for i in range(10):
+		    s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1]); s.close()
+	END
+	for range in 20000-20099 40000-40099; do
+		for i in $(seq 15); do
+			ns "$PORTFENCE" run --range $range -- $PYTHON give.py
+		done >given
+		# every round has each of fifty ports once
+		for from in 1 51 101; do
+			[ "$(sed -n "$from,$((from + 49))p" given | sort -u | wc -l)" = 50 ]
+		done
+		# and in no order that one could guess
+		[ "$(awk 'last && $1 == last + 2 { n++ } { last = $1 } END { print n + 0 }' given)" -lt 30 ]
+	done
+}
+
+# ---- connections to themselves
+
+# The closed port 1, of ports 0 to 3, is connected to; 0 and 2, which connections take first, are held.
+@test "no connection is made from a port to itself, by either engine" {
+	cat >self.py <<-'END'
+		import errno, socket, sys
+		first, held = int(sys.argv[1]), []
+		def said(family, address, port):
+		    s = socket.socket(family)
+		    try: s.connect((address, port)); return "connected to " + str(s.getsockname()[:2])
+		    except OSError as e: return errno.errorcode[e.errno]
+		for family, address in (2, "127.0.0.1"), (2, "0.0.0.0"), (10, "::1"), (10, "::"), (10, "::ffff:127.0.0.1"):
+		    for port in range(4): print(*{said(family, address, first + port) for i in range(6)})
+		for port in 0, 2: held.append(socket.create_server(("", first + port)))
+		for port in 0, 2: held.append(socket.create_server(("::", first + port), family=10))
+		print(*{said(2, "127.0.0.1", first + 1) for i in range(6)}, *{said(10, "::1", first + 1) for i in range(6)})
+		held.append(socket.create_server(("", first + 3))); held.append(socket.create_server(("::", first + 3), family=10))
+		print(said(2, "127.0.0.1", first + 1), said(10, "::1", first + 1))
+	END
+	printf '[kernel]\nrange = 40000-40003\nengine = kernel\n[bind]\nrange = 20000-20003\n[auto]\nrange = 40000-40003\n' >self.ini
+	for app in auto kernel bind; do
+		first=40000
+		[ $app != bind ] || first=20000
+		for way in both preload; do
+			ns "$PORTFENCE" run --config self.ini --app $app --via $way -- $PYTHON self.py $first >said
+			cat said
+			diff said <(for i in $(seq 20); do echo ECONNREFUSED; done; echo ECONNREFUSED ECONNREFUSED; echo EADDRNOTAVAIL EADDRNOTAVAIL)
+		done
+	done
+}
+
+# ---- servers that close their connections first
+
+# servers COUNT [OPTION]: small servers, one after the other
+servers() {
+	cat >servers.py <<-'END'
+		import errno, socket, sys
+		def serve():
+		    s = socket.socket()
+		    if len(sys.argv) > 2: s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		    s.bind(("127.0.0.1", 0)); s.listen(5)
+		    c = socket.create_connection(s.getsockname()); a = s.accept()[0]
+		    a.close(); c.recv(1); c.close(); s.close()
+		for i in range(int(sys.argv[1])):
+		    try: serve()
+		    except OSError as e: print(i, errno.errorcode[e.errno]); break
+		else: print("all")
+	END
+}
+
+@test "a server with SO_REUSEADDR gets a port in TIME_WAIT when no other is left, as its own bind could" {
+	servers
+	for how in '--range 20000-20029' '--range 40000-40029' '--lease 30' '--range 20100-20129 --order random' \
+		'--range 20200-20229 --via supervise' '--range 20300-20329 --via preload'; do
+		# shellcheck disable=SC2086 # words
+		ns "$PORTFENCE" run $how -- $PYTHON servers.py 50 reuse >said 2>err
+		cat said err
+		[ "$(cat said)" = all ]
+		[ ! -s err ]
+	done
+}
+
+@test "of a range that TIME_WAIT fills, it is said so, once" {
+	servers
+	for way in both preload supervise; do
+		ns_close
+		ns_open
+		ns "$PORTFENCE" run --range 20000-20029 --via $way --log stderr -- $PYTHON servers.py 50 >said 2>err
+		cat said err
+		grep -qE '^(28|29|30) (EADDRINUSE|EADDRNOTAVAIL)$' said
+		[ "$(grep -c 'warning: no port is left in the range, as closed connections hold some in TIME_WAIT' err)" = 1 ]
+		grep -q 'engine=none tried=[0-9]*: no port left, TIME_WAIT holds some$' err
+	done
+}

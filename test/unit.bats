@@ -132,8 +132,12 @@ holds() {
 	holds order increments
 }
 
-@test "every order tries the odd ports first where it is asked to, and every port before it gives up" {
-	holds order odd-first
+@test "every order tries one half first where it is asked to, and every port before it gives up" {
+	holds order halves
+}
+
+@test "in rounds, no port comes again before all others have" {
+	holds order rounds
 }
 
 @test "each order has the name that the manual gives it, and no other" {

@@ -175,34 +175,16 @@ static int answer_exhausted(const struct fence *fence, struct assign *assign)
 
 	if (!fails && assign->mptcp)
 		engine_kernel_clear(fence->calls, assign->fd);
-	assign->outcome = fails ? OUTCOME_EXHAUSTED : OUTCOME_FELL_BACK;
+	if (!fails)
+		assign->outcome = OUTCOME_FELL_BACK;
+	else if (assign->outcome != OUTCOME_TIME_WAIT)
+		assign->outcome = OUTCOME_EXHAUSTED;
 	return fails ? exhausted_errno(assign) : ASSIGN_GO_ON;
 }
 
 /* ---- engines ---- */
 
-static int give_port_by_kernel(const struct fence *fence, struct assign *assign)
-{
-	struct engine_kernel *known = &fence->kernel[assign->proto];
-	const struct range *range = fence->rule->range[assign->proto];
-	int rc;
-
-	rc = engine_kernel_check(known, fence->calls, range, assign->fd, assign->same_netns);
-	if (rc)
-		return rc;
-	assign->same_netns = true;
-	/* assign_end() cannot take a port back from an SCTP socket, so we check the range each time */
-	if (assign->proto == PROTO_SCTP && engine_kernel_judge(range, NULL) == -ERANGE) {
-		engine_kernel_distrust(known);
-		return -EOPNOTSUPP;
-	}
-	rc = engine_kernel_set(fence->calls, range, assign->fd);
-	if (rc)
-		return rc;
-	assign->engine = ENGINE_KERNEL;
-	assign->tried = 1;
-	return 0;
-}
+#define SELF_CONNECTS_MOST 4 /* see assign_end() */
 
 enum order assign_order(const struct rule *rule, bool connects)
 {
@@ -247,35 +229,46 @@ static void describe_flow(const struct assign *assign, const union addr *local,
 }
 
 /*
- * Starts the walk of a search. It moves the cursor on by one before the search, so
- * that two processes do not try the same candidates, and end_walk() by the rest.
+ * Do connections and sockets that need a port for themselves keep to a half of the
+ * range each, see order_halves()? With a seed, the ports must not depend on what
+ * happened before.
+ */
+static bool has_halves(const struct rule *rule, const struct assign *assign)
+{
+	return assign->proto == PROTO_TCP && rule->order == ORDER_AUTO && !rule->seeded &&
+	       !assign->moved;
+}
+
+/*
+ * Starts a walk. It moves the cursor on by one before the search, so that two
+ * processes do not try the same candidates, and end_walk() by the rest.
  *
  * Return: the cursor, NULL if the order has none
  */
 static _Atomic uint32_t *start_walk(const struct fence *fence, const struct assign *assign,
-				    struct engine_bind *search)
+				    const union addr *local, struct order_walk *ret_walk)
 {
 	struct state_sequence *sequence = fence->state.sequence;
-	const bool shares = connects_tcp(assign);
+	const uint32_t count = fence->rule->range[assign->proto]->count;
+	const bool shares = connects_tcp(assign), halves = has_halves(fence->rule, assign);
 	const enum order order = assign_order(fence->rule, shares);
 	const uint64_t draw = atomic_fetch_add_explicit(&sequence->draws, 1, memory_order_relaxed);
 	_Atomic uint32_t *cursor = NULL;
 	struct order_flow flow;
 	uint32_t from = 0;
 
-	describe_flow(assign, &search->local, &flow);
+	describe_flow(assign, local, &flow);
 	if (assign->moved) {
 		from = move_start(fence->rule, &fence->state, assign->proto, assign->moved);
-	} else if (order_has_cursor(order)) {
+	} else if (order_has_cursor(order) || (halves && !shares)) {
 		cursor = choose_cursor(sequence, order, assign->proto, &flow);
 		from = atomic_fetch_add_explicit(cursor, 1, memory_order_relaxed);
 	}
-	order_start(search->walk, order, search->range->count, from, draw, &sequence->key, &flow);
-	/* with a seed, the ports must not depend on what happened before */
-	if (!assign->moved && fence->rule->order == ORDER_AUTO && !fence->rule->seeded &&
-	    assign->proto == PROTO_TCP && !shares)
-		order_odd_first(search->walk);
-	search->unhinted_tries = unhinted_tries(order, draw, shares);
+	order_start(ret_walk, order, count, from, draw, &sequence->key, &flow);
+	if (halves && !shares)
+		order_in_rounds(ret_walk, from);
+	if (halves)
+		order_halves(ret_walk, !shares);
 	return cursor;
 }
 
@@ -303,6 +296,57 @@ static int search_port(const struct fence *fence, struct assign *assign, struct 
 					   : engine_bind_exclusive(search);
 }
 
+/*
+ * Lets the kernel choose. With a range of the socket's own, the kernel does not keep
+ * connections to one half of it (net/ipv4/inet_hashtables.c, __inet_hash_connect). So
+ * it is given one port of that half, and all of them if that one is taken.
+ */
+static int set_kernel_range(const struct fence *fence, struct assign *assign,
+			    const union addr *local)
+{
+	const struct range *range = fence->rule->range[assign->proto];
+	struct engine_kernel *known = &fence->kernel[assign->proto];
+	_Atomic uint32_t *cursor;
+	struct order_walk walk;
+	uint32_t index;
+
+	assign->one_port = connects_tcp(assign) && !assign->mptcp &&
+			   has_halves(fence->rule, assign) && !engine_kernel_is_crowded(known);
+	if (!assign->one_port)
+		return engine_kernel_set(fence->calls, range, assign->fd);
+	cursor = start_walk(fence, assign, local, &walk);
+	order_next(&walk, &index);
+	/* from this port, it could connect to itself */
+	if (range_port(range, index) == addr_port(&assign->addr))
+		order_next(&walk, &index);
+	end_walk(fence->state.sequence, cursor, &walk, 0);
+	return engine_kernel_set_port(fence->calls, range_port(range, index), assign->fd);
+}
+
+static int give_port_by_kernel(const struct fence *fence, struct assign *assign,
+			       const union addr *local)
+{
+	struct engine_kernel *known = &fence->kernel[assign->proto];
+	const struct range *range = fence->rule->range[assign->proto];
+	int rc;
+
+	rc = engine_kernel_check(known, fence->calls, range, assign->fd, assign->same_netns);
+	if (rc)
+		return rc;
+	assign->same_netns = true;
+	/* assign_end() cannot take a port back from an SCTP socket, so we check the range each time */
+	if (assign->proto == PROTO_SCTP && engine_kernel_judge(range, NULL) == -ERANGE) {
+		engine_kernel_distrust(known);
+		return -EOPNOTSUPP;
+	}
+	rc = set_kernel_range(fence, assign, local);
+	if (rc)
+		return rc;
+	assign->engine = ENGINE_KERNEL;
+	assign->tried = 1;
+	return 0;
+}
+
 /* Binds the socket to a port of the range. */
 static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 			     const union addr *local, socklen_t len)
@@ -317,19 +361,24 @@ static int give_port_by_bind(const struct fence *fence, struct assign *assign,
 		.walk = &walk,
 		.fresh = assign->fresh,
 		.reuse_addr = assign->reuse_addr,
-		.reuse_time_wait =
-			(fence->state.repeats || assign->moved) && assign->proto == PROTO_TCP,
+		.time_wait = assign->proto != PROTO_TCP              ? ENGINE_BIND_FREE_ONLY
+			     : fence->state.repeats || assign->moved ? ENGINE_BIND_AT_ONCE
+								     : ENGINE_BIND_LAST,
 		.pairs = assign->moved && assign->moved % 2 == 0 && assign->proto == PROTO_UDP,
 		.addrs = assign->addrs,
 		.addrs_size = assign->addrs_size,
 	};
-	_Atomic uint32_t *cursor = start_walk(fence, assign, &search);
-	const int rc = search_port(fence, assign, &search);
+	_Atomic uint32_t *cursor = start_walk(fence, assign, local, &walk);
+	int rc;
 
+	search.unhinted_tries = unhinted_tries(walk.order, walk.draw, connects_tcp(assign));
+	rc = search_port(fence, assign, &search);
 	end_walk(fence->state.sequence, cursor, &walk, rc);
 	assign->tried = search.tried;
 	if (rc == -EADDRNOTAVAIL && search.diag_failed)
 		assign->outcome = OUTCOME_DIAG_FAILED;
+	if (rc == -EADDRINUSE && search.in_time_wait)
+		assign->outcome = OUTCOME_TIME_WAIT;
 	if (rc)
 		return rc;
 	if (assign->moved)
@@ -408,7 +457,7 @@ static int give_port(const struct fence *fence, struct assign *assign, const uni
 		return -EACCES;
 	}
 	if (!assign->moved && prefers_kernel(fence, assign)) {
-		if (!give_port_by_kernel(fence, assign))
+		if (!give_port_by_kernel(fence, assign, local))
 			return ASSIGN_GO_ON;
 		if (fence->rule->engine == ENGINE_KERNEL) {
 			if (assign->port_before && was_bound_by_hand(fence, assign->fd, local, len))
@@ -602,7 +651,7 @@ static int begin_call(const struct fence *fence, struct assign *assign)
 		len = addr_wildcard(&local, local.sa.sa_family);
 	rc = give_port(fence, assign, &local, len);
 	/* if all candidates were known as used, no bind() was tried that could show EINVAL */
-	if ((assign->outcome == OUTCOME_EXHAUSTED || assign->outcome == OUTCOME_FELL_BACK ||
+	if ((outcome_is_exhausted(assign->outcome) || assign->outcome == OUTCOME_FELL_BACK ||
 	     assign->outcome == OUTCOME_DIAG_FAILED) &&
 	    shows_port && was_bound_by_hand(fence, assign->fd, &local, len)) {
 		assign->outcome = OUTCOME_FINE;
@@ -626,7 +675,7 @@ int assign_begin(const struct fence *fence, struct assign *assign)
 {
 	int rc = begin_call(fence, assign);
 
-	if (rc >= 0 || !assign->fresh || assign->outcome == OUTCOME_EXHAUSTED)
+	if (rc >= 0 || !assign->fresh || outcome_is_exhausted(assign->outcome))
 		return rc;
 	/* not fresh after all: closed, another socket by now, or bound through another descriptor */
 	assign->fresh = false;
@@ -641,16 +690,55 @@ bool assign_serves(const struct assign *assign)
 	       (assign->program_port && assign->port);
 }
 
-/* Did the kernel find no port in the range, and may it choose from the system's range? */
-static bool may_retry(const struct fence *fence, const struct assign *assign, int error)
+/* Did the kernel find no port among those that it was given? @ret_local: what to bind to */
+static bool found_no_port(const struct fence *fence, const struct assign *assign, int error,
+			  union addr *ret_local, socklen_t *ret_len)
 {
-	union addr local;
-	socklen_t len;
+	if (error != -exhausted_errno(assign) ||
+	    local_address(fence, assign->fd, ret_local, ret_len) ||
+	    addr_port(ret_local) != assign->port_before)
+		return false;
+	/* then it is stale, and the address may be, too */
+	if (assign->port_before)
+		*ret_len = addr_wildcard(ret_local, ret_local->sa.sa_family);
+	return true;
+}
 
-	return fence->rule->exhausted == EXHAUSTED_SYSTEM && assign->outcome != OUTCOME_FELL_BACK &&
-	       error == -exhausted_errno(assign) &&
-	       !local_address(fence, assign->fd, &local, &len) &&
-	       addr_port(&local) == assign->port_before;
+/*
+ * Offers more ports, once the kernel found none: the whole range; then ports that are
+ * bound by hand, which the kernel shares with none that it chooses; then the system's
+ * range, if the rule allows that. Return: false if there are no more
+ */
+static bool widen_choice(const struct fence *fence, struct assign *assign, const union addr *local,
+			 socklen_t len)
+{
+	if (assign->one_port) {
+		assign->one_port = false;
+		engine_kernel_crowd(&fence->kernel[assign->proto]);
+		assign->tried++;
+		return !engine_kernel_set(fence->calls, fence->rule->range[assign->proto],
+					  assign->fd);
+	}
+	if (assign->outcome == OUTCOME_FELL_BACK)
+		return false;
+	if (fence->rule->engine == ENGINE_AUTO && connects_tcp(assign) &&
+	    !give_port_by_bind(fence, assign, local, len))
+		return true;
+	if (fence->rule->exhausted != EXHAUSTED_SYSTEM)
+		return false;
+	engine_kernel_clear(fence->calls, assign->fd);
+	assign->outcome = OUTCOME_FELL_BACK;
+	assign->engine = ENGINE_AUTO;
+	return true;
+}
+
+/* Has the kernel connected a socket to itself? It could have chosen the destination's port. */
+static bool is_self_connected(const struct assign *assign, const union addr *local, int error)
+{
+	return (!error || error == EINPROGRESS) && connects_tcp(assign) &&
+	       addr_port(local) == addr_port(&assign->addr) &&
+	       addr_port(local) != assign->port_before &&
+	       (addr_is_any(&assign->addr) || addr_same(local, &assign->addr));
 }
 
 /*
@@ -695,18 +783,21 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 		assign->port = addr_port(&assign->addr);
 	if (assign->engine != ENGINE_KERNEL && !fell_back)
 		return ASSIGN_DONE;
-	if (may_retry(fence, assign, *error)) {
-		engine_kernel_clear(fence->calls, assign->fd);
-		assign->outcome = OUTCOME_FELL_BACK;
-		assign->engine = ENGINE_AUTO;
+	if (found_no_port(fence, assign, *error, &local, &len) &&
+	    widen_choice(fence, assign, &local, len))
 		return ASSIGN_AGAIN;
-	}
 	kind = local_address(fence, assign->fd, &local, &len);
 	if (kind == KIND_OTHER || (kind < 0 && (fell_back || keeps_to_range(fence, assign))))
 		return ASSIGN_DONE;
 	if (kind == KIND_FENCED) {
 		/* a failed bind() leaves the old port, and before a bind() we did not look at it */
 		port = assign->call == ASSIGN_BIND && *error ? 0 : addr_port(&local);
+		if (is_self_connected(assign, &local, *error)) {
+			disconnect(fence, assign->fd);
+			*error = -exhausted_errno(assign);
+			/* the kernel goes on behind this port; if it is the only one left, it comes again */
+			return assign->tried++ > SELF_CONNECTS_MOST ? ASSIGN_DONE : ASSIGN_AGAIN;
+		}
 		if (port == 0 || port == assign->port_before || *error == EISCONN) {
 			/* the kernel chose nothing: the call failed early, or the program had bound the socket */
 			assign->engine = ENGINE_AUTO;

@@ -316,6 +316,34 @@ int diag_used(struct diag *diag, const union addr *local, const union addr *peer
 	return dump_all(&dump);
 }
 
+static int on_waiting_socket(const struct nlmsghdr *answer, void *context)
+{
+	const struct inet_diag_msg *found = NLMSG_DATA(answer);
+	struct dump *dump = context;
+
+	dump->report(dump->context, ntohs(found->id.idiag_sport));
+	return 0;
+}
+
+int diag_time_wait(struct diag *diag, void (*report)(void *context, uint16_t port), void *context)
+{
+	union addr nobody;
+	struct dump dump = {
+		.diag = diag,
+		.on_socket = on_waiting_socket,
+		.local = &nobody,
+		.peer = &nobody,
+		.report = report,
+		.context = context,
+	};
+
+	/* asked for IPv4, dump_all() also visits IPv6 sockets */
+	addr_wildcard(&nobody, AF_INET);
+	dump.question = ask_about(diag, &nobody, &nobody);
+	dump.question.body.idiag_states = 1U << STATE_TIME_WAIT;
+	return dump_all(&dump);
+}
+
 static int on_port_socket(const struct nlmsghdr *answer, void *context)
 {
 	const struct inet_diag_msg *found = NLMSG_DATA(answer);

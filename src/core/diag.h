@@ -51,6 +51,14 @@ int diag_used(struct diag *diag, const union addr *local, const union addr *peer
 	      void (*report)(void *context, uint16_t port), void *context);
 
 /**
+ * diag_time_wait() - Which ports have connections in TIME_WAIT?
+ * @report:	called with each such port, in no order, perhaps more than once
+ *
+ * One pass over those connections. Return: 0, or -errno.
+ */
+int diag_time_wait(struct diag *diag, void (*report)(void *context, uint16_t port), void *context);
+
+/**
  * diag_only_time_wait() - Do only one bound socket and connections in TIME_WAIT hold a port?
  * @local:	address and port of the bound socket
  *

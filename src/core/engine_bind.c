@@ -235,6 +235,54 @@ static int try_beside_time_wait(const struct engine_bind *search)
 	return rc;
 }
 
+static void note_waiting(void *context, uint16_t port)
+{
+	state_set_hint(context, port);
+}
+
+/* Finds the ports with connections in TIME_WAIT, in one dump. Return: them, or NULL if they cannot be had */
+static const struct state_hints *find_waiting(const struct engine_bind *search, struct arena *arena)
+{
+	struct state_hints *waiting = arena_alloc(arena, sizeof(*waiting));
+	struct signals signals;
+	struct diag diag;
+	int rc;
+
+	if (!waiting)
+		return NULL;
+	signals_hold(&signals);
+	diag_start(&diag, search->calls, search->fd);
+	rc = diag_time_wait(&diag, note_waiting, waiting);
+	diag_end(&diag);
+	signals_release(&signals);
+	return rc ? NULL : waiting;
+}
+
+/*
+ * No port is left. @search->walk is at its start again.
+ *
+ * @takes: one that only TIME_WAIT holds will do
+ * Return: 0, -EADDRINUSE
+ */
+static int walk_waiting(struct engine_bind *search, bool takes)
+{
+	struct arena arena = { .used = 0 };
+	const struct state_hints *waiting = find_waiting(search, &arena);
+	int rc = -EADDRINUSE;
+
+	while (rc && waiting && next_port(search)) {
+		if (!state_hint(waiting, addr_port(&search->local)))
+			continue;
+		search->in_time_wait = true;
+		if (!takes)
+			break;
+		search->tried++;
+		rc = try_beside_time_wait(search);
+	}
+	arena_free(&arena);
+	return rc;
+}
+
 /* Is this the first of two ports that are both free? Without a descriptor to spare, nobody can tell. */
 static bool begins_pair(const struct engine_bind *search)
 {
@@ -265,7 +313,7 @@ static int try_exclusive(struct engine_bind *search, void *context)
 		return -EADDRINUSE;
 	rc = try_bind(search);
 
-	if (rc == -EADDRINUSE && search->reuse_time_wait && flags->reuse_addr)
+	if (rc == -EADDRINUSE && search->time_wait == ENGINE_BIND_AT_ONCE && flags->reuse_addr)
 		rc = try_beside_time_wait(search);
 	if (rc == -EADDRINUSE && search->hints)
 		state_set_hint(search->hints, addr_port(&search->local));
@@ -286,6 +334,10 @@ int engine_bind_exclusive(struct engine_bind *search)
 		search->pairs = false;
 		*search->walk = start;
 		rc = walk_candidates(search, &calls);
+	}
+	if (rc == -EADDRINUSE && search->time_wait != ENGINE_BIND_FREE_ONLY) {
+		*search->walk = start;
+		rc = walk_waiting(search, flags.reuse_addr);
 	}
 	restore_flags(search, &flags);
 	return rc;
@@ -530,6 +582,7 @@ int engine_bind_connect(struct engine_bind *search, const struct state *state,
 			struct source_addr_cache *sources, bool hinted, const union addr *peer,
 			uint64_t *ret_claim)
 {
+	const struct order_walk start = *search->walk;
 	struct connect_search conn = {
 		.state = state,
 		.sources = sources,
@@ -550,6 +603,10 @@ int engine_bind_connect(struct engine_bind *search, const struct state *state,
 	calls.context = &conn;
 	rc = walk_candidates(search, &calls);
 	diag_end(&conn.diag);
+	if (rc == -EADDRINUSE && !search->diag_failed) {
+		*search->walk = start;
+		walk_waiting(search, false);
+	}
 	arena_free(&conn.arena);
 	if (rc == -EADDRINUSE && search->diag_failed)
 		rc = -EADDRNOTAVAIL;

@@ -12,6 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* TCP: does a search take ports that only TIME_WAIT holds, see engine_bind_exclusive()? */
+enum engine_bind_time_wait {
+	ENGINE_BIND_FREE_ONLY, /* not over TCP */
+	ENGINE_BIND_LAST,      /* after every other port */
+	ENGINE_BIND_AT_ONCE    /* like every other port */
+};
+
 /* One search for a port. */
 struct engine_bind {
 	const struct socket_calls *calls;
@@ -24,7 +31,8 @@ struct engine_bind {
 	bool reuse_addr;
 	uint32_t unhinted_tries;   /* so many candidates are tried even if hinted as used */
 	struct state_hints *hints; /* NULL: there are none, or they are not wanted */
-	bool reuse_time_wait;      /* TCP: also take ports held only by TIME_WAIT, see below */
+	enum engine_bind_time_wait time_wait;
+	bool in_time_wait; /* set if no port was found, and TIME_WAIT holds some */
 	bool pairs; /* UDP: take an even port with a free one behind it, as RTP has them, if there is one */
 	bool shared;       /* set if other sockets hold the port, too */
 	bool diag_failed;  /* set if a port may be free for the peer, but the kernel does not say */
@@ -37,7 +45,7 @@ struct engine_bind {
  * engine_bind_exclusive() - Bind to the first candidate that no socket holds
  *
  * SO_REUSEADDR and SO_REUSEPORT are off while it chooses, and afterwards as the
- * program had them. With @search->reuse_time_wait, a port that only connections in
+ * program had them. As @search->time_wait says, a port that only connections in
  * TIME_WAIT hold is taken, too, if the program has set SO_REUSEADDR: its own bind()
  * could take it.
  *

@@ -19,6 +19,8 @@
  * socket. Without /proc this engine does not serve; the bind engine always does.
  */
 
+#define CROWDED_CALLS 64
+
 /* Return: 0, -ERANGE if a reserved port lies in the range, or -errno */
 static int check_reserved(const struct range *range, struct reason *ret_why)
 {
@@ -133,6 +135,29 @@ int engine_kernel_set(const struct socket_calls *calls, const struct range *rang
 	return calls->setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value))
 		       ? -errno
 		       : 0;
+}
+
+int engine_kernel_set_port(const struct socket_calls *calls, uint16_t port, int fd)
+{
+	uint32_t value = (uint32_t)port << 16 | port;
+
+	return calls->setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value))
+		       ? -errno
+		       : 0;
+}
+
+bool engine_kernel_is_crowded(struct engine_kernel *known)
+{
+	uint32_t left = atomic_load_explicit(&known->crowded, memory_order_relaxed);
+
+	if (left)
+		atomic_store_explicit(&known->crowded, left - 1, memory_order_relaxed);
+	return left;
+}
+
+void engine_kernel_crowd(struct engine_kernel *known)
+{
+	atomic_store_explicit(&known->crowded, CROWDED_CALLS, memory_order_relaxed);
 }
 
 void engine_kernel_clear(const struct socket_calls *calls, int fd)

@@ -24,6 +24,7 @@ struct engine_kernel {
 	_Atomic uint64_t
 		serves; /* SO_NETNS_COOKIE of the network namespace where the kernel keeps to it; 0: none */
 	_Atomic bool refused;
+	_Atomic uint32_t crowded; /* so many calls are left for engine_kernel_is_crowded() */
 };
 
 /**
@@ -34,6 +35,15 @@ struct engine_kernel {
 static inline uint32_t engine_kernel_value(const struct range *range)
 {
 	return (uint32_t)range_last(range) << 16 | range_first(range);
+}
+
+/* engine_kernel_holds() - Does a value of IP_LOCAL_PORT_RANGE keep a socket within the range? */
+static inline bool engine_kernel_holds(const struct range *range, uint32_t value)
+{
+	const uint32_t first = value & 0xffff, last = value >> 16;
+
+	return range->spans == 1 && first >= range_first(range) && last <= range_last(range) &&
+	       first <= last;
 }
 
 /**
@@ -76,6 +86,19 @@ int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *
  * inet_sk_get_local_port_range.
  */
 int engine_kernel_set(const struct socket_calls *calls, const struct range *range, int fd);
+
+/* engine_kernel_set_port() - Make the kernel choose one port or none. Return: as engine_kernel_set() */
+int engine_kernel_set_port(const struct socket_calls *calls, uint16_t port, int fd);
+
+/**
+ * engine_kernel_is_crowded() - Was a port that was tried by itself taken, not many calls ago?
+ *
+ * Then to give the kernel all ports at once costs less.
+ */
+bool engine_kernel_is_crowded(struct engine_kernel *known);
+
+/* engine_kernel_crowd() - A port that was tried by itself was taken */
+void engine_kernel_crowd(struct engine_kernel *known);
 
 /* engine_kernel_clear() - Let the socket have any port of the system's range again */
 void engine_kernel_clear(const struct socket_calls *calls, int fd);

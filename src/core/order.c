@@ -17,7 +17,7 @@
  */
 
 /* A label for each use of the key, so that no two uses get the same hash. */
-enum use { USE_DRAW = 1, USE_F, USE_G, USE_TABLE, USE_INCREMENTS };
+enum use { USE_DRAW = 1, USE_F, USE_G, USE_TABLE, USE_INCREMENTS, USE_ROUND };
 
 static const char *const names[ORDER_COUNT] = {
 	[ORDER_AUTO] = "auto",
@@ -85,8 +85,10 @@ void order_start(struct order_walk *walk, enum order order, uint32_t count, uint
 {
 	walk->order = order;
 	walk->count = count;
-	walk->evens = 0;
+	walk->rest = 0;
+	walk->halves = false;
 	walk->odd = false;
+	walk->in_rounds = false;
 	walk->step = 0;
 	walk->draw = draw;
 	walk->key = *key;
@@ -114,13 +116,50 @@ void order_start(struct order_walk *walk, enum order order, uint32_t count, uint
 	walk->from = walk->at;
 }
 
-void order_odd_first(struct order_walk *walk)
+void order_halves(struct order_walk *walk, bool odd_first)
 {
-	if (walk->count < 2)
+	const uint32_t odds = walk->count / 2, evens = walk->count - odds;
+
+	if (!odds)
 		return;
-	walk->evens = (walk->count + 1) / 2;
-	walk->count /= 2;
-	walk->odd = true;
+	walk->halves = true;
+	walk->odd = odd_first;
+	walk->count = odd_first ? odds : evens;
+	walk->rest = odd_first ? evens : odds;
+}
+
+void order_in_rounds(struct order_walk *walk, uint32_t cursor)
+{
+	walk->in_rounds = true;
+	walk->at = cursor;
+	walk->from = cursor;
+}
+
+/*
+ * A permutation of 0 to @count - 1, which the key decides: a Feistel network of the
+ * next power of four, gone through again until the number is in the range (Black and
+ * Rogaway, Ciphers with Arbitrary Finite Domains).
+ */
+static uint32_t permute(const struct siphash_key *key, uint32_t number, uint32_t count)
+{
+	unsigned bits = 1;
+	uint64_t round;
+
+	while (count > 1U << 2 * bits)
+		bits++;
+	do {
+		uint32_t left = number >> bits, right = number & ((1U << bits) - 1);
+
+		for (round = 0; round < 4; round++) {
+			const uint32_t mixed =
+				left ^ (uint32_t)hash_numbers(key, USE_ROUND, round, right);
+
+			left = right;
+			right = mixed & ((1U << bits) - 1);
+		}
+		number = left << bits | right;
+	} while (number >= count);
+	return number;
 }
 
 static bool next_of_half(struct order_walk *walk, uint32_t *ret_index)
@@ -132,6 +171,8 @@ static bool next_of_half(struct order_walk *walk, uint32_t *ret_index)
 		return false;
 	if (!draws || walk->step >= walk->count) {
 		*ret_index = (uint32_t)(walk->at++ % walk->count);
+		if (walk->in_rounds)
+			*ret_index = permute(&walk->key, *ret_index, walk->count);
 	} else {
 		uint64_t drawn = hash_numbers(&walk->key, USE_DRAW, walk->draw, walk->step);
 
@@ -148,14 +189,15 @@ static bool next_of_half(struct order_walk *walk, uint32_t *ret_index)
 bool order_next(struct order_walk *walk, uint32_t *ret_index)
 {
 	if (!next_of_half(walk, ret_index)) {
-		if (!walk->odd)
+		if (!walk->rest)
 			return false;
-		walk->odd = false;
-		walk->count = walk->evens;
+		walk->odd = !walk->odd;
+		walk->count = walk->rest;
+		walk->rest = 0;
 		walk->step = 0;
 		next_of_half(walk, ret_index);
 	}
-	if (walk->evens)
+	if (walk->halves)
 		*ret_index = 2 * *ret_index + walk->odd;
 	return true;
 }

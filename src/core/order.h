@@ -34,8 +34,10 @@ struct order_flow {
 struct order_walk {
 	enum order order;
 	uint32_t count; /* num_ephemeral of the RFC; of this half alone if the other follows */
-	uint32_t evens; /* so many even indexes follow the odd ones; 0: indexes are not split */
-	bool odd;       /* the walk is in its odd half */
+	uint32_t rest;  /* so many indexes of the other half follow */
+	bool halves;    /* the walk takes odd indexes, then even ones, or the other way round */
+	bool odd;       /* it is in its odd half */
+	bool in_rounds; /* see order_in_rounds() */
 	uint32_t step;  /* indexes given so far */
 	uint64_t from;  /* @at at the start */
 	uint64_t at;    /* next_ephemeral of the RFC, plus the offset if the algorithm has one */
@@ -75,13 +77,24 @@ void order_start(struct order_walk *walk, enum order order, uint32_t count, uint
 		 uint64_t draw, const struct siphash_key *key, const struct order_flow *flow);
 
 /**
- * order_odd_first() - Walk over the odd indexes first, and then over the even ones
+ * order_halves() - Walk over the odd indexes first and then over the even ones, or the other way round
  *
- * For sockets that need a port for themselves. Linux does the same, and takes ports for
- * connections, which share ports, from the even ones first. So neither kind uses up the
- * ports of the other (net/ipv4/inet_connection_sock.c, inet_csk_find_open_port).
+ * Linux takes ports for connections, which share ports, from the even ones first, and
+ * for sockets that need a port for themselves from the odd ones. So neither kind uses
+ * up the ports of the other (net/ipv4/inet_connection_sock.c, inet_csk_find_open_port;
+ * net/ipv4/inet_hashtables.c, __inet_hash_connect), and a port that a program has found
+ * free and given back is not taken by a connection.
  */
-void order_odd_first(struct order_walk *walk);
+void order_halves(struct order_walk *walk, bool odd_first);
+
+/**
+ * order_in_rounds() - Take each index once before one comes again, in an order that the key decides
+ * @cursor:	how far earlier walks came
+ *
+ * Call it after order_start() with ORDER_RANDOM. So a port that was given back is the
+ * last to be given again.
+ */
+void order_in_rounds(struct order_walk *walk, uint32_t cursor);
 
 /**
  * order_next() - The next index of a walk

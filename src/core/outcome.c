@@ -9,6 +9,10 @@ static const struct outcome_words table[OUTCOME_COUNT] = {
 				"no port is left in the range, ports of the system's range are used "
 				"('exhausted = system')" },
 	[OUTCOME_EXHAUSTED] = { "no port left", NULL, NULL },
+	[OUTCOME_TIME_WAIT] = { "no port left, TIME_WAIT holds some", "warning",
+				"no port is left in the range, as closed connections hold some in "
+				"TIME_WAIT for a minute; a server can take those with SO_REUSEADDR, "
+				"all else needs a larger range" },
 	[OUTCOME_REFUSED] = { "explicit bind refused", NULL, NULL },
 	[OUTCOME_CLOSED] = { "no valid configuration", "error", NULL },
 	[OUTCOME_KERNEL_UNFIT] = { "the kernel engine cannot serve", "error",

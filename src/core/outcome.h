@@ -2,11 +2,14 @@
 #ifndef PORTFENCE_CORE_OUTCOME_H
 #define PORTFENCE_CORE_OUTCOME_H
 
+#include <stdbool.h>
+
 /* All but the first two make the call fail. */
 enum outcome {
 	OUTCOME_FINE,      /* it has its port, or needs none */
 	OUTCOME_FELL_BACK, /* the range has no port left, the system's is used (`exhausted = system`) */
 	OUTCOME_EXHAUSTED,      /* the range has no port left for this call */
+	OUTCOME_TIME_WAIT,      /* likewise, and connections in TIME_WAIT hold ports of the range */
 	OUTCOME_REFUSED,        /* an explicit bind that `bind =` does not allow */
 	OUTCOME_CLOSED,         /* there is no valid configuration */
 	OUTCOME_KERNEL_UNFIT,   /* `engine = kernel`, and the kernel would not keep to the range */
@@ -17,6 +20,12 @@ enum outcome {
 	OUTCOME_MPTCP,     /* the kernel would let further subflows leave the range */
 	OUTCOME_COUNT
 };
+
+/* Has the range no port left for the call, which fails? */
+static inline bool outcome_is_exhausted(enum outcome outcome)
+{
+	return outcome == OUTCOME_EXHAUSTED || outcome == OUTCOME_TIME_WAIT;
+}
 
 /* Constant. */
 struct outcome_words {

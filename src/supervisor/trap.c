@@ -206,8 +206,8 @@ static bool has_range(const struct trapped_call *trapped)
 	    getsockopt(trapped->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size))
 		return false;
 	proto = policy_proto(protocol);
-	return rule && proto != PROTO_COUNT && rule->range[proto]->spans == 1 &&
-	       value == engine_kernel_value(rule->range[proto]) && newsocket_keeps(rule, proto);
+	return rule && proto != PROTO_COUNT && engine_kernel_holds(rule->range[proto], value) &&
+	       newsocket_keeps(rule, proto);
 }
 
 static int choose_port(struct trapped_call *trapped, struct assign *assign)
@@ -226,7 +226,7 @@ static int choose_port(struct trapped_call *trapped, struct assign *assign)
 	rc = assign_begin(&fence, assign);
 
 	/* perhaps by ports that others have only just been given, and could share with this one by now */
-	if ((assign->outcome == OUTCOME_EXHAUSTED || assign->outcome == OUTCOME_FELL_BACK) &&
+	if ((outcome_is_exhausted(assign->outcome) || assign->outcome == OUTCOME_FELL_BACK) &&
 	    claims_wait(claims)) {
 		*assign = untouched;
 		claims_copy(claims, &own);

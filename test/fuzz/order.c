@@ -50,7 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CLAIM(order_table_index(&key, &flow) < ORDER_TABLE_LENGTH);
 	order_start(&walk, order, count, cursor, draw, &key, &flow);
 	if (odd)
-		order_odd_first(&walk);
+		order_halves(&walk, cursor & 1);
+	if (odd && order == ORDER_RANDOM)
+		order_in_rounds(&walk, cursor);
 	twin = walk;
 	CLAIM(order_next(&twin, &a) && order_advance(&twin) >= (order != ORDER_RANDOM_SIMPLE));
 	twin = walk;

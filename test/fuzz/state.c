@@ -131,7 +131,7 @@ static void walk(const struct state *state, uint64_t number)
 		       : sequence->next[proto]++;
 	order_start(&walk, order, count, from, sequence->draws++, &sequence->key, &flow);
 	if (number & 1ULL << 40)
-		order_odd_first(&walk);
+		order_halves(&walk, true);
 	while (order_next(&walk, &index)) {
 		CLAIM(index < count && ++steps <= 2 * count);
 		state_hint(hints, (uint16_t)index);

@@ -127,6 +127,7 @@ static void failed_lines(void)
 		{ OUTCOME_SOCKET_UNKNOWN, "the kernel does not tell what the socket is" },
 		{ OUTCOME_DIAG_FAILED, "no port could be shared" },
 		{ OUTCOME_EXHAUSTED, "no port left" },
+		{ OUTCOME_TIME_WAIT, "no port left, TIME_WAIT holds some" },
 		{ OUTCOME_FELL_BACK, "no port left" },
 		{ OUTCOME_FORBIDDEN, "no port may be bound" },
 		{ OUTCOME_FINE, "no port may be bound" },

@@ -667,41 +667,85 @@ static void increments(void)
 
 /* ---- halves ---- */
 
-static void odd_first_of(enum order order, uint32_t count, uint64_t *random)
+static void halves_of(enum order order, uint32_t count, bool odd_first, uint64_t *random)
 {
 	const struct siphash_key key = { { unit_random(random), unit_random(random) } };
 	const struct order_flow flow = a_flow(random);
-	uint32_t index, step, odds = count / 2, steps = 0, seen = 0;
+	uint32_t index, step, odds = count / 2, half = odd_first ? odds : count - odds;
+	uint32_t strays = 0, seen = 0;
 	bool draws = order == ORDER_RANDOM_SIMPLE || order == ORDER_RANDOM_INCREMENTS;
 	static uint8_t had[PORTS_MAX];
 	struct order_walk walk;
 
 	memset(had, 0, count);
 	order_start(&walk, order, count, (uint32_t)unit_random(random), 1, &key, &flow);
-	order_odd_first(&walk);
+	order_halves(&walk, odd_first);
 	for (step = 0; order_next(&walk, &index); step++) {
-		bool first = step < (draws ? 2 : 1) * odds;
+		bool first = step < (draws ? 2 : 1) * half;
 
 		if (!CHECK(index < count, "%s of %u: index %u", order_name(order), count, index))
 			return;
-		steps += count > 1 && (index & 1) != first;
+		strays += count > 1 && (index & 1) != (first == odd_first);
 		seen += !had[index];
 		had[index] = 1;
 	}
-	CHECK(!steps, "%s of %u: %u of the other half", order_name(order), count, steps);
+	CHECK(!strays, "%s of %u: %u of the other half", order_name(order), count, strays);
 	CHECK(seen == count, "%s of %u: %u seen", order_name(order), count, seen);
 	CHECK(step == (draws ? 2 : 1) * count, "%s of %u: %u steps", order_name(order), count,
 	      step);
 }
 
-static void odd_first(void)
+static void halves(void)
 {
 	uint64_t random = 11;
 	size_t i, j;
 
-	for (i = 0; i < ORDERS; i++)
-		for (j = 0; j < COUNTS; j++)
-			odd_first_of(orders[i], counts[j], &random);
+	for (i = 0; i < ORDERS; i++) {
+		for (j = 0; j < COUNTS; j++) {
+			halves_of(orders[i], counts[j], true, &random);
+			halves_of(orders[i], counts[j], false, &random);
+		}
+	}
+}
+
+/* Walks that each take one index: in a round no index comes twice, and the next round repeats this one. */
+static void rounds_of(uint32_t count, uint64_t *random)
+{
+	const struct siphash_key key = { { unit_random(random), unit_random(random) } };
+	const struct order_flow flow = a_flow(random);
+	static uint32_t first[PORTS_MAX];
+	static uint8_t had[PORTS_MAX];
+	uint32_t i, index, repeated = 0, rising = 0;
+	struct order_walk walk;
+
+	memset(had, 0, count);
+	for (i = 0; i < 2 * count; i++) {
+		order_start(&walk, ORDER_RANDOM, count, 0, unit_random(random), &key, &flow);
+		order_in_rounds(&walk, i);
+		if (!order_next(&walk, &index) || !CHECK(index < count, "index %u", index))
+			return;
+		CHECK(order_advance(&walk) == 1, "%u: advance", count);
+		if (i < count) {
+			repeated += had[index];
+			had[index] = 1;
+			first[i] = index;
+			rising += i && index == first[i - 1] + 1;
+		} else {
+			repeated += index != first[i - count];
+		}
+	}
+	CHECK(!repeated, "rounds of %u: %u out of turn", count, repeated);
+	CHECK(count < 100 || rising < count / 10, "rounds of %u: %u follow each other", count,
+	      rising);
+}
+
+static void rounds(void)
+{
+	uint64_t random = 12;
+	size_t j;
+
+	for (j = 0; j < COUNTS; j++)
+		rounds_of(counts[j], &random);
 }
 
 /* ---- names ---- */
@@ -745,7 +789,8 @@ int main(int argc, char *argv[])
 		{ "whole-flow-counts", whole_flow_counts },
 		{ "evenness", evenness },
 		{ "increments", increments },
-		{ "odd-first", odd_first },
+		{ "halves", halves },
+		{ "rounds", rounds },
 		{ "names", names },
 		{ NULL, NULL },
 	};
