@@ -468,3 +468,24 @@ audit_while_ending() {
 		[[ $output == *"$option"* ]]
 	done
 }
+
+@test "of a fenced program whose sockets another process may make, nothing is known" {
+	# copies of a program, under the names of Wine's two
+	cp "$(readlink -f /usr/bin/python3)" ./wineserver
+	cp wineserver wine64-preloader
+	ns_background ./wineserver -c 'import socket, time; s = socket.create_server(("127.0.0.1", 9100)); time.sleep(1e6)'
+	server=$pid
+	wait_tcp 9100
+	ns_background "$PORTFENCE" run --range 20000-20099 -- ./wine64-preloader -c 'import time; open("ready", "w"); time.sleep(1e6)'
+	client=$pid
+	wait_until test -e ready
+	run audit
+	[[ $output == *"warning: wine64-preloade (pid $client) is fenced, but wineserver (pid $server), which is not, may make its sockets"* ]]
+	# one that is fenced is none of those
+	kill "$server"
+	wait "$server" || true
+	ns_background "$PORTFENCE" run --range 20000-20099 -- ./wineserver -c 'import socket, time; s = socket.create_server(("127.0.0.1", 20005)); time.sleep(1e6)'
+	wait_tcp 20005
+	run audit
+	[[ $output != *'may make its sockets'* ]]
+}

@@ -208,6 +208,25 @@ portfence: no section of $PWD/some.ini fits 'touch' and there is no [*]; add one
 	[ ! -e started ]
 }
 
+@test "a command whose sockets a running server makes is warned of, unless that is fenced" {
+	skip_missing tmux
+	export TMUX_TMPDIR=$BATS_TEST_TMPDIR
+	fenced --range "$RANGE" -- tmux -L inside new-session -d 'sleep infinity' 3>&-
+	inside=$(tmux -L inside display-message -p '#{pid}')
+	PIDS+=("$inside")
+	told() {
+		fenced --range "$RANGE" -- tmux -L inside list-sessions -F x 2>&1 >/dev/null | sed -E 's/pid [0-9]+/pid N/'
+	}
+	# another user's servers, and those of other tests, may run as well
+	if ! pgrep -x 'tmux: server' | grep -qvx "$inside"; then
+		[ -z "$(told)" ]
+	fi
+	tmux -L outside new-session -d 'sleep infinity' 3>&-
+	PIDS+=("$(tmux -L outside display-message -p '#{pid}')")
+	[ "$(told)" = "portfence: warning: 'tmux' may leave its sockets to 'tmux: server' (pid N), which runs already \
+and is not fenced; start a server of its own, with 'tmux -L NAME'" ]
+}
+
 @test "a wrong value is 125, and nothing is started" {
 	says 125 "portfence: --range: '20099-20000' is reversed, write the lower port first" \
 		"$PORTFENCE" run --range 20099-20000 -- touch started

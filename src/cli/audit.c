@@ -115,7 +115,10 @@ static void print_unknown(const struct escapes_unknown *unknown, bool in_colour)
 
 	print_kind("warning", SAY_MAGENTA, in_colour);
 	printf("%s (pid %d) is fenced, but ", process->name, (int)process->pid);
-	if (unknown->why)
+	if (unknown->broker)
+		printf("%s (pid %d), which is not, may make its sockets\n", unknown->broker->name,
+		       (int)unknown->broker->pid);
+	else if (unknown->why)
 		printf("its rule is unknown: %s\n", unknown->why);
 	else
 		printf("in another network namespace; look there: nsenter -t %d -n portfence audit\n",
@@ -215,8 +218,10 @@ static json_t *describe_finding(const struct escapes_finding *finding)
 static json_t *describe_unknown(const struct escapes_unknown *unknown)
 {
 	return json_pack("{s:o, s:o}", "why",
-			 say_json(unknown->why ? unknown->why
-					       : "it is in another network namespace"),
+			 say_json(unknown->broker
+					  ? "a process that is not fenced may make its sockets"
+				  : unknown->why ? unknown->why
+						 : "it is in another network namespace"),
 			 "process", describe_process(&unknown->process));
 }
 

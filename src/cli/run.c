@@ -1,4 +1,5 @@
 #include "../core/log.h"
+#include "../machine/broker.h"
 #include "../machine/logfile.h"
 #include "../machine/programs.h"
 #include "../machine/target.h"
@@ -139,6 +140,23 @@ static void warn_of_matches(const struct settings *settings)
 		snprintf(line, sizeof(line), "%s:%u: %s", policy->file, rule->match_line, text);
 		say_warning(NULL, line);
 	}
+}
+
+/* Its sockets are then made by a process that is no child of ours, and has no fence. */
+static void warn_of_broker(const char *command)
+{
+	const struct broker *broker = broker_of(command);
+	const pid_t pid = broker ? broker_running(broker) : 0;
+	struct process server;
+	char text[PATH_MAX + 512];
+
+	if (!pid || processes_describe(pid, &server))
+		return;
+	snprintf(
+		text, sizeof(text),
+		"'%s' may leave its sockets to '%s' (pid %d), which runs already and is not fenced; %s",
+		command, server.name, (int)pid, broker->advice);
+	say_warning(NULL, text);
 }
 
 static int find_rule(const struct option_values *given, const struct target *target,
@@ -444,6 +462,7 @@ static int run(const struct option_values *given)
 		return rc;
 	settings.verbose = given->value[OPTION_VERBOSE];
 	launch_warn(&settings, library);
+	warn_of_broker(command[0]);
 	if (given->value[OPTION_RECORD])
 		rc = empty_record(&settings.record);
 	if (rc)

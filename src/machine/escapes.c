@@ -2,9 +2,11 @@
 
 #include "../core/preset.h"
 #include "array.h"
+#include "broker.h"
 #include "procfs.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +30,8 @@ static bool is_elsewhere(pid_t pid)
 	       !procfs_link(pid, "ns/net", there, sizeof(there)) && strcmp(here, there) != 0;
 }
 
-static int add_unknown(struct escapes *escapes, pid_t pid, const char *why)
+static int add_unknown(struct escapes *escapes, pid_t pid, const char *why,
+		       const struct process *broker)
 {
 	struct escapes_unknown *unknown =
 		array_add(&escapes->unknown, &escapes->unknowns, sizeof(*unknown));
@@ -36,6 +39,7 @@ static int add_unknown(struct escapes *escapes, pid_t pid, const char *why)
 	if (!unknown)
 		return -ENOMEM;
 	unknown->why = why;
+	unknown->broker = broker;
 	/* it has ended meanwhile */
 	if (processes_describe(pid, &unknown->process))
 		escapes->unknowns--;
@@ -70,13 +74,46 @@ static int judge_process(struct audit *audit, const struct process *process)
 	fenced = snapshot_fenced(audit->snapshot, process);
 	escapes->unseen += fenced->state == FENCED_UNSEEN;
 	if (fenced->state == FENCED_UNKNOWN)
-		return add_unknown(escapes, process->pid, fenced->why);
+		return add_unknown(escapes, process->pid, fenced->why, NULL);
 	if (!in_scope(scope, process, fenced))
 		return 0;
 	if (elsewhere)
-		return add_unknown(escapes, process->pid, NULL);
+		return add_unknown(escapes, process->pid, NULL, NULL);
 	escapes->processes++;
 	return 0;
+}
+
+/*
+ * A fenced program may leave its sockets to a process that is not fenced. No socket tells whose it is,
+ * so that is not known. The names of processes that hold no socket are read only if there is such a one.
+ */
+static int judge_brokers(struct audit *audit)
+{
+	const struct processes *processes = &audit->snapshot->processes;
+	const struct escapes_scope *scope = audit->scope;
+	const struct broker *broker;
+	char exe[PATH_MAX];
+	size_t i, k;
+	int rc = 0;
+
+	for (i = 0; !rc && i < processes->count; i++) {
+		const struct process *server = &processes->entry[i];
+
+		if (!server->holds || !broker_serves(server->name) ||
+		    snapshot_fenced(audit->snapshot, server)->state == FENCED_RULE)
+			continue;
+		for (k = 0; !rc && k < processes->count; k++) {
+			const struct process *client = &processes->entry[k];
+
+			if (procfs_link(client->pid, "exe", exe, sizeof(exe)))
+				continue;
+			broker = broker_of(exe);
+			if (broker && broker_is(broker, server->pid) &&
+			    in_scope(scope, client, snapshot_fenced(audit->snapshot, client)))
+				rc = add_unknown(audit->escapes, client->pid, NULL, server);
+		}
+	}
+	return rc;
 }
 
 static bool is_descendant(pid_t pid, pid_t ancestor)
@@ -299,6 +336,8 @@ int escapes_read(const struct escapes_scope *scope, struct escapes *ret_escapes)
 	rc = preset_ephemeral(&audit.ephemeral_first, &audit.ephemeral_last);
 	for (i = 0; !rc && i < snapshot->processes.count; i++)
 		rc = judge_process(&audit, &snapshot->processes.entry[i]);
+	if (!rc)
+		rc = judge_brokers(&audit);
 	for (i = 0; !rc && i < snapshot->holdings; i += holders) {
 		holders = snapshot_holders(snapshot, &snapshot->holding[i]);
 		rc = judge_holding(&audit, &snapshot->holding[i], holders);

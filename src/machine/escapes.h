@@ -30,7 +30,8 @@ struct escapes_unfenced {
 /* A fenced process that cannot be judged. */
 struct escapes_unknown {
 	struct process process;
-	const char *why; /* NULL: it is in another network namespace */
+	const char *why; /* NULL: it is in another network namespace, or has a broker */
+	const struct process *broker; /* not fenced, and may make its sockets; or NULL */
 };
 
 struct escapes {
