@@ -334,10 +334,10 @@ supervisor already, and there can be only one; take it with the outer 'portfence
 it here with '--range'" leased -- "$PORTFENCE" run --lease 5 --pool 21000-21009 -- true
 	wait_until are_leased
 	# a run without one goes on with the block around it, and one with another range says nothing of it
-	run leased -- "$PORTFENCE" run -- sh -c 'echo $PORTFENCE_FIRST $PORTFENCE_RANGE'
+	run --separate-stderr leased -- "$PORTFENCE" run -- sh -c 'echo $PORTFENCE_FIRST $PORTFENCE_RANGE'
 	[ "$output" = "20000 20000-20009" ]
 	wait_until are_leased
-	run leased -- "$PORTFENCE" run --range 20004-20005 -- sh -c 'echo x$PORTFENCE_FIRST $PORTFENCE_RANGE'
+	run --separate-stderr leased -- "$PORTFENCE" run --range 20004-20005 -- sh -c 'echo x$PORTFENCE_FIRST $PORTFENCE_RANGE'
 	[ "$output" = "x 20004-20005" ]
 }
 

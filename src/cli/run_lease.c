@@ -1,6 +1,7 @@
 #include "run_lease.h"
 
 #include "../core/pool.h"
+#include "../core/timing.h"
 #include "../core/variables.h"
 #include "../machine/lease_holder.h"
 #include "../supervisor/supervise.h"
@@ -242,22 +243,15 @@ static int say_all_taken(const struct request *request, int fd)
 	return say_status();
 }
 
-static double monotonic_seconds(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
 static int take_block(const struct request *request, int fd, struct lease *entry)
 {
 	const struct timespec rest = { 0, RETRY_NS };
-	const double end = monotonic_seconds() + request->seconds;
+	const int64_t end =
+		timing_ns(CLOCK_MONOTONIC) + (int64_t)(request->seconds * (double)TIMING_SECOND_NS);
 	int rc;
 
 	while ((rc = lease_take(fd, request->pool, request->count, &entry->first)) == -EADDRINUSE &&
-	       monotonic_seconds() < end)
+	       timing_ns(CLOCK_MONOTONIC) < end)
 		nanosleep(&rest, NULL);
 	if (rc == -EADDRINUSE)
 		return say_all_taken(request, fd);

@@ -625,8 +625,9 @@ static void take_problem(void *context, unsigned line, const char *problem)
 static int read_whole(struct conf *conf, int fd, off_t largest)
 {
 	struct stat st;
-	size_t used = 0, size;
+	size_t size;
 	char *text;
+	long n;
 
 	if (fd_stat(fd, &st))
 		return -errno;
@@ -640,21 +641,13 @@ static int read_whole(struct conf *conf, int fd, off_t largest)
 	text = arena_alloc(conf->arena, size + 1);
 	if (!text)
 		return -ENOMEM;
-	while (used < size) {
-		ssize_t n = read(fd, text + used, size - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		/* half of a configuration may lack the section that fits */
-		if (n == 0)
-			return -ENODATA;
-		used += (size_t)n;
-	}
+	n = fd_read_all(fd, text, size);
+	if (n < 0)
+		return (int)n;
 	conf->text = text;
-	conf->size = used;
-	return 0;
+	conf->size = size;
+	/* half of a configuration may lack the section that fits */
+	return (size_t)n == size ? 0 : -ENODATA;
 }
 
 static void read_text_of(struct conf *conf)

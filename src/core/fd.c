@@ -169,29 +169,34 @@ void fd_close(int fd)
 	syscall(SYS_close, fd);
 }
 
-long fd_read_file(const char *path, char *ret_text, size_t size)
+long fd_read_all(int fd, void *ret_data, size_t size)
 {
-	int fd = fd_open(path, O_RDONLY, 0);
 	size_t used = 0;
 
-	if (fd < 0)
-		return fd;
-	while (used < size - 1) {
-		long n = syscall(SYS_read, fd, ret_text + used, size - 1 - used);
+	while (used < size) {
+		long n = syscall(SYS_read, fd, (char *)ret_data + used, size - used);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			int error = errno;
-
-			fd_close(fd);
-			return -error;
-		}
+		if (n < 0)
+			return -errno;
 		if (n == 0)
 			break;
 		used += (size_t)n;
 	}
-	fd_close(fd);
-	ret_text[used] = '\0';
 	return (long)used;
+}
+
+long fd_read_file(const char *path, char *ret_text, size_t size)
+{
+	int fd = fd_open(path, O_RDONLY, 0);
+	long n;
+
+	if (fd < 0)
+		return fd;
+	n = fd_read_all(fd, ret_text, size - 1);
+	fd_close(fd);
+	if (n >= 0)
+		ret_text[n] = '\0';
+	return n;
 }

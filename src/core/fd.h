@@ -48,6 +48,9 @@ int fd_stat_path(const char *path, int flags, struct stat *ret_status);
 /* fd_close() - Close a descriptor and ignore errors */
 void fd_close(int fd);
 
+/* fd_read_all() - Read to the end, but no more than @size bytes. Return: number of bytes, or -errno */
+long fd_read_all(int fd, void *ret_data, size_t size);
+
 /**
  * fd_read_file() - Read a small file
  * @ret_text:	its text with a NUL at the end, cut at @size - 1 bytes

@@ -1,15 +1,9 @@
 #include "source_addr.h"
 
+#include "timing.h"
+
 #include <string.h>
 #include <time.h>
-
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* Without the peer's port: few routes depend on it, and diag_source() does not use it. */
 static uint64_t peer_hash(const struct siphash_key *key, const struct diag *diag,
@@ -61,7 +55,8 @@ static bool read_slot(const struct source_addr_slot *slot, const struct siphash_
 int source_addr_find(struct source_addr_cache *cache, const struct siphash_key *key,
 		     const struct diag *diag, const union addr *peer, union addr *ret_source)
 {
-	uint64_t peer_id = peer_hash(key, diag, peer), now = clock_ms(), address[2];
+	uint64_t peer_id = peer_hash(key, diag, peer),
+		 now = (uint64_t)timing_ns(CLOCK_MONOTONIC_COARSE) / 1000000, address[2];
 	struct source_addr_slot *slot = &cache->slot[peer_id % SOURCE_ADDR_SLOTS];
 	uint8_t bytes[16];
 	int rc;

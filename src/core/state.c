@@ -3,6 +3,7 @@
 #include "fd.h"
 #include "ownership.h"
 #include "text.h"
+#include "timing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -373,10 +374,7 @@ int state_open(const char *folder, const char *runtime, const struct rule *rule,
 /* The time of a claim: milliseconds, modulo 2^24 (4.6 hours). */
 static uint64_t claim_time(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) & CLAIM_TIME_MASK;
+	return (uint64_t)timing_ns(CLOCK_MONOTONIC_COARSE) / 1000000 & CLAIM_TIME_MASK;
 }
 
 static bool is_live_claim(uint64_t claim, uint64_t now, uint64_t ms)

@@ -5,14 +5,15 @@
 
 void *array_add(void *array, size_t *count, size_t size)
 {
-	void *elements;
+	void *elements, *grown;
 
 	/* a pointer of any type is copied, not cast (C11 6.5) */
 	memcpy(&elements, array, sizeof(elements));
 	if (!(*count & (*count - 1))) {
-		elements = reallocarray(elements, *count ? 2 * *count : 1, size);
-		if (!elements)
+		grown = reallocarray(elements, *count ? 2 * *count : 1, size);
+		if (!grown)
 			return NULL;
+		elements = grown;
 		memcpy(array, &elements, sizeof(elements));
 	}
 	return memset((char *)elements + (*count)++ * size, 0, size);

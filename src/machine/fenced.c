@@ -3,6 +3,7 @@
 #include "../core/settings.h"
 #include "../core/state.h"
 #include "../core/text.h"
+#include "../core/timing.h"
 #include "../core/variables.h"
 #include "procfs.h"
 
@@ -35,9 +36,8 @@
 #define DELETED " (deleted)"
 #define FILE_LARGEST ((size_t)8 << 20)    /* of environ; execve() takes 6 MiB at most */
 #define VARIABLES_MOST ((size_t)64 << 10) /* of ours, of one process */
-#define SECOND_NS ((int64_t)1000000000)
-#define KEY_MOST ((size_t)16 << 10) /* what is longer is found anew each time */
-#define ARGS_LONGEST 4096           /* the library looks at no more (settings.c) */
+#define KEY_MOST ((size_t)16 << 10)       /* what is longer is found anew each time */
+#define ARGS_LONGEST 4096                 /* the library looks at no more (settings.c) */
 
 /* What decides on a process's rule; the same again means the same rule. */
 struct fenced_known {
@@ -444,23 +444,15 @@ void fenced_forget(struct fenced_looks *looks)
 	looks->known = NULL;
 }
 
-static int64_t read_clock(clockid_t clock)
-{
-	struct timespec time;
-
-	clock_gettime(clock, &time);
-	return (int64_t)time.tv_sec * SECOND_NS + time.tv_nsec;
-}
-
 time_t fenced_since(pid_t pid)
 {
-	const int64_t tick = SECOND_NS / sysconf(_SC_CLK_TCK);
+	const int64_t tick = TIMING_SECOND_NS / sysconf(_SC_CLK_TCK);
 	struct procfs_stat stat;
 
 	if (procfs_stat(pid, &stat))
 		return 0;
 	/* rounded up, as the kernel has left out part of a tick: what was before is not to seem later */
-	return (time_t)((read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME) +
+	return (time_t)((timing_ns(CLOCK_REALTIME) - timing_ns(CLOCK_BOOTTIME) +
 			 ((int64_t)stat.started + 1) * tick) /
-			SECOND_NS);
+			TIMING_SECOND_NS);
 }

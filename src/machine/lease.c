@@ -4,6 +4,7 @@
 #include "../core/ownership.h"
 #include "../core/state.h"
 #include "../core/text.h"
+#include "../core/timing.h"
 #include "array.h"
 #include "processes.h"
 #include "sockets.h"
@@ -42,7 +43,7 @@
 #define VERSION 1
 
 /* The kernel goes through all locks of a file for each question: somebody may hold thousands. */
-#define SEARCH_SECONDS 2
+#define SEARCH_NS (2 * TIMING_SECOND_NS)
 
 /* Fixed widths: programs of 32 and of 64 bits share the file. */
 struct holding {
@@ -279,15 +280,6 @@ static uint32_t last_used(const unsigned char used[PORTS], uint32_t first, uint3
 	return port >= first ? port : 0;
 }
 
-static bool is_over(const struct timespec *end)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec > end->tv_sec ||
-	       (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec);
-}
-
 /* What a block is looked for with. */
 struct search {
 	int fd;
@@ -295,7 +287,7 @@ struct search {
 	uint32_t count;
 	unsigned char used[PORTS]; /* IS_ values, by port */
 	int allowed;               /* at most so much used */
-	struct timespec end;       /* when to give up */
+	int64_t end;               /* when to give up, see search_end() */
 };
 
 /* Locks the first block that fits. Return: 0; -EADDRINUSE; another -errno */
@@ -324,7 +316,7 @@ static int lock_first(const struct search *search, uint16_t *ret_first)
 			taken = rc == 1 ? lock_end(&lock) : first - 1;
 			if (rc != 1 && rc != -EAGAIN && rc != -EACCES)
 				return rc;
-			if (is_over(&search->end))
+			if (timing_ns(CLOCK_MONOTONIC) >= search->end)
 				return -EADDRINUSE;
 		}
 	}
@@ -349,7 +341,7 @@ static int take_block(struct search *search, uint16_t *ret_first)
 			return 0;
 		}
 		set_lock(search->fd, F_UNLCK, first, search->count);
-		if (rc || is_over(&search->end))
+		if (rc || timing_ns(CLOCK_MONOTONIC) >= search->end)
 			return rc ? rc : -EADDRINUSE;
 	}
 	return rc;
@@ -366,8 +358,7 @@ int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_f
 	search->fd = fd;
 	search->pool = pool;
 	search->count = count;
-	clock_gettime(CLOCK_MONOTONIC, &search->end);
-	search->end.tv_sec += SEARCH_SECONDS;
+	search->end = timing_ns(CLOCK_MONOTONIC) + SEARCH_NS;
 	rc = find_used(search->used);
 	for (search->allowed = IS_FREE; !rc && search->allowed < IS_USED; search->allowed++) {
 		rc = take_block(search, ret_first);
@@ -392,12 +383,10 @@ int lease_publish(int fd, const struct lease *lease)
 		.pid = (int32_t)lease->pid,
 		.first = lease->first,
 		.last = lease->last,
+		.since = timing_ns(CLOCK_REALTIME),
 	};
-	struct timespec now;
 	long n;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	record.since = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	snprintf(record.application, sizeof(record.application), "%s", lease->application);
 	snprintf(record.command, sizeof(record.command), "%s", lease->command);
 	snprintf(record.map, sizeof(record.map), "%s", lease->map);
@@ -461,12 +450,10 @@ static int add_lease(int fd, uint32_t first, uint32_t last, struct lease **list,
 static int list_locks(int fd, struct span *todo, struct lease **list, size_t *count)
 {
 	size_t pending = 0;
-	struct timespec end;
+	const int64_t end = timing_ns(CLOCK_MONOTONIC) + SEARCH_NS;
 	struct flock lock;
 	int rc = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += SEARCH_SECONDS;
 	todo[pending++] = (struct span){ 1, PORTS - 1 };
 	while (!rc && pending) {
 		const struct span span = todo[--pending];
@@ -482,7 +469,7 @@ static int list_locks(int fd, struct span *todo, struct lease **list, size_t *co
 		if (last < span.last)
 			todo[pending++] = (struct span){ (uint16_t)(last + 1), span.last };
 		rc = add_lease(fd, first, last, list, count);
-		if (!rc && pending && is_over(&end))
+		if (!rc && pending && timing_ns(CLOCK_MONOTONIC) >= end)
 			return 1;
 	}
 	return rc;

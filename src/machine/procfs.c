@@ -35,24 +35,15 @@ int procfs_open(pid_t id, const char *name, int flags)
 
 long procfs_read(pid_t id, const char *name, char *ret_text, size_t size)
 {
-	int fd = procfs_open(id, name, O_RDONLY), rc = 0;
-	size_t used = 0;
-	ssize_t n;
+	int fd = procfs_open(id, name, O_RDONLY);
+	long n;
 
 	if (fd < 0)
 		return fd;
-	while (!rc && used < size - 1) {
-		n = read(fd, ret_text + used, size - 1 - used);
-		if (n == 0)
-			break;
-		if (n > 0)
-			used += (size_t)n;
-		else if (errno != EINTR)
-			rc = (int)as_gone(-errno);
-	}
+	n = fd_read_all(fd, ret_text, size - 1);
 	fd_close(fd);
-	ret_text[used] = '\0';
-	return rc ? rc : (long)used;
+	ret_text[n < 0 ? 0 : n] = '\0';
+	return as_gone(n);
 }
 
 long procfs_memory(pid_t id, uint64_t address, void *ret_data, size_t size)

@@ -1,5 +1,7 @@
 #include "claims.h"
 
+#include "../core/timing.h"
+
 #include <errno.h>
 #include <linux/seccomp.h>
 #include <string.h>
@@ -49,14 +51,6 @@ void claims_note_bound(struct claims *claims, uint64_t cookie)
 }
 
 /* ---- claims ---- */
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void release_claim(struct claims *claims, unsigned i)
 {
@@ -153,7 +147,7 @@ void claims_hold_claim(struct claims *claims, uint64_t claim, uint64_t cookie,
 
 	pthread_mutex_lock(&claims->lock);
 	if (claims->own.count == STATE_OWN_CLAIMS_MOST)
-		release_unneeded(claims, now_ns());
+		release_unneeded(claims, (uint64_t)timing_ns(CLOCK_MONOTONIC));
 	if (claims->own.count == STATE_OWN_CLAIMS_MOST)
 		release_claim(claims, 0);
 	claims->call[claims->own.count] = call;
@@ -181,7 +175,7 @@ bool claims_tidy(struct claims *claims)
 	bool any;
 
 	pthread_mutex_lock(&claims->lock);
-	now = claims->own.count ? now_ns() : 0;
+	now = claims->own.count ? (uint64_t)timing_ns(CLOCK_MONOTONIC) : 0;
 	if (claims->own.count && now - claims->checked >= CLAIMS_TIDY_MS * 1000000)
 		release_unneeded(claims, now);
 	any = claims->own.count;
@@ -192,7 +186,7 @@ bool claims_tidy(struct claims *claims)
 bool claims_wait(struct claims *claims)
 {
 	const struct timespec rest = { 0, CLAIM_NEEDED_NS / 100 };
-	uint64_t start = now_ns(), now = start;
+	uint64_t start = (uint64_t)timing_ns(CLOCK_MONOTONIC), now = start;
 	bool any, had = false;
 
 	for (;;) {
@@ -205,7 +199,7 @@ bool claims_wait(struct claims *claims)
 		if (!any || now - start >= WAIT_NS)
 			return had;
 		nanosleep(&rest, NULL);
-		now = now_ns();
+		now = (uint64_t)timing_ns(CLOCK_MONOTONIC);
 	}
 }
 

@@ -1,5 +1,7 @@
 #include "confinement.h"
 
+#include "../core/timing.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -43,11 +45,7 @@ void confinement_start(struct confinement *confinement, int starter)
 /* Clock ticks after the machine's start, as /proc/ID/stat counts them */
 static uint64_t now_ticks(void)
 {
-	const uint64_t second = (uint64_t)sysconf(_SC_CLK_TCK);
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * second + (uint64_t)now.tv_nsec / (1000000000 / second);
+	return (uint64_t)(timing_ns(CLOCK_BOOTTIME) / (TIMING_SECOND_NS / sysconf(_SC_CLK_TCK)));
 }
 
 static bool is_noted(const struct confinement *confinement, pid_t process)

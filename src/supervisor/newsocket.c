@@ -2,6 +2,7 @@
 
 #include "../core/assign.h"
 #include "../core/engine_kernel.h"
+#include "../core/timing.h"
 #include "../machine/procfs.h"
 #include "rights.h"
 
@@ -141,12 +142,11 @@ static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
 bool newsocket_keeps(const struct rule *rule, enum proto proto)
 {
 	static _Atomic time_t judged[PROTO_COUNT];
-	struct timespec now;
+	const time_t now = (time_t)(timing_ns(CLOCK_MONOTONIC_COARSE) / TIMING_SECOND_NS);
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (now.tv_sec != judged[proto] && !engine_kernel_judge(rule->range[proto], NULL))
-		judged[proto] = now.tv_sec;
-	return now.tv_sec == judged[proto];
+	if (now != judged[proto] && !engine_kernel_judge(rule->range[proto], NULL))
+		judged[proto] = now;
+	return now == judged[proto];
 }
 
 /* Return: as newsocket_make() */

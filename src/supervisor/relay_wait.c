@@ -1,5 +1,7 @@
 #include "relay_wait.h"
 
+#include "../core/timing.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -74,10 +76,7 @@ static struct {
 
 static int64_t now_us(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return timing_ns(CLOCK_MONOTONIC) / 1000;
 }
 
 static void end_errand(struct errand *errand, int rc)

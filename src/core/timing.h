@@ -1,0 +1,19 @@
+/* timing: what a clock shows, as one number; it waits for none. */
+#ifndef PORTFENCE_CORE_TIMING_H
+#define PORTFENCE_CORE_TIMING_H
+
+#include <stdint.h>
+#include <time.h>
+
+#define TIMING_SECOND_NS ((int64_t)1000000000)
+
+/* timing_ns() - A clock's time in nanoseconds */
+static inline int64_t timing_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * TIMING_SECOND_NS + now.tv_nsec;
+}
+
+#endif
