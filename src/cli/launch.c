@@ -260,6 +260,7 @@ int launch_rule(const struct settings *settings)
 		.tracer = settings->tracer,
 		.tracer_space = settings->tracer_space,
 		.verbose = settings->verbose,
+		.unseen = settings->unseen,
 	};
 	char text[HANDOVER_MAX];
 

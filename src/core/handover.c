@@ -69,6 +69,7 @@ static const struct part {
 	{ "tracer", PART_NUMBER, offsetof(struct handover, tracer) },
 	{ "tracer-space", PART_NUMBER, offsetof(struct handover, tracer_space) },
 	{ "verbose", PART_NUMBER, offsetof(struct handover, verbose) },
+	{ "unseen", PART_NUMBER, offsetof(struct handover, unseen) },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

@@ -18,10 +18,11 @@ struct handover {
 	const char *log;
 	const char *state;
 	struct record record;
-	uint64_t gate; /* this and the next two: as in struct settings */
+	uint64_t gate; /* this and the next three: as in struct settings */
 	uint64_t tracer;
 	uint64_t tracer_space;
 	uint64_t verbose; /* of `run -v`: 1, else 0 */
+	uint64_t unseen;
 };
 
 /**

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define PATH_LONGEST 64 /* of those below /proc/ID that are asked for */
@@ -219,6 +220,33 @@ static uint32_t read_socket(const char *text)
 		return 0;
 	inode = strtoul(number, &rest, 10);
 	return strcmp(rest, "]") ? 0 : (uint32_t)inode;
+}
+
+int procfs_socket(pid_t id, int fd, uint32_t *ret_inode)
+{
+	char name[32], text[4096];
+	int rc;
+
+	snprintf(name, sizeof(name), "fd/%d", fd);
+	rc = procfs_link(id, name, text, sizeof(text));
+	if (rc)
+		return rc == -ENAMETOOLONG ? -ENOTSOCK : rc;
+	*ret_inode = read_socket(text);
+	return *ret_inode ? 0 : -ENOTSOCK;
+}
+
+int procfs_protocol(pid_t id, int fd, char *ret_name, size_t size)
+{
+	char name[32], path[PATH_LONGEST];
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "fd/%d", fd);
+	format_path(id, name, path);
+	n = getxattr(path, "system.sockprotoname", ret_name, size - 1);
+	if (n < 0)
+		return (int)as_gone(-errno);
+	ret_name[n] = '\0';
+	return 0;
 }
 
 int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *context)

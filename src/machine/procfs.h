@@ -109,6 +109,20 @@ uint64_t procfs_number(pid_t id, const char *name);
 bool procfs_same_link(pid_t id, const char *name, pid_t other_id, const char *other_name);
 
 /**
+ * procfs_socket() - Which socket is a descriptor of a process or thread?
+ *
+ * Return: 0; -ENOTSOCK; -ESRCH if it has ended, or has no such descriptor; another -errno
+ */
+int procfs_socket(pid_t id, int fd, uint32_t *ret_inode);
+
+/**
+ * procfs_protocol() - The name of the protocol of a socket, such as "TCPv6"
+ *
+ * Source: net/socket.c, sockfs_xattr_get. Return: 0, -ESRCH, another -errno
+ */
+int procfs_protocol(pid_t id, int fd, char *ret_name, size_t size);
+
+/**
  * procfs_sockets() - Find the sockets among the descriptors of a process
  * @found:	is given each one's inode number, several times if there are several descriptors
  *		of it; returns 0, or a -errno to stop with

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,9 +28,18 @@
  *
  * A process that nobody may look into (PR_SET_DUMPABLE) is out of the
  * supervisor's reach, and one with a filter of its own often is that, too. There
- * all calls go through the gate that may. A thread that waits in one is then
+ * all calls go through the gate that may. So it is in every process where the
+ * supervisor may look into none, and has to make the sockets that it serves: those
+ * of the library it never hears of. A thread that waits in one is then
  * cancelled only once the call returns.
  */
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+#ifndef IPPROTO_SMC
+#define IPPROTO_SMC 256 /* include/uapi/linux/in.h, since Linux 6.11 */
+#endif
 
 /*
  * Set once at start, by relaxed atomics, and only where there is a gate. To name
@@ -38,7 +48,7 @@
 static const char *single_threaded; /* <sys/single_threaded.h>, since glibc 2.32; or NULL */
 static void (*testcancel)(void); /* pthread_testcancel(), in libpthread before glibc 2.34; or NULL */
 
-void gated_start(uint64_t address)
+void gated_start(uint64_t address, bool unseen)
 {
 	union {
 		void *found;
@@ -48,6 +58,8 @@ void gated_start(uint64_t address)
 	gate_open(address);
 	if (!gate())
 		return;
+	if (unseen)
+		sandbox_note_unseen();
 	cancel.found = next_symbol("pthread_testcancel");
 	__atomic_store_n(&single_threaded, next_symbol_of_program("__libc_single_threaded"),
 			 __ATOMIC_RELAXED);
@@ -105,7 +117,7 @@ static enum way find_way(int fd, int flags, enum gated_wait wait)
 		return must_stay_inside() ? WAY_GATE : WAY_BOTH;
 	/* a send that connects needs its address, of which there is no copy */
 	if (flags & MSG_FASTOPEN)
-		return WAY_LIBC;
+		return must_stay_inside() ? WAY_GATE : WAY_LIBC;
 	if (flags & MSG_DONTWAIT || wait == GATED_NEVER || must_stay_inside())
 		return WAY_GATE;
 	if (wait == GATED_ASK_NOBODY)
@@ -141,13 +153,6 @@ static bool is_as_seen(const union addr *seen, const struct sockaddr **addr, soc
 	return true;
 }
 
-int gated_socket(int domain, int type, int protocol)
-{
-	if (!gate())
-		return REAL(socket)(domain, type, protocol);
-	return (int)result_of(gate()(SYS_socket, domain, type, protocol, 0, 0, 0));
-}
-
 int gated_bind(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen)
 {
 	if (!gate() || !is_as_seen(seen, &addr, &len))
@@ -168,6 +173,38 @@ int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const unio
 	if (find_way(fd, 0, wait) == WAY_LIBC || !is_as_seen(seen, &addr, &len))
 		return REAL(connect)(fd, addr, len);
 	return (int)result_of(gate()(SYS_connect, fd, (long)addr, len, 0, 0, 0));
+}
+
+/*
+ * Where the supervisor has to make the sockets that it serves, may the library have its own? Under a filter
+ * of the program's own it asks the kernel nothing, and the supervisor serves all calls.
+ */
+static bool has_own_sockets(void)
+{
+	return gate() && sandbox_is_unseen() && !sandbox_is_filtered();
+}
+
+int gated_socket(int domain, int type, int protocol)
+{
+	/* of MPTCP, the library has seen to it by itself; SMC is for the supervisor's filter to refuse */
+	if (!(protocol == IPPROTO_MPTCP ? gate() && !sandbox_is_filtered() : has_own_sockets()) ||
+	    protocol == IPPROTO_SMC || (domain != AF_INET && domain != AF_INET6))
+		return REAL(socket)(domain, type, protocol);
+	return (int)result_of(gate()(SYS_socket, domain, type, protocol, 0, 0, 0));
+}
+
+int gated_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	if (!has_own_sockets())
+		return REAL(getsockname)(fd, addr, len);
+	return (int)result_of(gate()(SYS_getsockname, fd, (long)addr, (long)len, 0, 0, 0));
+}
+
+int gated_epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
+{
+	if (!has_own_sockets())
+		return REAL(epoll_ctl)(set, operation, fd, event);
+	return (int)result_of(gate()(SYS_epoll_ctl, set, operation, fd, (long)event, 0, 0));
 }
 
 ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
@@ -237,7 +274,7 @@ static int call_getsockopt(int fd, int level, int option, void *value, socklen_t
 
 static int call_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	return REAL(getsockname)(fd, addr, len);
+	return gated_getsockname(fd, addr, len);
 }
 
 static int call_getpeername(int fd, struct sockaddr *addr, socklen_t *len)

@@ -9,14 +9,18 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 /* libc has more than one of these where it has two kinds of time_t */
 typedef ssize_t sendmsg_fn(int fd, const struct msghdr *message, int flags);
 typedef int sendmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, libc_flags flags);
 
-/* gated_start() - Open the gate, as gate_open() does, and find what is needed to use it */
-void gated_start(uint64_t address);
+/*
+ * gated_start() - Open the gate, as gate_open() does, and find what is needed to use it
+ * @unseen:	the supervisor may look into no process
+ */
+void gated_start(uint64_t address, bool unseen);
 
 /* Has the process one thread? Then nobody rewrites what is looked at, and nobody cancels this thread. */
 bool gated_is_alone(void);
@@ -45,6 +49,10 @@ int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const unio
 		  enum gated_wait wait);
 
 int gated_listen(int fd, int backlog);
+
+int gated_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+
+int gated_epoll_ctl(int set, int operation, int fd, struct epoll_event *event);
 
 ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
 		     socklen_t len, enum gated_wait wait);

@@ -1,5 +1,6 @@
 #include "libc.h"
 
+#include "gated.h"
 #include "real.h"
 #include "shim.h"
 #include "translated.h"
@@ -27,7 +28,7 @@ EXPORT int getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	struct shim *shim = shim_get();
 	socklen_t size = address_room(shim, fd, addr, len);
-	int result = REAL(getsockname)(fd, addr, len);
+	int result = gated_getsockname(fd, addr, len);
 
 	if (!result && size)
 		translated_local(shim, addr, size, *len);

@@ -67,8 +67,7 @@ static int make_mptcp(struct shim *shim, int domain, int type, int *ret_protocol
 	int saved = errno, fd;
 
 	if (may_make_mptcp(shim)) {
-		fd = sandbox_is_filtered() ? REAL(socket)(domain, type, IPPROTO_MPTCP)
-					   : gated_socket(domain, type, IPPROTO_MPTCP);
+		fd = gated_socket(domain, type, IPPROTO_MPTCP);
 		if (fd < 0 || keep_mptcp(shim, fd))
 			return fd;
 		/* not libc's close(): it would be a cancellation point */
@@ -82,7 +81,7 @@ static int make_mptcp(struct shim *shim, int domain, int type, int *ret_protocol
 	}
 	errno = saved;
 	*ret_protocol = IPPROTO_TCP;
-	return REAL(socket)(domain, type, IPPROTO_TCP);
+	return gated_socket(domain, type, IPPROTO_TCP);
 }
 
 EXPORT int socket(int domain, int type, int protocol)
@@ -91,7 +90,7 @@ EXPORT int socket(int domain, int type, int protocol)
 	struct fdcache *cache = shim->fdcache;
 	int fd = shim->fenced && is_mptcp(domain, type, protocol)
 			 ? make_mptcp(shim, domain, type, &protocol)
-			 : REAL(socket)(domain, type, protocol);
+			 : gated_socket(domain, type, protocol);
 
 	if (fd >= 0)
 		fdcache_note_new(cache, fd, domain, type, protocol);
@@ -405,6 +404,11 @@ EXPORT int close(int fd)
 {
 	fdcache_forget(shim_get()->fdcache, fd);
 	return REAL(close)(fd);
+}
+
+EXPORT int epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
+{
+	return gated_epoll_ctl(set, operation, fd, event);
 }
 
 EXPORT int __close(int fd) __attribute__((alias("close")));

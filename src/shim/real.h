@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <threads.h>
 #include <time.h>
@@ -49,6 +50,7 @@
 	X(int, recvmmsg,                                                                           \
 	  (int fd, struct mmsghdr *messages, unsigned count, libc_flags flags,                     \
 	   struct timespec *timeout))                                                              \
+	X(int, epoll_ctl, (int set, int operation, int fd, struct epoll_event *event))             \
 	X(int, dup, (int fd))                                                                      \
 	X(int, dup2, (int fd, int to))                                                             \
 	X(int, dup3, (int fd, int to, int flags))                                                  \

@@ -21,8 +21,8 @@
  * one around everything, which allows what programs usually do.
  */
 
-/* Atomics. A forked child inherits both, as it inherits the filter. */
-static atomic_bool filtered, closed;
+/* Atomics. A forked child inherits them, as it inherits the filter. */
+static atomic_bool filtered, closed, unseen;
 
 void sandbox_note_prctl(int option, unsigned long value)
 {
@@ -45,7 +45,17 @@ bool sandbox_is_filtered(void)
 	return atomic_load_explicit(&filtered, memory_order_relaxed);
 }
 
+void sandbox_note_unseen(void)
+{
+	atomic_store_explicit(&unseen, true, memory_order_relaxed);
+}
+
+bool sandbox_is_unseen(void)
+{
+	return atomic_load_explicit(&unseen, memory_order_relaxed);
+}
+
 bool sandbox_is_closed(void)
 {
-	return atomic_load_explicit(&closed, memory_order_relaxed);
+	return sandbox_is_unseen() || atomic_load_explicit(&closed, memory_order_relaxed);
 }

@@ -15,7 +15,13 @@ void sandbox_note_prctl(int option, unsigned long value);
  */
 bool sandbox_is_filtered(void);
 
-/* sandbox_is_closed() - Has the process forbidden others to look into it (PR_SET_DUMPABLE)? */
+/* sandbox_note_unseen() - The supervisor may look into no process at all */
+void sandbox_note_unseen(void);
+
+/* sandbox_is_unseen() - Is it so? */
+bool sandbox_is_unseen(void);
+
+/* sandbox_is_closed() - Is it so, or has the process forbidden others to look into it (PR_SET_DUMPABLE)? */
 bool sandbox_is_closed(void);
 
 #endif

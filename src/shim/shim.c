@@ -177,7 +177,7 @@ static struct shim *build_shim(void)
 	if (settings.rule || rc) {
 		fill_shim(new, &settings, &mistakes, &arena);
 		if (settings.gate && !gate())
-			gated_start(settings.gate);
+			gated_start(settings.gate, settings.unseen);
 		tracer_prepare(&settings);
 		/* it looks at what the cache would be wrong about */
 		if (gate())

@@ -120,11 +120,16 @@ static int open_memory(const struct caller *caller, int flags)
 /* Four times as slow as process_vm_readv(2) */
 static int read_file(const struct caller *caller, uint64_t address, void *ret_data, size_t size)
 {
-	int fd = open_memory(caller, O_RDONLY), rc;
+	int fd = open_memory(caller, O_RDONLY), rc = -EFAULT;
+	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	rc = pread(fd, ret_data, size, (off_t)address) == (ssize_t)size ? 0 : -EFAULT;
+	n = pread(fd, ret_data, size, (off_t)address);
+	if (n == (ssize_t)size)
+		rc = 0;
+	else if (n < 0 && errno == EPERM)
+		rc = -EPERM;
 	fd_close(fd);
 	return rc;
 }
@@ -189,6 +194,71 @@ int caller_descriptor(const struct caller *caller, int fd)
 	if (rc < 0)
 		close(got);
 	return rc;
+}
+
+/* What /proc says of a descriptor, as caller_socket() says it */
+static int confirm_descriptor(const struct caller *caller, int rc)
+{
+	if (rc == -EACCES)
+		rc = -EPERM;
+	/* whoever still waits has no such descriptor, but is there */
+	return confirm(caller, rc == -ESRCH ? -EBADF : rc);
+}
+
+int caller_socket(const struct caller *caller, int fd, uint32_t *ret_inode)
+{
+	int rc = procfs_is_ours() ? procfs_socket(caller->thread, fd, ret_inode) : -EPERM;
+
+	return confirm_descriptor(caller, rc);
+}
+
+int caller_protocol(const struct caller *caller, int fd, char *ret_name, size_t size)
+{
+	int rc = procfs_is_ours() ? procfs_protocol(caller->thread, fd, ret_name, size) : -EPERM;
+
+	return confirm_descriptor(caller, rc);
+}
+
+/* What a line of /proc/net/tcp and its like tells: "0: 0100007F:1F90 00000000:0000 0A ... INODE ..." */
+static bool find_inode(char *text, void *context)
+{
+	uint32_t *inode = context;
+	unsigned port = 0;
+	unsigned long found = 0;
+
+	if (sscanf(text, " %*u: %*[0-9A-F]:%x %*s %*s %*s %*s %*s %*s %*s %lu", &port, &found) ==
+		    2 &&
+	    port && found == *inode) {
+		*inode = 0;
+		return false;
+	}
+	return true;
+}
+
+bool caller_shows_port(const struct caller *caller, uint32_t inode)
+{
+	static const char *const tables[] = { "net/tcp",  "net/tcp6",    "net/udp",
+					      "net/udp6", "net/udplite", "net/udplite6" };
+	size_t i;
+
+	for (i = 0; inode && i < sizeof(tables) / sizeof(tables[0]); i++)
+		procfs_lines(caller->thread, tables[i], find_inode, &inode);
+	return !inode && procfs_is_ours() && caller_waits(caller);
+}
+
+int caller_stderr(const struct caller *caller)
+{
+	int fd = caller_descriptor(caller, STDERR_FILENO);
+
+	if (fd >= 0 || !procfs_is_ours() || caller->thread <= 0)
+		return fd;
+	/* nobody who has it is made to wait by us */
+	fd = procfs_open(caller->thread, "fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0 && !caller_waits(caller)) {
+		fd_close(fd);
+		fd = -ESRCH;
+	}
+	return fd;
 }
 
 /* ---- what it is ---- */

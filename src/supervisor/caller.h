@@ -79,6 +79,33 @@ int caller_write(const struct caller *caller, uint64_t address, const void *data
  */
 int caller_descriptor(const struct caller *caller, int fd);
 
+/**
+ * caller_socket() - Which socket is one of its descriptors?
+ * @ret_inode:	number of the socket's inode
+ *
+ * It asks for less than caller_descriptor() does: PTRACE_MODE_READ (ptrace(2)).
+ *
+ * Return: 0; -EBADF if it has none such; -ENOTSOCK; -EPERM if we may not; -ESRCH
+ */
+int caller_socket(const struct caller *caller, int fd, uint32_t *ret_inode);
+
+/* caller_protocol() - The name of a socket's protocol. Return: as caller_socket() */
+int caller_protocol(const struct caller *caller, int fd, char *ret_name, size_t size);
+
+/**
+ * caller_shows_port() - Has the kernel a port for this socket in its tables? TCP and UDP alone
+ *
+ * A TCP socket that is bound and nothing else is not in them. Return: false, too, if it cannot be told
+ */
+bool caller_shows_port(const struct caller *caller, uint32_t inode);
+
+/**
+ * caller_stderr() - Have its standard error here, too
+ *
+ * Return: a descriptor, close-on-exec; -errno
+ */
+int caller_stderr(const struct caller *caller);
+
 /* caller_process() - The id of its process; 0 if it cannot be told. For a log's line, and to tell processes apart */
 pid_t caller_process(const struct caller *caller);
 

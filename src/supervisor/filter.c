@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -74,7 +75,8 @@ static const struct machine machines[] = {
 		.gate = 0x200000000000, /* above the heap, below libraries, and no sanitizer's shadow */
 		.call = CALLS({ 41, FILTER_SOCKET }, { 42, FILTER_CONNECT }, { 44, FILTER_SENDTO },
 			      { 46, FILTER_SENDMSG }, { 49, FILTER_BIND }, { 50, FILTER_LISTEN },
-			      { 54, FILTER_SETSOCKOPT }, { 55, FILTER_GETSOCKOPT },
+			      { 51, FILTER_GETSOCKNAME }, { 54, FILTER_SETSOCKOPT },
+			      { 55, FILTER_GETSOCKOPT }, { 233, FILTER_EPOLL_CTL },
 			      { 307, FILTER_SENDMMSG }, { 425, FILTER_IO_URING },
 			      { 444, FILTER_LANDLOCK_CREATE }, { 446, FILTER_LANDLOCK_RESTRICT }),
 	},
@@ -83,10 +85,11 @@ static const struct machine machines[] = {
 	{
 		.arch = AUDIT_ARCH_I386,
 		.narrow = true,
-		.call = CALLS({ 102, FILTER_SOCKETCALL }, { 345, FILTER_SENDMMSG },
-			      { 359, FILTER_SOCKET }, { 361, FILTER_BIND }, { 362, FILTER_CONNECT },
-			      { 363, FILTER_LISTEN }, { 365, FILTER_GETSOCKOPT },
-			      { 366, FILTER_SETSOCKOPT }, { 369, FILTER_SENDTO },
+		.call = CALLS({ 102, FILTER_SOCKETCALL }, { 255, FILTER_EPOLL_CTL },
+			      { 345, FILTER_SENDMMSG }, { 359, FILTER_SOCKET },
+			      { 361, FILTER_BIND }, { 362, FILTER_CONNECT }, { 363, FILTER_LISTEN },
+			      { 365, FILTER_GETSOCKOPT }, { 366, FILTER_SETSOCKOPT },
+			      { 367, FILTER_GETSOCKNAME }, { 369, FILTER_SENDTO },
 			      { 370, FILTER_SENDMSG }, { 425, FILTER_IO_URING },
 			      { 444, FILTER_LANDLOCK_CREATE }, { 446, FILTER_LANDLOCK_RESTRICT }),
 	},
@@ -95,8 +98,9 @@ static const struct machine machines[] = {
 	{
 		.arch = AUDIT_ARCH_AARCH64,
 		.gate = 0x1000000000, /* within 39 bits */
-		.call = CALLS({ 198, FILTER_SOCKET }, { 200, FILTER_BIND }, { 201, FILTER_LISTEN },
-			      { 203, FILTER_CONNECT }, { 206, FILTER_SENDTO },
+		.call = CALLS({ 21, FILTER_EPOLL_CTL }, { 198, FILTER_SOCKET },
+			      { 200, FILTER_BIND }, { 201, FILTER_LISTEN }, { 203, FILTER_CONNECT },
+			      { 204, FILTER_GETSOCKNAME }, { 206, FILTER_SENDTO },
 			      { 208, FILTER_SETSOCKOPT }, { 209, FILTER_GETSOCKOPT },
 			      { 211, FILTER_SENDMSG }, { 269, FILTER_SENDMMSG },
 			      { 425, FILTER_IO_URING }, { 444, FILTER_LANDLOCK_CREATE },
@@ -108,7 +112,8 @@ static const struct machine machines[] = {
 		.arch = AUDIT_ARCH_ARM,
 		.narrow = true,
 		.call = CALLS({ 281, FILTER_SOCKET }, { 282, FILTER_BIND }, { 283, FILTER_CONNECT },
-			      { 284, FILTER_LISTEN }, { 290, FILTER_SENDTO },
+			      { 284, FILTER_LISTEN }, { 286, FILTER_GETSOCKNAME },
+			      { 251, FILTER_EPOLL_CTL }, { 290, FILTER_SENDTO },
 			      { 294, FILTER_SETSOCKOPT }, { 295, FILTER_GETSOCKOPT },
 			      { 296, FILTER_SENDMSG }, { 374, FILTER_SENDMMSG },
 			      { 425, FILTER_IO_URING }, { 444, FILTER_LANDLOCK_CREATE },
@@ -171,6 +176,8 @@ enum filter_call filter_socketcall(uint64_t call)
 		return FILTER_SETSOCKOPT;
 	case SYS_GETSOCKOPT:
 		return FILTER_GETSOCKOPT;
+	case SYS_GETSOCKNAME:
+		return FILTER_GETSOCKNAME;
 	default:
 		return FILTER_NONE;
 	}
@@ -193,7 +200,7 @@ uint64_t filter_draw_gate(void)
 /* ---- the program ---- */
 
 struct program {
-	struct sock_filter code[256];
+	struct sock_filter code[512];
 	unsigned short length;
 };
 
@@ -248,6 +255,11 @@ static void add_pointer(struct program *program, unsigned index, bool narrow)
 	add_trap(program);
 }
 
+static bool makes_sockets(const struct filter *filter)
+{
+	return filter->only_socket || filter->born;
+}
+
 /*
  * SMC is refused as a kernel without it refuses it: it makes TCP sockets of its own,
  * which nobody else can give a port (net/smc/af_smc.c, smc_create_clcsk). Where sockets are
@@ -261,11 +273,11 @@ static void add_socket(struct program *program, const struct filter *filter)
 	add_error(program, EAFNOSUPPORT);
 	unless(program, BPF_JEQ, AF_INET, 1);
 	add(program, BPF_JMP | BPF_JA, 1);
-	unless(program, BPF_JEQ, AF_INET6, filter->only_socket ? 6 : 5);
+	unless(program, BPF_JEQ, AF_INET6, makes_sockets(filter) ? 6 : 5);
 	load(program, argument(2, false));
 	unless(program, BPF_JEQ, IPPROTO_SMC, 1);
 	add_error(program, EPROTONOSUPPORT);
-	if (filter->only_socket) {
+	if (makes_sockets(filter)) {
 		load(program, argument(1, false));
 		add(program, BPF_ALU | BPF_AND | BPF_K, SOCK_TYPE_MASK);
 		unless(program, BPF_JEQ, SOCK_RAW, 1);
@@ -318,6 +330,9 @@ static bool stops(const struct filter *filter, enum filter_call call)
 	case FILTER_SOCKETCALL:
 	case FILTER_IO_URING:
 		return true;
+	case FILTER_GETSOCKNAME:
+	case FILTER_EPOLL_CTL:
+		return filter->born;
 	default:
 		return call != FILTER_NONE && !filter->only_socket;
 	}
@@ -330,7 +345,7 @@ static void add_socketcall(struct program *program, const struct filter *filter)
 	load(program, argument(0, false));
 	for (call = 1; call <= SYS_SENDMMSG; call++) {
 		/* what socket() is asked for stands in memory */
-		if (call == SYS_SOCKET ? !filter->only_socket
+		if (call == SYS_SOCKET ? !makes_sockets(filter)
 				       : !stops(filter, filter_socketcall(call)))
 			continue;
 		unless(program, BPF_JEQ, call, 1);
@@ -359,6 +374,12 @@ static void add_call(struct program *program, enum filter_call call, const struc
 		break;
 	case FILTER_SOCKETCALL:
 		add_socketcall(program, filter);
+		break;
+	case FILTER_EPOLL_CTL:
+		load(program, argument(1, false));
+		unless(program, BPF_JEQ, EPOLL_CTL_ADD, 1);
+		add_trap(program);
+		add_allow(program);
 		break;
 	case FILTER_IO_URING:
 		if (filter->io_uring)

@@ -17,6 +17,8 @@ enum filter_call {
 	FILTER_SOCKET,
 	FILTER_SETSOCKOPT, /* of SCTP alone, as is the next */
 	FILTER_GETSOCKOPT,
+	FILTER_GETSOCKNAME, /* where sockets are born, as is the next */
+	FILTER_EPOLL_CTL,   /* of EPOLL_CTL_ADD alone */
 	FILTER_LANDLOCK_CREATE,
 	FILTER_LANDLOCK_RESTRICT,
 	FILTER_SOCKETCALL, /* one system call for all of them, on 32-bit x86 */
@@ -30,6 +32,7 @@ struct filter {
 	bool any_mptcp; /* let MPTCP sockets be made as the program asks for them */
 	bool exact; /* only where no signal can interrupt a call that is being served (Linux 5.19) */
 	bool only_socket; /* stop socket(2) alone, and let nobody change a socket's range afterwards */
+	bool born; /* the supervisor makes the sockets that it serves; stop what it has to know of them */
 	bool traps_nothing; /* the listener is there to tell when nobody is left */
 };
 

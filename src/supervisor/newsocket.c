@@ -172,61 +172,77 @@ int newsocket_make_tcp(const struct caller *caller, int domain, int type, const 
 	return make_plain(caller, domain, type, IPPROTO_TCP, ret_why);
 }
 
+/* Return: the descriptor, or -EACCES, and it is closed */
+static int set_range(int fd, const struct range *range, const char **ret_why)
+{
+	const uint32_t value = engine_kernel_value(range);
+
+	if (!setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)))
+		return fd;
+	*ret_why = "the kernel has no IP_LOCAL_PORT_RANGE for this protocol";
+	close(fd);
+	return -EACCES;
+}
+
 int newsocket_make(const struct rule *rule, const struct caller *caller, int domain, int type,
-		   int protocol, const char **ret_why)
+		   int protocol, bool ranged, const char **ret_why)
 {
 	const enum proto proto =
 		find_proto(domain, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol);
-	uint32_t value;
 	int fd;
 
 	if (proto == PROTO_COUNT)
 		return -EPROTOTYPE;
 	*ret_why = "the system's ephemeral range or its reserved ports were changed";
-	if (!newsocket_keeps(rule, proto))
+	if (ranged && !newsocket_keeps(rule, proto))
 		return -EACCES;
 	fd = make_plain(caller, domain, type, protocol, ret_why);
-	if (fd < 0)
-		return fd;
-	value = engine_kernel_value(rule->range[proto]);
-	*ret_why = "the kernel has no IP_LOCAL_PORT_RANGE for this protocol";
-	if (!setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)))
-		return fd;
-	close(fd);
-	return -EACCES;
+	return fd < 0 || !ranged ? fd : set_range(fd, rule->range[proto], ret_why);
 }
 
-static int fence_inherited(int fd, const struct rule *rule)
+/* Return: a socket's part of the fence, PROTO_COUNT for none of ours */
+static enum proto proto_of(int fd)
 {
 	int domain, type, protocol;
 	socklen_t len = sizeof(int);
-	enum proto proto;
-	uint32_t value;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) ||
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) ||
 	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len))
-		return 0;
-	proto = find_proto(domain, type, protocol);
-	if (proto == PROTO_COUNT)
-		return 0;
-	value = engine_kernel_value(rule->range[proto]);
-	return setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)) ? -errno : 0;
+		return PROTO_COUNT;
+	return find_proto(domain, type, protocol);
 }
 
-int newsocket_fence_inherited(const struct rule *rule)
+int newsocket_inherited(int (*found)(int fd, enum proto proto, void *context), void *context)
 {
 	int fd = procfs_open(PROCFS_SELF, "fd", O_RDONLY | O_DIRECTORY);
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *item;
 	int rc = fd < 0 ? fd : folder ? 0 : -errno;
+	enum proto proto;
 
 	if (fd >= 0 && !folder)
 		close(fd);
 	/* "." and ".." are 0 here, which stands there as itself, too */
-	while (folder && !rc && (item = readdir(folder)))
-		rc = fence_inherited(atoi(item->d_name), rule);
+	while (folder && !rc && (item = readdir(folder))) {
+		proto = proto_of(atoi(item->d_name));
+		if (proto != PROTO_COUNT)
+			rc = found(atoi(item->d_name), proto, context);
+	}
 	if (folder)
 		closedir(folder);
 	return rc;
+}
+
+static int fence_inherited(int fd, enum proto proto, void *context)
+{
+	const struct rule *rule = context;
+	const uint32_t value = engine_kernel_value(rule->range[proto]);
+
+	return setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)) ? -errno : 0;
+}
+
+int newsocket_fence_inherited(const struct rule *rule)
+{
+	return newsocket_inherited(fence_inherited, (void *)rule);
 }

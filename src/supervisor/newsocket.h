@@ -1,4 +1,4 @@
-/* newsocket: makes a socket for a program, with its range set from the start; it serves no other call. */
+/* newsocket: makes a socket for a program, as the program would make it; it serves no other call. */
 #ifndef PORTFENCE_SUPERVISOR_NEWSOCKET_H
 #define PORTFENCE_SUPERVISOR_NEWSOCKET_H
 
@@ -31,13 +31,22 @@ bool newsocket_keeps(const struct rule *rule, enum proto proto);
 /**
  * newsocket_make() - Make a socket as a caller would
  * @type, @domain, @protocol: of socket(2)
+ * @ranged:	set its range, to which the kernel keeps
  * @ret_why:	with -EACCES, what keeps us from it
  *
  * Return: descriptor; -EACCES if it would not be the same, or not be fenced; -EPROTOTYPE if it is
  * none that is fenced, and the program may make it; -ESRCH; another -errno of socket(2)
  */
 int newsocket_make(const struct rule *rule, const struct caller *caller, int domain, int type,
-		   int protocol, const char **ret_why);
+		   int protocol, bool ranged, const char **ret_why);
+
+/**
+ * newsocket_inherited() - Find the sockets that this process has already, and that are fenced
+ * @found:	is given each; returns 0, or a -errno to stop with
+ *
+ * Return: 0, -errno if they cannot be found, or what @found returned
+ */
+int newsocket_inherited(int (*found)(int fd, enum proto proto, void *context), void *context);
 
 /**
  * newsocket_fence_inherited() - Give the sockets that this process has already their range

@@ -1,8 +1,10 @@
 #include "supervise.h"
 
+#include "../core/assign.h"
 #include "../core/fence.h"
 #include "../core/log.h"
 #include "../machine/procfs.h"
+#include "born.h"
 #include "caller.h"
 #include "filter.h"
 #include "newsocket.h"
@@ -51,10 +53,15 @@
  */
 
 #define KEPT_FOR_TREE_MAX 8
-#define KEPT_MAX (4 + KEPT_FOR_TREE_MAX)
+#define INHERITED_MAX 32
+#define KEPT_MAX (4 + KEPT_FOR_TREE_MAX + INHERITED_MAX)
 
 static int kept_for_tree[KEPT_FOR_TREE_MAX];
 static unsigned kept_count;
+
+/* Sockets that the program inherits, and that have no port yet; where sockets are born, we keep them, too */
+static int inherited[INHERITED_MAX];
+static unsigned inherited_count;
 
 static int real_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
@@ -246,6 +253,8 @@ static int leave(int *listener, int *channel, int *program, int *errors)
 		keep[count++] = errors;
 	for (i = 0; i < kept_count; i++)
 		keep[count++] = &kept_for_tree[i];
+	for (i = 0; i < inherited_count; i++)
+		keep[count++] = &inherited[i];
 	return keep_only(keep, count);
 }
 
@@ -302,21 +311,44 @@ static bool say(int to, int number)
 	return write(to, &number, sizeof(number)) == sizeof(number);
 }
 
-/* May we have what the program has? Its end of the channel will do. Return: 0, -errno */
+/* What a look at the program shows, besides 0 or -errno: how it is served if it cannot be looked into */
+enum { LOOK_BORN = 1, LOOK_ONLY_SOCKET };
+
+/*
+ * May we have what the program has? Its end of the channel will do. It has not named us to Yama yet, as most of
+ * those that it starts never will. Return: 0, LOOK_BORN, -errno
+ */
 static int try_access(const struct caller *program, int fd)
 {
-	int got = caller_descriptor(program, fd), number = 0;
+	int got = caller_descriptor(program, fd), number = 0, rc = got;
+	uint32_t inode;
 
-	if (got < 0)
-		return got;
-	close(got);
-	return caller_read(program, (uintptr_t)&fd, &number, sizeof(number));
+	if (got >= 0) {
+		close(got);
+		rc = caller_read(program, (uintptr_t)&fd, &number, sizeof(number));
+	}
+	if (rc != -EPERM && rc != -EACCES && rc != -ENOSYS)
+		return rc;
+	return caller_socket(program, fd, &inode) ? rc : LOOK_BORN;
 }
 
-/* Who makes sockets, or only stays, looks into nobody. */
-static bool looks(const struct filter *filter)
+/* Finds out how the program is to be served. Return: as try_access(), LOOK_ONLY_SOCKET */
+static int choose_way(struct supervisor *supervisor, const struct caller *program, int fd)
 {
-	return !filter->only_socket && !filter->traps_nothing;
+	struct filter *filter = &supervisor->filter;
+	int rc;
+
+	/* who makes sockets, or only stays, looks into nobody */
+	if (filter->only_socket || filter->traps_nothing)
+		return 0;
+	rc = try_access(program, fd);
+	if (rc != LOOK_BORN)
+		return rc;
+	/* behind a gate, a socket could get another range; what is left to the kernel is not recorded */
+	filter->only_socket = !filter->gate && !supervisor->log.record.path &&
+			      supervisor->fence.rule && newsocket_suits(supervisor->fence.rule);
+	filter->born = !filter->only_socket;
+	return filter->born ? LOOK_BORN : LOOK_ONLY_SOCKET;
 }
 
 /* Until nobody is left under the filter: only that hangs it up (Linux 5.9). */
@@ -328,13 +360,32 @@ static void stay(int listener)
 		;
 }
 
+/* Of more than we have room for, calls that need a port fail. */
+static int note_inherited(int fd, enum proto proto, void *fence)
+{
+	(void)proto;
+	if (inherited_count < INHERITED_MAX && !assign_has_port(fence, fd))
+		inherited[inherited_count++] = fd;
+	return 0;
+}
+
+static void keep_inherited(struct born *born)
+{
+	unsigned i;
+
+	for (i = 0; i < inherited_count; i++) {
+		born_keep(born, inherited[i]);
+		born_give(born, born_inode(inherited[i]));
+	}
+}
+
 /*
  * The supervisor's life. A channel carries numbers both ways, and the listener:
  *
  *	supervisor (live)                     program (start, submit)
  *	  its process id               -->
  *	  tries to look at it         <--   number of a descriptor of its own
- *	  0 or -errno                  -->  names it to Yama and asks again, or goes on under the filter
+ *	  how it serves, or -errno     -->  names it to Yama and asks again, or goes on under the filter
  *	  takes the listener          <--   the listener, from a process beside (send_listener)
  *	  0 or -errno                  -->  closes the listener, and executes the command
  *
@@ -345,10 +396,11 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 {
 	const struct sigaction lost = { .sa_sigaction = replace_lost_state,
 					.sa_flags = SA_SIGINFO };
+	static struct born born;
 	struct caller program = { .pidfd = -1 };
 	int number, listener = -1, errors, rc = 0;
 
-	rights_drop(supervisor->filter.only_socket);
+	rights_drop(true);
 	change_title(parent, supervisor->filter.traps_nothing);
 	raise_limits();
 	if (!supervisor->filter.traps_nothing)
@@ -356,23 +408,29 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 	do {
 		if (!hear_with(channel, &number, &listener))
 			_exit(EXIT_FAILURE);
-		if (listener < 0 && program.pidfd >= 0 && looks(&supervisor->filter))
-			rc = try_access(&program, number);
+		if (listener < 0 && program.pidfd >= 0)
+			rc = choose_way(supervisor, &program, number);
 		if (listener < 0 && !say(channel, rc))
 			_exit(EXIT_FAILURE);
 	} while (listener < 0);
+	rights_drop(supervisor->filter.only_socket || supervisor->filter.born);
+	if (supervisor->filter.born)
+		newsocket_inherited(note_inherited, &supervisor->fence);
 	/* by its path alone: a pipe has no writer by it (open(2), O_PATH) */
 	errors = open("/dev/fd/2", O_PATH | O_CLOEXEC);
 	rc = leave(&listener, &channel, &program.pidfd, &errors);
 	if (!say(channel, rc) || rc)
 		_exit(EXIT_FAILURE);
+	born_start(&born);
+	keep_inherited(&born);
 	state = supervisor->fence.state.file;
 	if (state)
 		sigaction(SIGBUS, &lost, NULL);
 	if (supervisor->filter.traps_nothing)
 		stay(listener);
 	else
-		trap_serve(listener, supervisor->filter.only_socket, &supervisor->fence,
+		trap_serve(listener, supervisor->filter.only_socket,
+			   supervisor->filter.born ? &born : NULL, &supervisor->fence,
 			   &supervisor->log, program.pidfd, errors, channel);
 	/* all writers are gone, so the summary is put right here */
 	if (supervisor->log.record.path)
@@ -462,24 +520,26 @@ static int ask_for_look(int channel)
  *
  * Return: 0, or -errno
  */
-static int submit(pid_t supervisor, const struct filter *filter, const struct rule *rule,
-		  int channel, bool *ret_named, struct obstacle *ret_obstacle)
+static int submit(pid_t supervisor, struct filter *filter, const struct rule *rule, int channel,
+		  bool *ret_named, struct obstacle *ret_obstacle)
 {
 	bool installed;
 	int rc = ask_for_look(channel);
 
 	/*
 	 * With Yama (prctl(2)), only a process's ancestors may look into it, or whom it names. Its
-	 * children have to name the supervisor, too: the library does that.
+	 * children have to name the supervisor, too: the library does that. What it does not reach is
+	 * served by sockets that are born.
 	 */
-	*ret_named = rc == -EPERM && filter->gate && !prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
-	if (*ret_named)
-		rc = ask_for_look(channel);
+	*ret_named = rc == LOOK_BORN && filter->gate &&
+		     !prctl(PR_SET_PTRACER, supervisor, 0, 0, 0) && !ask_for_look(channel);
 	/* one that makes sockets looks only where standard error goes */
 	if (filter->only_socket)
 		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
-	if (rc)
+	if (rc < 0)
 		return explain_look(-rc, ret_obstacle);
+	filter->born = rc == LOOK_BORN;
+	filter->only_socket |= rc == LOOK_ONLY_SOCKET;
 	if (filter->only_socket && rule) {
 		rc = newsocket_fence_inherited(rule);
 		if (rc) {
@@ -590,6 +650,7 @@ int supervise_start(struct settings *settings, bool only_socket, bool exact,
 	supervisor.filter.exact = exact;
 	rc = start(&supervisor, &settings->tracer, ret_obstacle);
 	settings->tracer_space = settings->tracer ? procfs_number(PROCFS_SELF, "ns/pid") : 0;
+	settings->unseen = !rc && supervisor.filter.born;
 	return rc;
 }
 

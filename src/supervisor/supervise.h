@@ -11,8 +11,9 @@
 
 /**
  * supervise_start() - Fence this process, and all that it will start, from outside
- * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c). The tracer is set
- *		where Yama wants each process to name it, which the library does
+ * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c). It is told there
+ *		whether programs can be looked into, and the tracer, where Yama wants each process to
+ *		name it, which the library does
  * @only_socket:	stop only at the making of sockets, see supervise_only_socket()
  * @exact:	only where no signal can interrupt a call that is being served (Linux 5.19): a mapped
  *		message that the supervisor has sent could be sent once more

@@ -343,6 +343,33 @@ static uint16_t moved_port(const struct trapped_call *trapped, const struct assi
 	return proto != PROTO_COUNT && move_wanted(rule, proto, port) ? port : 0;
 }
 
+/*
+ * A bind() whose address we cannot read. The kernel makes it, but chooses no port: a
+ * port that is named is bound, and 0 binds the address alone. The port is given
+ * before anybody can tell the difference, see serve_late().
+ */
+static int serve_unread_bind(struct trapped_call *trapped)
+{
+	const struct rule *rule = trapped->tree->fence->rule;
+	socklen_t len = sizeof(int);
+	int before = 0;
+
+	if (!rule || rule->bind != BIND_ALLOW)
+		return trapped_call_refuse(
+			trapped, "the rule's 'bind' key polices binds, and the supervisor "
+				 "may not read this process's address, so its binds fail");
+	getsockopt(trapped->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &before, &len);
+	if (let_kernel_bind(trapped) != CALL_CONTINUES)
+		return trapped_call_refuse(trapped,
+					   "SCTP sockets have no IP_BIND_ADDRESS_NO_PORT, and the "
+					   "supervisor may not read this process's address, so "
+					   "their binds fail");
+	/* with the program's own option, the kernel puts the choice off in any case */
+	if (!before)
+		born_note_bind(trapped->tree->born, trapped->inode);
+	return CALL_CONTINUES;
+}
+
 static int serve_bind(struct trapped_call *trapped)
 {
 	const struct rule *rule = trapped->tree->fence->rule;
@@ -354,6 +381,8 @@ static int serve_bind(struct trapped_call *trapped)
 	    claims_take_interrupted_bind(&trapped->tree->claims, trapped->cookie, &trapped->caller))
 		return 0;
 	rc = trapped_call_read_address(trapped, trapped->argument[1], (int)trapped->argument[2]);
+	if (rc == -EPERM)
+		return serve_unread_bind(trapped);
 	if (rc)
 		return rc;
 	forget_kernel_bind(trapped);
@@ -429,6 +458,37 @@ static int serve_port(struct trapped_call *trapped, struct assign *assign)
 	return CALL_CONTINUES;
 }
 
+/* The socket's own family; 0 if it cannot be told */
+static int find_domain(const struct trapped_call *trapped)
+{
+	socklen_t len = sizeof(int);
+	int domain = 0;
+
+	return getsockopt(trapped->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) ? 0 : domain;
+}
+
+/*
+ * Gives the socket a port, although the address is none now: the memory may say
+ * something else by the time that the kernel looks.
+ */
+static int serve_anyway(struct trapped_call *trapped, struct assign *assign)
+{
+	if (!addr_port(&assign->addr))
+		assign->len = addr_wildcard(&assign->addr, find_domain(trapped));
+	return serve_port(trapped, assign);
+}
+
+/* A connect() whose address we cannot read, and which so may choose a port. */
+static int serve_unread_connect(struct trapped_call *trapped)
+{
+	struct assign assign;
+
+	if ((trapped_call_is_udp(trapped) && is_settled(trapped)) || has_range(trapped))
+		return CALL_CONTINUES;
+	assign = new_assign(trapped, ASSIGN_CONNECT);
+	return serve_anyway(trapped, &assign);
+}
+
 static int serve_connect(struct trapped_call *trapped)
 {
 	struct assign assign;
@@ -436,7 +496,7 @@ static int serve_connect(struct trapped_call *trapped)
 
 	rc = trapped_call_read_address(trapped, trapped->argument[1], (int)trapped->argument[2]);
 	if (rc)
-		return rc;
+		return rc == -EPERM ? serve_unread_connect(trapped) : rc;
 	if (trapped->len < sizeof(sa_family_t) || trapped->address.inet.sa.sa_family == AF_UNSPEC)
 		return syscall(SYS_connect, trapped->fd, &trapped->address, trapped->len) ? -errno
 											  : 0;
@@ -463,26 +523,6 @@ static int refuse_send(struct trapped_call *trapped, int flags)
 	return n < 0 ? -errno : 0;
 }
 
-/* The socket's own family; 0 if it cannot be told */
-static int find_domain(const struct trapped_call *trapped)
-{
-	socklen_t len = sizeof(int);
-	int domain = 0;
-
-	return getsockopt(trapped->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) ? 0 : domain;
-}
-
-/*
- * Gives the socket a port, although the address is none now: the memory may say
- * something else by the time that the kernel looks.
- */
-static int serve_anyway(struct trapped_call *trapped, struct assign *assign)
-{
-	if (!addr_port(&assign->addr))
-		assign->len = addr_wildcard(&assign->addr, find_domain(trapped));
-	return serve_port(trapped, assign);
-}
-
 static int serve_send(struct trapped_call *trapped)
 {
 	int flags = (int)trapped->argument[trapped->call == FILTER_SENDMSG ? 2 : 3], rc;
@@ -500,6 +540,8 @@ static int serve_send(struct trapped_call *trapped)
 	if (!assign.fast_open)
 		return trapped_call_is_udp(trapped) ? serve_port(trapped, &assign)
 						    : serve_anyway(trapped, &assign);
+	if (rc == -EPERM)
+		return serve_anyway(trapped, &assign);
 	if (!rc)
 		rc = serve_port(trapped, &assign);
 	/* whatever the memory says by then, the socket has its port, or nothing gives it one */
@@ -515,7 +557,7 @@ static int bind_several(struct trapped_call *trapped, char *addrs, size_t size)
 	int rc = trapped_call_read_memory(trapped, trapped->argument[3], addrs, size);
 
 	if (rc)
-		return rc;
+		return rc == -EPERM ? trapped_call_unreachable(trapped) : rc;
 	assign.addrs = addrs;
 	assign.addrs_size = (socklen_t)size;
 	assign.len = size < sizeof(assign.addr) ? (socklen_t)size : sizeof(assign.addr);
@@ -643,8 +685,8 @@ static int refuse_newsocket(struct trapped_call *trapped, const char *why)
 	return trapped_call_refuse(trapped, text);
 }
 
-/* Answers a call with a socket, and closes it here. */
-static int answer_with_socket(struct trapped_call *trapped, int fd)
+/* Hands a socket over as the call's answer. Return: CALL_ANSWERED, what the call returns */
+static int hand_over(struct trapped_call *trapped, int fd)
 {
 	struct seccomp_notif_addfd add = {
 		.id = trapped->caller.id,
@@ -652,24 +694,50 @@ static int answer_with_socket(struct trapped_call *trapped, int fd)
 		.srcfd = (uint32_t)fd,
 		.newfd_flags = trapped->argument[1] & SOCK_CLOEXEC ? O_CLOEXEC : 0,
 	};
-	/* the program's table may be full */
-	int rc = ioctl(trapped->tree->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0
-			 ? -errno
-			 : CALL_ANSWERED;
+	const int listener = trapped->tree->listener;
 
-	close(fd);
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) >= 0)
+		return CALL_ANSWERED;
+	/* the program's table may be full */
+	if (errno != EINVAL)
+		return -errno;
+	/* before Linux 5.14 in two steps; a signal in between leaves the descriptor behind */
+	add.flags = 0;
+	trapped->value = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	return trapped->value < 0 ? -errno : 0;
+}
+
+/* Answers a call with a socket. Where sockets are born, we have a duplicate of it from then on. */
+static int answer_with_socket(struct trapped_call *trapped, int fd)
+{
+	struct born *born = trapped->tree->born;
+	const uint64_t inode = born_inode(fd);
+	int rc = born ? born_keep(born, fd) : 0;
+
+	if (!rc)
+		rc = hand_over(trapped, fd);
+	else
+		close(fd);
+	if (!born)
+		close(fd);
+	else if (rc < 0)
+		born_drop(born, inode);
+	else
+		born_give(born, inode);
 	return rc;
 }
 
 /* Makes the socket that the call asks for. It is the call's answer. */
 static int serve_newsocket(struct trapped_call *trapped)
 {
+	const struct tree *tree = trapped->tree;
 	int type = (int)trapped->argument[1], fd;
 	const char *why;
 
-	fd = newsocket_make(trapped->tree->fence->rule, &trapped->caller, (int)trapped->argument[0],
-			    type, (int)trapped->argument[2], &why);
-	if (fd == -EPROTOTYPE)
+	fd = newsocket_make(tree->fence->rule, &trapped->caller, (int)trapped->argument[0], type,
+			    (int)trapped->argument[2], tree->only_socket, &why);
+	/* what the program makes by itself, we look for when it needs a port */
+	if (fd == -EPROTOTYPE || (fd == -EACCES && tree->born))
 		return CALL_CONTINUES;
 	if (fd == -EACCES)
 		return refuse_newsocket(trapped, why);
@@ -691,13 +759,23 @@ static int serve_mptcp(struct trapped_call *trapped)
 
 	if (!rule || (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM ||
 	    newsocket_mptcp_keeps(rule))
-		return CALL_CONTINUES;
+		return trapped->tree->born ? serve_newsocket(trapped) : CALL_CONTINUES;
 	if (rule->mptcp == MPTCP_TCP)
 		fd = newsocket_make_tcp(&trapped->caller, domain, type, &why);
 	trapped_call_report_mptcp(trapped, fd == -EACCES ? MPTCP_REFUSE : MPTCP_TCP);
 	if (fd == -EACCES)
 		return -EPROTONOSUPPORT;
 	return fd < 0 ? fd : answer_with_socket(trapped, fd);
+}
+
+static int serve_new(struct trapped_call *trapped)
+{
+	const struct tree *tree = trapped->tree;
+	const bool mptcp = trapped->argument[2] == IPPROTO_MPTCP && tree->fence->rule &&
+			   tree->fence->rule->mptcp != MPTCP_ALLOW;
+
+	return tree->only_socket || (tree->born && !mptcp) ? serve_newsocket(trapped)
+							   : serve_mptcp(trapped);
 }
 
 /* socketcall(2) has its arguments in memory. */
@@ -714,6 +792,190 @@ static int read_socketcall(struct trapped_call *trapped)
 					      3 * sizeof(argument[0]));
 	for (i = 0; i < 6; i++)
 		trapped->argument[i] = argument[i];
+	return rc == -EPERM ? trapped_call_unreachable(trapped) : rc;
+}
+
+/* ---- sockets that are born here ---- */
+
+/* Does a call only ask, or look, and choose no port? */
+static bool only_asks(const struct trapped_call *trapped)
+{
+	return trapped->call == FILTER_GETSOCKNAME || trapped->call == FILTER_EPOLL_CTL;
+}
+
+/* Which argument is the socket? */
+static int socket_number(const struct trapped_call *trapped)
+{
+	return (int)trapped->argument[trapped->call == FILTER_EPOLL_CTL ? 2 : 0];
+}
+
+/* Binds the socket to a port of the range, at the address that it has. Return: 0, -errno */
+static int bind_at_own_address(struct trapped_call *trapped)
+{
+	struct assign assign = { .call = ASSIGN_BIND, .fd = trapped->fd, .at_once = true };
+	int rc;
+
+	assign.len = sizeof(assign.addr);
+	if (getsockname(trapped->fd, &assign.addr.sa, &assign.len))
+		return -errno;
+	rc = begin_assign(trapped, &assign);
+	if (rc < 0)
+		return rc;
+	return end_assign(trapped, &assign, 0);
+}
+
+/*
+ * The kernel has gone on with a bind() that was perhaps to port 0, without a choice of its
+ * own. Now somebody could tell. Return: 0, -errno
+ */
+static int serve_late(struct trapped_call *trapped)
+{
+	int rc = 0;
+
+	if (trapped_call_is_udp(trapped) ? !is_settled(trapped)
+					 : !assign_has_port(trapped->tree->fence, trapped->fd))
+		rc = bind_at_own_address(trapped);
+	if (!rc)
+		forget_kernel_bind(trapped);
+	return rc;
+}
+
+/*
+ * An epoll set would tell of a socket that the program has closed, as long as we have
+ * a duplicate. Either we can do without, or the socket gets its port now.
+ */
+static int serve_watched(struct trapped_call *trapped)
+{
+	struct born *born = trapped->tree->born;
+	int fd = caller_descriptor(&trapped->caller, socket_number(trapped)), rc;
+
+	if (fd >= 0) {
+		close(fd);
+		born_drop(born, trapped->inode);
+		return CALL_CONTINUES;
+	}
+	rc = bind_at_own_address(trapped);
+	if (rc)
+		return rc;
+	born_settle(born, trapped->inode, true);
+	return CALL_CONTINUES;
+}
+
+/* For born_look(): a port that a write() without destination has drawn is no port of the program's. */
+static bool has_named_port(int fd, const void *context)
+{
+	const struct fence *fence = context;
+
+	if (assign_state(fence, fd) == ASSIGN_FOREIGN_UDP)
+		assign_undo(fence, fd);
+	return assign_has_port(fence, fd);
+}
+
+/* A call on a socket of which we have a duplicate; @late: see serve_late() */
+static int serve_kept(struct trapped_call *trapped, bool late)
+{
+	const struct tree *tree = trapped->tree;
+	socklen_t len = sizeof(trapped->cookie);
+	int rc = CALL_CONTINUES;
+
+	if (getsockopt(trapped->fd, SOL_SOCKET, SO_COOKIE, &trapped->cookie, &len))
+		trapped->cookie = 0;
+	if (late && trapped->call != FILTER_BIND)
+		rc = serve_late(trapped) ?: CALL_CONTINUES;
+	if (rc == CALL_CONTINUES && trapped->call == FILTER_EPOLL_CTL && !late)
+		return serve_watched(trapped);
+	if (rc == CALL_CONTINUES && !only_asks(trapped))
+		rc = serve_socket(trapped);
+	if (assign_has_port(tree->fence, trapped->fd)) {
+		born_settle(tree->born, trapped->inode, false);
+		return rc;
+	}
+	if (rc != CALL_CONTINUES || only_asks(trapped) || trapped->call == FILTER_BIND)
+		return rc;
+	/* the kernel chooses, and may: nobody waits for us to close the socket */
+	if (has_range(trapped) || tree->fence->rule->exhausted == EXHAUSTED_SYSTEM) {
+		born_settle(tree->born, trapped->inode, false);
+		return rc;
+	}
+	return trapped_call_refuse(trapped, "a socket could not be given a port beforehand, so the "
+					    "call fails");
+}
+
+static bool is_send(const struct trapped_call *trapped)
+{
+	return trapped->call == FILTER_SENDTO || trapped->call == FILTER_SENDMSG ||
+	       trapped->call == FILTER_SENDMMSG;
+}
+
+/* A call on a socket that we cannot have: made by the library, or elsewhere, and passed on. */
+static int serve_foreign(struct trapped_call *trapped)
+{
+	static const char *const protocols[] = { "TCP", "MPTCP", "UDP", "SCTP", "SMC" };
+	const int flags = (int)trapped->argument[trapped->call == FILTER_SENDMSG ? 2 : 3];
+	char name[32];
+	size_t i = 0;
+	int rc = caller_protocol(&trapped->caller, socket_number(trapped), name, sizeof(name));
+
+	if (rc)
+		return rc == -EPERM ? trapped_call_unreachable(trapped) : rc;
+	while (i < 5 && strncmp(name, protocols[i], strlen(protocols[i])) != 0)
+		i++;
+	/* of another family; or over TCP, where only what connects chooses a port */
+	if (i == 5 || (i < 2 && is_send(trapped) && !(flags & MSG_FASTOPEN)))
+		return CALL_CONTINUES;
+	if (caller_shows_port(&trapped->caller, trapped->inode)) {
+		born_settle(trapped->tree->born, trapped->inode, false);
+		return CALL_CONTINUES;
+	}
+	return trapped_call_refuse(
+		trapped,
+		"the supervisor may not look into this process, and has not made its socket, so calls "
+		"on it that need a port fail");
+}
+
+/* A call of a tree that cannot be looked into */
+static int serve_unseen(struct trapped_call *trapped)
+{
+	struct tree *tree = trapped->tree;
+	enum born_state state;
+	bool late = false;
+	int rc = caller_socket(&trapped->caller, socket_number(trapped), &trapped->inode);
+
+	if (rc && only_asks(trapped))
+		return CALL_CONTINUES;
+	if (rc == -EPERM)
+		return trapped_call_unreachable(trapped);
+	if (rc)
+		return rc == -ESRCH ? rc : refuse_nonsocket(trapped, rc);
+	if (trapped->call == FILTER_BIND)
+		born_look(tree->born, has_named_port, tree->fence, true);
+	state = tree->fence->rule && tree->fence->rule->map
+			? BORN_UNKNOWN
+			: born_find(tree->born, trapped->inode, &trapped->fd, &late);
+	if (state == BORN_EARLY && trapped->call == FILTER_BIND)
+		return trapped_call_refuse(
+			trapped,
+			"the supervisor may not look into this process, and a socket that is in "
+			"an epoll set before its bind() has its port already, so that fails");
+	if (state == BORN_EARLY || state == BORN_SETTLED)
+		return CALL_CONTINUES;
+	if (state == BORN_KEPT) {
+		rc = trapped->fd < 0 ? -EMFILE : serve_kept(trapped, late);
+	} else {
+		if (only_asks(trapped))
+			return CALL_CONTINUES;
+		trapped->fd = caller_descriptor(&trapped->caller, socket_number(trapped));
+		if (trapped->fd == -EPERM && tree->fence->rule && tree->fence->rule->map)
+			return trapped_call_refuse(
+				trapped, "the rule's 'map' key changes addresses, and the "
+					 "supervisor may not look into this process, so its "
+					 "calls fail");
+		if (trapped->fd == -EPERM)
+			return serve_foreign(trapped);
+		rc = trapped->fd < 0 ? trapped->fd : serve_socket(trapped);
+	}
+	if (trapped->fd >= 0)
+		close(trapped->fd);
 	return rc;
 }
 
@@ -741,7 +1003,9 @@ static int serve_trapped(struct trapped_call *trapped)
 	if (trapped->call == FILTER_LANDLOCK_CREATE || trapped->call == FILTER_LANDLOCK_RESTRICT)
 		return serve_landlock(trapped);
 	if (trapped->call == FILTER_SOCKET)
-		return trapped->tree->only_socket ? serve_newsocket(trapped) : serve_mptcp(trapped);
+		return serve_new(trapped);
+	if (trapped->tree->born)
+		return serve_unseen(trapped);
 	trapped->fd = caller_descriptor(&trapped->caller, (int)trapped->argument[0]);
 	if (trapped->fd == -EPERM)
 		return trapped_call_unreachable(trapped);
@@ -800,8 +1064,11 @@ static bool serve_next(void *context)
 		struct seccomp_notif notif;
 		char room[NOTIFICATION_MAX];
 	} heard;
-	int n = poll(&poll_listener, 1, claims_tidy(&tree->claims) ? CLAIMS_TIDY_MS : -1);
+	int wait = claims_tidy(&tree->claims) ? CLAIMS_TIDY_MS : -1, n;
 
+	if (tree->born && born_look(tree->born, has_named_port, tree->fence, false))
+		wait = BORN_LOOK_MS;
+	n = poll(&poll_listener, 1, wait);
 	if (n < 0)
 		return errno == EINTR;
 	if (n == 0)
@@ -817,8 +1084,8 @@ static bool serve_next(void *context)
 	return true;
 }
 
-void trap_serve(int listener, bool only_socket, const struct fence *fence, struct log *log,
-		int program, int errors, int starter)
+void trap_serve(int listener, bool only_socket, struct born *born, const struct fence *fence,
+		struct log *log, int program, int errors, int starter)
 {
 	static struct tree tree;
 	struct seccomp_notif_sizes sizes = { 0 };
@@ -831,6 +1098,7 @@ void trap_serve(int listener, bool only_socket, const struct fence *fence, struc
 	tree.errors = errors;
 	tree.fence = fence;
 	tree.only_socket = only_socket;
+	tree.born = born;
 	tree.log = log;
 	/* our own rights are not used by now */
 	tree.port_start = settings_port_start();

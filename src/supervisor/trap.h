@@ -4,18 +4,20 @@
 
 #include "../core/fence.h"
 #include "../core/log.h"
+#include "born.h"
 
 /**
  * trap_serve() - Serve until nobody is left under the filter
  * @listener:	of the filter
  * @only_socket:	it stops socket(2) alone
+ * @born:	where nobody may be looked into, the sockets that are born here, else NULL
  * @fence:	its rule is served by the bind engine, see trap.c
  * @log:	its standard error is the program's own, looked up for each line
  * @program:	a pidfd of the program that was started first
  * @errors:	what was its standard error, opened with O_PATH; -1 for none
  * @starter:	as for confinement_start()
  */
-void trap_serve(int listener, bool only_socket, const struct fence *fence, struct log *log,
-		int program, int errors, int starter);
+void trap_serve(int listener, bool only_socket, struct born *born, const struct fence *fence,
+		struct log *log, int program, int errors, int starter);
 
 #endif

@@ -23,6 +23,8 @@ static const char *call_name(const struct trapped_call *trapped)
 		[FILTER_SENDMMSG] = "sendmmsg",
 		[FILTER_SETSOCKOPT] = "sctp_connectx",
 		[FILTER_GETSOCKOPT] = "sctp_connectx",
+		[FILTER_GETSOCKNAME] = "bind",
+		[FILTER_EPOLL_CTL] = "epoll_ctl",
 	};
 
 	return trapped->argument[2] == SCTP_OPTION_BINDX_ADD && trapped->call == FILTER_SETSOCKOPT
@@ -49,7 +51,7 @@ static int begin_line(struct trapped_call *trapped)
 	struct log *log = trapped->tree->log;
 
 	log->pid = (int)caller_process(&trapped->caller);
-	log->stderr_fd = caller_descriptor(&trapped->caller, STDERR_FILENO);
+	log->stderr_fd = caller_stderr(&trapped->caller);
 	if (log->stderr_fd < 0)
 		log->stderr_fd = caller_descriptor(&program, STDERR_FILENO);
 	if (log->stderr_fd < 0)
@@ -151,7 +153,7 @@ int trapped_call_read_memory(struct trapped_call *trapped, uint64_t address, voi
 {
 	int rc = caller_read(&trapped->caller, address, ret_data, size);
 
-	return rc == -EPERM ? trapped_call_unreachable(trapped) : rc;
+	return rc == -EPERM && !trapped->tree->born ? trapped_call_unreachable(trapped) : rc;
 }
 
 int trapped_call_read_address(struct trapped_call *trapped, uint64_t address, int len)

@@ -26,6 +26,7 @@ struct trapped_call {
 	long value; /* what the call returns if it is answered with 0 */
 	int fd;     /* the socket, here */
 	uint64_t cookie;
+	uint32_t inode; /* where sockets are born */
 	union {
 		union addr inet;
 		struct sockaddr_storage storage;
@@ -53,7 +54,10 @@ int trapped_call_refuse(struct trapped_call *trapped, const char *why);
 /* trapped_call_unreachable() - Write once that the program cannot be looked into. Return: -EACCES */
 int trapped_call_unreachable(struct trapped_call *trapped);
 
-/* trapped_call_read_memory() - As caller_read(); -EACCES if we may not read there, which is written to the log */
+/*
+ * trapped_call_read_memory() - As caller_read(), but -EACCES if we may not read there, which is written to
+ * the log. Where sockets are born it is -EPERM, and the call is served without what stands there.
+ */
 int trapped_call_read_memory(struct trapped_call *trapped, uint64_t address, void *ret_data,
 			     size_t size);
 

@@ -4,6 +4,7 @@
 
 #include "../core/fence.h"
 #include "../core/log.h"
+#include "born.h"
 #include "caller.h"
 #include "claims.h"
 #include "confinement.h"
@@ -21,7 +22,8 @@ struct tree {
 	int errors;                /* what was its standard error, opened with O_PATH; or -1 */
 	const struct fence *fence; /* its rule is served by the bind engine */
 	bool only_socket;          /* socket(2) alone is trapped */
-	unsigned port_start;       /* lowest port that needs no right, in our network namespace */
+	struct born *born;   /* sockets that are born here; NULL: callers can be looked into */
+	unsigned port_start; /* lowest port that needs no right, in our network namespace */
 
 	/* one thread at a time writes a line; the rest is what was said already */
 	pthread_mutex_t log_lock;

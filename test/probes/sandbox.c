@@ -8,6 +8,8 @@
  *		podman		containers/common, pkg/seccomp/seccomp.json; CRI-O's, too
  *		systemd		SystemCallFilter=@system-service (src/shared/seccomp-util.c)
  *		systemd-old	the same before systemd 252, which added @sandbox: no seccomp(2)
+ *		yama		what kernel.yama.ptrace_scope refuses from 2 on: descriptors, and memory but for the
+ *				lowest 4 GiB, where programs with fixed addresses have their data
  *		old		a kernel before 5.19: no SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
  *		gvisor		no SECCOMP_FILTER_FLAG_NEW_LISTENER (google/gvisor issue 14627)
  *
@@ -17,6 +19,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,7 +36,7 @@
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
 	 CLONE_NEWPID | CLONE_NEWNET)
 
-enum { DOCKER = 1, PODMAN = 2, SYSTEMD = 4, SYSTEMD_OLD = 8, OLD = 16, GVISOR = 32 };
+enum { DOCKER = 1, PODMAN = 2, SYSTEMD = 4, SYSTEMD_OLD = 8, OLD = 16, GVISOR = 32, YAMA = 64 };
 
 static const struct {
 	const char *name;
@@ -42,6 +45,7 @@ static const struct {
 	{ "docker", DOCKER },   { "podman", PODMAN },
 	{ "systemd", SYSTEMD }, { "systemd-old", SYSTEMD | SYSTEMD_OLD },
 	{ "old", OLD },         { "gvisor", GVISOR },
+	{ "yama", YAMA },
 };
 
 /* A call that a sandbox refuses; where there are flags, only if its argument has one of them. */
@@ -51,22 +55,25 @@ static const struct refusal {
 	uint32_t error;
 	unsigned argument;
 	uint32_t flags;
+	bool high; /* in the upper half of the argument */
 } refusals[] = {
-	{ DOCKER | SYSTEMD, SYS_pidfd_getfd, EPERM, 0, 0 },
-	{ PODMAN, SYS_process_vm_readv, EPERM, 0, 0 },
-	{ PODMAN, SYS_process_vm_writev, EPERM, 0, 0 },
-	{ PODMAN | SYSTEMD, SYS_ptrace, EPERM, 0, 0 },
-	{ DOCKER | PODMAN, SYS_kcmp, EPERM, 0, 0 },
-	{ DOCKER | PODMAN, SYS_io_uring_setup, EPERM, 0, 0 },
-	{ DOCKER, SYS_unshare, EPERM, 0, 0 },
-	{ DOCKER, SYS_setns, EPERM, 0, 0 },
-	{ DOCKER | SYSTEMD, SYS_mount, EPERM, 0, 0 },
+	{ DOCKER | SYSTEMD | YAMA, SYS_pidfd_getfd, EPERM, 0, 0, false },
+	{ PODMAN | YAMA, SYS_process_vm_readv, EPERM, 0, 0, false },
+	{ PODMAN, SYS_process_vm_writev, EPERM, 0, 0, false },
+	{ PODMAN | SYSTEMD | YAMA, SYS_ptrace, EPERM, 0, 0, false },
+	/* of a file, such offsets are rare; of /proc/PID/mem they are addresses */
+	{ YAMA, SYS_pread64, EPERM, 3, ~0U, true },
+	{ DOCKER | PODMAN, SYS_kcmp, EPERM, 0, 0, false },
+	{ DOCKER | PODMAN, SYS_io_uring_setup, EPERM, 0, 0, false },
+	{ DOCKER, SYS_unshare, EPERM, 0, 0, false },
+	{ DOCKER, SYS_setns, EPERM, 0, 0, false },
+	{ DOCKER | SYSTEMD, SYS_mount, EPERM, 0, 0, false },
 	/* what comes in a structure cannot be filtered */
-	{ DOCKER, SYS_clone3, ENOSYS, 0, 0 },
-	{ DOCKER, SYS_clone, EPERM, 0, CLONE_NAMESPACES },
-	{ SYSTEMD_OLD, SYS_seccomp, EPERM, 0, 0 },
-	{ OLD, SYS_seccomp, EINVAL, 1, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
-	{ GVISOR, SYS_seccomp, EINVAL, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER },
+	{ DOCKER, SYS_clone3, ENOSYS, 0, 0, false },
+	{ DOCKER, SYS_clone, EPERM, 0, CLONE_NAMESPACES, false },
+	{ SYSTEMD_OLD, SYS_seccomp, EPERM, 0, 0, false },
+	{ OLD, SYS_seccomp, EINVAL, 1, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, false },
+	{ GVISOR, SYS_seccomp, EINVAL, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, false },
 };
 
 enum { REFUSALS = sizeof(refusals) / sizeof(refusals[0]) };
@@ -92,7 +99,8 @@ static void add_refusal(const struct refusal *refusal)
 	add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)refusal->call, 0,
 					 more));
 	if (refusal->flags) {
-		load(offsetof(struct seccomp_data, args) + 8UL * refusal->argument);
+		load(offsetof(struct seccomp_data, args) + 8UL * refusal->argument +
+		     (refusal->high ? 4 : 0));
 		add((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, refusal->flags, 0, 1));
 	}
 	add((struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | refusal->error));

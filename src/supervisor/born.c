@@ -1,0 +1,278 @@
+#include "born.h"
+
+#include "../machine/procfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ * Where nobody may look into a program, no call gives us its socket. So we make its
+ * sockets, hand them over, and keep a duplicate of each. /proc says which socket a
+ * descriptor of the program is, by the inode's number, and asks for less than
+ * pidfd_getfd(2) does (PTRACE_MODE_READ, which Yama does not restrict).
+ *
+ * A duplicate keeps the socket open after the program has closed it. So it must be
+ * gone before anybody can notice: as soon as the socket has its port, and before an
+ * epoll set learns of it (trap.c). What is left are sockets that never got a port. They
+ * hold nothing that others could want, and are looked for from time to time.
+ *
+ * A number is another socket's only after 2^32 more inodes (fs/inode.c, get_next_ino).
+ * While we have the duplicate it is no other's.
+ */
+
+#define LOOKS 4
+#define SWEEP_LEAST 64
+#define EARLY (1ULL << 63)
+
+void born_start(struct born *born)
+{
+	int i;
+
+	pthread_mutex_init(&born->lock, NULL);
+	for (i = 0; i < BORN_SOCKETS; i++) {
+		born->socket[i].fd = -1;
+		born->socket[i].next = i + 1 < BORN_SOCKETS ? i + 1 : -1;
+		born->list[i] = -1;
+	}
+	born->late = -1;
+	born->sweep_at = SWEEP_LEAST;
+}
+
+uint64_t born_inode(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? 0 : st.st_ino;
+}
+
+/* ---- with the lock held ---- */
+
+static int *list_of(struct born *born, uint64_t inode)
+{
+	return &born->list[inode % BORN_SOCKETS];
+}
+
+static struct born_socket *find_kept(struct born *born, uint64_t inode)
+{
+	int i = *list_of(born, inode);
+
+	while (i >= 0 && born->socket[i].inode != inode)
+		i = born->socket[i].next;
+	return i >= 0 ? &born->socket[i] : NULL;
+}
+
+static void drop_kept(struct born *born, struct born_socket *socket)
+{
+	int place = (int)(socket - born->socket), *link = list_of(born, socket->inode);
+
+	while (*link != place)
+		link = &born->socket[*link].next;
+	*link = socket->next;
+	if (socket->bound_late) {
+		for (link = &born->late; *link != place;)
+			link = &born->socket[*link].next_late;
+		*link = socket->next_late;
+	}
+	if (socket->looks)
+		born->looking--;
+	close(socket->fd);
+	*socket = (struct born_socket){ .fd = -1, .next = born->free };
+	born->free = place;
+	born->kept--;
+}
+
+static void note_settled(struct born *born, uint64_t inode, bool early)
+{
+	born->settled[inode % BORN_REMEMBERED] = early ? inode | EARLY : inode;
+}
+
+/* ---- sockets that nobody has any more ---- */
+
+struct sweep {
+	struct born *born;
+	bool seen[BORN_SOCKETS];
+};
+
+static int note_seen(uint32_t inode, void *context)
+{
+	struct sweep *sweep = context;
+	const struct born_socket *socket = find_kept(sweep->born, inode);
+
+	if (socket)
+		sweep->seen[socket - sweep->born->socket] = true;
+	return 0;
+}
+
+/* Which of the kept sockets has another process? Those that none has are dropped. */
+static void drop_closed(struct born *born)
+{
+	static struct sweep sweep;
+	DIR *folder = opendir("/proc");
+	const struct dirent *item;
+	int i;
+
+	memset(&sweep, 0, sizeof(sweep));
+	sweep.born = born;
+	while (folder && (item = readdir(folder))) {
+		pid_t pid = (pid_t)strtol(item->d_name, NULL, 10);
+
+		if (pid > 0 && pid != getpid())
+			procfs_sockets(pid, note_seen, &sweep);
+	}
+	for (i = 0; folder && i < BORN_SOCKETS; i++)
+		if (born->socket[i].given && !sweep.seen[i])
+			drop_kept(born, &born->socket[i]);
+	if (folder)
+		closedir(folder);
+	born->sweep_at = 2 * born->kept > SWEEP_LEAST ? 2 * born->kept : SWEEP_LEAST;
+}
+
+/* ---- for all ---- */
+
+int born_keep(struct born *born, int fd)
+{
+	const uint64_t inode = born_inode(fd);
+	struct born_socket *socket;
+	int rc = -ENFILE;
+
+	pthread_mutex_lock(&born->lock);
+	if (born->kept >= born->sweep_at)
+		drop_closed(born);
+	if (born->free >= 0 && inode) {
+		socket = &born->socket[born->free];
+		born->free = socket->next;
+		*socket = (struct born_socket){ .inode = inode,
+						.fd = fd,
+						.next = *list_of(born, inode) };
+		*list_of(born, inode) = (int)(socket - born->socket);
+		born->kept++;
+		rc = 0;
+	}
+	/* of another socket that had this number */
+	if ((born->settled[inode % BORN_REMEMBERED] & ~EARLY) == inode)
+		born->settled[inode % BORN_REMEMBERED] = 0;
+	pthread_mutex_unlock(&born->lock);
+	return rc;
+}
+
+void born_give(struct born *born, uint64_t inode)
+{
+	struct born_socket *socket;
+
+	pthread_mutex_lock(&born->lock);
+	socket = find_kept(born, inode);
+	if (socket)
+		socket->given = true;
+	pthread_mutex_unlock(&born->lock);
+}
+
+enum born_state born_find(struct born *born, uint64_t inode, int *ret_fd, bool *ret_late)
+{
+	const struct born_socket *socket;
+	enum born_state state = BORN_UNKNOWN;
+	uint64_t settled;
+
+	pthread_mutex_lock(&born->lock);
+	socket = find_kept(born, inode);
+	settled = born->settled[inode % BORN_REMEMBERED];
+	if (socket) {
+		state = BORN_KEPT;
+		*ret_fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 0);
+		*ret_late = socket->bound_late;
+	} else if (settled == inode) {
+		state = BORN_SETTLED;
+	} else if (settled == (inode | EARLY)) {
+		state = BORN_EARLY;
+	}
+	pthread_mutex_unlock(&born->lock);
+	return state;
+}
+
+void born_note_bind(struct born *born, uint64_t inode)
+{
+	struct born_socket *socket;
+
+	pthread_mutex_lock(&born->lock);
+	socket = find_kept(born, inode);
+	if (socket) {
+		if (!socket->bound_late) {
+			socket->bound_late = true;
+			socket->next_late = born->late;
+			born->late = (int)(socket - born->socket);
+		}
+		born->looking += !socket->looks;
+		socket->looks = LOOKS;
+	}
+	pthread_mutex_unlock(&born->lock);
+}
+
+void born_settle(struct born *born, uint64_t inode, bool early)
+{
+	struct born_socket *socket;
+
+	pthread_mutex_lock(&born->lock);
+	socket = find_kept(born, inode);
+	if (socket)
+		drop_kept(born, socket);
+	note_settled(born, inode, early);
+	pthread_mutex_unlock(&born->lock);
+}
+
+void born_drop(struct born *born, uint64_t inode)
+{
+	struct born_socket *socket;
+
+	pthread_mutex_lock(&born->lock);
+	socket = find_kept(born, inode);
+	if (socket)
+		drop_kept(born, socket);
+	pthread_mutex_unlock(&born->lock);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+bool born_look(struct born *born, bool (*has_port)(int fd, const void *context),
+	       const void *context, bool all)
+{
+	const uint64_t now = now_ms();
+	bool any;
+	int i, next;
+
+	pthread_mutex_lock(&born->lock);
+	if (!all && now - born->looked < BORN_LOOK_MS) {
+		any = born->looking;
+		pthread_mutex_unlock(&born->lock);
+		return any;
+	}
+	born->looked = now;
+	for (i = born->looking || all ? born->late : -1; i >= 0; i = next) {
+		struct born_socket *socket = &born->socket[i];
+
+		next = socket->next_late;
+		if (!socket->looks && !all)
+			continue;
+		if (has_port(socket->fd, context)) {
+			note_settled(born, socket->inode, false);
+			drop_kept(born, socket);
+		} else if (socket->looks && !--socket->looks) {
+			born->looking--;
+		}
+	}
+	any = born->looking;
+	pthread_mutex_unlock(&born->lock);
+	return any;
+}

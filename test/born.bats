@@ -1,0 +1,291 @@
+#!/usr/bin/env bats
+#
+# `portfence run` where no process may be looked into: the supervisor makes the sockets that it serves.
+# Behind the filters of Docker and systemd, and what kernel.yama.ptrace_scope refuses from 2 on, as
+# probes/sandbox emulates them; see test/vm for Yama itself. As a user without rights, judged from the wire.
+
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034 # inner shells expand it; each test is a process of its own
+bats_require_minimum_version 1.5.0
+load lib/helpers
+load lib/calls
+load lib/supervise
+
+PYTHON=/usr/bin/python3
+
+# In the last one, the supervisor cannot read addresses either.
+UNSEEN="docker systemd yama"
+
+setup_file() {
+	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
+	local source=$BATS_TEST_DIRNAME probe
+	for probe in raw unborn load; do
+		cc -std=gnu11 -D_GNU_SOURCE -static -pthread -o "$BATS_FILE_TMPDIR/$probe-static" "$source/probes/$probe.c"
+	done
+}
+
+setup() {
+	supervise_setup
+	unborn=$BATS_FILE_TMPDIR/unborn-static
+	raw=$BATS_FILE_TMPDIR/raw-static
+	VIA[auto]=auto
+	RANGES[auto]=20000-20999
+}
+
+@test "where nobody may look, every call of every protocol gets a port of the range" {
+	local name proto
+	PROBES=$install
+	matrix=$install/matrix
+	chmod 1777 "$PORTFENCE_STATE"
+	for name in docker yama; do
+		sandboxed $name
+		fence=("${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run --config matrix.ini --)
+		for proto in tcp mptcp udp udplite; do
+			each_family 20000-20099 $proto 'via = supervise'
+		done
+		each_family 20000-20099 tcp
+	done
+}
+
+@test "there, static programs and raw system calls get ports of the range" {
+	local name way
+	for name in $UNSEEN; do
+		sandboxed $name
+		for way in calls auto; do
+			called $way "$raw" native
+			called $way "$install/raw" native
+		done
+	done
+}
+
+@test "there, 32-bit system calls get ports of the range, too" {
+	local name
+	needs_32bit
+	for name in docker yama; do
+		sandboxed $name
+		called calls "$install/raw" i386
+	done
+}
+
+@test "there, libc's own questions to a name server come from the range" {
+	local name
+	for name in $UNSEEN; do
+		sandboxed $name
+		resolves auto getent ahosts portfence.test
+		within auto <wire_ports
+		[ -s wire_ports ]
+		resolves calls getent ahosts portfence.test
+		within calls <wire_ports
+	done
+}
+
+# What a plain run says, too, with other ports
+@test "there, a program cannot tell that its sockets were made for it" {
+	local name
+	for name in $UNSEEN; do
+		sandboxed $name
+		anew
+		serve
+		capture_start
+		fenced calls "$unborn" zero named moved late listen option closed watched dups >said
+		capture_stop
+		ports_to 7000 | within calls
+		cat said
+		# the ports are 0 where they are of the range
+		awk '{ for (i = 2; i <= NF; i++) if ($i >= 20000 && $i <= 20999) $i = "P"; print }' said >told
+		diff - told <<-'END'
+			zero P P
+			named 0 0
+			moved 0 EADDRINUSE 0 7778
+			late EDESTADDRREQ P
+			listen P
+			option 0 0
+			closed 0 0
+			watched P
+			dups P P P
+		END
+	done
+}
+
+@test "there, children have ports of the range however they were made" {
+	local name
+	for name in $UNSEEN; do
+		sandboxed $name
+		anew
+		fenced calls "$unborn" fork zero vfork zero spawn zero daemon zero >said
+		cat said
+		[ "$(wc -l <said)" = 4 ]
+		cut -d ' ' -f 2- said | tr ' ' '\n' | within calls
+	done
+}
+
+# said COMMAND...: as nobody in the sandbox, with standard error through a pipe that nobody has made: the
+# supervisor has to open it anew
+said() {
+	run as_nobody sh -c '"$@" 2>&1 | cat' - "${SANDBOX[@]}" "$PORTFENCE" run "$@"
+	echo "$output"
+}
+
+@test "there, a socket that an epoll set has before its bind() fails to be bound, and it is said once" {
+	local name
+	for name in docker yama; do
+		sandboxed $name
+		said --via supervise --range 20000-20999 -- "$unborn" early early
+		[ "$(grep -c '^early EACCES$' <<<"$output")" = 2 ]
+		[ "$(grep -c 'in an epoll set before its bind()' <<<"$output")" = 1 ]
+	done
+}
+
+@test "there, what needs an address that cannot be read fails, and it is said which rule asked for it" {
+	local key
+	sandboxed yama
+	anew
+	for key in 'bind = own' 'bind = deny' 'bind = move'; do
+		printf '[*]\nrange = 20000-20999\n%s\n' "$key" >own.ini
+		said --config own.ini --via supervise -- "$unborn" named
+		grep -qx 'named EACCES EACCES' <<<"$output"
+		[ "$(grep -c "the rule's 'bind' key" <<<"$output")" = 1 ]
+	done
+	said --range 20000-20999 --map 7000=20500 --via supervise -- "$unborn" watched
+	grep -qx 'watched EACCES' <<<"$output"
+	[ "$(grep -c "the rule's 'map' key" <<<"$output")" = 1 ]
+}
+
+@test "where addresses can be read, the policy for binds is kept" {
+	sandboxed docker
+	anew
+	printf '[*]\nrange = 20000-20999\nbind = own\n' >own.ini
+	run as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --config own.ini --via supervise -- "$unborn" named zero
+	echo "$output"
+	grep -qx 'named EACCES EACCES' <<<"$output"
+	grep '^zero ' <<<"$output" | cut -d ' ' -f 2- | tr ' ' '\n' | within calls
+}
+
+@test "there, 8 threads of each of 4 processes connect through 100 ports, and not one fails" {
+	local name program way
+	RANGES=([calls]=20000-20099 [auto]=20000-20099)
+	# where no address can be read, each port serves one socket
+	for name in docker yama; do
+		sandboxed $name
+		[ $name = docker ] || RANGES=([calls]=20000-29999 [auto]=20000-29999)
+		for way in calls auto; do
+			anew
+			ns_background "$install/load" serve 7000
+			wait_tcp 7000
+			capture_start "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
+			program=$BATS_FILE_TMPDIR/load-static
+			[ $way = calls ] || program=$install/load
+			fenced $way "$program" 7000 800 4 8 server >said
+			diff <(echo connected 800) said
+			capture_stop
+			ports_to 7000 | within $way
+		done
+	done
+}
+
+@test "there, a server of the program's own serves 200 clients" {
+	local name
+	for name in docker yama; do
+		sandboxed $name
+		anew
+		RANGES[calls]=20000-20499
+		ns_background "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run --via supervise --range 20500-20999 -- \
+			"$BATS_FILE_TMPDIR/load-static" serve 7000
+		wait_tcp 7000
+		capture_start
+		[ "$(fenced calls "$BATS_FILE_TMPDIR/load-static" 7000 200 2 10 client)" = "connected 200" ]
+		capture_stop
+		ports_to 7000 | within calls
+	done
+}
+
+@test "there, children that are killed while they make sockets leave the rest of the tree served" {
+	local name
+	serve
+	for name in docker yama; do
+		sandboxed $name
+		run -0 fenced calls $PYTHON -c 'import os, socket
+children = []
+for i in range(60):
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("127.0.0.1", 0)); s.close()
+            s = socket.socket(); s.close()
+    children.append(pid)
+    if len(children) > 3: os.kill(children.pop(0), 9)
+for pid in children: os.kill(pid, 9)
+for i in range(60): os.wait()
+for i in range(20):
+    s = socket.create_connection(("127.0.0.1", 7000)); print(s.getsockname()[1])'
+		[ "$(wc -l <<<"$output")" = 20 ]
+		within calls <<<"$output"
+	done
+}
+
+@test "there, without its supervisor a program's calls fail with ENOSYS, and it does not hang" {
+	local name
+	for name in docker yama; do
+		sandboxed $name
+		rm -f go
+		mkfifo go
+		ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run \
+			--via supervise --range 20000-20999 -- sh -c 'read line; exec "$@"' - "$raw" native 9
+		exec 4>go
+		wait_until supervisor_there
+		kill -9 "$(supervisor_of)"
+		wait_until has_no_supervisor
+		echo >&4
+		exec 4>&-
+		wait "$pid" || true
+		cat calls
+		grep -qx 'socket ENOSYS' calls
+	done
+}
+
+supervisor_of() {
+	pgrep -x --ns "$NS_PID" --nslist net portfence
+}
+
+has_no_supervisor() {
+	[ -z "$(supervisor_of)" ]
+}
+
+# Is $pid the program by now?
+supervisor_there() {
+	grep -qx sh "/proc/$pid/comm" && [ "$(supervisor_of | wc -l)" = 1 ]
+}
+
+@test "there, a supervisor keeps no more than some of the sockets that were closed without a port" {
+	local kept
+	for name in docker yama; do
+		sandboxed $name
+		rm -f go
+		mkfifo go
+		ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run \
+			--via supervise --range 20000-20999 -- $PYTHON -S -c 'import _socket, sys
+for i in range(1000): _socket.socket().close()
+print("end", flush=True); sys.stdin.read()'
+		exec 4>go
+		wait_until grep -qx end calls
+		kept=$(find "/proc/$(supervisor_of)/fd" -lname 'socket:*' | wc -l)
+		exec 4>&-
+		wait "$pid"
+		echo "$kept"
+		[ "$kept" -lt 100 ]
+	done
+}
+
+@test "there, sockets that a program inherits get their port from the range" {
+	local name
+	for name in docker yama; do
+		sandboxed $name
+		run -0 as_nobody $PYTHON -c 'import os, socket, sys
+kept = [socket.socket(type=t) for t in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+for s in kept: os.set_inheritable(s.fileno(), True)
+os.execv(sys.argv[1], sys.argv[1:] + ["--", "'$PYTHON'", "-c", "import socket\nfor fd in %s:\n    s = socket.socket(fileno=fd); s.bind((\"127.0.0.1\", 0)); print(s.getsockname()[1])" % [s.fileno() for s in kept]])' \
+			"${SANDBOX[@]}" "$PORTFENCE" run --via supervise --range 20000-20999
+		echo "$output"
+		[ "${#lines[@]}" = 2 ]
+		within calls <<<"$output"
+	done
+}
