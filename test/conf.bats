@@ -117,7 +117,7 @@ refuses_made() {
 
 @test "an unknown key is reported with the known ones" {
 	refuses unknown-key "3: unknown key 'protocol' in [curl], use one of: match, args, range,\
- tcp.range, udp.range, sctp.range, exclude, order, seed, bind, move, exhausted, engine, via, io-uring, map"
+ tcp.range, udp.range, sctp.range, exclude, order, seed, bind, move, exhausted, engine, via, io-uring, mptcp, map"
 	refuses unknown-setting "2: unknown key 'logfile' in [portfence], use one of: log, state, lease-file, pool, lease, warn"
 }
 
