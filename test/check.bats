@@ -564,8 +564,9 @@ fits_none() {
 			kinds = {"syntax", "overlap", "ephemeral", "reserved", "services", "privileged", "listener",
 			         "sockets", "engine", "mptcp", "match", "unseen"}
 			for one in report["findings"]:
-			    assert set(one) == {"line", "level", "kind", "section", "text"}, one
+			    assert set(one) == {"file", "line", "level", "kind", "section", "text"}, one
 			    assert one["kind"] in kinds, one
+			    assert one["file"] == sys.argv[1] or one["file"] is one["line"] is None, one
 			    section = one["section"]
 			    assert section is None or f"[{section}]" in one["text"], one
 			    line = "" if one["line"] is None else f":{one['line']}"

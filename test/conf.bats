@@ -535,3 +535,108 @@ portfence: PORTFENCE_SEED: 'x' is no seed, write a whole number from 0 to 184467
 	[ "$status" = 0 ]
 	[ -z "$stderr" ]
 }
+
+# ---- drop-ins
+
+# A configuration of three files, each with a section of its own
+make_drop_ins() {
+	mkdir all.ini.d
+	printf '[first]\nrange = 20000-20099\n' >all.ini
+	printf '[second]\nrange = 21000-21099\n' >all.ini.d/10-second.ini
+	printf '[third]\nmatch = spawn\nrange = 22000-22099\n[portfence]\nlog = stderr\n' >all.ini.d/20-third.ini
+	# none of these is read
+	printf 'no ini\n' | tee all.ini.d/x.ini~ all.ini.d/.x.ini all.ini.d/x.conf >all.ini.d/README
+}
+
+# sections FILE: in the order in which they are asked
+sections() {
+	"$PORTFENCE" rules --json --config "$1" | sed -n 's/ *"name": "\(.*\)",/\1/p' | xargs
+}
+
+@test "drop-ins are read after the file, in sorted order, and fence as the file does" {
+	make_drop_ins
+	[ "$(sections all.ini)" = 'first second third' ]
+	mv all.ini.d/20-third.ini all.ini.d/05-third.ini
+	[ "$(sections all.ini)" = 'first third second' ]
+	run -0 ns env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/all.ini" "$PROBES/spawn" child
+	sed -n 's/^port //p' <<<"$output" | all_within 22000 22099
+	run -0 --separate-stderr ns "$PORTFENCE" run --config all.ini -- "$PROBES/spawn" child
+	sed -n 's/^port //p' <<<"$output" | all_within 22000 22099
+	# a setting of theirs, too
+	[[ $stderr == *' third: bind udp4 127.0.0.1:220'* ]]
+	# the first section that fits counts
+	printf '[other]\nmatch = spawn\nrange = 23000-23099\n' >all.ini.d/00-other.ini
+	run -0 ns "$PORTFENCE" run --config all.ini --log none -- "$PROBES/spawn" child
+	sed -n 's/^port //p' <<<"$output" | all_within 23000 23099
+}
+
+@test "drop-ins alone are a configuration, a user's as well, and so is a folder" {
+	make_drop_ins
+	rm all.ini
+	[ "$(sections all.ini)" = 'second third' ]
+	[ "$(sections all.ini.d)" = 'second third' ]
+	mkdir -p "$XDG_CONFIG_HOME"
+	mv all.ini.d "$XDG_CONFIG_HOME/portfence.ini.d"
+	run -0 ns env LD_PRELOAD="$LIBRARY" "$PROBES/spawn" child
+	sed -n 's/^port //p' <<<"$output" | all_within 22000 22099
+	run -0 ns "$PORTFENCE" check --config "$XDG_CONFIG_HOME/portfence.ini.d"
+	[[ $output == *'2 applications, 0 errors'* ]]
+	# from the system's folder
+	mv "$XDG_CONFIG_HOME" none
+}
+
+@test "a mistake is told with the file and line that it stands in" {
+	make_drop_ins
+	printf '[first]\nrange = 24000\n[portfence]\n' >all.ini.d/30.ini
+	printf 'range = 1\n' >all.ini.d/40.ini
+	want="portfence: all.ini.d/30.ini:1: section [first] is given twice, first in all.ini:1; join the two
+portfence: all.ini.d/30.ini:3: section [portfence] is given twice, first in all.ini.d/20-third.ini:4; join the two
+portfence: all.ini.d/40.ini:1: 'range' stands before the first section, write [application] above it"
+	run -125 --separate-stderr "$PORTFENCE" run --config all.ini -- true
+	diff <(sed "s|$PWD/||g" <<<"$stderr") - <<<"$want"
+	run -1 "$PORTFENCE" check all.ini
+	diff <(sed "s|$PWD/||g" <<<"$output" | head -n -1) <(sed 's/^portfence: //; s/\(:[0-9]\): /\1: error: /' <<<"$want")
+	starts_closed "$PWD/all.ini" "$PWD/all.ini.d/30.ini:1: section [first] is given twice, first in $PWD/all.ini:1; join the two" 2
+	rm all.ini.d/[34]0.ini
+	# warnings, too
+	printf '[fourth]\nrange = 20050-20149\n' >all.ini.d/30.ini
+	run ns "$PORTFENCE" check all.ini
+	[[ $output == *"all.ini.d/30.ini:2: warning: 'range' of [fourth] overlaps 'range' of [first] (all.ini:2) in 50 ports"* ]]
+	run -0 ns "$PORTFENCE" which --config all.ini --app fourth -- true
+	[[ $output == *"[fourth] in "*"all.ini.d/30.ini:1"* ]]
+	run -0 --separate-stderr ns "$PORTFENCE" run --config all.ini --app fourth -- true
+	[[ $stderr == *"all.ini.d/30.ini:1: the tcp range of 'fourth' overlaps that of 'first' ("*"all.ini:1), both hold port 20050"* ]]
+}
+
+@test "a drop-in that cannot be read is an error, and nothing is open" {
+	make_drop_ins
+	mkdir all.ini.d/30.ini
+	refuses_drop_in() {
+		run -125 --separate-stderr timeout 120 "$PORTFENCE" run --config all.ini -- touch started
+		[ "${stderr#"portfence: $PWD/"}" = "$1" ]
+		[ ! -e started ]
+		starts_closed "$PWD/all.ini" "$PWD/$1"
+	}
+	refuses_drop_in 'all.ini.d/30.ini: cannot be read: Is a directory'
+	rmdir all.ini.d/30.ini
+	ln -s nowhere all.ini.d/30.ini
+	refuses_drop_in 'all.ini.d/30.ini: cannot be read: No such file or directory'
+	rm all.ini.d/30.ini
+	mkfifo all.ini.d/30.ini
+	refuses_drop_in 'all.ini.d/30.ini: cannot be read: not a regular file'
+	rm all.ini.d/30.ini
+	truncate -s 17M all.ini.d/30.ini
+	refuses_drop_in 'all.ini.d/30.ini: cannot be read: larger than 16 MiB, is it a configuration?'
+	rm all.ini.d/30.ini
+	(cd all.ini.d && seq -f '%04g.ini' 1 1023 | xargs touch)
+	refuses_drop_in 'all.ini.d: cannot be read: more than 1024 files'
+}
+
+@test "a folder of drop-ins that may not be listed is an error" {
+	open_folder
+	cd "$open"
+	make_drop_ins
+	chmod 711 all.ini.d
+	run -125 "${AS_NOBODY[@]}" "$open/portfence" run --config all.ini -- true
+	[[ $output == *"all.ini.d: cannot be read: Permission denied"* ]]
+}

@@ -347,6 +347,7 @@ directory" ]
 		 "command": "true",
 		 "executable": "$(readlink -f "$(type -P true)")",
 		 "fenced": true,
+		 "format": 1,
 		 "gains_rights": null,
 		 "libc": "glibc",
 		 "linker": "$linker",

@@ -20,9 +20,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_STRICT, OPTION_JSON };
+enum { OPTION_CONFIG, OPTION_STRICT, OPTION_JSON };
 
 static const struct option_entry options[] = {
+	[OPTION_CONFIG] = OPTION_ENTRY_CONFIG,
 	[OPTION_STRICT] = { .name = "strict", .help = "treat warnings as failures" },
 	[OPTION_JSON] = OPTION_ENTRY_JSON,
 	{ .name = NULL },
@@ -35,8 +36,8 @@ const struct verb verb_check = {
 	.summary = "tell what is wrong or doubtful in a configuration",
 	.usage = "[FILE]",
 	.about =
-		"Reads FILE, or the configuration that programs would find, as the library does, and "
-		"reports each mistake with its line. If there is none, it compares the ranges with "
+		"Reads FILE with its drop-ins, each '*.ini' of a folder, or the configuration that "
+		"programs would find, as the library does, and reports each mistake with its line. If there is none, it compares the ranges with "
 		"each other and with this machine. It reports ports that two sections share, that "
 		"the system may give to other programs (with the command that reserves them), that "
 		"are reserved for others, that have a name in /etc/services, that a program listens "
@@ -67,6 +68,8 @@ static void note_error(void *context, const char *file, unsigned line, const cha
 
 	report->file = file;
 	check_findings_add(&report->findings, SAY_ERROR, line, "syntax", NULL, "%s", problem);
+	if (!report->findings.no_memory)
+		report->findings.entry[report->findings.count - 1].file = file;
 }
 
 /* ---- engines ---- */
@@ -194,12 +197,17 @@ static void find_obstacles(const struct sections *sections, struct check_finding
 
 /* ---- files ---- */
 
-static void find_file_rights(const char *what, const char *path, struct check_findings *findings)
+/* @file: what it is told of, NULL for the configuration as a whole */
+static void find_file_rights(const char *what, const char *path, const char *file,
+			     struct check_findings *findings)
 {
 	char text[3 * PATH_MAX];
 
-	if (trust_doubt(what, path, text, sizeof(text)))
-		check_findings_add(findings, SAY_WARNING, 0, "rights", NULL, "%s", text);
+	if (!trust_doubt(what, path, text, sizeof(text)))
+		return;
+	check_findings_add(findings, SAY_WARNING, 0, "rights", NULL, "%s", text);
+	if (!findings->no_memory)
+		findings->entry[findings->count - 1].file = file;
 }
 
 /* ---- the verb ---- */
@@ -225,9 +233,11 @@ static void find_all(struct report *report)
 	try_lease_file(&sections->policy, &report->findings);
 	try_log(sections->policy.log, &report->findings);
 	find_obstacles(sections, &report->findings);
-	find_file_rights("this file", report->file, &report->findings);
+	for (i = 0; sections->policy.files[i]; i++)
+		find_file_rights("this file", sections->policy.files[i], sections->policy.files[i],
+				 &report->findings);
 	if (!library_find(library))
-		find_file_rights("the library", library, &report->findings);
+		find_file_rights("the library", library, NULL, &report->findings);
 	check_ranges_find(entry, count, &report->findings, &report->sysctl);
 	check_sockets_find(entry, count, &report->findings);
 	free(entry);
@@ -272,19 +282,21 @@ static bool is_fine(const struct check_findings *findings, bool strict)
 
 static int check_file(const struct option_values *given, struct report *report)
 {
-	int rc = sections_read(given->operand[0], note_error, report, &report->sections);
+	const char *file = given->operand[0] ? given->operand[0] : given->value[OPTION_CONFIG];
+	int rc = sections_read(file, note_error, report, &report->sections);
 	const bool whole = !rc;
 
 	if (!rc && !report->sections.policy.file)
 		return say_failure("there is no configuration file; write %s, or name one",
 				   SETTINGS_SYSTEM_FILE);
-	if (whole) {
+	if (report->sections.policy.file)
 		report->file = report->sections.policy.file;
+	if (whole) {
 		find_all(report);
 	}
 	if (rc == -ENOMEM || report->findings.no_memory)
 		return say_failure("%s", strerror(ENOMEM));
-	check_findings_sort(&report->findings);
+	check_findings_sort(&report->findings, &report->sections.policy);
 	rc = 0;
 	if (given->value[OPTION_JSON])
 		rc = print_json(report);
@@ -300,6 +312,8 @@ static int check(const struct option_values *given)
 
 	if (given->operand[0] && !*given->operand[0])
 		return option_wrong(&verb_check, "the file's name is empty");
+	if (given->operand[0] && given->value[OPTION_CONFIG])
+		return option_wrong(&verb_check, "'--config' names a file already, give only one");
 	rc = check_file(given, &report);
 	check_findings_free(&report.findings);
 	sections_free(&report.sections);

@@ -18,6 +18,7 @@ void check_findings_add(struct check_findings *findings, enum say_level level, u
 		return;
 	}
 	entry->level = level;
+	entry->file = NULL;
 	entry->line = line;
 	entry->kind = kind;
 	entry->section = section;
@@ -35,14 +36,37 @@ static int compare_entries(const void *a, const void *b)
 {
 	const struct check_findings_entry *x = a, *y = b;
 
+	if (x->file != y->file && (!x->file || !y->file))
+		return x->file ? -1 : 1;
+	/* "x.ini" comes before "x.ini.d/y.ini" */
+	if (x->file != y->file && strcmp(x->file, y->file) != 0)
+		return strcmp(x->file, y->file);
 	/* 0 becomes the last line there can be */
 	if (x->line != y->line)
 		return x->line - 1 < y->line - 1 ? -1 : 1;
 	return (x->number > y->number) - (x->number < y->number);
 }
 
-void check_findings_sort(struct check_findings *findings)
+static const char *find_file(const struct policy *policy, const char *section)
 {
+	const struct rule *rule;
+
+	if (!section || !policy->files)
+		return NULL;
+	/* the usual case: no section has to be looked up */
+	if (!policy->files[1])
+		return policy->files[0];
+	rule = policy_find(policy, section);
+	return rule ? rule->file : NULL;
+}
+
+void check_findings_sort(struct check_findings *findings, const struct policy *policy)
+{
+	size_t i;
+
+	for (i = 0; i < findings->count; i++)
+		if (!findings->entry[i].file)
+			findings->entry[i].file = find_file(policy, findings->entry[i].section);
 	array_sort(findings->entry, findings->count, sizeof(*findings->entry), compare_entries);
 }
 
@@ -53,7 +77,8 @@ void check_findings_print(const struct check_findings *findings, const char *fil
 	for (i = 0; i < findings->count; i++) {
 		const struct check_findings_entry *entry = &findings->entry[i];
 
-		say_finding(to, entry->level, file, entry->line, entry->text);
+		say_finding(to, entry->level, entry->file ? entry->file : file, entry->line,
+			    entry->text);
 	}
 }
 
@@ -66,11 +91,12 @@ json_t *check_findings_describe(const struct check_findings *findings)
 		const struct check_findings_entry *entry = &findings->entry[i];
 		json_t *line = entry->line ? json_integer(entry->line) : json_null();
 
-		if (!json_array_append_new(
-			    list,
-			    json_pack("{s:o, s:s, s:s, s:o, s:o}", "line", line, "level",
-				      say_level_name(entry->level), "kind", entry->kind, "section",
-				      say_json(entry->section), "text", say_json(entry->text))))
+		if (!json_array_append_new(list, json_pack("{s:o, s:o, s:s, s:s, s:o, s:o}", "file",
+							   say_json(entry->file), "line", line,
+							   "level", say_level_name(entry->level),
+							   "kind", entry->kind, "section",
+							   say_json(entry->section), "text",
+							   say_json(entry->text))))
 			continue;
 		json_decref(list);
 		return NULL;

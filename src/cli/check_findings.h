@@ -2,6 +2,7 @@
 #ifndef PORTFENCE_CLI_CHECK_FINDINGS_H
 #define PORTFENCE_CLI_CHECK_FINDINGS_H
 
+#include "../core/policy.h"
 #include "say.h"
 
 #include <jansson.h>
@@ -10,6 +11,7 @@
 
 struct check_findings_entry {
 	enum say_level level;
+	const char *file;    /* NULL: the configuration's own, or that of the section */
 	unsigned line;       /* 0: the whole file's */
 	const char *kind;    /* one word, for programs */
 	const char *section; /* NULL: of none */
@@ -34,8 +36,12 @@ __attribute__((format(printf, 6, 7))) void check_findings_add(struct check_findi
 							      const char *kind, const char *section,
 							      const char *format, ...);
 
-/* check_findings_sort() - Bring them into the file's order; what is the whole file's comes last */
-void check_findings_sort(struct check_findings *findings);
+/*
+ * check_findings_sort() - Bring them into the order of the files; what is a whole file's comes last
+ *
+ * One without a file of its own is given that of its section.
+ */
+void check_findings_sort(struct check_findings *findings, const struct policy *policy);
 
 /* check_findings_print() - Write them as compilers do */
 void check_findings_print(const struct check_findings *findings, const char *file, FILE *to);

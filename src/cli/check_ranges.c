@@ -69,6 +69,7 @@ static void read_machine(struct machine *machine, struct check_findings *finding
 static void say_overlap(struct check_ranges *check, const struct section_range *entry,
 			const struct section_range *other)
 {
+	const bool same = entry->rule->file == other->rule->file;
 	const struct range *common;
 	char ports[SECTION_RANGES_TEXT];
 
@@ -80,9 +81,10 @@ static void say_overlap(struct check_ranges *check, const struct section_range *
 	section_ranges_format(common, ports);
 	check_findings_add(
 		check->findings, SAY_WARNING, entry->line, "overlap", entry->rule->name,
-		"'%s' of [%s] overlaps '%s' of [%s] (line %u) in %s; give each application "
+		"'%s' of [%s] overlaps '%s' of [%s] (%s%s%u) in %s; give each application "
 		"ports of its own",
-		entry->key, entry->rule->name, other->key, other->rule->name, other->line, ports);
+		entry->key, entry->rule->name, other->key, other->rule->name,
+		same ? "line " : other->rule->file, same ? "" : ":", other->line, ports);
 }
 
 /* Compares one range with those before it. */

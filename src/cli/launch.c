@@ -131,12 +131,14 @@ int launch_library(char ret_path[PATH_MAX])
 
 void launch_warn(const struct settings *settings, const char *library)
 {
+	const char *const *file;
+
 	if (settings->rule)
 		policy_warnings(&settings->policy, settings->rule, settings_port_start(),
 				say_warning, NULL);
 	say_distrust("the library", library);
-	if (settings->policy.file)
-		say_distrust("the configuration", settings->policy.file);
+	for (file = settings->policy.files; file && *file; file++)
+		say_distrust("the configuration", *file);
 }
 
 int launch_check(const struct settings *settings)

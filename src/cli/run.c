@@ -137,7 +137,8 @@ static void warn_of_matches(const struct settings *settings)
 		if (!rule->match || (settings->rule && !programs_relative(rule)) ||
 		    programs_find(rule, text, sizeof(text)))
 			continue;
-		snprintf(line, sizeof(line), "%s:%u: %s", policy->file, rule->match_line, text);
+		snprintf(line, sizeof(line), "%s:%u: %s", policy_file(policy, rule),
+			 rule->match_line, text);
 		say_warning(NULL, line);
 	}
 }

@@ -224,8 +224,8 @@ static void print_section(const struct answer *answer)
 	else if (!rule->line)
 		printf("[%s], not from a file, as %s\n", rule->name, answer->section);
 	else
-		printf("[%s] in %s:%u, as %s\n", rule->name, answer->settings.policy.file,
-		       rule->line, answer->section);
+		printf("[%s] in %s:%u, as %s\n", rule->name,
+		       policy_file(&answer->settings.policy, rule), rule->line, answer->section);
 }
 
 static void print_lease(const struct rule *rule)
@@ -465,7 +465,7 @@ static json_t *describe_bind(const struct answer *answer)
 static json_t *describe_section(const struct answer *answer)
 {
 	const struct rule *rule = answer->settings.rule;
-	const char *file = answer->settings.policy.file;
+	const char *file = rule ? policy_file(&answer->settings.policy, rule) : NULL;
 	char seed[32] = "", text[ENGINE_CHOICE_TEXT];
 
 	if (!rule)

@@ -1,6 +1,6 @@
 #include "conf.h"
 
-#include "fd.h"
+#include "conf_files.h"
 #include "lines.h"
 #include "log_destination.h"
 #include "pool.h"
@@ -18,8 +18,6 @@
 #include <unistd.h>
 
 #define NAME_LONGEST 49 /* far more than the name of a program file needs */
-#define FILE_LARGEST (16L << 20)
-#define FOREIGN_LARGEST (64L << 10)
 #define LIST_MAX 1024
 #define LEASE_UNSAID 65536 /* [portfence], which says how many, may be further down */
 
@@ -31,7 +29,6 @@ struct named {
 };
 
 struct conf {
-	const char *file;
 	struct arena *arena;
 	conf_error_fn *error;
 	void *context;
@@ -41,12 +38,13 @@ struct conf {
 	size_t buckets;       /* a power of two */
 	int rc;               /* 0, -EINVAL once an error was told, -ENOMEM */
 
-	const char *text; /* the whole file */
-	size_t size;
-	unsigned line; /* where a mistake is told */
+	struct conf_files files;
+	const char *file; /* the one that is being read */
+	unsigned line;    /* where a mistake is told */
 
 	enum where where;
-	unsigned settings_line; /* of [portfence], 0 before it */
+	const char *settings_file; /* of [portfence], and its line; 0 before it */
+	unsigned settings_line;
 	struct rule *rule;
 	unsigned seen; /* keys of the section so far, by bit */
 	/* only for the keys that were seen; others are not even touched, as each has pages of its own */
@@ -133,6 +131,7 @@ static void end_leases(struct conf *conf)
 
 		if (!rule->lease)
 			continue;
+		conf->file = rule->file;
 		conf->line = rule->range_line[PROTO_COUNT];
 		rc = pool ? 0 : pool_find(policy, conf->arena, &pool);
 		if (rc == -EINVAL) {
@@ -287,12 +286,24 @@ static int add_rule(struct conf *conf, struct named **slot, const char *name, si
 		conf->room = room;
 	}
 	rule->name = copy;
+	rule->file = conf->file;
 	rule->line = conf->line;
 	named->rule = rule;
 	*slot = named;
 	policy->rules[policy->count++] = rule;
 	conf->rule = rule;
 	return 0;
+}
+
+/* @file, @line: where the section stands already */
+static void fail_twice(struct conf *conf, const char *name, const char *file, unsigned line)
+{
+	if (file == conf->file)
+		conf_fail(conf, "section [%s] is given twice, first in line %u; join the two", name,
+			  line);
+	else
+		conf_fail(conf, "section [%s] is given twice, first in %s:%u; join the two", name,
+			  file, line);
 }
 
 static void begin_section(struct conf *conf, const char *name, size_t len)
@@ -325,19 +336,17 @@ static void begin_section(struct conf *conf, const char *name, size_t len)
 	}
 	if (!strcmp(copy, "portfence")) {
 		if (conf->settings_line)
-			conf_fail(
-				conf,
-				"section [portfence] is given twice, first in line %u; join the two",
-				conf->settings_line);
+			fail_twice(conf, copy, conf->settings_file, conf->settings_line);
 		else
 			conf->settings_line = conf->line;
+		if (!conf->settings_file)
+			conf->settings_file = conf->file;
 		conf->where = IN_SETTINGS;
 		return;
 	}
 	slot = name_slot(conf, copy);
 	if (*slot) {
-		conf_fail(conf, "section [%s] is given twice, first in line %u; join the two", copy,
-			  (*slot)->rule->line);
+		fail_twice(conf, copy, (*slot)->rule->file, (*slot)->rule->line);
 		return;
 	}
 	if (add_rule(conf, slot, copy, len)) {
@@ -622,35 +631,7 @@ static void take_problem(void *context, unsigned line, const char *problem)
 	conf_fail(conf, "%s", problem);
 }
 
-static int read_whole(struct conf *conf, int fd, off_t largest)
-{
-	struct stat st;
-	size_t size;
-	char *text;
-	long n;
-
-	if (fd_stat(fd, &st))
-		return -errno;
-	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size > largest)
-		return -EFBIG;
-	size = (size_t)st.st_size;
-	text = arena_alloc(conf->arena, size + 1);
-	if (!text)
-		return -ENOMEM;
-	n = fd_read_all(fd, text, size);
-	if (n < 0)
-		return (int)n;
-	conf->text = text;
-	conf->size = size;
-	/* half of a configuration may lack the section that fits */
-	return (size_t)n == size ? 0 : -ENODATA;
-}
-
-static void read_text_of(struct conf *conf)
+static void read_text_of(struct conf *conf, const struct conf_file *file)
 {
 	const struct lines_calls calls = {
 		.is_key = is_key,
@@ -660,88 +641,74 @@ static void read_text_of(struct conf *conf)
 		.problem = take_problem,
 	};
 
-	if (lines_read(conf->text, conf->size, conf->arena, &calls, conf))
+	conf->file = file->path;
+	conf->where = AT_START;
+	if (lines_read(file->text, file->size, conf->arena, &calls, conf))
 		conf->rc = -ENOMEM;
 	end_section(conf);
-	end_leases(conf);
 }
 
-/* Does not block: a FIFO must not stop every program at its start. Return: descriptor or -errno */
-static int open_file(const char *file)
+/* Return: what conf_load() answers */
+static int fail_reading(const char *file, int rc, bool foreign, conf_error_fn *error, void *context)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	char problem[256];
 
-	return fd < 0 ? -errno : fd;
+	snprintf(
+		problem, sizeof(problem), "cannot be read: %s",
+		rc == -EINVAL ? "not a regular file"
+		: rc == -EFBIG
+			? foreign ? "larger than 64 kB, which is all that is read of another process's"
+				  : "larger than 16 MiB, is it a configuration?"
+		: rc == -ENODATA ? "it became shorter while it was read"
+		: rc == -E2BIG   ? "more than 1024 files"
+				 : strerror(-rc));
+	error(context, file, 0, problem);
+	/* -EINVAL would say that it was read, -ENOENT that there is none */
+	return rc == -EINVAL ? -ENODEV : rc == -ENOENT ? -ESTALE : rc;
 }
 
-/* Looks at a file before it opens it. Return: descriptor; -EINVAL if it is not a regular file; -errno */
-static int open_regular(const char *file)
+static int set_up(struct conf *conf)
 {
-	int place = open(file, O_PATH | O_CLOEXEC), fd;
-	char again[64];
-	struct stat st;
+	const struct conf_files *files = &conf->files;
+	const char **path = arena_alloc(conf->arena, (files->count + 1) * sizeof(*path));
+	size_t i;
 
-	if (place < 0)
-		return -errno;
-	if (fd_stat(place, &st))
-		fd = -errno;
-	else if (!S_ISREG(st.st_mode))
-		fd = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-	else {
-		snprintf(again, sizeof(again), "/proc/self/fd/%d", place);
-		fd = open_file(again);
-	}
-	fd_close(place);
-	return fd;
+	/* the shortest section has about twenty bytes */
+	for (conf->buckets = 16; conf->buckets < files->size / 64;)
+		conf->buckets *= 2;
+	conf->names = arena_alloc(conf->arena, conf->buckets * sizeof(*conf->names));
+	if (!conf->names || !path)
+		return -ENOMEM;
+	for (i = 0; i < files->count; i++)
+		path[i] = files->file[i].path;
+	conf->policy->files = path;
+	return 0;
 }
 
 int conf_load(const char *file, bool foreign, struct arena *arena, conf_error_fn *error,
 	      void *context, struct policy *ret_policy)
 {
 	struct policy policy = { .file = file };
-	struct conf *conf;
-	int fd, rc;
-
-	fd = foreign ? open_regular(file) : open_file(file);
-	if (fd == -ENOENT || fd == -ENOTDIR)
-		return -ENOENT;
-	rc = fd < 0 ? fd : 0;
 	/* not for the stack of a thread that calls us before our constructor */
-	conf = rc ? NULL : arena_alloc(arena, sizeof(*conf));
-	if (!rc && !conf)
-		rc = -ENOMEM;
-	if (conf) {
-		conf->file = file;
+	struct conf *conf = arena_alloc(arena, sizeof(*conf));
+	const char *bad = file;
+	size_t i;
+	int rc = conf ? conf_files_read(file, foreign, arena, &conf->files, &bad) : -ENOMEM;
+
+	if (rc == -ENOENT && bad == file)
+		return rc;
+	if (!rc) {
 		conf->arena = arena;
 		conf->error = error;
 		conf->context = context;
 		conf->policy = &policy;
-		rc = read_whole(conf, fd, foreign ? FOREIGN_LARGEST : FILE_LARGEST);
+		rc = set_up(conf);
 	}
-	if (conf && !rc) {
-		/* the shortest section has about twenty bytes */
-		for (conf->buckets = 16; conf->buckets < conf->size / 64;)
-			conf->buckets *= 2;
-		conf->names = arena_alloc(arena, conf->buckets * sizeof(*conf->names));
-		rc = conf->names ? 0 : -ENOMEM;
-	}
-	if (fd >= 0)
-		fd_close(fd);
-	if (rc) {
-		char problem[256];
-
-		snprintf(
-			problem, sizeof(problem), "cannot be read: %s",
-			rc == -EINVAL ? "not a regular file"
-			: rc == -EFBIG
-				? foreign ? "larger than 64 kB, which is all that is read of another process's"
-					  : "larger than 16 MiB, is it a configuration?"
-			: rc == -ENODATA ? "it became shorter while it was read"
-					 : strerror(-rc));
-		error(context, file, 0, problem);
-		return rc == -EINVAL ? -ENODEV : rc;
-	}
-	read_text_of(conf);
+	if (rc)
+		return fail_reading(bad, rc, foreign, error, context);
+	for (i = 0; i < conf->files.count; i++)
+		read_text_of(conf, &conf->files.file[i]);
+	end_leases(conf);
 	if (conf->rc == -ENOMEM)
 		error(context, file, 0, "cannot be read: out of memory");
 	else if (!conf->rc)

@@ -17,10 +17,9 @@
 typedef void conf_error_fn(void *context, const char *file, unsigned line, const char *problem);
 
 /**
- * conf_load() - Read a configuration file
+ * conf_load() - Read a configuration: a file and its drop-ins, see conf_files_read()
  * @file:	its path; kept in the policy, not copied
- * @foreign:	somebody else named it, so only a regular file is opened, and only of 64 kB at most:
- *		to open a FIFO or a device may already have an effect
+ * @foreign:	somebody else named it, so only regular files are opened, and only 64 kB are read
  * @error:	called with each error, not only the first
  * @ret_policy:	the rules; strings and ranges are in @arena
  *

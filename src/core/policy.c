@@ -127,6 +127,11 @@ bool policy_holds(const struct rule *rule, enum proto proto, uint16_t port)
 	return range_has(rule->range[proto], port) || portmap_asked(rule->map, port);
 }
 
+const char *policy_file(const struct policy *policy, const struct rule *rule)
+{
+	return rule->file ? rule->file : policy->file;
+}
+
 bool policy_uses_args(const struct policy *policy)
 {
 	size_t i;
@@ -190,6 +195,8 @@ static void warn_overlap(const struct policy *policy, const struct rule *rule,
 			 void *context)
 {
 	char line[512], where[16] = "";
+	const char *file = policy_file(policy, rule), *others = policy_file(policy, other);
+	const bool same = file == others || !strcmp(file, others);
 	int proto;
 
 	/* a range from the environment has no line */
@@ -202,9 +209,9 @@ static void warn_overlap(const struct policy *policy, const struct rule *rule,
 			continue;
 		snprintf(
 			line, sizeof(line),
-			"%s%s: the %s range of '%s' overlaps that of '%s' (line %u), both hold port %d",
-			policy->file, where, policy_proto_name(proto), rule->name, other->name,
-			other->line, port);
+			"%s%s: the %s range of '%s' overlaps that of '%s' (%s%s%u), both hold port %d",
+			file, where, policy_proto_name(proto), rule->name, other->name,
+			same ? "line " : others, same ? "" : ":", other->line, port);
 		tell(context, line);
 		return;
 	}

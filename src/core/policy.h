@@ -66,6 +66,7 @@ struct rule {
 	 * 0: the ranges are the rule's own
 	 */
 	uint32_t lease;
+	const char *file;                     /* that the section stands in, NULL if in none */
 	unsigned line;                        /* of the section's header, 0 if it has none */
 	unsigned match_line;                  /* of `match`, 0 if it is not given */
 	unsigned range_line[PROTO_COUNT + 1]; /* by protocol, and of `range` itself; 0 if not given */
@@ -74,8 +75,10 @@ struct rule {
 /* One configuration file. */
 struct policy {
 	const char *file;
-	const char *log;           /* NULL if not given */
-	const char *state;         /* NULL if not given */
+	const char *const
+		*files;    /* it and its drop-ins, as far as they exist; NULL if not read here */
+	const char *log;   /* NULL if not given */
+	const char *state; /* NULL if not given */
 	const char *lease_file;    /* one for all users; NULL if not given */
 	const struct range *pool;  /* of leases; NULL if neither given nor needed */
 	uint32_t lease;            /* ports of one; 0 if not given */
@@ -129,6 +132,9 @@ bool policy_next_glob(const char **list, char ret_glob[POLICY_GLOB_MAX]);
 
 /* policy_holds() - Is a port in the rule's range, or does it stand for another in the rule's map? */
 bool policy_holds(const struct rule *rule, enum proto proto, uint16_t port);
+
+/* policy_file() - The file that a rule stands in: the configuration's own, or a drop-in; NULL if there is none */
+const char *policy_file(const struct policy *policy, const struct rule *rule);
 
 /* policy_uses_args() - Does any rule look at the command line? */
 bool policy_uses_args(const struct policy *policy);

@@ -307,7 +307,7 @@ static int check_lease(const struct settings *settings, conf_error_fn *error, vo
 	snprintf(why, sizeof(why),
 		 "[%s] has 'range = lease', which needs 'portfence run' to take the lease",
 		 rule->name);
-	error(context, settings->policy.file, rule->range_line[PROTO_COUNT], why);
+	error(context, policy_file(&settings->policy, rule), rule->range_line[PROTO_COUNT], why);
 	return -EINVAL;
 }
 
