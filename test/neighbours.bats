@@ -15,13 +15,13 @@ setup() {
 	cp "$PROBES"/{raw,rights} "$install"
 }
 
-# beside "SAID" PROBE...: starts the probe under root's supervisor; once it has said that, all calls of
-# another program of the same tree are made
+# beside "SAID" PROBE...: starts the probe under root's supervisor, with $log; once it has said that, all calls
+# of another program of the same tree are made
 beside() {
 	local said=$1
 	shift
 	mkfifo hold go
-	ns_background sh -c 'exec "$@" <go' - "$PORTFENCE" run --via supervise --order random --range $RANGE --map 8000 -- \
+	ns_background sh -c 'exec "$@" <go' - "$PORTFENCE" run --via supervise --order random --range $RANGE --map 8000 --log "${log:-none}" -- \
 		sh -c '"$@" <hold >said & probe=$!; read line; "$0" native 7000 >calls; echo end >>calls; wait $probe' "$install/raw" "$@"
 	exec 5>go 4>hold
 	wait_until grep -qx "$said" said
@@ -44,6 +44,19 @@ beside() {
 	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
 	wait_tcp 7000
 	beside held "$install/rights" hold lock
+}
+
+@test "1,200 calls that wait for memory delay no other" {
+	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
+	wait_tcp 7000
+	beside held "$install/rights" hold page 1200
+}
+
+@test "a program whose standard error cannot be looked at delays no line of another's" {
+	[ -e /dev/fuse ] || skip "this machine has no FUSE"
+	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
+	wait_tcp 7000
+	log=stderr beside held "$install/rights" hold stderr
 }
 
 @test "300 connects of a map that wait delay no other" {

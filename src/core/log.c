@@ -310,16 +310,21 @@ __attribute__((noinline)) static int write_record(struct log *log, const char *c
 	return record_add(&log->record, text, len, local ? addr_port(local) : 0, lost);
 }
 
-void log_assign(struct log *log, const char *call, const struct assign *assign)
+const union addr *log_local(const struct log *log, const struct assign *assign,
+			    union addr *ret_local)
 {
-	bool logs = log_is_on(log);
-	union addr found, *local = NULL;
+	bool wanted = log_is_on(log) || log->record.path;
+
+	return wanted && find_assigned(log, assign, ret_local) ? ret_local : NULL;
+}
+
+void log_assign(struct log *log, const char *call, const struct assign *assign,
+		const union addr *local)
+{
 	int rc;
 
 	write_message_once(log, assign->outcome);
-	if ((logs || log->record.path) && find_assigned(log, assign, &found))
-		local = &found;
-	if (logs)
+	if (log_is_on(log))
 		write_assign(log, call, assign, local);
 	rc = log->record.path ? write_record(log, call, assign, local) : 0;
 	if (rc && first_time(log, LOG_RECORD_LOST))

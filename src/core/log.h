@@ -51,14 +51,26 @@ void log_start(struct log *log, const char *destination);
 bool log_is_on(const struct log *log);
 
 /**
+ * log_local() - Find the socket's address for log_assign()
+ *
+ * The kernel may wait for the socket's lock (net/ipv4/af_inet.c, inet_getname).
+ *
+ * Return: @ret_local; NULL if there is none, or no line needs it
+ */
+const union addr *log_local(const struct log *log, const struct assign *assign,
+			    union addr *ret_local);
+
+/**
  * log_assign() - Write a line for an assignment that was made or failed, and the message for it once
  * @call:	name of the call
+ * @local:	see log_local()
  *
  * Each line is one write, so that lines of several processes do not mix. If the write
  * would wait, the log drops the line; the record waits, see record_add(). May change
  * errno.
  */
-void log_assign(struct log *log, const char *call, const struct assign *assign);
+void log_assign(struct log *log, const char *call, const struct assign *assign,
+		const union addr *local);
 
 /**
  * log_say() - Write a line with a message

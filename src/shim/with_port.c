@@ -17,6 +17,13 @@ static void use_fresh_hint(struct shim *shim, struct assign *assign)
 	assign->same_netns = fdcache_same_netns(shim->fdcache, assign->proto);
 }
 
+static void write_assign(struct shim *shim, const struct assign *assign, const char *name)
+{
+	union addr local;
+
+	log_assign(&shim->log, name, assign, log_local(&shim->log, assign, &local));
+}
+
 int with_port_begin(struct shim *shim, struct assign *assign, const char *name)
 {
 	int rc;
@@ -26,7 +33,7 @@ int with_port_begin(struct shim *shim, struct assign *assign, const char *name)
 	if (assign->fresh && assign->same_netns)
 		fdcache_set_same_netns(shim->fdcache, assign->proto);
 	if (rc < 0 && assign->outcome != OUTCOME_FINE)
-		log_assign(&shim->log, name, assign);
+		write_assign(shim, assign, name);
 	return rc;
 }
 
@@ -35,7 +42,7 @@ bool with_port_end(struct shim *shim, struct assign *assign, const char *name, i
 	if (assign_end(&shim->fence, assign, error) == ASSIGN_AGAIN)
 		return true;
 	if (assign_serves(assign) || assign->outcome == OUTCOME_ESCAPED)
-		log_assign(&shim->log, name, assign);
+		write_assign(shim, assign, name);
 	if (assign->call == ASSIGN_BIND && !*error)
 		log_named_outside(&shim->log, shim->fence.rule, assign);
 	return false;

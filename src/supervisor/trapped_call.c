@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,28 +42,55 @@ static int open_errors(const struct tree *tree)
 	return fd_open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY, 0);
 }
 
+/* Is this what the program's standard error was at the start? Otherwise closes it. */
+static bool is_errors(const struct log *log, int fd)
+{
+	struct stat st;
+
+	if (fd >= 0 && !fd_stat(fd, &st) && st.st_dev == log->stderr_dev &&
+	    st.st_ino == log->stderr_ino)
+		return true;
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
+/* Return: the program's standard error, -errno */
+static int find_errors(const struct trapped_call *trapped)
+{
+	const struct caller program = { .pidfd = trapped->tree->program, .listener = -1 };
+	const struct log *log = trapped->tree->log;
+	int fd = caller_stderr(&trapped->caller);
+
+	/* what it has led elsewhere is not led back */
+	if (fd >= 0)
+		return is_errors(log, fd) ? fd : -EBADF;
+	fd = caller_descriptor(&program, STDERR_FILENO);
+	return is_errors(log, fd) ? fd : open_errors(trapped->tree);
+}
+
 /*
  * Lends the log the program's standard error, and the right to a file of another
- * user's. One thread at a time may write a line. Return: for end_line()
+ * user's. One thread at a time may write a line. What a program has put in the
+ * place of its standard error may keep whoever looks at it for ever: so that is
+ * looked at before this thread takes the lock. Return: for end_line()
  */
 static int begin_line(struct trapped_call *trapped)
 {
-	const struct caller program = { .pidfd = trapped->tree->program, .listener = -1 };
 	struct log *log = trapped->tree->log;
+	int pid = (int)caller_process(&trapped->caller), fd = find_errors(trapped);
 
-	log->pid = (int)caller_process(&trapped->caller);
-	log->stderr_fd = caller_stderr(&trapped->caller);
-	if (log->stderr_fd < 0)
-		log->stderr_fd = caller_descriptor(&program, STDERR_FILENO);
-	if (log->stderr_fd < 0)
-		log->stderr_fd = open_errors(trapped->tree);
+	pthread_mutex_lock(&trapped->tree->log_lock);
+	log->pid = pid;
+	log->stderr_fd = fd;
 	rights_use(CAP_DAC_OVERRIDE);
-	return log->stderr_fd;
+	return fd;
 }
 
-static void end_line(int fd)
+static void end_line(struct trapped_call *trapped, int fd)
 {
 	rights_leave(CAP_DAC_OVERRIDE);
+	pthread_mutex_unlock(&trapped->tree->log_lock);
 	if (fd >= 0)
 		close(fd);
 }
@@ -71,29 +99,25 @@ void trapped_call_report(struct trapped_call *trapped, const struct assign *assi
 {
 	struct tree *tree = trapped->tree;
 	const struct log *log = tree->log;
+	const union addr *local;
+	union addr found;
 	int fd;
 
-	pthread_mutex_lock(&tree->log_lock);
-	if (log_is_on(log) || log->record.path || (log->warnings && !tree->warned) ||
-	    assign->outcome != OUTCOME_FINE) {
-		tree->warned = true;
-		fd = begin_line(trapped);
-		log_assign(tree->log, call_name(trapped), assign);
-		end_line(fd);
-	}
-	pthread_mutex_unlock(&tree->log_lock);
+	if (!log_is_on(log) && !log->record.path && assign->outcome == OUTCOME_FINE &&
+	    (!log->warnings || atomic_exchange(&tree->warned, true)))
+		return;
+	local = log_local(log, assign, &found);
+	fd = begin_line(trapped);
+	log_assign(tree->log, call_name(trapped), assign, local);
+	end_line(trapped, fd);
 }
 
 void trapped_call_report_mptcp(struct trapped_call *trapped, enum mptcp becomes)
 {
-	struct tree *tree = trapped->tree;
-	int fd;
+	int fd = begin_line(trapped);
 
-	pthread_mutex_lock(&tree->log_lock);
-	fd = begin_line(trapped);
-	log_mptcp(tree->log, becomes);
-	end_line(fd);
-	pthread_mutex_unlock(&tree->log_lock);
+	log_mptcp(trapped->tree->log, becomes);
+	end_line(trapped, fd);
 }
 
 void trapped_call_named(struct trapped_call *trapped, const struct assign *assign)
@@ -101,50 +125,35 @@ void trapped_call_named(struct trapped_call *trapped, const struct assign *assig
 	struct tree *tree = trapped->tree;
 	int fd;
 
-	pthread_mutex_lock(&tree->log_lock);
-	if (log_is_on(tree->log) || tree->log->verbose) {
-		fd = begin_line(trapped);
-		log_named_outside(tree->log, tree->fence->rule, assign);
-		end_line(fd);
-	}
-	pthread_mutex_unlock(&tree->log_lock);
+	if (!log_is_on(tree->log) && !tree->log->verbose)
+		return;
+	fd = begin_line(trapped);
+	log_named_outside(tree->log, tree->fence->rule, assign);
+	end_line(trapped, fd);
 }
 
-/* With the lock held */
 static void write_error(struct trapped_call *trapped, const char *text)
 {
 	int fd = begin_line(trapped);
 
 	log_say(trapped->tree->log, "error", text);
-	end_line(fd);
+	end_line(trapped, fd);
 }
 
 int trapped_call_refuse(struct trapped_call *trapped, const char *why)
 {
-	struct tree *tree = trapped->tree;
-
-	pthread_mutex_lock(&tree->log_lock);
-	if (tree->refusal != why) {
-		tree->refusal = why;
+	if (atomic_exchange(&trapped->tree->refusal, why) != why)
 		write_error(trapped, why);
-	}
-	pthread_mutex_unlock(&tree->log_lock);
 	return -EACCES;
 }
 
 int trapped_call_unreachable(struct trapped_call *trapped)
 {
-	struct tree *tree = trapped->tree;
-
-	pthread_mutex_lock(&tree->log_lock);
-	if (!tree->unreachable) {
-		tree->unreachable = true;
+	if (!atomic_exchange(&trapped->tree->unreachable, true))
 		write_error(
 			trapped,
 			"the supervisor may not look into this process (see ptrace(2) on access), so its "
 			"calls that need a port fail");
-	}
-	pthread_mutex_unlock(&tree->log_lock);
 	return -EACCES;
 }
 
@@ -183,11 +192,9 @@ int trapped_call_translate(struct trapped_call *trapped)
 	int rc = translate_to(tree->fence, trapped->fd, &trapped->address.inet), fd;
 
 	if (rc < 0) {
-		pthread_mutex_lock(&tree->log_lock);
 		fd = begin_line(trapped);
 		log_address_unknown(tree->log);
-		end_line(fd);
-		pthread_mutex_unlock(&tree->log_lock);
+		end_line(trapped, fd);
 	}
 	return rc;
 }

@@ -25,12 +25,13 @@ struct tree {
 	struct born *born;   /* sockets that are born here; NULL: callers can be looked into */
 	unsigned port_start; /* lowest port that needs no right, in our network namespace */
 
-	/* one thread at a time writes a line; the rest is what was said already */
+	/* one thread at a time writes a line, and takes the lock for nothing that a program can make wait */
 	pthread_mutex_t log_lock;
 	struct log *log;
-	bool unreachable;
-	bool warned;
-	const char *refusal;
+	/* what was said already */
+	_Atomic bool unreachable;
+	_Atomic bool warned;
+	_Atomic(const char *) refusal;
 
 	/* these two have locks of their own */
 	struct claims claims;

@@ -22,10 +22,16 @@
  * looks, the turn is taken from it and given to a new thread. Whoever has lost the
  * turn meanwhile ends. The looks cost nothing where no call comes: then the first
  * thread sleeps until the next one wakes it.
+ *
+ * Somebody may make thousands of calls that wait. So for some time after such a call
+ * the looks are closer together, and the others behind them in the queue are soon
+ * reached. Each thread that stays with a call stands for one that waits in the tree,
+ * so there is no limit of our own to their number.
  */
 
 #define LOOK_NS 10000000
-#define WORKERS_MAX 1000
+#define LOOK_AGAIN_NS 100000
+#define SOON 100 /* looks that are so close together */
 #define STACK (512 * 1024)
 
 /* The turn: the number of the thread that has it above, and how often it has begun or ended a call below. */
@@ -38,7 +44,6 @@ static struct {
 	void *context;
 	_Atomic uint64_t state;
 	_Atomic uint64_t given_up; /* a state with a call that has lasted for long */
-	atomic_uint living;        /* threads */
 	atomic_int rests;          /* the first thread sleeps until it is woken */
 	atomic_bool ended;
 } workers;
@@ -86,7 +91,6 @@ static void *work(void *takes_over)
 			}
 		} while (end_call());
 	}
-	atomic_fetch_sub(&workers.living, 1);
 	return NULL;
 }
 
@@ -98,14 +102,11 @@ static bool start_worker(bool takes_over)
 	pthread_t thread;
 	bool started;
 
-	if (atomic_load(&workers.living) >= WORKERS_MAX || pthread_attr_init(&attributes))
+	if (pthread_attr_init(&attributes))
 		return false;
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK);
-	atomic_fetch_add(&workers.living, 1);
 	started = !pthread_create(&thread, &attributes, work, takes_over ? &yes : NULL);
-	if (!started)
-		atomic_fetch_sub(&workers.living, 1);
 	pthread_attr_destroy(&attributes);
 	return started;
 }
@@ -121,17 +122,24 @@ static void rest_until_woken(uint64_t seen)
 
 static void watch(void)
 {
-	const struct timespec look = { 0, LOOK_NS };
-	uint64_t seen = 0, state;
+	struct timespec look = { 0, LOOK_NS };
+	uint64_t seen = 0, handed = 0, state;
+	unsigned soon = 0;
 
 	while (!atomic_load(&workers.ended)) {
 		state = atomic_load(&workers.state);
 		if (state == seen && IS_SERVING(state)) {
 			atomic_store(&workers.given_up, state);
-			start_worker(true);
+			/* once: it may be some time until the new thread runs */
+			if (handed != state && start_worker(true))
+				handed = state;
+			look.tv_nsec = LOOK_AGAIN_NS;
+			soon = SOON;
 		} else if (state == seen) {
 			rest_until_woken(seen);
 		}
+		if (soon && !--soon)
+			look.tv_nsec = LOOK_NS;
 		seen = state;
 		nanosleep(&look, NULL);
 	}

@@ -9,11 +9,15 @@
  *	rights zerocopy			a message that the kernel holds back while root sends one
  *	rights landlock			binds and connects under rules that forbid them
  *	rights bind PORT [drop]		bind to a port, perhaps without any capability: ERRNO
- *	rights hold page|lock		a bind that waits, until standard input ends: "held"
+ *	rights hold page|lock|stderr	a bind that waits, until standard input ends: "held". For memory, for a
+ *					locked socket, or because the standard error is a file of a file system
+ *					that does not answer
+ *	rights hold page N		N such binds
  *	rights wait N			N connects to port 8000, whose queue is full: "N wait"
  *	rights batch			1,024 messages of which the last is mapped: "sent N"
  */
 #include "held.h"
+#include "silent.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -390,6 +394,14 @@ static void *lock_socket(void *unused)
 	return unused;
 }
 
+static void *call_bind_zero(void *fd)
+{
+	struct sockaddr_in none = local(0);
+
+	raw_bind(*(int *)fd, &none);
+	return NULL;
+}
+
 static int *connected_pair(void)
 {
 	static int pair[2];
@@ -413,28 +425,53 @@ static void *call_bind(void *fd)
 	return NULL;
 }
 
-static int run_hold(int lock)
+static void until_end(void)
 {
-	int fd, held = new_socket(SOCK_STREAM, -1);
-	pthread_t thread;
 	char c;
 
+	puts("held");
+	while (read(0, &c, 1) > 0)
+		;
+	_exit(0);
+}
+
+/* The supervisor writes a line for the bind, and looks at standard error before. */
+static int run_hold_stderr(void)
+{
+	int held = new_socket(SOCK_STREAM, -1);
+	pthread_t thread;
+
+	silent_start();
+	pthread_create(&thread, NULL, call_bind_zero, &held);
+	silent_wait();
+	until_end();
+	return 0;
+}
+
+static int run_hold(int lock, int count)
+{
+	int fd, held = new_socket(SOCK_STREAM, -1);
+	pthread_attr_t small;
+	pthread_t thread;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 65536);
 	held_page = held_make(&fd);
 	locked = lock ? connected_pair()[0] : -1;
 	if (lock) {
 		pthread_create(&thread, NULL, lock_socket, NULL);
 		held_wait(fd);
 	}
-	pthread_create(&thread, NULL, call_bind, lock ? &locked : &held);
+	while (count--)
+		if (pthread_create(&thread, &small, call_bind, lock ? &locked : &held))
+			return 1;
 	if (lock)
 		while (!is_supervised(locked))
 			;
 	else
 		held_wait(fd);
-	puts("held");
-	while (read(0, &c, 1) > 0)
-		;
-	_exit(0);
+	until_end();
+	return 0;
 }
 
 static atomic_int waiting;
@@ -489,8 +526,10 @@ int main(int argc, char *argv[])
 		return run_landlock();
 	if (!strcmp(what, "bind"))
 		return run_bind(atoi(how), argc > 3);
+	if (!strcmp(what, "hold") && !strcmp(how, "stderr"))
+		return run_hold_stderr();
 	if (!strcmp(what, "hold"))
-		return run_hold(!strcmp(how, "lock"));
+		return run_hold(!strcmp(how, "lock"), argc > 3 ? atoi(argv[3]) : 1);
 	if (!strcmp(what, "wait"))
 		return run_wait(atoi(how));
 	return 2;
