@@ -263,7 +263,7 @@ supervisor_there() {
 		mkfifo go
 		ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run \
 			--via supervise --range 20000-20999 -- $PYTHON -S -c 'import _socket, sys
-for i in range(1000): _socket.socket().close()
+for i in range(2000): _socket.socket().close()
 print("end", flush=True); sys.stdin.read()'
 		exec 4>go
 		wait_until grep -qx end calls
@@ -271,7 +271,7 @@ print("end", flush=True); sys.stdin.read()'
 		exec 4>&-
 		wait "$pid"
 		echo "$kept"
-		[ "$kept" -lt 100 ]
+		[ "$kept" -lt 600 ]
 	done
 }
 

@@ -29,7 +29,7 @@
  */
 
 #define LOOKS 4
-#define SWEEP_LEAST 64
+#define SWEEP_LEAST 512
 #define EARLY (1ULL << 63)
 
 void born_start(struct born *born)

@@ -102,9 +102,15 @@ int caller_open_program(pid_t program, struct caller *ret_caller)
 			   ret_caller);
 }
 
+struct caller caller_unopened(int listener, uint64_t id, pid_t thread)
+{
+	return (struct caller){ .thread = thread, .listener = listener, .id = id, .pidfd = -1 };
+}
+
 void caller_close(struct caller *caller)
 {
-	close(caller->pidfd);
+	if (caller->pidfd >= 0)
+		close(caller->pidfd);
 }
 
 /* ---- memory ---- */
@@ -184,8 +190,18 @@ static bool is_threads(const struct caller *caller, int number, int fd)
 
 int caller_descriptor(const struct caller *caller, int fd)
 {
-	int got = (int)syscall(SYS_pidfd_getfd, caller->pidfd, fd, 0), rc = -EPERM;
+	struct caller opened;
+	int got, rc = -EPERM;
 
+	if (caller->pidfd < 0 && caller->thread > 0) {
+		rc = open_caller(*caller, &opened);
+		if (!rc) {
+			rc = caller_descriptor(&opened, fd);
+			caller_close(&opened);
+		}
+		return rc;
+	}
+	got = (int)syscall(SYS_pidfd_getfd, caller->pidfd, fd, 0);
 	if (got < 0)
 		return confirm(caller, -errno);
 	if (!caller->others || is_threads(caller, fd, got))

@@ -21,8 +21,8 @@ struct caller {
 	pid_t thread; /* for this file, and to tell callers apart */
 	int listener; /* of the filter */
 	uint64_t id;  /* of the notification */
-	int pidfd;    /* of the thread, or of its process where the kernel has no such */
-	bool others;  /* it is the process's, and that has more threads */
+	int pidfd; /* of the thread, or of its process where the kernel has no such; -1: not opened */
+	bool others; /* it is the process's, and that has more threads */
 };
 
 /* What a caller takes with it into a call, besides its user. */
@@ -42,6 +42,9 @@ struct caller_place {
  * Return: 0, -ESRCH if it waits no more, another -errno
  */
 int caller_open(int listener, uint64_t id, pid_t thread, struct caller *ret_caller);
+
+/* caller_unopened() - The same, of whom no descriptor is likely to be wanted: that is slower then, and all else as fast */
+struct caller caller_unopened(int listener, uint64_t id, pid_t thread);
 
 /* caller_open_program() - Begin to look at this process's own parent, which waits for no answer. Return: 0, -errno */
 int caller_open_program(pid_t program, struct caller *ret_caller);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,18 +76,38 @@ static const char *difference(const struct caller_place *here, const struct call
 	return NULL;
 }
 
+/* Where we are ourselves is read anew once it is a second old, and before it is the reason of a refusal. */
+static const char *compare_with_own(const struct caller_place *there)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct caller_place here;
+	static time_t seen;
+	struct timespec now;
+	const char *why;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	pthread_mutex_lock(&lock);
+	why = now.tv_sec == seen ? difference(&here, there) : "";
+	if (why) {
+		caller_own_place(&here);
+		seen = now.tv_sec;
+		why = difference(&here, there);
+	}
+	pthread_mutex_unlock(&lock);
+	return why;
+}
+
 /* Return: 0; -EACCES and why; -ESRCH */
 static int compare_places(const struct caller *caller, const char **ret_why)
 {
-	struct caller_place here, there;
+	struct caller_place there;
 	int rc = caller_place(caller, &there);
 
 	if (rc) {
 		*ret_why = "it cannot be told where this process is";
 		return rc == -ESRCH ? rc : -EACCES;
 	}
-	caller_own_place(&here);
-	*ret_why = difference(&here, &there);
+	*ret_why = compare_with_own(&there);
 	return *ret_why ? -EACCES : 0;
 }
 

@@ -1046,7 +1046,10 @@ static void serve_notification(struct tree *tree, const struct seccomp_notif *no
 
 	for (i = 0; i < 6; i++)
 		trapped.argument[i] = notif->data.args[i];
-	rc = caller_open(tree->listener, notif->id, (pid_t)notif->pid, &trapped.caller);
+	trapped.caller = caller_unopened(tree->listener, notif->id, (pid_t)notif->pid);
+	rc = tree->born
+		     ? 0
+		     : caller_open(tree->listener, notif->id, (pid_t)notif->pid, &trapped.caller);
 	if (!rc) {
 		rc = serve_trapped(&trapped);
 		caller_close(&trapped.caller);

@@ -63,6 +63,15 @@ static void *binds(void *unused)
 	return unused;
 }
 
+static void *sockets(void *unused)
+{
+	long i;
+
+	for (i = 0; i < times; i++)
+		close(new_socket(SOCK_DGRAM));
+	return unused;
+}
+
 static void *sends(void *unused)
 {
 	int fd = new_socket(SOCK_DGRAM);
@@ -99,6 +108,7 @@ int main(int argc, char *argv[])
 	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	peer.sin_port = htons((in_port_t)atoi(argv[1]));
 	times = atol(argv[2]);
+	measure("socket", sockets);
 	measure("connect", connects);
 	measure("bind", binds);
 	measure("sendto", sends);

@@ -23,6 +23,9 @@ row() {
 }
 
 row 'plain' env
+# born: a supervisor that may look into nobody, with addresses that it can read and without
+row 'born, addresses read' "$build/test/probes/sandbox" docker "$build/portfence" run --via supervise --range 20000-29999 --
+row 'born, none read' "$build/test/probes/sandbox" yama "$build/portfence" run --via supervise --range 20000-29999 --
 for range in 20000-29999 40000-49999; do
 	for way in preload supervise both; do
 		row "$way $range" "$build/portfence" run --via "$way" --range "$range" --
