@@ -9,8 +9,10 @@ bats_require_minimum_version 1.5.0
 load lib/helpers
 load lib/supervise
 
-# Where a listener can be had: there, a supervisor looks into programs, or makes their sockets (born.bats).
-LISTENERS="docker podman systemd old"
+# There, a supervisor looks into programs, or makes their sockets (born.bats).
+SERVED="docker podman systemd old"
+# Where a listener can be had
+LISTENERS="$SERVED docker-old"
 
 setup_file() {
 	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
@@ -24,6 +26,13 @@ setup() {
 	RANGES[auto]=20000-20999
 	RANGES[lease]=20000-20099
 	LEASES[lease]=100
+	chmod 1777 "$PORTFENCE_STATE"
+}
+
+# ends a daemon that a test has left
+teardown() {
+	[ ! -s "$PORTFENCE_STATE/daemon" ] || kill -KILL "$(cat "$PORTFENCE_STATE/daemon")" || true
+	ns_close
 }
 
 # No lease is left.
@@ -99,9 +108,28 @@ for i in range(5): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", 
 	done
 }
 
+@test "there, what holds the lease holds no descriptor of the program's" {
+	local name
+	mkfifo pipe
+	chmod a+w pipe
+	for name in $LISTENERS; do
+		sandboxed $name
+		as_nobody "${SANDBOX[@]}" "$PORTFENCE" run -q --lease 10 --pool 21000-21029 -- \
+			sh -c 'setsid -f sh -c "echo \$\$ >\"\$PORTFENCE_STATE/daemon\"; exec sleep infinity" \
+				</dev/null >/dev/null 2>&1 9>&-; echo begun >&9' 9>pipe >/dev/null 2>&1 3>&- &
+		# it ends once nobody has descriptor 9
+		run -0 timeout 20 cat pipe
+		[ "$output" = begun ]
+		wait_until test -s "$PORTFENCE_STATE/daemon"
+		kill -KILL "$(cat "$PORTFENCE_STATE/daemon")"
+		rm "$PORTFENCE_STATE/daemon"
+		wait_until none_leased
+	done
+}
+
 @test "there, a supervisor that stops at socket() alone serves static programs" {
 	local name
-	for name in $LISTENERS; do
+	for name in $SERVED; do
 		sandboxed $name
 		called births "$BATS_FILE_TMPDIR/raw-static" native
 	done
@@ -109,7 +137,7 @@ for i in range(5): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", 
 
 @test "where there is a listener, static programs, raw calls and names are within the range" {
 	local name
-	for name in $LISTENERS; do
+	for name in $SERVED; do
 		sandboxed $name
 		called auto "$BATS_FILE_TMPDIR/raw-static" native
 		called auto "$install/raw" native
@@ -121,7 +149,7 @@ for i in range(5): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", 
 # ---- what is missing is said ----
 
 # Where no supervisor serves, and what mends that, as a sandbox is known by
-UNSERVED="systemd-old gvisor"
+UNSERVED="docker-old systemd-old gvisor"
 
 # hinted [NAME=VALUE]... COMMAND...: with these marks of a sandbox alone
 hinted() {
@@ -148,7 +176,7 @@ kernel, or a container runtime other than runsc" hinted "$install/sandbox" gviso
 		run -0 --separate-stderr hinted "$install/sandbox" $name "${start[@]}" sh -c 'true; env true'
 		[ "${#stderr_lines[@]}" = 1 ]
 	done
-	for name in $LISTENERS; do
+	for name in $SERVED; do
 		run -0 --separate-stderr hinted "$install/sandbox" $name "${start[@]}" true
 		[ "$stderr" = "" ]
 	done

@@ -89,19 +89,20 @@ void obstacle_of_filter(int error, bool exact, struct obstacle *ret_obstacle)
 
 /* ---- the look ---- */
 
-static bool getfd_is_filtered(void)
+/* Return: the first of the two calls that a filter refuses, NULL for none */
+static const char *find_filtered_pidfd_call(void)
 {
-	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0), got = -1;
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0), got;
 	bool filtered;
 
 	if (pidfd < 0)
-		return errno == EPERM;
+		return errno == EPERM ? "pidfd_open" : NULL;
 	got = (int)syscall(SYS_pidfd_getfd, pidfd, pidfd, 0);
 	filtered = got < 0 && errno == EPERM;
 	if (got >= 0)
 		close(got);
 	close(pidfd);
-	return filtered;
+	return filtered ? "pidfd_getfd" : NULL;
 }
 
 static bool memory_is_filtered(void)
@@ -143,6 +144,7 @@ static void set_yama(const char *scope, struct obstacle *ret_obstacle)
 
 void obstacle_of_look(int error, struct obstacle *ret_obstacle)
 {
+	const char *filtered;
 	char scope[8] = "0";
 
 	if (error == ENOSYS) {
@@ -156,8 +158,9 @@ void obstacle_of_look(int error, struct obstacle *ret_obstacle)
 	}
 	fd_read_file(YAMA_SCOPE, scope, sizeof(scope));
 	scope[strcspn(scope, "\n")] = '\0';
-	if (getfd_is_filtered())
-		set_filtered("pidfd_getfd", ret_obstacle);
+	filtered = find_filtered_pidfd_call();
+	if (filtered)
+		set_filtered(filtered, ret_obstacle);
 	else if (strcmp(scope, "0") != 0)
 		set_yama(scope, ret_obstacle);
 	else if (memory_is_filtered())

@@ -5,6 +5,7 @@
  *   sandbox NAME COMMAND [ARGUMENT]...    exit status 2 if that cannot be done
  *
  * NAME:	docker		moby/profiles, seccomp/default.json, without capabilities; containerd's, too
+ *		docker-old	the same before 2021: it knows no calls that came with Linux 5.3 and later
  *		podman		containers/common, pkg/seccomp/seccomp.json; CRI-O's, too
  *		systemd		SystemCallFilter=@system-service (src/shared/seccomp-util.c)
  *		systemd-old	the same before systemd 252, which added @sandbox: no seccomp(2)
@@ -36,15 +37,28 @@
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
 	 CLONE_NEWPID | CLONE_NEWNET)
 
-enum { DOCKER = 1, PODMAN = 2, SYSTEMD = 4, SYSTEMD_OLD = 8, OLD = 16, GVISOR = 32, YAMA = 64 };
+enum {
+	DOCKER = 1,
+	PODMAN = 2,
+	SYSTEMD = 4,
+	SYSTEMD_OLD = 8,
+	OLD = 16,
+	GVISOR = 32,
+	YAMA = 64,
+	DOCKER_OLD = 128
+};
 
 static const struct {
 	const char *name;
 	unsigned bit;
 } sandboxes[] = {
-	{ "docker", DOCKER },   { "podman", PODMAN },
-	{ "systemd", SYSTEMD }, { "systemd-old", SYSTEMD | SYSTEMD_OLD },
-	{ "old", OLD },         { "gvisor", GVISOR },
+	{ "docker", DOCKER },
+	{ "docker-old", DOCKER | DOCKER_OLD },
+	{ "podman", PODMAN },
+	{ "systemd", SYSTEMD },
+	{ "systemd-old", SYSTEMD | SYSTEMD_OLD },
+	{ "old", OLD },
+	{ "gvisor", GVISOR },
 	{ "yama", YAMA },
 };
 
@@ -71,6 +85,8 @@ static const struct refusal {
 	/* what comes in a structure cannot be filtered */
 	{ DOCKER, SYS_clone3, ENOSYS, 0, 0, false },
 	{ DOCKER, SYS_clone, EPERM, 0, CLONE_NAMESPACES, false },
+	{ DOCKER_OLD, SYS_pidfd_open, EPERM, 0, 0, false },
+	{ DOCKER_OLD, SYS_close_range, EPERM, 0, 0, false },
 	{ SYSTEMD_OLD, SYS_seccomp, EPERM, 0, 0, false },
 	{ OLD, SYS_seccomp, EINVAL, 1, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, false },
 	{ GVISOR, SYS_seccomp, EINVAL, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, false },
