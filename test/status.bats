@@ -514,3 +514,78 @@ assert [json.loads(line)["sections"][0]["name"] for line in sys.stdin] == ["app"
 		[[ $output == *"$option"* ]]
 	done
 }
+
+# ---- for monitors
+
+# metrics COMMAND...: "name{labels} value" of each sample, as Prometheus's own reader sees it
+metrics() {
+	"$@" | /usr/bin/python3 -c '
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+for family in text_string_to_metric_families(sys.stdin.read()):
+    assert family.type == "gauge" and family.documentation, family
+    for sample in family.samples:
+        print(sample.name + "".join(" " + label for label in sample.labels.values()), int(sample.value))'
+}
+
+needs_prometheus() {
+	/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || not_installed 'python3-prometheus-client is not installed'
+}
+
+@test "--openmetrics has the numbers of --json, as Prometheus reads them" {
+	needs_prometheus
+	printf '[a"b\\c]\nrange = 24000-24009\nudp.range = 24010\n' >>app.ini
+	hold serve 9000
+	hold_fenced -- connect 9000 connect 9000
+	hold udp 20001
+	ns_background "$PORTFENCE" run --lease 7 --pool 25000-25099 -- sh -c 'echo ready >lease.out; sleep infinity'
+	wait_until grep -qs ready lease.out
+	run -0 metrics status --openmetrics
+	for line in 'portfence_ports app tcp 100' 'portfence_ports_used app tcp 2' 'portfence_ports_used app udp 1' \
+		'portfence_sockets app tcp 2' 'portfence_destinations app tcp 1' 'portfence_ports_time_wait app tcp 0' \
+		'portfence_fullest_destination_ports app tcp 2' 'portfence_ports_outside app 1' \
+		'portfence_ports a"b\c tcp 10' 'portfence_ports a"b\c udp 1' 'portfence_fullest_destination_ports a"b\c tcp 0' \
+		'portfence_leases 1' 'portfence_leased_ports 7'; do
+		has_line "$line" <<<"$output"
+	done
+	# one section alone
+	run -0 metrics status --openmetrics app
+	[[ $output != *'a"b'* ]]
+}
+
+@test "--output replaces a file at once, and leaves it as it was where that fails" {
+	mkdir collector
+	status --openmetrics --output collector/portfence.prom
+	status --openmetrics | cmp - collector/portfence.prom
+	[ "$(stat -c %a collector/portfence.prom)" = 644 ]
+	[ "$(ls collector)" = portfence.prom ]
+	# who reads the old file goes on with it
+	exec 6<collector/portfence.prom
+	echo '[more]' >>app.ini
+	echo 'range = 26000' >>app.ini
+	status --openmetrics --output collector/portfence.prom
+	[[ $(cat <&6) != *more* ]]
+	exec 6<&-
+	grep -q more collector/portfence.prom
+	cp collector/portfence.prom before
+	# a folder that may not be written to, a full disk, a mistake in the configuration
+	run -1 ns "$PORTFENCE" status --openmetrics --output none/x
+	[ "$output" = "portfence: 'none/x' cannot be written: No such file or directory" ]
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run -1 ns unshare -m sh -c 'mount -t tmpfs -o size=4k,nr_inodes=10 none collector && cd collector &&
+		head -c 4096 /dev/zero >full; echo old >portfence.prom
+		"$1" status --openmetrics --output portfence.prom; status=$?
+		[ "$(ls)" = "full
+portfence.prom" ] || exit 9
+		exit $status' sh "$PORTFENCE"
+	[[ $output == *"'portfence.prom' cannot be written: No space left on device"* ]]
+	echo 'colour = red' >>app.ini
+	run -1 ns "$PORTFENCE" status --openmetrics --output collector/portfence.prom
+	cmp before collector/portfence.prom
+	run -2 ns "$PORTFENCE" status --output x
+	[[ $output == *"'--output' is for '--openmetrics'"* ]]
+	for other in --json --watch '--range=20000'; do
+		run -2 ns "$PORTFENCE" status --openmetrics "$other"
+		[[ $output == *"'--openmetrics' goes with none of "* ]]
+	done
+}

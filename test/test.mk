@@ -25,7 +25,7 @@ grouped = $(call bats,$(filter-out $(ALONE_TESTS),$(1))) --alone $(call bats,$(f
 # ---- what has to be installed ----
 
 PACKAGES_CORE := bats busybox-static curl iproute2 iptables libcap2-bin libsctp-dev netbase netcat-openbsd nftables \
-	procps python3 socat strace tcpdump util-linux
+	procps python3 python3-prometheus-client socat strace tcpdump util-linux
 PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu-system-x86 xz-utils
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 # gcc-12-multilib rather than gcc-multilib, which cannot be installed beside a cross compiler

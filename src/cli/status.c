@@ -5,6 +5,7 @@
 #include "say.h"
 #include "section_ranges.h"
 #include "status_bar.h"
+#include "status_metrics.h"
 #include "status_watch.h"
 #include "verbs.h"
 #include "view.h"
@@ -23,7 +24,14 @@
 #define HOLDERS_SHOWN 10
 #define INDENT 2
 
-enum { OPTION_CONFIG, OPTION_RANGE, OPTION_WATCH, OPTION_JSON };
+enum {
+	OPTION_CONFIG,
+	OPTION_RANGE,
+	OPTION_WATCH,
+	OPTION_JSON,
+	OPTION_OPENMETRICS,
+	OPTION_OUTPUT,
+};
 
 static const struct option_entry options[] = {
 	[OPTION_CONFIG] = OPTION_ENTRY_CONFIG,
@@ -37,6 +45,11 @@ static const struct option_entry options[] = {
 			   .help = "draw again every SECONDS (default: 2), in place, until interrupted; with --json, "
 				   "print a line each time" },
 	[OPTION_JSON] = OPTION_ENTRY_JSON,
+	[OPTION_OPENMETRICS] = { .name = "openmetrics",
+				 .help = "print numbers for Prometheus and others" },
+	[OPTION_OUTPUT] = { .name = "output",
+			    .argument = "FILE",
+			    .help = "with --openmetrics, replace FILE at once, for node_exporter" },
 	{ .name = NULL },
 };
 
@@ -355,9 +368,11 @@ static json_t *describe_section(const struct occupancy *occupancy)
 struct call {
 	const char *config;
 	const char *range;
-	char *const *apps; /* one section, or none for all */
-	const char *state; /* that this process was started with */
+	char *const *apps;  /* one section, or none for all */
+	const char *state;  /* that this process was started with */
+	const char *output; /* of the metrics; NULL: standard output */
 	bool json;
+	bool metrics;
 	bool watch;
 };
 
@@ -501,13 +516,21 @@ static int read_status(const struct call *call, struct held_leases *ret_leased,
 	return view_take(ret_view, 0);
 }
 
-static int print_json(const struct call *call, const struct view *view, json_t *list,
-		      json_t *leases, FILE *to)
+static int print_object(const struct call *call, const struct view *view, json_t *list,
+			json_t *leases, FILE *to)
 {
 	json_t *object = json_pack("{s:o, s:O, s:O}", "file", say_json(view->sections.policy.file),
 				   "sections", list, "leases", leases);
+	int rc = 0;
 
-	return say_object(to, object, call->watch ? JSON_COMPACT : JSON_INDENT(2));
+	if (!object || !call->metrics)
+		return say_object(to, object, call->watch ? JSON_COMPACT : JSON_INDENT(2));
+	if (call->output)
+		rc = status_metrics_replace(object, call->output);
+	else
+		status_metrics_write(object, to);
+	json_decref(object);
+	return rc;
 }
 
 static int draw_status(FILE *to, void *context)
@@ -520,7 +543,8 @@ static int draw_status(FILE *to, void *context)
 		.colour = say_in_colour(stdout),
 	};
 	struct view view = { .sections = { .rule = NULL } };
-	json_t *list = call->json ? json_array() : NULL, *leases = call->json ? json_array() : NULL;
+	const bool data = call->json || call->metrics;
+	json_t *list = data ? json_array() : NULL, *leases = data ? json_array() : NULL;
 	struct held_leases leased = { .count = 0 };
 	int rc, failed;
 
@@ -531,7 +555,7 @@ static int draw_status(FILE *to, void *context)
 	if (failed)
 		rc = say_failure("%s", strerror(-failed));
 	if (!rc && list)
-		rc = print_json(call, &view, list, leases, to);
+		rc = print_object(call, &view, list, leases, to);
 	else if (!rc && !view.sections.count && !leased.count)
 		fprintf(to, "%s has no section yet, so there is no range to show\n",
 			view.sections.policy.file);
@@ -556,6 +580,14 @@ static int status(const struct option_values *given)
 	call.state = call.state && *call.state == '/' ? strdup(call.state) : NULL;
 	call.json = given->value[OPTION_JSON];
 	call.watch = given->value[OPTION_WATCH];
+	call.metrics = given->value[OPTION_OPENMETRICS];
+	call.output = given->value[OPTION_OUTPUT];
+	if (call.metrics && (call.json || call.watch || call.range))
+		return option_wrong(
+			&verb_status,
+			"'--openmetrics' goes with none of '--json', '--watch' and '--range'");
+	if (call.output && !call.metrics)
+		return option_wrong(&verb_status, "'--output' is for '--openmetrics'");
 	if (call.range && (*call.apps || call.config))
 		return option_wrong(&verb_status, "'--range' takes the place of %s, give only one",
 				    *call.apps ? "a section" : "a file");

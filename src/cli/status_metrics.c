@@ -1,0 +1,128 @@
+#include "status_metrics.h"
+
+#include "say.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* By protocol. @member: of the protocol's object; @inner: of the object that the member is, or NULL */
+static const struct {
+	const char *name, *help, *member, *inner;
+} metrics[] = {
+	{ "portfence_ports", "Ports of the range.", "ports", NULL },
+	{ "portfence_ports_used", "Ports of the range in use, those in TIME_WAIT included.", "used",
+	  NULL },
+	{ "portfence_ports_time_wait", "Ports of the range that are in TIME_WAIT only.",
+	  "time_wait_only", NULL },
+	{ "portfence_sockets", "Sockets on ports of the range.", "sockets", NULL },
+	{ "portfence_destinations", "Destinations that ports of the range are connected to.",
+	  "destinations", NULL },
+	{ "portfence_fullest_destination_ports",
+	  "Ports of the range that the destination with the most ports has. If it has all, connect "
+	  "fails.",
+	  "fullest", "ports" },
+};
+
+static const char *const protocols[] = { "tcp", "udp", "sctp" };
+
+static void write_head(const char *name, const char *help, FILE *to)
+{
+	fprintf(to, "# TYPE %s gauge\n# HELP %s %s\n", name, name, help);
+}
+
+/* A label's value; three characters are escaped in it. */
+static void write_quoted(const char *text, FILE *to)
+{
+	fputc('"', to);
+	for (; *text; text++) {
+		if (*text == '\n')
+			fputs("\\n", to);
+		else
+			fprintf(to, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+	}
+	fputc('"', to);
+}
+
+static void write_section(const json_t *section, size_t metric, FILE *to)
+{
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		const json_t *value = json_object_get(json_object_get(section, protocols[i]),
+						      metrics[metric].member);
+
+		if (metrics[metric].inner)
+			value = json_object_get(value, metrics[metric].inner);
+		fprintf(to, "%s{application=", metrics[metric].name);
+		write_quoted(json_string_value(json_object_get(section, "name")), to);
+		/* 0 where there is no destination yet */
+		fprintf(to, ",protocol=\"%s\"} %lld\n", protocols[i],
+			(long long)json_integer_value(value));
+	}
+}
+
+void status_metrics_write(const json_t *object, FILE *to)
+{
+	const json_t *sections = json_object_get(object, "sections"),
+		     *leases = json_object_get(object, "leases"), *one;
+	long long leased = 0;
+	size_t metric, i;
+
+	for (metric = 0; metric < sizeof(metrics) / sizeof(metrics[0]); metric++) {
+		write_head(metrics[metric].name, metrics[metric].help, to);
+		json_array_foreach(sections, i, one) write_section(one, metric, to);
+	}
+	write_head("portfence_ports_outside",
+		   "Ports held by processes that are not fenced by this section.", to);
+	json_array_foreach(sections, i, one)
+	{
+		fputs("portfence_ports_outside{application=", to);
+		write_quoted(json_string_value(json_object_get(one, "name")), to);
+		fprintf(to, "} %lld\n",
+			(long long)json_integer_value(json_object_get(one, "outside")));
+	}
+	json_array_foreach(leases, i, one) leased +=
+		json_integer_value(json_object_get(one, "ports"));
+	write_head("portfence_leases", "Leases that runs hold.", to);
+	fprintf(to, "portfence_leases %zu\n", json_array_size(leases));
+	write_head("portfence_leased_ports", "Ports of these leases.", to);
+	fprintf(to, "portfence_leased_ports %lld\n# EOF\n", leased);
+}
+
+/* Return: 0, or an errno */
+static int write_file(const json_t *object, int fd)
+{
+	FILE *to = fdopen(fd, "w");
+	int rc;
+
+	if (!to) {
+		rc = errno;
+		close(fd);
+		return rc;
+	}
+	status_metrics_write(object, to);
+	rc = fflush(to) || fchmod(fd, 0644) || fsync(fd) ? errno : 0;
+	return fclose(to) && !rc ? errno : rc;
+}
+
+int status_metrics_replace(const json_t *object, const char *path)
+{
+	char *new = malloc(strlen(path) + sizeof(".XXXXXX"));
+	int fd, rc;
+
+	if (!new)
+		return say_failure("%s", strerror(ENOMEM));
+	/* beside it, as rename() stays within a file system; node_exporter reads "*.prom" alone */
+	stpcpy(stpcpy(new, path), ".XXXXXX");
+	fd = mkstemp(new);
+	rc = fd < 0 ? errno : write_file(object, fd);
+	if (!rc && rename(new, path))
+		rc = errno;
+	if (rc && fd >= 0)
+		unlink(new);
+	free(new);
+	return rc ? say_failure("'%s' cannot be written: %s", path, strerror(rc)) : 0;
+}
