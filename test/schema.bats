@@ -93,6 +93,7 @@ make_things() {
 		seed = 1
 		[other]
 		match = nothing
+		bind = own
 		range = 20050-20149
 		[inside]
 		match = nothing
@@ -131,6 +132,7 @@ make_things() {
 	say rules --user nobody --mark 1 app other
 	say which --app app -- "$HOLDER"
 	say which -- true
+	say which --app other --via preload -- true
 	# static, so no preload reaches it
 	say which --app l -- busybox
 	install -o nobody -m 4755 /bin/true suid
