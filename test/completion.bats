@@ -149,6 +149,13 @@ completes_lines() {
 	done
 }
 
+@test "no section's name steers a terminal or a shell's script" {
+	printf '[%s]\nrange = 20000\n' fine $'red\e[31m' $'turned\u202e' :files ':command 1' >odd.ini
+	run portfence --complete status --config odd.ini ''
+	echo "$output" | cat -v
+	[ "$output" = $'fine\t' ]
+}
+
 @test "bash completes what portfence has" {
 	skip_missing python3
 	write_bashrc "source /usr/share/bash-completion/bash_completion"

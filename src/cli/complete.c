@@ -2,6 +2,7 @@
 
 #include "../core/preset.h"
 #include "../core/settings.h"
+#include "../core/text.h"
 #include "../core/variables.h"
 
 #include <stdio.h>
@@ -42,6 +43,12 @@ static void set_config(const char *path)
 	variables_set(VARIABLE_CONFIG, path);
 }
 
+/* A name with control characters would steer the shell's terminal, and one with a colon in front the script. */
+static bool is_offered(const char *section)
+{
+	return *section != ':' && !text_has_control(section);
+}
+
 static void offer_sections(const char *before, const char *config)
 {
 	const struct policy_process nobody = { .exe = NULL };
@@ -53,7 +60,8 @@ static void offer_sections(const char *before, const char *config)
 		set_config(config);
 	settings_load(&nobody, &arena, ignore_error, NULL, &settings);
 	for (i = 0; i < settings.policy.count; i++)
-		offer(before, settings.policy.rules[i]->name, "");
+		if (is_offered(settings.policy.rules[i]->name))
+			offer(before, settings.policy.rules[i]->name, "");
 	arena_free(&arena);
 }
 

@@ -214,7 +214,8 @@ void log_address_unknown(struct log *log)
 		write_message(
 			log, "error",
 			"the kernel could not be asked whether an address is this machine's, so calls to it on "
-			"a port of the map fail; a program needs AF_NETLINK and a descriptor to spare");
+			"a port of the map fail; this takes AF_NETLINK, a descriptor to spare, and a supervisor in the "
+			"same network namespace");
 }
 
 void log_mptcp(struct log *log, enum mptcp mptcp)

@@ -25,8 +25,8 @@ static const struct outcome_words table[OUTCOME_COUNT] = {
 				     "port fail; does a sandbox forbid getsockname and getsockopt?" },
 	[OUTCOME_DIAG_FAILED] = { "no port could be shared", "error",
 				  "the kernel could not be asked whether a port can be shared, so each "
-				  "serves one connection only; a program needs AF_NETLINK and a "
-				  "descriptor to spare" },
+				  "serves one connection only; this takes AF_NETLINK, a descriptor to "
+				  "spare, and a supervisor in the same network namespace" },
 	[OUTCOME_FORBIDDEN] = { "no port may be bound", "error",
 				"no port of the range could be bound, calls that need one fail; does "
 				"a sandbox forbid bind, or does the range need CAP_NET_BIND_SERVICE?" },
