@@ -60,8 +60,9 @@ MOST='[!w]*'
 
 setup_file() {
 	as_built
-	export PORTFENCE_STATE=$BATS_FILE_TMPDIR/state
-	mkdir -m 700 "$PORTFENCE_STATE"
+	# in memory, as it is by default: a page of a disk's file can be waited for
+	PORTFENCE_STATE=$(mktemp -d /dev/shm/transparency.XXXXXX)
+	export PORTFENCE_STATE
 	cd "$BATS_FILE_TMPDIR" || return
 	# they wait: side by side
 	plain waits.plain 1 'waits/*' &
@@ -72,6 +73,10 @@ setup_file() {
 	fenced kernel "$EACH" "$MOST" kernel &
 	fenced auto "$EACH" "$MOST" auto
 	wait
+}
+
+teardown_file() {
+	rm -r "$PORTFENCE_STATE"
 }
 
 # same PLAIN FENCED MODE [CASES]: at least so many cases were run, and say the same
