@@ -150,7 +150,7 @@ completes_lines() {
 }
 
 @test "no section's name steers a terminal or a shell's script" {
-	printf '[%s]\nrange = 20000\n' fine $'red\e[31m' $'turned\u202e' :files ':command 1' >odd.ini
+	printf '[%s]\nrange = %s\n' fine 20000 $'turned\xe2\x80\xae' 20001 :files 20002 ':command 1' 20003 >odd.ini
 	run portfence --complete status --config odd.ini ''
 	echo "$output" | cat -v
 	[ "$output" = $'fine\t' ]
