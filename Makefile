@@ -41,7 +41,8 @@ PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev
 names = $(patsubst $(1)/%.c,%,$(sort $(wildcard $(1)/*.c)))
 
 PAGES := libportfence.8 portfence.1 portfence.7 portfence.ini.5
-EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml systemd-drop-in.conf \
+EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml portfence-metrics.service portfence-metrics.timer \
+	prometheus-alerts.yml systemd-drop-in.conf \
 	$(addprefix testing/,Makefile leases.bats meet.sh nginx.sh postgresql.sh redis.sh test_leases.py)
 
 objects = $(patsubst src/%.c,$(BUILD)/%.o,$(sort $(wildcard src/$(1)/*.c)))

@@ -120,6 +120,32 @@ drop_ins() {
 	done
 }
 
+@test "the timer's service writes numbers, and each alert asks for some that are there" {
+	local units
+	skip_missing systemd-analyze
+	root_with_portfence
+	write_section
+	units=$(root_files)/etc/systemd/system
+	mkdir -p "$units" "$(root_files)/var/lib/prometheus/node-exporter"
+	cp "$EXAMPLES/portfence-metrics.service" "$units"
+	cp "$EXAMPLES/portfence-metrics.timer" "$units"
+	run -0 in_root systemd-analyze verify --man=no --recursive-errors=no portfence-metrics.timer
+	[ -z "$output" ]
+	read -ra command < <(sed -n 's/^ExecStart=//p' "$units/portfence-metrics.service")
+	in_root "${command[@]}"
+	grep -E '^portfence_[a-z_]+\{' "$(root_files)${command[-1]}" | sed 's/{.*//' | sort -u >names
+	[ "$(wc -l <names)" -ge 5 ]
+	/usr/bin/python3 - "$EXAMPLES/prometheus-alerts.yml" <<-'END'
+		import re, sys, yaml
+		names = set(open("names").read().split())
+		(group,) = yaml.safe_load(open(sys.argv[1]))["groups"]
+		assert len(group["rules"]) == 3
+		for rule in group["rules"]:
+		    used = set(re.findall(r"portfence_\w+", rule["expr"]))
+		    assert used and used <= names, (used, names)
+	END
+}
+
 @test "systemd takes the drop-in that portfence writes, but for the key that it may not know yet" {
 	local units
 	skip_missing systemd-analyze
