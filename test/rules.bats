@@ -153,6 +153,39 @@ EADDRINUSE" ]
 	done
 }
 
+# The code of both, which has ports and may name none
+denied='s = tcp(); s.bind(("127.0.0.1", 0)); s.listen(); u = udp(); u.connect(("127.0.0.1", 9))
+		c = tcp(); c.connect(s.getsockname())
+		print(*[20000 <= port(x) <= 20099 for x in (s, u, c)], error(tcp().bind, ("127.0.0.1", 20001)))'
+
+@test "bind = deny holds under valgrind, whose own code makes all calls" {
+	skip_missing valgrind
+	rule 'range = 20000-20099' 'bind = deny'
+	python_code "$denied"
+	for way in auto $MOVERS; do
+		run ns env PYTHONMALLOC=malloc "$PORTFENCE" run --config app.ini --app app --via "$way" -- valgrind -q --tool=none $PYTHON code.py
+		[ "$output" = "True True True EACCES" ]
+	done
+}
+
+@test "bind = deny holds where another library stands between ours and libc" {
+	rule 'range = 20000-20099' 'bind = deny'
+	cat >between.c <<-'END'
+		#define _GNU_SOURCE
+		#include <dlfcn.h>
+		#include <sys/socket.h>
+		int bind(int fd, const struct sockaddr *addr, socklen_t len)
+		{
+			return ((int (*)(int, const struct sockaddr *, socklen_t))dlsym(RTLD_NEXT, "bind"))(fd, addr, len);
+		}
+	END
+	cc -shared -fPIC -o between.so between.c -ldl
+	for way in auto $MOVERS; do
+		LD_PRELOAD=$PWD/between.so fenced_python "$denied" --via "$way"
+		[ "$output" = "True True True EACCES" ]
+	done
+}
+
 @test "bind = deny is not for sockets that are not fenced" {
 	rule 'range = 20000-20009' 'bind = deny'
 	fenced_python 'u = socket.socket(socket.AF_UNIX); print(error(u.bind, "here.sock"))

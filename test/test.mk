@@ -34,7 +34,7 @@ PACKAGES_REST := bash-completion binutils dnsmasq-base dpkg-dev fish g++ gcc-12-
 	libeatmydata1 libfaketime libjemalloc2 libsocket-wrapper libtcmalloc-minimal4 lintian \
 	lksctp-tools mandoc musl-tools nginx-light nodejs parallel perl postgresql \
 	proxychains4 python3-pyftpdlib python3-yaml qemu-user redis-server redis-tools rpcbind systemd \
-	tftp-hpa tftpd-hpa torsocks wget zsh $(PACKAGES_VM)
+	tftp-hpa tftpd-hpa torsocks valgrind wget zsh $(PACKAGES_VM)
 
 # ---- the programs that tests run ----
 

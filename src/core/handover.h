@@ -11,6 +11,12 @@
 
 #define HANDOVER_MAX 4096
 
+/*
+ * A bind() on descriptor -1 to this address, of no length, asks whether the supervisor sees the call: then
+ * it fails with EXDEV, and else with EBADF.
+ */
+#define HANDOVER_PROBE 0x706f72746665
+
 /* What is handed over: all that the configuration says about one process tree. */
 struct handover {
 	const struct rule *rule; /* of it, the name and the keys that are handed over (key.h) */

@@ -1,5 +1,6 @@
 #include "gate.h"
 
+#include "../core/handover.h"
 #include "next_symbol.h"
 #include "real.h"
 
@@ -130,3 +131,8 @@ void gate_open(uint64_t address)
 }
 
 #endif
+
+bool gate_works(void)
+{
+	return gate() && gate()(SYS_bind, -1, HANDOVER_PROBE, 0, 0, 0, 0) != -EXDEV;
+}

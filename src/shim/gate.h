@@ -20,6 +20,13 @@ extern gate_fn *gate_published;
  */
 void gate_open(uint64_t address);
 
+/*
+ * gate_works() - Does the filter let calls through the gate pass?
+ *
+ * Not where there is no gate, nor under a translator such as valgrind, whose own code makes all calls.
+ */
+bool gate_works(void);
+
 static inline gate_fn *gate(void)
 {
 	return __atomic_load_n(&gate_published, __ATOMIC_RELAXED);

@@ -157,6 +157,16 @@ static char **start_libc(void)
 	return before;
 }
 
+/*
+ * Our own bind() would look to the supervisor like one of the program's, which `bind = deny` refuses.
+ * So it is left alone to give out ports.
+ */
+static bool must_leave_it(const struct settings *settings)
+{
+	return settings->gate && settings->rule && settings->rule->bind == BIND_DENY &&
+	       !settings->rule->map && !gate_works();
+}
+
 static struct shim *build_shim(void)
 {
 	struct mistakes mistakes = { .count = 0 };
@@ -178,6 +188,8 @@ static struct shim *build_shim(void)
 		fill_shim(new, &settings, &mistakes, &arena);
 		if (settings.gate && !gate())
 			gated_start(settings.gate, settings.unseen);
+		if (must_leave_it(&settings))
+			new->fenced = false;
 		tracer_prepare(&settings);
 		/* it looks at what the cache would be wrong about */
 		if (gate())

@@ -1,6 +1,7 @@
 #include "trap.h"
 
 #include "../core/assign.h"
+#include "../core/handover.h"
 #include "../core/move.h"
 #include "../core/mptcp.h"
 #include "../core/sctp.h"
@@ -1004,6 +1005,9 @@ static int serve_trapped(struct trapped_call *trapped)
 		return serve_landlock(trapped);
 	if (trapped->call == FILTER_SOCKET)
 		return serve_new(trapped);
+	if (trapped->call == FILTER_BIND && (int)trapped->argument[0] == -1 &&
+	    trapped->argument[1] == HANDOVER_PROBE)
+		return -EXDEV;
 	if (trapped->tree->born)
 		return serve_unseen(trapped);
 	trapped->fd = caller_descriptor(&trapped->caller, (int)trapped->argument[0]);
