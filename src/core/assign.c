@@ -251,7 +251,9 @@ static _Atomic uint32_t *start_walk(const struct fence *fence, const struct assi
 	struct state_sequence *sequence = fence->state.sequence;
 	const uint32_t count = fence->rule->range[assign->proto]->count;
 	const bool shares = connects_tcp(assign), halves = has_halves(fence->rule, assign);
-	const enum order order = assign_order(fence->rule, shares);
+	/* where a port is moved to follows from the port that was named, see move.h */
+	const enum order order =
+		assign->moved ? ORDER_SEQUENTIAL : assign_order(fence->rule, shares);
 	const uint64_t draw = atomic_fetch_add_explicit(&sequence->draws, 1, memory_order_relaxed);
 	_Atomic uint32_t *cursor = NULL;
 	struct order_flow flow;
