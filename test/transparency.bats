@@ -44,14 +44,17 @@ plain() {
 
 # fenced OUTPUT N PATTERN MODE [OPTION...]
 fenced() {
-	local output=$1 n=$2 pattern=$3 mode=$4 range=$KERNEL
+	# a page that others change at the same time can be waited for, so each has a state of its own
+	local output=$1 n=$2 pattern=$3 mode=$4 range=$KERNEL state=$PORTFENCE_STATE/$1
 	shift 4
 	[ "$mode" != bind ] || range=$BIND
 	# what is compared is MPTCP, not the TCP that stands in for it
 	printf '[transparent]\nengine = %s\nrange = %s\nmptcp = allow\n' "$mode" "$range" >"$output.ini"
+	mkdir -p -m 700 "$state"
+	[ ${#user[@]} = 0 ] || chmod 1777 "$state"
 	# where the library has a sanitizer, cases end as they do without it
 	apart "${user[@]}" env ASAN_OPTIONS="${ASAN_OPTIONS:-}:handle_segv=0" LD_PRELOAD="$library" PORTFENCE_CONFIG="$output.ini" PORTFENCE_LOG=none \
-		PORTFENCE_STATE="$PORTFENCE_STATE" "$probe" ${TRANSPARENT_ALL:+-a} -n "$n" "$@" \
+		PORTFENCE_STATE="$state" "$probe" ${TRANSPARENT_ALL:+-a} -n "$n" "$@" \
 		"${range%-*}" "${range#*-}" "$pattern" >"$output" 3>&-
 }
 
