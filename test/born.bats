@@ -289,3 +289,16 @@ os.execv(sys.argv[1], sys.argv[1:] + ["--", "'$PYTHON'", "-c", "import socket\nf
 		within calls <<<"$output"
 	done
 }
+
+@test "there, a container's root without CAP_SYS_PTRACE is served, and whoever it becomes" {
+	local as
+	anew
+	for as in "" "setpriv --reuid 65534 --regid 65534 --clear-groups"; do
+		# shellcheck disable=SC2086 # several words
+		run -0 ns setpriv --bounding-set=-sys_ptrace --inh-caps=-all "$install/sandbox" docker \
+			"$PORTFENCE" run --via supervise --range 20000-20999 -- $as "$unborn" zero named listen
+		echo "$output"
+		[ "${lines[1]}" = "named 0 0" ]
+		printf '%s\n' ${lines[0]#zero } "${lines[2]#listen }" | within calls
+	done
+}

@@ -2,10 +2,8 @@
 
 #include "../machine/procfs.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -115,23 +113,14 @@ static int note_seen(uint32_t inode, void *context)
 static void drop_closed(struct born *born)
 {
 	static struct sweep sweep;
-	DIR *folder = opendir("/proc");
-	const struct dirent *item;
-	int i;
+	int i, rc;
 
 	memset(&sweep, 0, sizeof(sweep));
 	sweep.born = born;
-	while (folder && (item = readdir(folder))) {
-		pid_t pid = (pid_t)strtol(item->d_name, NULL, 10);
-
-		if (pid > 0 && pid != getpid())
-			procfs_sockets(pid, note_seen, &sweep);
-	}
-	for (i = 0; folder && i < BORN_SOCKETS; i++)
+	rc = procfs_each_socket(note_seen, &sweep);
+	for (i = 0; !rc && i < BORN_SOCKETS; i++)
 		if (born->socket[i].given && !sweep.seen[i])
 			drop_kept(born, &born->socket[i]);
-	if (folder)
-		closedir(folder);
 	born->sweep_at = 2 * born->kept > SWEEP_LEAST ? 2 * born->kept : SWEEP_LEAST;
 }
 

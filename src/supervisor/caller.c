@@ -102,9 +102,11 @@ int caller_open_program(pid_t program, struct caller *ret_caller)
 			   ret_caller);
 }
 
-struct caller caller_unopened(int listener, uint64_t id, pid_t thread)
+int caller_unopened(int listener, uint64_t id, pid_t thread, struct caller *ret_caller)
 {
-	return (struct caller){ .thread = thread, .listener = listener, .id = id, .pidfd = -1 };
+	*ret_caller =
+		(struct caller){ .thread = thread, .listener = listener, .id = id, .pidfd = -1 };
+	return 0;
 }
 
 void caller_close(struct caller *caller)

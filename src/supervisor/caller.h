@@ -44,7 +44,7 @@ struct caller_place {
 int caller_open(int listener, uint64_t id, pid_t thread, struct caller *ret_caller);
 
 /* caller_unopened() - The same, of whom no descriptor is likely to be wanted: that is slower then, and all else as fast */
-struct caller caller_unopened(int listener, uint64_t id, pid_t thread);
+int caller_unopened(int listener, uint64_t id, pid_t thread, struct caller *ret_caller);
 
 /* caller_open_program() - Begin to look at this process's own parent, which waits for no answer. Return: 0, -errno */
 int caller_open_program(pid_t program, struct caller *ret_caller);

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -101,8 +100,11 @@ static const char *compare_with_own(const struct caller_place *there)
 static int compare_places(const struct caller *caller, const char **ret_why)
 {
 	struct caller_place there;
-	int rc = caller_place(caller, &there);
+	int rc;
 
+	rights_look(caller);
+	rc = caller_place(caller, &there);
+	rights_look_away();
 	if (rc) {
 		*ret_why = "it cannot be told where this process is";
 		return rc == -ESRCH ? rc : -EACCES;
@@ -141,22 +143,14 @@ static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
 		fd = socket(domain, type | SOCK_CLOEXEC, protocol);
 		return fd < 0 ? -errno : fd;
 	}
-	/* of this thread alone; each says who it was before, not whether it went well */
-	rights_use(CAP_SETUID);
-	rights_use(CAP_SETGID);
-	setfsgid(gid);
-	setfsuid(uid);
-	if ((uid_t)setfsuid((uid_t)-1) != uid || (gid_t)setfsgid((gid_t)-1) != gid) {
-		fd = -1;
-		error = EPERM;
-	} else {
+	if (rights_become(uid, gid)) {
 		fd = socket(domain, type | SOCK_CLOEXEC, protocol);
 		error = errno;
+	} else {
+		fd = -1;
+		error = EPERM;
 	}
-	setfsuid(geteuid());
-	setfsgid(getegid());
-	rights_leave(CAP_SETUID);
-	rights_leave(CAP_SETGID);
+	rights_return();
 	return fd < 0 ? -error : fd;
 }
 

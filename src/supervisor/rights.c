@@ -4,6 +4,7 @@
 #include <linux/nsfs.h>
 #include <linux/sockios.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -57,7 +58,7 @@ static int set_capabilities(struct capabilities *own)
 	return syscall(SYS_capset, &own->head, own->data) ? -errno : 0;
 }
 
-int rights_drop(bool makes_sockets)
+int rights_drop(bool makes_sockets, bool looks)
 {
 	/* DAC_OVERRIDE: the log's file may be another user's, and is named by who has started us */
 	const uint32_t kept = 1U << CAP_SYS_PTRACE | 1U << CAP_NET_BIND_SERVICE |
@@ -68,8 +69,10 @@ int rights_drop(bool makes_sockets)
 
 	if (rc)
 		return rc;
-	own.data[0].permitted &= kept;
-	own.data[1].permitted = 0;
+	if (!looks || own.data[0].permitted & 1U << CAP_SYS_PTRACE) {
+		own.data[0].permitted &= kept;
+		own.data[1].permitted = 0;
+	}
 	own.data[0].effective &= 1U << CAP_SYS_PTRACE;
 	own.data[1].effective = 0;
 	own.data[0].inheritable = 0;
@@ -100,6 +103,57 @@ void rights_use(int capability)
 void rights_leave(int capability)
 {
 	set_used(capability, false);
+}
+
+bool rights_become(uid_t uid, gid_t gid)
+{
+	rights_use(CAP_SETUID);
+	rights_use(CAP_SETGID);
+	/* each says who it was before, not whether it went well */
+	setfsgid(gid);
+	setfsuid(uid);
+	return (uid_t)setfsuid((uid_t)-1) == uid && (gid_t)setfsgid((gid_t)-1) == gid;
+}
+
+void rights_return(void)
+{
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	rights_leave(CAP_SETUID);
+	rights_leave(CAP_SETGID);
+}
+
+void rights_look(const struct caller *caller)
+{
+	struct capabilities own;
+	uid_t uid;
+	gid_t gid;
+
+	/* most have nothing to gain */
+	if (get_capabilities(&own) || !own.data[0].permitted ||
+	    own.data[0].permitted & 1U << CAP_SYS_PTRACE)
+		return;
+	own.data[0].effective = own.data[0].permitted;
+	own.data[1].effective = own.data[1].permitted;
+	set_capabilities(&own);
+	if (!caller_user(caller, &uid, &gid) && uid != geteuid()) {
+		setfsgid(gid);
+		setfsuid(uid);
+	}
+}
+
+void rights_look_away(void)
+{
+	struct capabilities own;
+
+	if (get_capabilities(&own) || !own.data[0].permitted ||
+	    own.data[0].permitted & 1U << CAP_SYS_PTRACE)
+		return;
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	own.data[0].effective = 0;
+	own.data[1].effective = 0;
+	set_capabilities(&own);
 }
 
 /* Return: number of the user namespace that owns a socket's network namespace; 0 if we may not know */

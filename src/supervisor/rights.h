@@ -18,19 +18,41 @@
 /**
  * rights_drop() - Give up all capabilities but those that the supervisor may need, and use none
  * @makes_sockets:	it makes sockets for other users (newsocket)
+ * @looks:	it looks into programs. A root without CAP_SYS_PTRACE, as containers have it, then keeps
+ *		all capabilities, unused: see rights_look()
  *
  * CAP_SYS_PTRACE stays in use: by it the supervisor looks into programs that have changed their
  * user, and no call on a socket asks for it. Of this thread, and of all that it starts.
  *
  * Return: 0, -errno
  */
-int rights_drop(bool makes_sockets);
+int rights_drop(bool makes_sockets, bool looks);
+
+/**
+ * rights_look() - Look into a caller with all that this process has, and as its user, until rights_look_away()
+ *
+ * Without CAP_SYS_PTRACE, nobody may look at who has more capabilities (security/commoncap.c,
+ * cap_ptrace_access_check) or is another user. No call is to be made for anybody meanwhile. Of this
+ * thread alone.
+ */
+void rights_look(const struct caller *caller);
+void rights_look_away(void);
 
 /* rights_use() - Use a capability that this process has, until rights_leave(). Of this thread alone */
 void rights_use(int capability);
 
 /* rights_leave() - Use it no more */
 void rights_leave(int capability);
+
+/**
+ * rights_become() - Make sockets and look at files as another user, until rights_return(). Of this thread alone
+ *
+ * Return: false if we may not
+ */
+bool rights_become(uid_t uid, gid_t gid);
+
+/* rights_return() - Be oneself again */
+void rights_return(void);
 
 /**
  * rights_caller_has() - Would the kernel find this capability in the caller, for a call on this socket?

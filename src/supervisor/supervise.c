@@ -335,7 +335,11 @@ static int try_access(const struct caller *program, int fd)
 	}
 	if (rc != -EPERM && rc != -EACCES && rc != -ENOSYS)
 		return rc;
-	return caller_socket(program, fd, &inode) ? rc : LOOK_BORN;
+	rights_look(program);
+	if (!caller_socket(program, fd, &inode))
+		rc = LOOK_BORN;
+	rights_look_away();
+	return rc;
 }
 
 /* Finds out how the program is to be served. Return: as try_access(), LOOK_ONLY_SOCKET */
@@ -406,7 +410,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 	struct caller program = { .pidfd = -1 };
 	int number, listener = -1, errors, rc = 0;
 
-	rights_drop(true);
+	rights_drop(true, true);
 	change_title(parent, supervisor->filter.traps_nothing);
 	raise_limits();
 	if (!supervisor->filter.traps_nothing)
@@ -419,7 +423,8 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 		if (listener < 0 && !say(channel, rc))
 			_exit(EXIT_FAILURE);
 	} while (listener < 0);
-	rights_drop(supervisor->filter.only_socket || supervisor->filter.born);
+	rights_drop(supervisor->filter.only_socket || supervisor->filter.born,
+		    !supervisor->filter.only_socket && !supervisor->filter.traps_nothing);
 	if (supervisor->filter.born)
 		newsocket_inherited(note_inherited, &supervisor->fence);
 	/* by its path alone: a pipe has no writer by it (open(2), O_PATH) */

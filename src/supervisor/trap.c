@@ -915,8 +915,11 @@ static int serve_foreign(struct trapped_call *trapped)
 	const int flags = (int)trapped->argument[trapped->call == FILTER_SENDMSG ? 2 : 3];
 	char name[32];
 	size_t i = 0;
-	int rc = caller_protocol(&trapped->caller, socket_number(trapped), name, sizeof(name));
+	int rc;
 
+	rights_look(&trapped->caller);
+	rc = caller_protocol(&trapped->caller, socket_number(trapped), name, sizeof(name));
+	rights_look_away();
 	if (rc)
 		return rc == -EPERM ? trapped_call_unreachable(trapped) : rc;
 	while (i < 5 && strncmp(name, protocols[i], strlen(protocols[i])) != 0)
@@ -934,13 +937,24 @@ static int serve_foreign(struct trapped_call *trapped)
 		"on it that need a port fail");
 }
 
+/* Finds out which socket a call is about. Return: as caller_socket() */
+static int find_inode(struct trapped_call *trapped)
+{
+	int rc;
+
+	rights_look(&trapped->caller);
+	rc = caller_socket(&trapped->caller, socket_number(trapped), &trapped->inode);
+	rights_look_away();
+	return rc;
+}
+
 /* A call of a tree that cannot be looked into */
 static int serve_unseen(struct trapped_call *trapped)
 {
 	struct tree *tree = trapped->tree;
 	enum born_state state;
 	bool late = false;
-	int rc = caller_socket(&trapped->caller, socket_number(trapped), &trapped->inode);
+	int rc = find_inode(trapped);
 
 	if (rc && only_asks(trapped))
 		return CALL_CONTINUES;
@@ -1040,6 +1054,7 @@ static void answer_call(struct trapped_call *trapped, int rc)
 
 static void serve_notification(struct tree *tree, const struct seccomp_notif *notif)
 {
+	const pid_t thread = (pid_t)notif->pid;
 	struct trapped_call trapped = {
 		.tree = tree,
 		.caller = { .id = notif->id },
@@ -1050,10 +1065,8 @@ static void serve_notification(struct tree *tree, const struct seccomp_notif *no
 
 	for (i = 0; i < 6; i++)
 		trapped.argument[i] = notif->data.args[i];
-	trapped.caller = caller_unopened(tree->listener, notif->id, (pid_t)notif->pid);
-	rc = tree->born
-		     ? 0
-		     : caller_open(tree->listener, notif->id, (pid_t)notif->pid, &trapped.caller);
+	rc = tree->born ? caller_unopened(tree->listener, notif->id, thread, &trapped.caller)
+			: caller_open(tree->listener, notif->id, thread, &trapped.caller);
 	if (!rc) {
 		rc = serve_trapped(&trapped);
 		caller_close(&trapped.caller);
