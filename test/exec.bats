@@ -428,3 +428,22 @@ without root that has a supervisor or a lease takes no_new_privs; use '--via pre
 	AS_NOBODY=()
 	[ "$(told --range "$RANGE")" = 0 ]
 }
+
+@test "authbind: its helper has its rights with --via preload, and otherwise it is said why it has none" {
+	skip_missing authbind
+	needs_suid
+	install_for_all
+	chmod 1777 "$PORTFENCE_STATE"
+	allowed() {
+		ns unshare -m bash -c 'mount -t tmpfs none /etc/authbind/byport && install -m 777 /dev/null /etc/authbind/byport/80 &&
+			exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"' _ "$install/portfence" run --range "$RANGE" "$@" -- \
+			authbind --deep python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 80)); print(s.getsockname()[1])'
+	}
+	run allowed --via preload
+	[ "$output" = 80 ]
+	for way in auto both; do
+		run allowed --via "$way"
+		[[ "${lines[0]}" = *" authbind: warning: '"*"/helper' gains no rights here, though it is setuid: "*"; use '--via preload' without a lease" ]]
+		[[ "${lines[-1]}" = *'Permission denied' ]]
+	done
+}

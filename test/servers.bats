@@ -310,3 +310,76 @@ setup_rpcbind() {
 	serve_rpcbind rpc-own -r
 	[ "$(ports_of "$pid")" = 111 ]
 }
+
+# --- servers that draw their source ports themselves
+
+named_conf() {
+	cat >named.conf <<-END
+		options { directory "$PWD"; listen-on port 20500 { 127.0.0.1; }; listen-on-v6 { none; }; recursion yes;
+			forward only; forwarders { 127.0.0.1; }; dnssec-validation no; qname-minimization off;
+			pid-file "$PWD/named.pid"; session-keyfile "$PWD/session.key"; };
+		controls { };
+	END
+}
+
+unbound_conf() {
+	cat >unbound.conf <<-END
+		server:
+		  directory: "$PWD"
+		  chroot: ""
+		  username: ""
+		  pidfile: ""
+		  use-syslog: no
+		  interface: 127.0.0.1@20500
+		  do-not-query-localhost: no
+		  module-config: "iterator"
+		  qname-minimisation: no
+		forward-zone:
+		  name: "."
+		  forward-addr: 127.0.0.1
+		remote-control:
+		  control-enable: no
+	END
+}
+
+# resolved COUNT: so many names are answered by the server at port 20500
+resolved() {
+	ns python3 - "$1" <<-'END'
+		import socket, sys
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20); s.connect(("127.0.0.1", 20500))
+		for i in range(int(sys.argv[1])):
+		    name = b"".join(bytes([len(l)]) + l.encode() for l in (f"h{i}", "example", "org")) + b"\0"
+		    s.send(bytes([0, i]) + b"\1\0\0\1\0\0\0\0\0\0" + name + b"\0\1\0\1")
+		    assert socket.inet_aton("10.11.12.13") in s.recv(512), i
+	END
+}
+
+# moves_queries COMMAND...: in each way, all names are resolved, and from ports of the range alone
+moves_queries() {
+	printf '[app]\nrange = 20000-20999\nbind = move\n' >app.ini
+	ns_background "$ROOT/test/programs/name-server" '*' 10.11.12.13
+	wait_udp 53
+	for way in preload supervise both; do
+		capture_start 'udp dst port 53'
+		ns_background "$PORTFENCE" run --config app.ini --app app --via "$way" -- "$@" >out 2>&1
+		server=$pid
+		wait_udp 20500
+		resolved 20
+		capture_stop
+		ports_to 53 | all_within 20000 20999
+		[ "$(ports_to 53 | wc -l)" -gt 10 ]
+		stop "$server"
+	done
+}
+
+@test "BIND: with bind = move, queries come from ports of the range, as many as before" {
+	skip_missing named
+	named_conf
+	moves_queries named -g -n 1 -c named.conf
+}
+
+@test "unbound: with bind = move, queries come from ports of the range, as many as before" {
+	skip_missing unbound
+	unbound_conf
+	moves_queries unbound -d -p -c unbound.conf
+}

@@ -29,12 +29,12 @@ PACKAGES_CORE := bats busybox-static curl iproute2 iptables libcap2-bin libsctp-
 PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu-system-x86 xz-utils
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 # gcc-12-multilib rather than gcc-multilib, which cannot be installed beside a cross compiler
-PACKAGES_REST := bash-completion binutils dnsmasq-base dpkg-dev fish g++ gcc-12-multilib \
+PACKAGES_REST := authbind bash-completion bind9 binutils dnsmasq-base dpkg-dev fish g++ gcc-12-multilib \
 	gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 libc6-dev-arm64-cross \
 	libeatmydata1 libfaketime libjemalloc2 libsocket-wrapper libtcmalloc-minimal4 lintian \
 	lksctp-tools mandoc musl-tools nginx-light nodejs parallel perl postgresql \
 	proxychains4 python3-pyftpdlib python3-yaml qemu-user redis-server redis-tools rpcbind systemd \
-	tftp-hpa tftpd-hpa torsocks valgrind wget zsh $(PACKAGES_VM)
+	tftp-hpa tftpd-hpa torsocks unbound valgrind wget zsh $(PACKAGES_VM)
 
 # ---- the programs that tests run ----
 
