@@ -399,6 +399,13 @@ audit_while_ending() {
 	hold_fenced -- raw-connect 9000
 	run -1 audit
 	[[ $output == *"note: holder (pid $pid) was started before '$PORTFENCE_CONFIG' was last changed, and still follows the old version"* ]]
+	# of a drop-in, its own age counts
+	mkdir app.ini.d
+	mv app.ini app.ini.d
+	hold_fenced -- raw-connect 9000
+	touch -d '+1 hour' app.ini.d/app.ini
+	run -1 audit
+	[[ $output == *"note: holder (pid $pid) was started before '$PORTFENCE_CONFIG.d/app.ini' was last changed, and "* ]]
 }
 
 @test "a mistake in the configuration is reported, and nothing is judged" {

@@ -286,6 +286,7 @@ static struct fenced judge_settings(const struct subject *subject, const struct 
 	const struct rule *rule = settings->rule;
 	bool told = variable(subject, variables_name(VARIABLE_APP)) ||
 		    variable(subject, variables_name(VARIABLE_RANGE));
+	const char *file;
 
 	if (!told && *subject->section && (!rule || strcmp(rule->name, subject->section) != 0)) {
 		rule = policy_find(&settings->policy, subject->section);
@@ -296,13 +297,13 @@ static struct fenced judge_settings(const struct subject *subject, const struct 
 		if (!rule)
 			return unknown("its section is no longer in the configuration");
 	}
-	if ((rule && text_has_control(rule->name)) ||
-	    (settings->policy.file && text_has_control(settings->policy.file)))
+	file = rule ? policy_file(&settings->policy, rule) : settings->policy.file;
+	if ((rule && text_has_control(rule->name)) || (file && text_has_control(file)))
 		return unknown("the name of its section or file has control characters");
 	return (struct fenced){
 		.state = rule ? FENCED_RULE : FENCED_NOT,
 		.rule = rule,
-		.file = settings->policy.file,
+		.file = file,
 	};
 }
 
@@ -320,7 +321,7 @@ static const struct rule *keep_rule(struct arena *arena, const struct rule *rule
 	if (!copy)
 		return NULL;
 	*copy = *rule;
-	copy->match = copy->args = NULL;
+	copy->match = copy->args = copy->file = NULL;
 	copy->name = keep(arena, rule->name, strlen(rule->name));
 	copy->map = keep(arena, rule->map, sizeof(*rule->map));
 	for (i = 0; i < PROTO_COUNT; i++) {
