@@ -16,13 +16,14 @@ setup() {
 }
 
 # beside "SAID" PROBE...: starts the probe under root's supervisor, with $log; once it has said that, all calls
-# of another program of the same tree are made
+# of another program of the same tree are made, $times times
 beside() {
 	local said=$1
 	shift
+	export TIMES=${times:-1}
 	mkfifo hold go
 	ns_background sh -c 'exec "$@" <go' - "$PORTFENCE" run --via supervise --order random --range $RANGE --map 8000 --log "${log:-none}" -- \
-		sh -c '"$@" <hold >said & probe=$!; read line; "$0" native 7000 >calls; echo end >>calls; wait $probe' "$install/raw" "$@"
+		sh -c '"$@" <hold >said & probe=$!; read line; for i in $(seq "$TIMES"); do "$0" native 7000; done >calls; echo end >>calls; wait $probe' "$install/raw" "$@"
 	exec 5>go 4>hold
 	wait_until grep -qx "$said" said
 	echo >&5
@@ -31,7 +32,7 @@ beside() {
 	exec 4>&-; exec 5>&-
 	wait "$pid"
 	cat calls
-	[ "$(grep -c ' 0$' calls)" = 8 ]
+	[ "$(grep -c ' 0$' calls)" = $((8 * TIMES)) ]
 }
 
 @test "a call that waits for memory delays no other" {
@@ -57,6 +58,12 @@ beside() {
 	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
 	wait_tcp 7000
 	log=stderr beside held "$install/rights" hold stderr
+}
+
+@test "a process that stalls calls, storms connects and is killed again and again delays no other" {
+	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
+	wait_tcp 7000
+	times=40 beside storms "$install/rights" storm
 }
 
 @test "300 connects of a map that wait delay no other" {

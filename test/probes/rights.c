@@ -14,6 +14,8 @@
  *					that does not answer
  *	rights hold page N		N such binds
  *	rights wait N			N connects to port 8000, whose queue is full: "N wait"
+ *	rights storm			again and again, a process with 20 calls of each of these two kinds that is
+ *					killed at another moment each time, until standard input ends: "storms"
  *	rights batch			1,024 messages of which the last is mapped: "sent N"
  */
 #include "held.h"
@@ -26,7 +28,9 @@
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -509,6 +513,52 @@ static int run_wait(int count)
 	_exit(0);
 }
 
+#define STORM 20
+
+static void storm(void)
+{
+	static int held[STORM];
+	pthread_attr_t small;
+	pthread_t thread;
+	int i, fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	held_page = held_make(&fd);
+	locked = -1;
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 65536);
+	for (i = 0; i < STORM; i++) {
+		held[i] = new_socket(SOCK_STREAM, -1);
+		pthread_create(&thread, &small, call_bind, &held[i]);
+		pthread_create(&thread, &small, connect_mapped, NULL);
+	}
+	for (;;)
+		pause();
+}
+
+static int run_storm(void)
+{
+	int listener = new_socket(SOCK_STREAM, MAPPED), i;
+	struct pollfd end = { .fd = 0, .events = POLLIN };
+	unsigned round;
+	pid_t pid;
+
+	listen(listener, 0);
+	for (round = 0; !poll(&end, 1, 0); round++) {
+		pid = fork();
+		if (!pid)
+			storm();
+		for (i = 0; i < (int)(round * 37 % 1000); i++)
+			sched_yield();
+		if (pid > 0)
+			kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		if (round == 0)
+			puts("storms");
+	}
+	return 0;
+}
+
 int main(int argc, char *argv[])
 {
 	const char *what = argc > 1 ? argv[1] : "", *how = argc > 2 ? argv[2] : "";
@@ -530,6 +580,8 @@ int main(int argc, char *argv[])
 		return run_hold_stderr();
 	if (!strcmp(what, "hold"))
 		return run_hold(!strcmp(how, "lock"), argc > 3 ? atoi(argv[3]) : 1);
+	if (!strcmp(what, "storm"))
+		return run_storm();
 	if (!strcmp(what, "wait"))
 		return run_wait(atoi(how));
 	return 2;

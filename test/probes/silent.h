@@ -74,12 +74,13 @@ static void silent_start(void)
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
 	if (!mkdtemp(folder) || pipe(silent_asked))
 		exit(1);
+	if (mount("silent", folder, "fuse", MS_NOSUID | MS_NODEV, options))
+		exit(77);
+	/* before that, there is nothing to read */
 	if (!fork()) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		silent_serve(fd);
 	}
-	if (mount("silent", folder, "fuse", MS_NOSUID | MS_NODEV, options))
-		exit(77);
 	close(fd);
 	snprintf(path, sizeof(path), "%s/file", folder);
 	file = open(path, O_WRONLY);
