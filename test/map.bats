@@ -182,6 +182,22 @@ s.recv(1)'
 	[[ "$output" = *connected* ]]
 }
 
+@test "that a resolver will not take answers from a mapped port is told where the supervisor alone is there" {
+	cc -static -o nothing -x c - <<<'int main(void) { return 0; }'
+	local told=": a resolver such as musl's will not take the answers; use a program that the library reaches"
+	for command in "./nothing" "--via supervise true"; do
+		# shellcheck disable=SC2086 # a list of words
+		run -0 ns "$PORTFENCE" run --range 20000-20099 --map 53,8080 $command
+		[ "$output" = "portfence: warning: the map has port 53, and '${command##* }' is left to the supervisor, which does not \
+translate the sender that recvfrom(2) tells$told" ]
+		# shellcheck disable=SC2086
+		run -0 ns "$PORTFENCE" run --range 20000-20099 --map 8080 $command
+		[ -z "$output" ]
+	done
+	run -0 ns "$PORTFENCE" run --range 20000-20099 --map 53 true
+	[ -z "$output" ]
+}
+
 @test "a static program's calls are mapped by the supervisor, those that wait and those that do not" {
 	cc -static -std=gnu11 -D_GNU_SOURCE -o mapped-static "$ROOT/test/probes/mapped.c"
 	for proto in tcp udp; do

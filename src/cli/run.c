@@ -20,6 +20,8 @@
 /* A range that nobody gets: of a lease, the block is not known before the configuration is. */
 #define UNKNOWN_YET "1-65535"
 
+#define DNS 53
+
 enum {
 	OPTION_APP = LAUNCH_OPTIONS,
 	OPTION_VIA,
@@ -141,6 +143,25 @@ static void warn_of_matches(const struct settings *settings)
 			 rule->match_line, text);
 		say_warning(NULL, line);
 	}
+}
+
+/*
+ * The supervisor puts the map's ports into what a program sends to, but not into what recvfrom() and
+ * recvmsg() tell. A resolver that compares the two, as musl's does, then waits in vain.
+ */
+static void warn_of_resolver(const struct rule *rule, const char *command)
+{
+	char text[PATH_MAX + 512];
+
+	if (!portmap_real(rule->map, DNS))
+		return;
+	snprintf(
+		text, sizeof(text),
+		"the map has port %d, and '%s' is left to the supervisor, which does not translate the "
+		"sender that recvfrom(2) tells: a resolver such as musl's will not take the answers; "
+		"use a program that the library reaches",
+		DNS, command);
+	say_warning(NULL, text);
 }
 
 /* Its sockets are then made by a process that is no child of ours, and has no fence. */
@@ -464,6 +485,8 @@ static int run(const struct option_values *given)
 	settings.verbose = given->value[OPTION_VERBOSE];
 	launch_warn(&settings, library);
 	warn_of_broker(command[0]);
+	if (reached || job.via == VIA_SUPERVISE)
+		warn_of_resolver(settings.rule, command[0]);
 	if (given->value[OPTION_RECORD])
 		rc = empty_record(&settings.record);
 	if (rc)
