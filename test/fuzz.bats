@@ -106,3 +106,7 @@ holds() {
 @test "any records and locks of others are leases that can be listed and shown" {
 	holds lease
 }
+
+@test "whatever a program's call says and points to, the supervisor answers once, and keeps to the range" {
+	holds trap
+}

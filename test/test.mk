@@ -88,11 +88,15 @@ FUZZ_WRAP_lease := fcntl64
 FUZZ_WRAP_preset := syscall
 FUZZ_WRAP_sockets := syscall
 FUZZ_WRAP_target := open64
+FUZZ_WRAP_trap := syscall ioctl getsockopt setsockopt getsockname sendto close fcntl64 clock_gettime nanosleep poll
+
+# it includes trap.c, and is itself the caller
+$(BUILD)/test/fuzz/trap: $(patsubst %,$(BUILD)/supervisor/%.o,born claims confinement filter relay rights trapped_call)
 
 $(BUILD)/test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJECTS) test/test.mk
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_OBJECTS) \
+	$(Q)$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -fsanitize=fuzzer -o $@ $< $(filter %.o,$^) \
 		$(FUZZ_WRAP_$*:%=-Wl,--wrap=%) $(INIH) $(CLI_LIBS) $(LDFLAGS)
 
 # never with a sanitizer, whose own functions would look at the bad pointers that it hands over

@@ -515,7 +515,8 @@ static bool judge_named_port(const struct rule *rule, struct assign *assign, int
  *
  * Return: ASSIGN_MADE; ASSIGN_GO_ON if that is not so
  */
-static int join_moved(const struct fence *fence, struct assign *assign, const union addr *open)
+static int join_moved(const struct fence *fence, struct assign *assign, const union addr *open,
+		      socklen_t len)
 {
 	uint16_t port = move_remembered(&fence->state, assign->proto, assign->moved);
 	union addr local = *open;
@@ -525,7 +526,7 @@ static int join_moved(const struct fence *fence, struct assign *assign, const un
 	    get_int(fence, assign->fd, SOL_SOCKET, SO_REUSEPORT) <= 0)
 		return ASSIGN_GO_ON;
 	addr_set_port(&local, port);
-	if (fence->calls->bind(assign->fd, &local.sa, assign->len))
+	if (fence->calls->bind(assign->fd, &local.sa, len))
 		return ASSIGN_GO_ON;
 	assign->engine = ENGINE_BIND;
 	assign->tried = 1;
@@ -538,6 +539,8 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 	const struct rule *rule = fence->rule;
 	uint16_t port = addr_port(&assign->addr);
 	union addr open = assign->addr;
+	/* the program's address may be longer than one of its family, and the kernel reads as much as it is told */
+	const socklen_t len = assign->len < sizeof(open) ? assign->len : sizeof(open);
 	int rc;
 
 	if (!is_whole(&assign->addr, assign->len))
@@ -558,10 +561,10 @@ static int begin_bind(const struct fence *fence, struct assign *assign)
 	    get_int(fence, assign->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0)
 		return ASSIGN_GO_ON;
 	addr_set_port(&open, 0);
-	rc = assign->moved ? join_moved(fence, assign, &open) : ASSIGN_GO_ON;
+	rc = assign->moved ? join_moved(fence, assign, &open, len) : ASSIGN_GO_ON;
 	if (rc == ASSIGN_MADE)
 		return rc;
-	rc = give_port(fence, assign, &open, assign->len);
+	rc = give_port(fence, assign, &open, len);
 	return assign->engine == ENGINE_BIND ? ASSIGN_MADE : rc;
 }
 
