@@ -593,9 +593,9 @@ sections() {
 portfence: all.ini.d/30.ini:3: section [portfence] is given twice, first in all.ini.d/20-third.ini:4; join the two
 portfence: all.ini.d/40.ini:1: 'range' stands before the first section, write [application] above it"
 	run -125 --separate-stderr "$PORTFENCE" run --config all.ini -- true
-	diff <(sed "s|$PWD/||g" <<<"$stderr") - <<<"$want"
+	diff <(echo "${stderr//"$PWD/"/}") - <<<"$want"
 	run -1 "$PORTFENCE" check all.ini
-	diff <(sed "s|$PWD/||g" <<<"$output" | head -n -1) <(sed 's/^portfence: //; s/\(:[0-9]\): /\1: error: /' <<<"$want")
+	diff <(echo "${output//"$PWD/"/}" | head -n -1) <(sed 's/^portfence: //; s/\(:[0-9]\): /\1: error: /' <<<"$want")
 	starts_closed "$PWD/all.ini" "$PWD/all.ini.d/30.ini:1: section [first] is given twice, first in $PWD/all.ini:1; join the two" 2
 	rm all.ini.d/[34]0.ini
 	# warnings, too

@@ -36,11 +36,12 @@ const struct verb verb_check = {
 	.summary = "tell what is wrong or doubtful in a configuration",
 	.usage = "[FILE]",
 	.about =
-		"Reads FILE with its drop-ins, each '*.ini' of a folder, or the configuration that "
-		"programs would find, as the library does, and reports each mistake with its line. If there is none, it compares the ranges with "
-		"each other and with this machine. It reports ports that two sections share, that "
-		"the system may give to other programs (with the command that reserves them), that "
-		"are reserved for others, that have a name in /etc/services, that a program listens "
+		"Reads FILE with its drop-ins, each '*.ini' of a folder, or the configuration "
+		"that programs would find, as the library does, and reports each mistake with its"
+		" line. If there is none, it compares the ranges with each other and with this "
+		"machine. It reports ports that two sections share, that the system may give to "
+		"other programs (with the command that reserves them), that are reserved for "
+		"others, that have a name in /etc/services, that a program listens "
 		"on, or that not every program may bind to; and ranges with fewer ports than sockets "
 		"in use. It also reports which engine each section gets and why, a 'match' that no "
 		"program fits, and which users could replace FILE or the library. An error keeps "

@@ -67,25 +67,27 @@ static void write_section(const json_t *section, size_t metric, FILE *to)
 void status_metrics_write(const json_t *object, FILE *to)
 {
 	const json_t *sections = json_object_get(object, "sections"),
-		     *leases = json_object_get(object, "leases"), *one;
+		     *leases = json_object_get(object, "leases");
 	long long leased = 0;
 	size_t metric, i;
 
 	for (metric = 0; metric < sizeof(metrics) / sizeof(metrics[0]); metric++) {
 		write_head(metrics[metric].name, metrics[metric].help, to);
-		json_array_foreach(sections, i, one) write_section(one, metric, to);
+		for (i = 0; i < json_array_size(sections); i++)
+			write_section(json_array_get(sections, i), metric, to);
 	}
 	write_head("portfence_ports_outside",
 		   "Ports held by processes that are not fenced by this section.", to);
-	json_array_foreach(sections, i, one)
-	{
+	for (i = 0; i < json_array_size(sections); i++) {
+		const json_t *one = json_array_get(sections, i);
+
 		fputs("portfence_ports_outside{application=", to);
 		write_quoted(json_string_value(json_object_get(one, "name")), to);
 		fprintf(to, "} %lld\n",
 			(long long)json_integer_value(json_object_get(one, "outside")));
 	}
-	json_array_foreach(leases, i, one) leased +=
-		json_integer_value(json_object_get(one, "ports"));
+	for (i = 0; i < json_array_size(leases); i++)
+		leased += json_integer_value(json_object_get(json_array_get(leases, i), "ports"));
 	write_head("portfence_leases", "Leases that runs hold.", to);
 	fprintf(to, "portfence_leases %zu\n", json_array_size(leases));
 	write_head("portfence_leased_ports", "Ports of these leases.", to);
