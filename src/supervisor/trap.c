@@ -57,6 +57,12 @@
  * Where the kernel would do it all by itself, once it knows a socket's range,
  * socket() is the only call that stops: we make the socket, and hand it over.
  *
+ * Where we may look into nobody, we make the sockets (born.c), and find the duplicate
+ * of the one that a call is about. What then needs an address that cannot be read does
+ * without: a bind() goes on without a choice of the kernel's (serve_unread_bind), and
+ * what could choose a port gets one whatever it says. A rule that has to know the
+ * address refuses the call.
+ *
  * A port bound by hand is a socket's for good (test/platform), and a socket's
  * cookie is no other's, ever. So sockets that we have once seen bound are
  * remembered by their cookies, and their calls go on at once.
