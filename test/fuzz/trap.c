@@ -351,9 +351,13 @@ void caller_close(struct caller *caller)
 	seen.caller = false;
 }
 
-struct caller caller_unopened(int listener, uint64_t id, pid_t thread)
+int caller_unopened(int listener, uint64_t id, pid_t thread, struct caller *ret_caller)
 {
-	return (struct caller){ .listener = listener, .id = id, .thread = thread, .pidfd = -1 };
+	if (draw_result())
+		return -ESRCH;
+	*ret_caller = (struct caller){ .listener = listener, .id = id, .thread = thread };
+	ret_caller->pidfd = -1;
+	return 0;
 }
 
 int caller_read(const struct caller *caller, uint64_t address, void *ret_data, size_t size)
@@ -425,6 +429,13 @@ bool caller_shows_port(const struct caller *caller, uint32_t inode)
 pid_t caller_process(const struct caller *caller)
 {
 	return fuzz_byte(answers) & 1 ? caller->thread : 0;
+}
+
+int caller_user(const struct caller *caller, uid_t *ret_uid, gid_t *ret_gid)
+{
+	(void)caller;
+	*ret_uid = *ret_gid = fuzz_byte(answers);
+	return -draw_error();
 }
 
 int caller_started(const struct caller *caller, uint64_t *ret_ticks)
