@@ -140,8 +140,7 @@ int rules_plan_make(const struct sections *sections, bool named, const char *use
 	size_t i;
 	int rc = 0;
 
-	memset(plan, 0, sizeof(*plan));
-	plan->file = sections->policy.file;
+	*plan = (struct rules_plan){ .file = sections->policy.file };
 	plan->app = calloc(sections->count + 1, sizeof(*plan->app));
 	if (!plan->app)
 		return say_failure("%s", strerror(ENOMEM));
