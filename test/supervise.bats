@@ -337,8 +337,9 @@ except ChildProcessError: print("none")'
 		supervisor=$(supervisor_of)
 		[ "$(readlink "/proc/$supervisor/cwd")" = / ]
 		[ "$(ps -o sid= -p "$supervisor" | tr -d ' ')" = "$supervisor" ]
-		# but for the path of standard error, where it says why a program that nobody may look into gets no port
-		run -1 grep -vE '^(/dev/null|anon_inode:(seccomp notify|\[pidfd\])|pidfd:.*|anon_inode:.*)$' \
+		# but for the path of standard error, where it says why a program that nobody may look into gets no port,
+		# and the channel to `run`, whose other end is closed by now
+		run -1 grep -vE '^(/dev/null|anon_inode:(seccomp notify|\[pidfd\])|pidfd:.*|anon_inode:.*|socket:.*)$' \
 			<(for fd in "/proc/$supervisor"/fd/*; do readlink "$fd"; done |
 				grep -vxF "$(readlink "/proc/$BASHPID/fd/2")")
 		echo >go
