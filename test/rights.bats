@@ -58,7 +58,7 @@ reused() {
 		[ "$file" = caller.c ] || [ "$file" = trap.c ] || others+=("$file")
 	done
 	# what this process reads of itself, or of all, needs no number; "(2)" names a manual page
-	local by_number='process_vm_\w+\((?!2\)|getpid)|/proc/%|pidfd_open(?!, getpid)|procfs_(?!is_ours|each_socket)\w+\((?!PROCFS_SELF\b)'
+	local by_number='process_vm_\w+\((?!2\)|getpid)|/proc/%|pidfd_open(?!, getpid|")|procfs_(?!is_ours|each_socket)\w+\((?!PROCFS_SELF\b)'
 	run -1 grep -nP "$by_number|notif->pid\b" "${others[@]}"
 	[ "$(grep -c 'notif->pid' trap.c)" = 1 ]
 	run -1 grep -nP "$by_number" trap.c
