@@ -94,6 +94,7 @@ static int add_item(struct rules_plan *plan, char *item)
 		*equals = '\0';
 	rc = find_user(user, &uid);
 	for (i = 0; !rc && i < plan->count; i++) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): each application has a rule */
 		if (equals && strcmp(plan->app[i].rule->name, item) != 0)
 			continue;
 		found++;
