@@ -86,7 +86,7 @@ setup() {
 		anew
 		serve
 		capture_start
-		fenced calls "$unborn" zero named moved late listen option closed watched dups >said
+		fenced calls "$unborn" zero named moved late drawn listen option closed watched dups >said
 		capture_stop
 		ports_to 7000 | within calls
 		cat said
@@ -97,6 +97,7 @@ setup() {
 			named 0 0
 			moved 0 EADDRINUSE 0 7778
 			late EDESTADDRREQ P
+			drawn P P P
 			listen P
 			option 0 0
 			closed 0 0

@@ -887,13 +887,16 @@ static int serve_kept(struct trapped_call *trapped, bool late)
 
 	if (getsockopt(trapped->fd, SOL_SOCKET, SO_COOKIE, &trapped->cookie, &len))
 		trapped->cookie = 0;
+	/* a port that a write() without destination has drawn must not settle the socket */
+	if (assign_state(tree->fence, trapped->fd) == ASSIGN_FOREIGN_UDP)
+		late |= !is_settled(trapped);
 	if (late && trapped->call != FILTER_BIND)
 		rc = serve_late(trapped) ?: CALL_CONTINUES;
 	if (rc == CALL_CONTINUES && trapped->call == FILTER_EPOLL_CTL && !late)
 		return serve_watched(trapped);
 	if (rc == CALL_CONTINUES && !only_asks(trapped))
 		rc = serve_socket(trapped);
-	if (assign_has_port(tree->fence, trapped->fd)) {
+	if (has_named_port(trapped->fd, tree->fence)) {
 		born_settle(tree->born, trapped->inode, false);
 		return rc;
 	}

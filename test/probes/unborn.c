@@ -8,6 +8,8 @@
  *   named      bind() to port 7777, close, and the same at once, TCP and UDP: "named 0 0", or errnos
  *   moved      bind() to port 7777 twice, and the second one to 7778 instead: "moved 0 EADDRINUSE 0 7778"
  *   late       bind() to port 0, write() without a destination, sendto: "late EDESTADDRREQ PORT"
+ *   drawn      write() without a destination draws a port; then getsockname(), an epoll set or bind(), and
+ *              sendto: "drawn PORT PORT PORT"
  *   listen     listen() on a fresh socket: "listen PORT"
  *   option     is IP_BIND_ADDRESS_NO_PORT as it was after a bind() to port 0? "option 0 0"
  *   closed     events of an epoll set whose socket was closed before its first use, TCP and UDP: "closed 0 0"
@@ -135,6 +137,36 @@ static void late(void)
 	close(fd);
 }
 
+static int watch(int set, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT };
+
+	return epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
+}
+
+static void drawn(void)
+{
+	int set = epoll_create1(EPOLL_CLOEXEC), i, fd;
+
+	printf("drawn");
+	for (i = 0; i < 3; i++) {
+		fd = new_socket(SOCK_DGRAM);
+		if (write(fd, "x", 1) >= 0)
+			printf(" written");
+		if (i == 0)
+			port_of(fd);
+		else if (i == 1)
+			watch(set, fd);
+		else
+			bind_to(fd, 0);
+		send_to(fd, 7000);
+		printf(" %u", port_of(fd));
+		close(fd);
+	}
+	close(set);
+	printf("\n");
+}
+
 static void listens(void)
 {
 	int fd = new_socket(SOCK_STREAM);
@@ -153,13 +185,6 @@ static void option(void)
 	port_of(fd);
 	printf(" %d\n", option_of(fd));
 	close(fd);
-}
-
-static int watch(int set, int fd)
-{
-	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT };
-
-	return epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
 }
 
 static int events_after(int type)
@@ -270,7 +295,7 @@ static const struct {
 } kinds[] = {
 	{ "zero", zero },      { "named", named },   { "moved", moved },   { "late", late },
 	{ "listen", listens }, { "option", option }, { "closed", closed }, { "watched", watched },
-	{ "early", early },    { "dups", dups },
+	{ "early", early },    { "dups", dups },     { "drawn", drawn },
 };
 
 int main(int argc, char *argv[])
