@@ -37,7 +37,7 @@ setup() {
 	matrix=$install/matrix
 	chmod 1777 "$PORTFENCE_STATE"
 	for name in docker yama; do
-		sandboxed $name
+		sandboxed "$name"
 		fence=("${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run --config matrix.ini --)
 		for proto in tcp mptcp udp udplite; do
 			each_family 20000-20099 $proto 'via = supervise'
@@ -49,7 +49,7 @@ setup() {
 @test "there, static programs and raw system calls get ports of the range" {
 	local name way
 	for name in $UNSEEN; do
-		sandboxed $name
+		sandboxed "$name"
 		for way in calls auto; do
 			called $way "$raw" native
 			called $way "$install/raw" native
@@ -61,7 +61,7 @@ setup() {
 	local name
 	needs_32bit
 	for name in docker yama; do
-		sandboxed $name
+		sandboxed "$name"
 		called calls "$install/raw" i386
 	done
 }
@@ -69,7 +69,7 @@ setup() {
 @test "there, libc's own questions to a name server come from the range" {
 	local name
 	for name in $UNSEEN; do
-		sandboxed $name
+		sandboxed "$name"
 		resolves auto getent ahosts portfence.test
 		within auto <wire_ports
 		[ -s wire_ports ]
@@ -82,7 +82,7 @@ setup() {
 @test "there, a program cannot tell that its sockets were made for it" {
 	local name
 	for name in $UNSEEN; do
-		sandboxed $name
+		sandboxed "$name"
 		anew
 		serve
 		capture_start
@@ -110,7 +110,7 @@ setup() {
 @test "there, children have ports of the range however they were made" {
 	local name
 	for name in $UNSEEN; do
-		sandboxed $name
+		sandboxed "$name"
 		anew
 		fenced calls "$unborn" fork zero vfork zero spawn zero daemon zero >said
 		cat said
@@ -129,7 +129,7 @@ said() {
 @test "there, a socket that an epoll set has before its bind() fails to be bound, and it is said once" {
 	local name
 	for name in docker yama; do
-		sandboxed $name
+		sandboxed "$name"
 		said --via supervise --range 20000-20999 -- "$unborn" early early
 		[ "$(grep -c '^early EACCES$' <<<"$output")" = 2 ]
 		[ "$(grep -c 'in an epoll set before its bind()' <<<"$output")" = 1 ]
@@ -166,7 +166,7 @@ said() {
 	RANGES=([calls]=20000-20099 [auto]=20000-20099)
 	# where no address can be read, each port serves one socket
 	for name in docker yama; do
-		sandboxed $name
+		sandboxed "$name"
 		[ $name = docker ] || RANGES=([calls]=20000-29999 [auto]=20000-29999)
 		for way in calls auto; do
 			anew
@@ -186,7 +186,7 @@ said() {
 @test "there, a server of the program's own serves 200 clients" {
 	local name
 	for name in docker yama; do
-		sandboxed $name
+		sandboxed "$name"
 		anew
 		RANGES[calls]=20000-20499
 		ns_background "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run --via supervise --range 20500-20999 -- \
@@ -203,7 +203,7 @@ said() {
 	local name
 	serve
 	for name in docker yama; do
-		sandboxed $name
+		sandboxed "$name"
 		run -0 fenced calls $PYTHON -c 'import os, socket
 children = []
 for i in range(60):
@@ -226,7 +226,7 @@ for i in range(20):
 @test "there, without its supervisor a program's calls fail with ENOSYS, and it does not hang" {
 	local name
 	for name in docker yama; do
-		sandboxed $name
+		sandboxed "$name"
 		rm -f go
 		mkfifo go
 		ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run \
@@ -259,7 +259,7 @@ supervisor_there() {
 @test "there, a supervisor keeps no more than some of the sockets that were closed without a port" {
 	local kept
 	for name in docker yama; do
-		sandboxed $name
+		sandboxed "$name"
 		rm -f go
 		mkfifo go
 		ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run \
@@ -279,7 +279,7 @@ print("end", flush=True); sys.stdin.read()'
 @test "there, sockets that a program inherits get their port from the range" {
 	local name
 	for name in docker yama; do
-		sandboxed $name
+		sandboxed "$name"
 		run -0 as_nobody $PYTHON -c 'import os, socket, sys
 kept = [socket.socket(type=t) for t in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
 for s in kept: os.set_inheritable(s.fileno(), True)

@@ -53,7 +53,7 @@ print(libc.syscall(438, os.pidfd_open(os.getpid()), 0, 0) < 0 and ctypes.get_err
 @test "in each sandbox, a program that the library reaches has its ports from the range" {
 	local name
 	for name in $LISTENERS gvisor; do
-		sandboxed $name
+		sandboxed "$name"
 		judged auto "$install/matrix" tcp 4 7000
 		judged auto "$install/matrix" udp 4 7000
 	done
@@ -62,7 +62,7 @@ print(libc.syscall(438, os.pidfd_open(os.getpid()), 0, 0) < 0 and ctypes.get_err
 @test "in each sandbox that allows a listener, a lease can be taken and lasts as long as its run" {
 	local name
 	for name in $LISTENERS; do
-		sandboxed $name
+		sandboxed "$name"
 		judged lease "$install/matrix" tcp 4 7000
 		wait_until none_leased
 		as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --lease 10 --pool 21000-21029 -- \
@@ -81,7 +81,7 @@ print(libc.syscall(438, os.pidfd_open(os.getpid()), 0, 0) < 0 and ctypes.get_err
 	local name
 	printf '[portfence]\npool = 20000-20029\n[*]\nrange = lease 5\n' >lease.ini
 	for name in $LISTENERS; do
-		sandboxed $name
+		sandboxed "$name"
 		run -0 as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --config lease.ini -- \
 			python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'
 		tail -n 1 <<<"$output" | all_within 20000 20004
@@ -94,7 +94,7 @@ print(libc.syscall(438, os.pidfd_open(os.getpid()), 0, 0) < 0 and ctypes.get_err
 	anew
 	serve
 	for name in $LISTENERS; do
-		sandboxed $name
+		sandboxed "$name"
 		capture_start
 		as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --fresh --range 20000-20999 -- \
 			python3 -c 'import socket
@@ -113,7 +113,7 @@ for i in range(5): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", 
 	mkfifo pipe
 	chmod a+w pipe
 	for name in $LISTENERS; do
-		sandboxed $name
+		sandboxed "$name"
 		as_nobody "${SANDBOX[@]}" "$PORTFENCE" run -q --lease 10 --pool 21000-21029 -- \
 			sh -c 'setsid -f sh -c "echo \$\$ >\"\$PORTFENCE_STATE/daemon\"; exec sleep infinity" \
 				</dev/null >/dev/null 2>&1 9>&-; echo begun >&9' 9>pipe >/dev/null 2>&1 3>&- &
@@ -130,7 +130,7 @@ for i in range(5): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", 
 @test "there, a supervisor that stops at socket() alone serves static programs" {
 	local name
 	for name in $SERVED; do
-		sandboxed $name
+		sandboxed "$name"
 		called births "$BATS_FILE_TMPDIR/raw-static" native
 	done
 }
@@ -138,7 +138,7 @@ for i in range(5): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", 
 @test "where there is a listener, static programs, raw calls and names are within the range" {
 	local name
 	for name in $SERVED; do
-		sandboxed $name
+		sandboxed "$name"
 		called auto "$BATS_FILE_TMPDIR/raw-static" native
 		called auto "$install/raw" native
 		resolves auto getent ahosts portfence.test

@@ -153,6 +153,7 @@ static void warn_of_resolver(const struct rule *rule, const char *command)
 {
 	char text[PATH_MAX + 512];
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a command that is run has a rule */
 	if (!portmap_real(rule->map, DNS))
 		return;
 	snprintf(

@@ -777,7 +777,7 @@ static bool keeps_to_range(const struct fence *fence, const struct assign *assig
 int assign_end(const struct fence *fence, struct assign *assign, int *error)
 {
 	union addr local;
-	socklen_t len;
+	socklen_t len = 0;
 	uint16_t port = 0;
 	bool fell_back = assign->outcome == OUTCOME_FELL_BACK;
 	int kind;

@@ -190,20 +190,10 @@ static bool is_threads(const struct caller *caller, int number, int fd)
 	return procfs_same_link(PROCFS_SELF, ours, caller->thread, theirs);
 }
 
-int caller_descriptor(const struct caller *caller, int fd)
+static int get_descriptor(const struct caller *caller, int fd)
 {
-	struct caller opened;
-	int got, rc = -EPERM;
+	int got = (int)syscall(SYS_pidfd_getfd, caller->pidfd, fd, 0), rc = -EPERM;
 
-	if (caller->pidfd < 0 && caller->thread > 0) {
-		rc = open_caller(*caller, &opened);
-		if (!rc) {
-			rc = caller_descriptor(&opened, fd);
-			caller_close(&opened);
-		}
-		return rc;
-	}
-	got = (int)syscall(SYS_pidfd_getfd, caller->pidfd, fd, 0);
 	if (got < 0)
 		return confirm(caller, -errno);
 	if (!caller->others || is_threads(caller, fd, got))
@@ -211,6 +201,21 @@ int caller_descriptor(const struct caller *caller, int fd)
 	rc = confirm(caller, rc);
 	if (rc < 0)
 		close(got);
+	return rc;
+}
+
+int caller_descriptor(const struct caller *caller, int fd)
+{
+	struct caller opened;
+	int rc;
+
+	if (caller->pidfd >= 0 || caller->thread <= 0)
+		return get_descriptor(caller, fd);
+	rc = open_caller(*caller, &opened);
+	if (!rc) {
+		rc = get_descriptor(&opened, fd);
+		caller_close(&opened);
+	}
 	return rc;
 }
 
