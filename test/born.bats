@@ -300,6 +300,6 @@ os.execv(sys.argv[1], sys.argv[1:] + ["--", "'$PYTHON'", "-c", "import socket\nf
 			"$PORTFENCE" run --via supervise --range 20000-20999 -- $as "$unborn" zero named listen
 		echo "$output"
 		[ "${lines[1]}" = "named 0 0" ]
-		printf '%s\n' ${lines[0]#zero } "${lines[2]#listen }" | within calls
+		printf '%s\n' "${lines[0]#zero }" "${lines[2]#listen }" | within calls
 	done
 }

@@ -3,6 +3,7 @@
 # `bind = own` and `bind = deny`, held by the kernel (Landlock) against a program that passes by both the
 # library and the supervisor. Each program is judged from outside, by ss.
 
+# shellcheck disable=SC2016,SC2034,SC2094 # inner shells expand it; helpers read it; the command line is an input
 bats_require_minimum_version 1.5.0
 load lib/helpers
 load lib/calls

@@ -69,8 +69,8 @@ print(libc.syscall(438, os.pidfd_open(os.getpid()), 0, 0) < 0 and ctypes.get_err
 			sh -c 'setsid -f sh -c "echo \$\$ >\"\$PORTFENCE_STATE/daemon\"; exec sleep infinity" \
 				</dev/null >/dev/null 2>&1 3>&-'
 		wait_until test -s "$PORTFENCE_STATE/daemon"
-		as_nobody "$PORTFENCE" leases >leases
-		grep -q '^21000-21009 ' leases
+		run -0 as_nobody "$PORTFENCE" leases
+		grep -q '^21000-21009 ' <<<"$output"
 		kill -KILL "$(cat "$PORTFENCE_STATE/daemon")"
 		rm "$PORTFENCE_STATE/daemon"
 		wait_until none_leased
@@ -172,12 +172,12 @@ raw system calls take any port: "*"$1" ]]
 kernel, or a container runtime other than runsc" hinted "$install/sandbox" gvisor "${start[@]}" true
 	for name in $UNSERVED; do
 		# its children say nothing more, and there is no line for a lease
-		warned "" hinted "$install/sandbox" $name "${start[@]}" true
-		run -0 --separate-stderr hinted "$install/sandbox" $name "${start[@]}" sh -c 'true; env true'
+		warned "" hinted "$install/sandbox" "$name" "${start[@]}" true
+		run -0 --separate-stderr hinted "$install/sandbox" "$name" "${start[@]}" sh -c 'true; env true'
 		[ "${#stderr_lines[@]}" = 1 ]
 	done
 	for name in $SERVED; do
-		run -0 --separate-stderr hinted "$install/sandbox" $name "${start[@]}" true
+		run -0 --separate-stderr hinted "$install/sandbox" "$name" "${start[@]}" true
 		[ "$stderr" = "" ]
 	done
 }
@@ -211,14 +211,14 @@ outer 'portfence run'" ]]
 	for name in $UNSERVED; do
 		for option in --strict '--via both' '--via supervise'; do
 			# shellcheck disable=SC2086 # several words
-			run -125 hinted INVOCATION_ID=1 "$install/sandbox" $name "$PORTFENCE" run --range 20000-20999 \
+			run -125 hinted INVOCATION_ID=1 "$install/sandbox" "$name" "$PORTFENCE" run --range 20000-20999 \
 				$option -- touch "$PORTFENCE_STATE/started"
 			echo "$output"
 			[[ $output = "portfence: 'touch' cannot be supervised: "*"; "*", or go without a supervisor with \
 '--via preload'" ]]
 			[ ! -e "$PORTFENCE_STATE/started" ]
 		done
-		run -125 hinted INVOCATION_ID=1 "$install/sandbox" $name "$PORTFENCE" run --range 20000-20999 -- \
+		run -125 hinted INVOCATION_ID=1 "$install/sandbox" "$name" "$PORTFENCE" run --range 20000-20999 -- \
 			"$BATS_FILE_TMPDIR/raw-static" native 9
 		[[ $output = *", and it cannot be supervised: "*"; "*", or use a dynamically linked build of it" ]]
 	done
@@ -245,7 +245,7 @@ raw system calls take any port: $why" <<<"$output"
 	run -1 hinted "${in[@]}" "$PORTFENCE" check some.ini
 	grep -qxF "some.ini:5: error: [b] has 'via = both', and cannot be supervised here: $why" <<<"$output"
 	run hinted "$PORTFENCE" check some.ini
-	! grep -qE 'supervised|library alone' <<<"$output"
+	run ! grep -qE 'supervised|library alone' <<<"$output"
 }
 
 @test "if the kernel gives no listener, there is no lease, and the message says why" {

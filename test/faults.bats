@@ -29,6 +29,7 @@ defined_in() {
 		__gmon_start__
 		__libc_stack_end
 		__progname
+		__register_atfork
 		__stack_chk_fail
 		asprintf
 		environ

@@ -3,6 +3,7 @@
 # The further subflows that the kernel makes of an MPTCP connection: on the wire they leave from the
 # range, or there is no MPTCP.
 
+# shellcheck disable=SC2094 # the file is written by the background
 bats_require_minimum_version 1.5.0
 load lib/helpers
 
@@ -188,7 +189,7 @@ client() {
 			# before a connection is accepted, the kernel adds nothing to it
 			ns ip mptcp endpoint flush
 			rm -f port
-			ns_background "$PORTFENCE" run --via $way --range $INSIDE -- python3 server.py $port >port
+			ns_background "$PORTFENCE" run --via "$way" --range "$INSIDE" -- python3 server.py "$port" >port
 			server=$pid
 			wait_until grep -qs . port
 			syn_start 'dst port 6666'
@@ -220,14 +221,14 @@ client() {
 		for range in $INSIDE $OUTSIDE; do
 			syn_start 'dst port 7777'
 			cat peer.py inside.py >inner.py
-			python ns env WAY=$way RANGE=$range PORTFENCE="$PORTFENCE" >said 2>err <<-'END'
+			python ns env WAY="$way" RANGE="$range" PORTFENCE="$PORTFENCE" >said 2>err <<-'END'
 				s = mptcp(None); os.set_inheritable(s.fileno(), True)
 				os.execl(os.environ["PORTFENCE"], "portfence", "run", "--via", os.environ["WAY"], "--order", "random",
 				    "--range", os.environ["RANGE"], "--", "python3", "inner.py", str(s.fileno()))
 			END
 			capture_stop
 			cat said err
-			if [ $range = $INSIDE ]; then
+			if [ "$range" = "$INSIDE" ]; then
 				[ "$(cat said)" = 262 ]
 				ports_to 7777 | all_within 40000 40099
 			else

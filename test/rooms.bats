@@ -154,5 +154,5 @@ hooked() {
 			start = 0
 		}
 		/^[^ \t{}\/]/ { last = $0 }
-		END { if (functions < 1000) print "only " functions " functions were found"; exit bad || functions < 1000 }' */*.c
+		END { if (functions < 1000) print "only " functions " functions were found"; exit bad || functions < 1000 }' ./*/*.c
 }

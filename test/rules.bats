@@ -119,6 +119,7 @@ EADDRINUSE" ]
 		    s.bind(("127.0.0.1", p)); globals().setdefault("held", []).append(s); return port(s)
 		taken = [tcp(), udp()]; [s.bind(("127.0.0.1", 20000)) for s in taken]
 		print(shared(tcp, 9000), shared(tcp, 9000), shared(udp, 9000), shared(udp, 9000), shared(udp, 9100))' --via "$way"
+		# shellcheck disable=SC2086 # words
 		set -- $output
 		[ "$1 $3" = "$2 $4" ]
 		[ "$5" != "$3" ]

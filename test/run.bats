@@ -3,6 +3,7 @@
 # `portfence run`: options, exit status, what it refuses to run and why, and what the command and
 # all that it starts find in their environment.
 
+# shellcheck disable=SC2030,SC2031 # each test is a process of its own
 bats_require_minimum_version 1.5.0
 load lib/helpers
 
@@ -183,7 +184,7 @@ $option=$next), see 'portfence run --help'" "$PORTFENCE" run "$option" "$next" t
 	done
 	says 125 "portfence: --wait: '-1' is not a number of seconds from 0 to 86400" \
 		"$PORTFENCE" run --lease 10 --wait -1 -- touch started
-	[ -z "$(ls -A | grep -v '^state$' | grep -e '^-' -e started)" ]
+	[ -z "$(find . -mindepth 1 -maxdepth 1 \( -name '-*' -o -name 'started*' \))" ]
 	end ns "$PORTFENCE" run --range "$RANGE" --log=-v -- bash -c 'exec 3<>/dev/udp/127.0.0.1/9'
 	[ "$status" = 0 ]
 	[ -s ./-v ]
@@ -191,6 +192,7 @@ $option=$next), see 'portfence run --help'" "$PORTFENCE" run "$option" "$next" t
 
 @test "a match that fits no program is reported if the command has no section of its own" {
 	printf '[one]\nmatch = bin/touch\nrange = 20000\n[two]\nmatch = no-such-program\nrange = 20001\n' >some.ini
+	# shellcheck disable=SC2059 # the format is ours
 	local put='so [%s] is only for what --app or PORTFENCE_APP puts into it'
 	local warnings
 	warnings="portfence: warning: $PWD/some.ini:2: no program on this machine fits 'match = bin/touch', \
@@ -254,8 +256,10 @@ path, with 'json:' before it for JSON lines" \
 	[[ "${lines[2]}" = "portfence: $PWD/bad.ini:7: unknown key 'colour' in [other]"* ]]
 	says 125 "portfence: $PWD/none.ini: cannot be read: No such file or directory" \
 		"$PORTFENCE" run --config none.ini -- touch started
-	says 125 "portfence: $PWD: cannot be read: Is a directory" \
-		"$PORTFENCE" run --config "$PWD" -- touch started
+	# a folder is read as its *.ini files, if there are any
+	mkdir empty
+	says 125 "portfence: $PWD/empty: cannot be read: Is a directory" \
+		"$PORTFENCE" run --config "$PWD/empty" -- touch started
 	[ ! -e started ]
 }
 

@@ -368,6 +368,7 @@ time64() {
 		getegid getgid getuid pwritev2 poll ppoll pthread_setcancelstate
 		__ctype_b_loc __errno_location __stack_chk_fail
 		_ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__
+		__register_atfork
 		__environ __progname
 		asprintf putenv setenv unsetenv
 		malloc free realloc fopen fopen64 fclose fgets

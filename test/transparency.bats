@@ -50,6 +50,7 @@ fenced() {
 	[ "$mode" != bind ] || range=$BIND
 	# what is compared is MPTCP, not the TCP that stands in for it
 	printf '[transparent]\nengine = %s\nrange = %s\nmptcp = allow\n' "$mode" "$range" >"$output.ini"
+	# shellcheck disable=SC2174 # the folder above is there
 	mkdir -p -m 700 "$state"
 	[ ${#user[@]} = 0 ] || chmod 1777 "$state"
 	# where the library has a sanitizer, cases end as they do without it

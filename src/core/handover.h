@@ -15,7 +15,7 @@
  * A bind() on descriptor -1 to this address, of no length, asks whether the supervisor sees the call: then
  * it fails with EXDEV, and else with EBADF.
  */
-#define HANDOVER_PROBE 0x706f72746665
+#define HANDOVER_PROBE 0x706f7274
 
 /* What is handed over: all that the configuration says about one process tree. */
 struct handover {

@@ -36,8 +36,10 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -338,6 +340,18 @@ EXPORT int fstatfs(int fd, struct statfs *ret_system)
 {
 	MAY_FAIL("fstatfs", NULL);
 	return NEXT(fstatfs)(fd, ret_system);
+}
+
+EXPORT ssize_t getxattr(const char *path, const char *name, void *value, size_t size)
+{
+	MAY_FAIL("getxattr", NULL);
+	return NEXT(getxattr)(path, name, value, size);
+}
+
+EXPORT int statvfs(const char *path, struct statvfs *ret_system)
+{
+	MAY_FAIL("statvfs", NULL);
+	return NEXT(statvfs)(path, ret_system);
 }
 
 EXPORT char *getcwd(char *path, size_t size)
