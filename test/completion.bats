@@ -97,7 +97,7 @@ knows_all() {
 
 # What is the same for bash and zsh, on a terminal
 completes_lines() {
-	becomes 'portfence ru' 'portfence run'
+	becomes 'portfence pre' 'portfence presets'
 	becomes 'portfence run --ra' 'portfence run --range'
 	becomes 'portfence run --range sol' 'portfence run --range solaris'
 	becomes 'portfence run --range=sol' 'portfence run --range=solaris'

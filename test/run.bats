@@ -192,13 +192,11 @@ $option=$next), see 'portfence run --help'" "$PORTFENCE" run "$option" "$next" t
 
 @test "a match that fits no program is reported if the command has no section of its own" {
 	printf '[one]\nmatch = bin/touch\nrange = 20000\n[two]\nmatch = no-such-program\nrange = 20001\n' >some.ini
-	# shellcheck disable=SC2059 # the format is ours
-	local put='so [%s] is only for what --app or PORTFENCE_APP puts into it'
-	local warnings
+	local put='is only for what --app or PORTFENCE_APP puts into it' warnings
 	warnings="portfence: warning: $PWD/some.ini:2: no program on this machine fits 'match = bin/touch', \
-$(printf "$put" one) (a path begins with '/' or '*')
+so [one] $put (a path begins with '/' or '*')
 portfence: warning: $PWD/some.ini:5: no program on this machine fits 'match = no-such-program', \
-$(printf "$put" two) (names are looked up in PATH)"
+so [two] $put (names are looked up in PATH)"
 	says 125 "$warnings
 portfence: no section of $PWD/some.ini fits 'touch' and there is no [*]; add one, or use --app or --range" \
 		"$PORTFENCE" run --config some.ini -- touch started

@@ -347,7 +347,7 @@ picking() {
 		    s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1]); s.close()
 	END
 	for range in 20000-20099 40000-40099; do
-		for i in $(seq 15); do
+		for _ in $(seq 15); do
 			ns "$PORTFENCE" run --range $range -- $PYTHON give.py
 		done >given
 		# every round has each of fifty ports once

@@ -272,7 +272,11 @@ EXPORT int access(const char *path, int mode)
 
 EXPORT int open(const char *path, int flags, ...)
 {
-	MAY_FAIL("open", flags & O_DIRECTORY ? "folder" : "configuration");
+	const char *dot = strrchr(path, '.');
+
+	/* "portfence.ini.d" is part of a configuration */
+	MAY_FAIL("open", flags & O_DIRECTORY && (!dot || strcmp(dot, ".d") != 0) ? "folder"
+										 : "configuration");
 	return NEXT(open)(path, flags);
 }
 
