@@ -276,6 +276,38 @@ print("end", flush=True); sys.stdin.read()'
 	done
 }
 
+@test "there, a port is free for others once the program has closed its socket" {
+	local name
+	for name in $UNSEEN; do
+		sandboxed $name
+		anew
+		rm -f go
+		mkfifo go
+		ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run \
+			--via supervise --range 20000-20999 -- $PYTHON -S -c 'import _socket, sys
+held, again, own = [_socket.socket() for i in range(3)]
+own.setsockopt(0, 24, 1); own.bind(("127.0.0.1", 7771)) # IP_BIND_ADDRESS_NO_PORT
+held.bind(("127.0.0.1", 7770)); held.listen()
+try: again.bind(("127.0.0.1", 7770))
+except OSError as e: print(e.errno, flush=True)
+sys.stdin.read(1); held.close(); again.bind(("127.0.0.1", 7770)); again.close(); own.close()
+print("end", flush=True); sys.stdin.read()'
+		exec 4>go
+		wait_until grep -q '^98$' calls
+		echo >&4
+		wait_until grep -qx end calls
+		# nobody in the tree calls bind() any more
+		run -0 ns timeout 30 $PYTHON -c 'import socket
+for port in 7770, 7771:
+    while True:
+        try: socket.socket().bind(("127.0.0.1", port))
+        except OSError: continue
+        break'
+		exec 4>&-
+		wait "$pid"
+	done
+}
+
 @test "there, sockets that a program inherits get their port from the range" {
 	local name
 	for name in docker yama; do

@@ -26,7 +26,9 @@
  * While we have the duplicate it is no other's.
  */
 
-#define LOOKS 4
+/* the first look comes after 2 milliseconds, each other one after twice the time: for 2 seconds */
+#define LOOKS 10
+#define FIRST_LOOK_MS 2
 #define SWEEP_LEAST 512
 #define EARLY (1ULL << 63)
 
@@ -40,7 +42,8 @@ void born_start(struct born *born)
 		born->socket[i].next = i + 1 < BORN_SOCKETS ? i + 1 : -1;
 		born->list[i] = -1;
 	}
-	born->late = -1;
+	born->bound = -1;
+	born->due = UINT64_MAX;
 	born->sweep_at = SWEEP_LEAST;
 }
 
@@ -74,13 +77,11 @@ static void drop_kept(struct born *born, struct born_socket *socket)
 	while (*link != place)
 		link = &born->socket[*link].next;
 	*link = socket->next;
-	if (socket->bound_late) {
-		for (link = &born->late; *link != place;)
-			link = &born->socket[*link].next_late;
-		*link = socket->next_late;
+	if (socket->bound) {
+		for (link = &born->bound; *link != place;)
+			link = &born->socket[*link].next_bound;
+		*link = socket->next_bound;
 	}
-	if (socket->looks)
-		born->looking--;
 	close(socket->fd);
 	*socket = (struct born_socket){ .fd = -1, .next = born->free };
 	born->free = place;
@@ -185,20 +186,37 @@ enum born_state born_find(struct born *born, uint64_t inode, int *ret_fd, bool *
 	return state;
 }
 
-void born_note_bind(struct born *born, uint64_t inode)
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Sets when a socket is looked at next. */
+static void set_due(struct born *born, struct born_socket *socket, uint64_t now)
+{
+	socket->due = now + ((uint64_t)FIRST_LOOK_MS << (LOOKS - socket->looks));
+	if (socket->due < born->due)
+		born->due = socket->due;
+}
+
+void born_note_bind(struct born *born, uint64_t inode, bool late)
 {
 	struct born_socket *socket;
 
 	pthread_mutex_lock(&born->lock);
 	socket = find_kept(born, inode);
 	if (socket) {
-		if (!socket->bound_late) {
-			socket->bound_late = true;
-			socket->next_late = born->late;
-			born->late = (int)(socket - born->socket);
+		if (!socket->bound) {
+			socket->bound = true;
+			socket->next_bound = born->bound;
+			born->bound = (int)(socket - born->socket);
 		}
-		born->looking += !socket->looks;
+		socket->bound_late |= late;
 		socket->looks = LOOKS;
+		set_due(born, socket, now_ms());
 	}
 	pthread_mutex_unlock(&born->lock);
 }
@@ -226,42 +244,34 @@ void born_drop(struct born *born, uint64_t inode)
 	pthread_mutex_unlock(&born->lock);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-bool born_look(struct born *born, bool (*has_port)(int fd, const void *context),
-	       const void *context, bool all)
+int born_look(struct born *born, bool (*has_port)(int fd, const void *context), const void *context,
+	      bool all)
 {
 	const uint64_t now = now_ms();
-	bool any;
-	int i, next;
+	bool looks;
+	int i, next, wait;
 
 	pthread_mutex_lock(&born->lock);
-	if (!all && now - born->looked < BORN_LOOK_MS) {
-		any = born->looking;
-		pthread_mutex_unlock(&born->lock);
-		return any;
-	}
-	born->looked = now;
-	for (i = born->looking || all ? born->late : -1; i >= 0; i = next) {
+	looks = all || born->due <= now;
+	if (looks)
+		born->due = UINT64_MAX;
+	for (i = looks ? born->bound : -1; i >= 0; i = next) {
 		struct born_socket *socket = &born->socket[i];
+		const bool is_due = socket->looks && socket->due <= now;
 
-		next = socket->next_late;
-		if (!socket->looks && !all)
-			continue;
-		if (has_port(socket->fd, context)) {
+		next = socket->next_bound;
+		if ((is_due || all) && has_port(socket->fd, context)) {
 			note_settled(born, socket->inode, false);
 			drop_kept(born, socket);
-		} else if (socket->looks && !--socket->looks) {
-			born->looking--;
+			continue;
 		}
+		socket->looks -= is_due;
+		if (socket->looks && is_due)
+			set_due(born, socket, now);
+		else if (socket->looks && socket->due < born->due)
+			born->due = socket->due;
 	}
-	any = born->looking;
+	wait = born->due == UINT64_MAX ? -1 : born->due > now ? (int)(born->due - now) : 0;
 	pthread_mutex_unlock(&born->lock);
-	return any;
+	return wait;
 }

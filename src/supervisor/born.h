@@ -8,17 +8,18 @@
 
 #define BORN_SOCKETS 16384
 #define BORN_REMEMBERED 65536
-#define BORN_LOOK_MS 2
 
 /* A socket that has no port yet, and our duplicate of it. */
 struct born_socket {
 	uint64_t inode;
-	int fd;        /* -1: this place is free */
-	int next;      /* the next one in its list; -1: none */
-	int next_late; /* the next one that is bound late; -1: none */
-	bool given;    /* the program has it */
-	bool bound_late; /* its bind() went on; if that was to port 0, the port is still to be given */
-	unsigned looks; /* left to find out whether that bind() has given it a port */
+	int fd;          /* -1: this place is free */
+	int next;        /* the next one in its list; -1: none */
+	int next_bound;  /* the next one whose bind() went on; -1: none */
+	bool given;      /* the program has it */
+	bool bound;      /* its bind() went on */
+	bool bound_late; /* if that was to port 0, the port is still to be given */
+	unsigned looks;  /* left to find out whether that bind() has given it a port */
+	uint64_t due;    /* the next of them, milliseconds */
 };
 
 /* born_start() begins it. Every function may be called by several threads. */
@@ -29,9 +30,8 @@ struct born {
 	int free;               /* the first free place */
 	unsigned kept;
 	unsigned sweep_at; /* so many kept sockets are looked for in all processes */
-	int late;          /* the first that is bound late; -1: none */
-	unsigned looking;  /* sockets with looks left */
-	uint64_t looked;   /* when they were last looked at, milliseconds */
+	int bound;         /* the first whose bind() went on; -1: none */
+	uint64_t due;      /* the next look at one of them, milliseconds; UINT64_MAX: none is due */
 	uint64_t settled[BORN_REMEMBERED];
 };
 
@@ -66,8 +66,11 @@ uint64_t born_inode(int fd);
  */
 enum born_state born_find(struct born *born, uint64_t inode, int *ret_fd, bool *ret_late);
 
-/* born_note_bind() - The kernel goes on with its bind(), and IP_BIND_ADDRESS_NO_PORT is set by us */
-void born_note_bind(struct born *born, uint64_t inode);
+/**
+ * born_note_bind() - The kernel goes on with its bind()
+ * @late:	IP_BIND_ADDRESS_NO_PORT is set by us, so a bind() to port 0 gives no port yet
+ */
+void born_note_bind(struct born *born, uint64_t inode, bool late);
 
 /**
  * born_settle() - A socket needs us no more: close the duplicate, and remember it
@@ -79,14 +82,16 @@ void born_settle(struct born *born, uint64_t inode, bool early);
 void born_drop(struct born *born, uint64_t inode);
 
 /**
- * born_look() - Settle the sockets whose late bind() has given them a port
+ * born_look() - Settle the sockets whose bind() has given them a port
  * @has_port:	has this socket a port that the program has named? It takes back another one
- * @all:	look at all of them, not only at those that have looks left
+ * @all:	look at all of them, not only at those that are due
  *
- * A duplicate would keep the port from others after the program has closed the socket. Return: true if
- * there are sockets to be looked at again, after BORN_LOOK_MS
+ * A duplicate would keep the port from others after the program has closed the socket. The kernel may
+ * be late with a bind(), so a socket is looked at again, after longer and longer.
+ *
+ * Return: milliseconds until the next look is due; -1 if none is
  */
-bool born_look(struct born *born, bool (*has_port)(int fd, const void *context),
-	       const void *context, bool all);
+int born_look(struct born *born, bool (*has_port)(int fd, const void *context), const void *context,
+	      bool all);
 
 #endif

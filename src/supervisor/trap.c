@@ -372,8 +372,7 @@ static int serve_unread_bind(struct trapped_call *trapped)
 					   "supervisor may not read this process's address, so "
 					   "their binds fail");
 	/* with the program's own option, the kernel puts the choice off in any case */
-	if (!before)
-		born_note_bind(trapped->tree->born, trapped->inode);
+	born_note_bind(trapped->tree->born, trapped->inode, !before);
 	return CALL_CONTINUES;
 }
 
@@ -1093,10 +1092,12 @@ static bool serve_next(void *context)
 		struct seccomp_notif notif;
 		char room[NOTIFICATION_MAX];
 	} heard;
-	int wait = claims_tidy(&tree->claims) ? CLAIMS_TIDY_MS : -1, n;
+	int wait = claims_tidy(&tree->claims) ? CLAIMS_TIDY_MS : -1, look = -1, n;
 
-	if (tree->born && born_look(tree->born, has_named_port, tree->fence, false))
-		wait = BORN_LOOK_MS;
+	if (tree->born)
+		look = born_look(tree->born, has_named_port, tree->fence, false);
+	if (look >= 0 && (wait < 0 || look < wait))
+		wait = look;
 	n = poll(&poll_listener, 1, wait);
 	if (n < 0)
 		return errno == EINTR;
