@@ -376,7 +376,8 @@ portfence for its word size as '$beside'" ]]
 	run -0 "$PORTFENCE" run --range 20000-20099 -- printenv LD_PRELOAD
 	[ "$output" = "$tree/\$LIB/libportfence.so" ]
 	# one run inside another, and a shell's lines and what undoes them
-	run -0 "$PORTFENCE" run --range 20000-20099 -- "$PORTFENCE" run --range 20000-20099 -- printenv LD_PRELOAD
+	run -0 "$PORTFENCE" run --range 20000-20099 -- "$PORTFENCE" run --quiet --range 20000-20099 -- \
+		printenv LD_PRELOAD
 	[ "$output" = "$tree/\$LIB/libportfence.so" ]
 	eval "$("$PORTFENCE" env --range 20000-20099)"
 	run -0 "$VARIANTS/chain32"

@@ -156,9 +156,9 @@ soaks() {
 		return 1
 	}
 	"$ROOT/test/soak/table" "$results/plain" "$results/$name"
-	# neither the fence nor a worker has had anything to say
+	# neither the fence nor a worker has had anything to say, but for what uses the range up
 	cat errors
-	[ ! -s errors ]
+	run ! grep -v 'warning: no port is left in the range, as closed connections hold some in TIME_WAIT' errors
 	strays_stop
 	wait_until nothing_held "$range"
 	# processes were killed, and others came to their end

@@ -47,8 +47,30 @@ void tracer_prepare(const struct settings *settings)
 	tracer_name();
 }
 
+#ifdef __GLIBC__
+
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+			     void *dso) __attribute__((weak));
+extern void *__dso_handle __attribute__((visibility("hidden")));
+
+/* As glibc's pthread_atfork(), which asks for this name, and musl has none such */
+static void name_in_children(void)
+{
+	if (__register_atfork)
+		__register_atfork(NULL, NULL, tracer_name, &__dso_handle);
+}
+
+#else
+
+static void name_in_children(void)
+{
+	pthread_atfork(NULL, NULL, tracer_name);
+}
+
+#endif
+
 void tracer_start(void)
 {
 	if (tracer)
-		pthread_atfork(NULL, NULL, tracer_name);
+		name_in_children();
 }
