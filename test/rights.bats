@@ -67,6 +67,38 @@ reused() {
 	diff <(printf '%s\n' caller.c claims.c) <(echo "$output")
 }
 
+# behind a sandbox that refuses to copy descriptors, the supervisor opens standard error anew
+@test "a program that has given up root makes the supervisor open no file as its standard error" {
+	cp "$PROBES"/sandbox "$install"
+	mkfifo -m 600 secret
+	echo "root's" >readonly
+	chmod 755 .
+	cat >caller.py <<-'END'
+		import os, select, socket, sys
+		if sys.argv[1:]: os.dup2(os.open(sys.argv[1], os.O_PATH), 2)
+		s = socket.socket()
+		select.epoll().register(s)
+		try: s.bind(("127.0.0.1", 7779))
+		except OSError as e: print(e.errno)
+	END
+	# a FIFO tells that somebody had it open to write
+	cat >watch.py <<-'END'
+		import os, select, subprocess, sys
+		poll = select.poll()
+		poll.register(os.open("secret", os.O_RDONLY | os.O_NONBLOCK), select.POLLIN)
+		print(subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True).stdout.split(), poll.poll(0))
+	END
+	local fence=("$install/sandbox" docker "$PORTFENCE" run --via supervise --range $RANGE -- "${AS_NOBODY[@]}" /usr/bin/python3 "$PWD/caller.py")
+	run ns /usr/bin/python3 watch.py "${fence[@]}" "$PWD/secret"
+	echo "$output"
+	[ "$output" = "['13'] []" ]
+	# nor one that was open only to be read
+	run ns sh -c 'exec "$@" 2<readonly' - "${fence[@]}"
+	echo "$output"
+	[ "$output" = 13 ]
+	[ "$(cat readonly)" = "root's" ]
+}
+
 @test "options of a mapped message that take a right are for callers that have it" {
 	supervised "$install/rights" options
 	[ "${lines[*]}" = "mark EPERM hopopts EPERM dstopts EPERM tos 0" ]

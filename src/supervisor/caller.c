@@ -269,19 +269,15 @@ bool caller_shows_port(const struct caller *caller, uint32_t inode)
 	return !inode && procfs_is_ours() && caller_waits(caller);
 }
 
-int caller_stderr(const struct caller *caller)
+int caller_stderr_path(const struct caller *caller)
 {
-	int fd = caller_descriptor(caller, STDERR_FILENO);
+	int fd = procfs_is_ours() ? procfs_open(caller->thread, "fd/2", O_PATH) : -EPERM, rc = fd;
 
-	if (fd >= 0 || !procfs_is_ours() || caller->thread <= 0)
-		return fd;
-	/* nobody who has it is made to wait by us */
-	fd = procfs_open(caller->thread, "fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY);
-	if (fd >= 0 && !caller_waits(caller)) {
+	if (fd >= 0)
+		rc = confirm(caller, fd);
+	if (rc < 0 && fd >= 0)
 		fd_close(fd);
-		fd = -ESRCH;
-	}
-	return fd;
+	return rc;
 }
 
 /* ---- what it is ---- */

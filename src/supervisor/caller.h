@@ -103,11 +103,14 @@ int caller_protocol(const struct caller *caller, int fd, char *ret_name, size_t 
 bool caller_shows_port(const struct caller *caller, uint32_t inode);
 
 /**
- * caller_stderr() - Have its standard error here, too
+ * caller_stderr_path() - Find the file that its standard error is, without opening it
  *
- * Return: a descriptor, close-on-exec; -errno
+ * It may be any file that the caller can name (open(2), O_PATH). To open that by our rights would do
+ * for the caller what it may not do.
+ *
+ * Return: a descriptor for fstat(2) alone, close-on-exec; -errno
  */
-int caller_stderr(const struct caller *caller);
+int caller_stderr_path(const struct caller *caller);
 
 /* caller_process() - The id of its process; 0 if it cannot be told. For a log's line, and to tell processes apart */
 pid_t caller_process(const struct caller *caller);

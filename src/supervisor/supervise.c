@@ -408,7 +408,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 					.sa_flags = SA_SIGINFO };
 	static struct born born;
 	struct caller program = { .pidfd = -1 };
-	int number, listener = -1, errors, rc = 0;
+	int number, listener = -1, errors = -1, rc = 0;
 
 	rights_drop(true, true);
 	change_title(parent, supervisor->filter.traps_nothing);
@@ -427,8 +427,9 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 		    !supervisor->filter.only_socket && !supervisor->filter.traps_nothing);
 	if (supervisor->filter.born)
 		newsocket_inherited(note_inherited, &supervisor->fence);
-	/* by its path alone: a pipe has no writer by it (open(2), O_PATH) */
-	errors = open("/dev/fd/2", O_PATH | O_CLOEXEC);
+	/* by its path alone: a pipe has no writer by it (open(2), O_PATH). What was not open to write stays so */
+	if ((fcntl(STDERR_FILENO, F_GETFL) & O_ACCMODE) != O_RDONLY)
+		errors = open("/dev/fd/2", O_PATH | O_CLOEXEC);
 	rc = leave(&listener, &channel, &program.pidfd, &errors);
 	if (!say(channel, rc) || rc)
 		_exit(EXIT_FAILURE);

@@ -60,11 +60,16 @@ static int find_errors(const struct trapped_call *trapped)
 {
 	const struct caller program = { .pidfd = trapped->tree->program, .listener = -1 };
 	const struct log *log = trapped->tree->log;
-	int fd = caller_stderr(&trapped->caller);
+	int fd = caller_descriptor(&trapped->caller, STDERR_FILENO);
 
 	/* what it has led elsewhere is not led back */
 	if (fd >= 0)
 		return is_errors(log, fd) ? fd : -EBADF;
+	fd = caller_stderr_path(&trapped->caller);
+	if (fd >= 0 && !is_errors(log, fd))
+		return -EBADF;
+	if (fd >= 0)
+		close(fd);
 	fd = caller_descriptor(&program, STDERR_FILENO);
 	return is_errors(log, fd) ? fd : open_errors(trapped->tree);
 }

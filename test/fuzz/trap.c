@@ -390,17 +390,16 @@ int caller_descriptor(const struct caller *caller, int fd)
 {
 	int error = draw_error();
 
-	(void)fd;
 	if (error)
 		return -error;
-	/* its standard error is another matter */
-	if (caller->listener != LISTENER)
+	/* standard error is another matter */
+	if (caller->listener != LISTENER || (fd == STDERR_FILENO && seen.socket))
 		return OWN_FILE;
 	seen.socket = true;
 	return PROGRAM_SOCKET;
 }
 
-int caller_stderr(const struct caller *caller)
+int caller_stderr_path(const struct caller *caller)
 {
 	(void)caller;
 	return draw_result() ? -EBADF : OWN_FILE;
