@@ -103,19 +103,27 @@ static bool next_port(struct engine_bind *search)
 	return true;
 }
 
-/* Binds a copy of the program's array. The kernel takes the first port for all that name none. */
+/*
+ * Binds a copy of the program's array. The kernel takes the first port for all that
+ * name none. Those that name what the first one names go where that one goes.
+ */
 static int try_bindx(const struct engine_bind *search)
 {
 	struct arena arena = { 0 };
 	union addr *copy = arena_alloc(&arena, search->addrs_size + sizeof(*copy));
+	const char *end = (const char *)copy + search->addrs_size;
+	union addr *one = copy;
+	uint16_t named;
 	int rc = -ENOMEM;
-	char *at;
 
 	if (copy) {
 		memcpy(copy, search->addrs, search->addrs_size);
-		for (at = (char *)copy; at < (char *)copy + search->addrs_size;
-		     at += sctp_addr_size(((union addr *)(void *)at)->sa.sa_family))
-			addr_set_port((union addr *)(void *)at, 0);
+		named = addr_port(copy);
+		/* a thread may have put another family there meanwhile */
+		for (; (char *)one < end && sctp_addr_size(one->sa.sa_family);
+		     one = (void *)((char *)one + sctp_addr_size(one->sa.sa_family)))
+			if (addr_port(one) == named)
+				addr_set_port(one, 0);
 		addr_set_port(copy, addr_port(&search->local));
 		rc = search->calls->setsockopt(search->fd, IPPROTO_SCTP, SCTP_OPTION_BINDX_ADD,
 					       copy, search->addrs_size)
