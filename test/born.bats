@@ -335,3 +335,18 @@ os.execv(sys.argv[1], sys.argv[1:] + ["--", "'$PYTHON'", "-c", "import socket\nf
 		printf '%s\n' "${lines[0]#zero }" "${lines[2]#listen }" | within calls
 	done
 }
+
+@test "there, of a container's root, a socket is served however many others were closed meanwhile" {
+	local as
+	anew
+	for as in "" "setpriv --reuid 65534 --regid 65534 --clear-groups" "setpriv --regid 65534 --clear-groups"; do
+		# shellcheck disable=SC2086 # several words
+		run -0 ns setpriv --bounding-set=-sys_ptrace --inh-caps=-all "$install/sandbox" docker \
+			"$PORTFENCE" run --via supervise --range 20000-20999 -- $as $PYTHON -S -c 'import _socket
+s = _socket.socket()
+for i in range(2000): _socket.socket().close()
+s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+		echo "$output"
+		within calls <<<"$output"
+	done
+}

@@ -57,8 +57,8 @@ reused() {
 	for file in *.c; do
 		[ "$file" = caller.c ] || [ "$file" = trap.c ] || others+=("$file")
 	done
-	# what this process reads of itself, or of all, needs no number; "(2)" names a manual page
-	local by_number='process_vm_\w+\((?!2\)|getpid)|/proc/%|pidfd_open(?!, getpid|")|procfs_(?!is_ours|each_socket)\w+\((?!PROCFS_SELF\b)'
+	# what this process reads of itself needs no number; "(2)" names a manual page
+	local by_number='process_vm_\w+\((?!2\)|getpid)|/proc/%|pidfd_open(?!, getpid|")|procfs_(?!is_ours)\w+\((?!PROCFS_SELF\b)'
 	run -1 grep -nP "$by_number|notif->pid\b" "${others[@]}"
 	[ "$(grep -c 'notif->pid' trap.c)" = 1 ]
 	run -1 grep -nP "$by_number" trap.c

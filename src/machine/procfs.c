@@ -278,17 +278,17 @@ int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *
 	return rc;
 }
 
-int procfs_each_socket(int (*found)(uint32_t inode, void *context), void *context)
+int procfs_each(int (*each)(pid_t id, void *context), void *context)
 {
 	DIR *folder = opendir("/proc");
 	const struct dirent *item;
 	int rc = folder ? 0 : -errno;
 
-	while (folder && (item = readdir(folder))) {
+	while (folder && !rc && (item = readdir(folder))) {
 		pid_t id = (pid_t)strtol(item->d_name, NULL, 10);
 
 		if (id > 0 && id != getpid())
-			procfs_sockets(id, found, context);
+			rc = each(id, context);
 	}
 	if (folder)
 		closedir(folder);

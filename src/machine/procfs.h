@@ -131,7 +131,7 @@ int procfs_protocol(pid_t id, int fd, char *ret_name, size_t size);
  */
 int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *context);
 
-/* procfs_each_socket() - The same, of every process but this one. Return: 0, -errno if they cannot be found */
-int procfs_each_socket(int (*found)(uint32_t inode, void *context), void *context);
+/* procfs_each() - Give @each the id of every process but this one. Return: 0, -errno, or what @each stopped with */
+int procfs_each(int (*each)(pid_t id, void *context), void *context);
 
 #endif

@@ -1,6 +1,7 @@
 #include "born.h"
 
-#include "../machine/procfs.h"
+#include "caller.h"
+#include "rights.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,6 +111,17 @@ static int note_seen(uint32_t inode, void *context)
 	return 0;
 }
 
+static int note_sockets(const struct caller *process, void *sweep)
+{
+	int rc;
+
+	/* the tree of a root without CAP_SYS_PTRACE is seen only so */
+	rights_look(process);
+	rc = caller_sockets(process, note_seen, sweep);
+	rights_look_away();
+	return rc == -EPERM || rc == -ESRCH ? 0 : rc;
+}
+
 /* Which of the kept sockets has another process? Those that none has are dropped. */
 static void drop_closed(struct born *born)
 {
@@ -118,7 +130,7 @@ static void drop_closed(struct born *born)
 
 	memset(&sweep, 0, sizeof(sweep));
 	sweep.born = born;
-	rc = procfs_each_socket(note_seen, &sweep);
+	rc = caller_each(note_sockets, &sweep);
 	for (i = 0; !rc && i < BORN_SOCKETS; i++)
 		if (born->socket[i].given && !sweep.seen[i])
 			drop_kept(born, &born->socket[i]);

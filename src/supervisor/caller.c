@@ -235,6 +235,34 @@ int caller_socket(const struct caller *caller, int fd, uint32_t *ret_inode)
 	return confirm_descriptor(caller, rc);
 }
 
+struct visit {
+	int (*each)(const struct caller *process, void *context);
+	void *context;
+};
+
+static int visit(pid_t id, void *context)
+{
+	const struct visit *visit = context;
+	const struct caller process = { .thread = id, .listener = NO_LISTENER, .pidfd = -1 };
+
+	return visit->each(&process, visit->context);
+}
+
+int caller_each(int (*each)(const struct caller *process, void *context), void *context)
+{
+	struct visit all = { each, context };
+
+	return procfs_each(visit, &all);
+}
+
+int caller_sockets(const struct caller *caller, int (*found)(uint32_t inode, void *context),
+		   void *context)
+{
+	int rc = procfs_sockets(caller->thread, found, context);
+
+	return confirm(caller, rc == -EACCES ? -EPERM : rc);
+}
+
 int caller_protocol(const struct caller *caller, int fd, char *ret_name, size_t size)
 {
 	int rc = procfs_is_ours() ? procfs_protocol(caller->thread, fd, ret_name, size) : -EPERM;

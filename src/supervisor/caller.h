@@ -92,6 +92,24 @@ int caller_descriptor(const struct caller *caller, int fd);
  */
 int caller_socket(const struct caller *caller, int fd, uint32_t *ret_inode);
 
+/**
+ * caller_each() - Visit every process but this one, whether it is of the tree or not
+ * @each:	returns 0, or a -errno to stop with
+ *
+ * None of them waits for an answer, so by the time that it is looked at it may be another one. Return:
+ * 0, -errno, or what @each returned
+ */
+int caller_each(int (*each)(const struct caller *process, void *context), void *context);
+
+/**
+ * caller_sockets() - Find the sockets among its descriptors
+ * @found:	is given each one's inode number; returns 0, or a -errno to stop with
+ *
+ * Return: 0; -EPERM if we may not; -ESRCH; another -errno, or what @found returned
+ */
+int caller_sockets(const struct caller *caller, int (*found)(uint32_t inode, void *context),
+		   void *context);
+
 /* caller_protocol() - The name of a socket's protocol. Return: as caller_socket() */
 int caller_protocol(const struct caller *caller, int fd, char *ret_name, size_t size);
 

@@ -136,7 +136,7 @@ void rights_look(const struct caller *caller)
 	own.data[0].effective = own.data[0].permitted;
 	own.data[1].effective = own.data[1].permitted;
 	set_capabilities(&own);
-	if (!caller_user(caller, &uid, &gid) && uid != geteuid()) {
+	if (!caller_user(caller, &uid, &gid) && (uid != geteuid() || gid != getegid())) {
 		setfsgid(gid);
 		setfsuid(uid);
 	}
