@@ -318,7 +318,7 @@ except ChildProcessError: print("none")'
 }
 
 @test "the supervisor holds no file, folder or terminal, serves processes that outlive the program, and ends with the last" {
-	local way supervisor
+	local way supervisor held channel
 	for way in $WAYS; do
 		rm -f go port
 		mkfifo go
@@ -338,10 +338,14 @@ except ChildProcessError: print("none")'
 		[ "$(readlink "/proc/$supervisor/cwd")" = / ]
 		[ "$(ps -o sid= -p "$supervisor" | tr -d ' ')" = "$supervisor" ]
 		# but for the path of standard error, where it says why a program that nobody may look into gets no port,
-		# and the channel to `run`, whose other end is closed by now
+		# and its end of the channel to `run`: once the other end is closed, it knows that the command was executed
+		# (confinement_start())
+		held=$(for fd in "/proc/$supervisor"/fd/*; do readlink "$fd"; done)
+		channel=$(sed -n 's/^socket:\[\(.*\)\]$/\1/p' <<<"$held")
+		# no other socket than this one, which is UNIX's SOCK_SEQPACKET
+		[ "$(awk -v inode="$channel" '$7 == inode { print $5 }' "/proc/$supervisor/net/unix")" = 0005 ]
 		run -1 grep -vE '^(/dev/null|anon_inode:(seccomp notify|\[pidfd\])|pidfd:.*|anon_inode:.*|socket:.*)$' \
-			<(for fd in "/proc/$supervisor"/fd/*; do readlink "$fd"; done |
-				grep -vxF "$(readlink "/proc/$BASHPID/fd/2")")
+			<(grep -vxF "$(readlink "/proc/$BASHPID/fd/2")" <<<"$held")
 		echo >go
 		wait_until [ -s port ]
 		within "$way" <port

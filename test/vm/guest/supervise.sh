@@ -114,6 +114,8 @@ try platform - 'with Yama, they are, too' fetched 1
 try platform - 'where nobody may look, a supervisor serves all' served 2
 try platform - 'where nobody may look, a name and a page are asked for from the range' fetched 2
 try platform - 'with Yama, one with the right to look serves children, too' as_root
-# the last: the kernel never lets go of 3
+# the last ones: the kernel never lets go of 3
 try platform - 'with Yama, a lease is had' leased
+try platform - 'where nobody may ever look, a supervisor serves all' served 3
+try platform - 'where nobody may ever look, a name and a page are asked for from the range' fetched 3
 plan
