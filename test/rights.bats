@@ -119,6 +119,15 @@ reused() {
 	[ "$(awk '/CapInh|CapAmb/ { print $2 }' <<<"$output" | sort -u)" = 0000000000000000 ]
 }
 
+# in every thread, after it has made a socket for another user and looked where it goes
+@test "nor does it use another one after it was another user for a socket" {
+	cp "$PROBES"/sandbox "$install"
+	run -0 ns "$install/sandbox" docker "$PORTFENCE" run --via supervise --range $RANGE -- sh -c '"$@" &&
+		cat "/proc/$(pgrep -x --ns $$ --nslist net portfence)"/task/*/status' - \
+		"${AS_NOBODY[@]}" /usr/bin/python3 -c 'import socket; socket.socket().bind(("127.0.0.1", 0))'
+	[ "$(awk '/CapEff/ { print $2 }' <<<"$output" | sort -u)" = 0000000000080000 ]
+}
+
 @test "a program's own Landlock rules on the network hold for what is served, and only for that program" {
 	supervised "$install/rights" landlock
 	[ "$(grep -v ' error: ' <<<"$output" | xargs)" = "named EACCES zero EACCES connect EACCES" ]

@@ -115,12 +115,21 @@ bool rights_become(uid_t uid, gid_t gid)
 	return (uid_t)setfsuid((uid_t)-1) == uid && (gid_t)setfsgid((gid_t)-1) == gid;
 }
 
+/*
+ * Whoever becomes root's again in the file system uses all of its rights to files that it has, unasked
+ * (capabilities(7), on changes of user ids).
+ */
 void rights_return(void)
 {
+	struct capabilities own;
+
 	setfsuid(geteuid());
 	setfsgid(getegid());
-	rights_leave(CAP_SETUID);
-	rights_leave(CAP_SETGID);
+	if (get_capabilities(&own))
+		return;
+	own.data[0].effective &= 1U << CAP_SYS_PTRACE;
+	own.data[1].effective = 0;
+	set_capabilities(&own);
 }
 
 void rights_look(const struct caller *caller)
@@ -130,9 +139,13 @@ void rights_look(const struct caller *caller)
 	gid_t gid;
 
 	/* most have nothing to gain */
-	if (get_capabilities(&own) || !own.data[0].permitted ||
-	    own.data[0].permitted & 1U << CAP_SYS_PTRACE)
+	if (get_capabilities(&own) || !own.data[0].permitted)
 		return;
+	/* the folder of descriptors is its user's alone */
+	if (own.data[0].permitted & 1U << CAP_SYS_PTRACE) {
+		rights_use(CAP_DAC_OVERRIDE);
+		return;
+	}
 	own.data[0].effective = own.data[0].permitted;
 	own.data[1].effective = own.data[1].permitted;
 	set_capabilities(&own);
@@ -146,14 +159,8 @@ void rights_look_away(void)
 {
 	struct capabilities own;
 
-	if (get_capabilities(&own) || !own.data[0].permitted ||
-	    own.data[0].permitted & 1U << CAP_SYS_PTRACE)
-		return;
-	setfsuid(geteuid());
-	setfsgid(getegid());
-	own.data[0].effective = 0;
-	own.data[1].effective = 0;
-	set_capabilities(&own);
+	if (!get_capabilities(&own) && own.data[0].permitted)
+		rights_return();
 }
 
 /* Return: number of the user namespace that owns a socket's network namespace; 0 if we may not know */

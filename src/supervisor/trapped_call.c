@@ -65,7 +65,9 @@ static int find_errors(const struct trapped_call *trapped)
 	/* what it has led elsewhere is not led back */
 	if (fd >= 0)
 		return is_errors(log, fd) ? fd : -EBADF;
+	rights_look(&trapped->caller);
 	fd = caller_stderr_path(&trapped->caller);
+	rights_look_away();
 	if (fd >= 0 && !is_errors(log, fd))
 		return -EBADF;
 	if (fd >= 0)
