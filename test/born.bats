@@ -350,3 +350,24 @@ s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 		within calls <<<"$output"
 	done
 }
+
+@test "there, a socket of another network namespace gets no port by a write() either" {
+	local name
+	cat >drawn.py <<-'END'
+		import socket
+		def error(call, *arguments):
+		    try: call(*arguments)
+		    except OSError as e: return e.errno
+		s = socket.socket(type=socket.SOCK_DGRAM)
+		print(error(s.send, b"x"), error(s.sendto, b"x", ("127.0.0.1", 7000)))
+	END
+	chmod 755 . drawn.py
+	for name in systemd yama; do
+		sandboxed "$name"
+		run -0 ns "${SANDBOX[@]}" "$PORTFENCE" run --via supervise --range 20000-20999 -- unshare -n \
+			sh -c 'ip link set lo up; exec "$@"' - setpriv --reuid 65534 --regid 65534 --clear-groups $PYTHON -S "$PWD/drawn.py"
+		echo "$output"
+		grep -qx '89 13' <<<"$output"
+		[ "$(grep -c 'has not made its socket' <<<"$output")" = 1 ]
+	done
+}

@@ -270,31 +270,35 @@ int caller_protocol(const struct caller *caller, int fd, char *ret_name, size_t 
 	return confirm_descriptor(caller, rc);
 }
 
+struct shown {
+	uint32_t inode;
+	uint16_t port;
+};
+
 /* What a line of /proc/net/tcp and its like tells: "0: 0100007F:1F90 00000000:0000 0A ... INODE ..." */
 static bool find_inode(char *text, void *context)
 {
-	uint32_t *inode = context;
+	struct shown *shown = context;
 	unsigned port = 0;
 	unsigned long found = 0;
 
 	if (sscanf(text, " %*u: %*[0-9A-F]:%x %*s %*s %*s %*s %*s %*s %*s %lu", &port, &found) ==
 		    2 &&
-	    port && found == *inode) {
-		*inode = 0;
-		return false;
-	}
-	return true;
+	    found == shown->inode)
+		shown->port = (uint16_t)port;
+	return !shown->port;
 }
 
-bool caller_shows_port(const struct caller *caller, uint32_t inode)
+uint16_t caller_shown_port(const struct caller *caller, uint32_t inode)
 {
 	static const char *const tables[] = { "net/tcp",  "net/tcp6",    "net/udp",
 					      "net/udp6", "net/udplite", "net/udplite6" };
+	struct shown shown = { .inode = inode };
 	size_t i;
 
-	for (i = 0; inode && i < sizeof(tables) / sizeof(tables[0]); i++)
-		procfs_lines(caller->thread, tables[i], find_inode, &inode);
-	return !inode && procfs_is_ours() && caller_waits(caller);
+	for (i = 0; !shown.port && i < sizeof(tables) / sizeof(tables[0]); i++)
+		procfs_lines(caller->thread, tables[i], find_inode, &shown);
+	return procfs_is_ours() && caller_waits(caller) ? shown.port : 0;
 }
 
 int caller_stderr_path(const struct caller *caller)

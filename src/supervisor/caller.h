@@ -114,11 +114,11 @@ int caller_sockets(const struct caller *caller, int (*found)(uint32_t inode, voi
 int caller_protocol(const struct caller *caller, int fd, char *ret_name, size_t size);
 
 /**
- * caller_shows_port() - Has the kernel a port for this socket in its tables? TCP and UDP alone
+ * caller_shown_port() - The port that the kernel's tables show for this socket. TCP and UDP alone
  *
- * A TCP socket that is bound and nothing else is not in them. Return: false, too, if it cannot be told
+ * A TCP socket that is bound and nothing else is not in them. Return: 0, too, if it cannot be told
  */
-bool caller_shows_port(const struct caller *caller, uint32_t inode);
+uint16_t caller_shown_port(const struct caller *caller, uint32_t inode);
 
 /**
  * caller_stderr_path() - Find the file that its standard error is, without opening it

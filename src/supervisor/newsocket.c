@@ -96,8 +96,7 @@ static const char *compare_with_own(const struct caller_place *there)
 	return why;
 }
 
-/* Return: 0; -EACCES and why; -ESRCH */
-static int compare_places(const struct caller *caller, const char **ret_why)
+int newsocket_compare_places(const struct caller *caller, const char **ret_why)
 {
 	struct caller_place there;
 	int rc;
@@ -170,7 +169,7 @@ static int make_plain(const struct caller *caller, int domain, int type, int pro
 {
 	uid_t uid;
 	gid_t gid;
-	int fd, rc = compare_places(caller, ret_why);
+	int fd, rc = newsocket_compare_places(caller, ret_why);
 
 	if (rc)
 		return rc;

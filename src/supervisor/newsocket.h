@@ -41,6 +41,14 @@ int newsocket_make(const struct rule *rule, const struct caller *caller, int dom
 		   int protocol, bool ranged, const char **ret_why);
 
 /**
+ * newsocket_compare_places() - Would a socket be the same if we made it? But for its user
+ * @ret_why:	what is different
+ *
+ * Return: 0; -EACCES if it would not; -ESRCH
+ */
+int newsocket_compare_places(const struct caller *caller, const char **ret_why);
+
+/**
  * newsocket_inherited() - Find the sockets that this process has already, and that are fenced
  * @found:	is given each; returns 0, or a -errno to stop with
  *

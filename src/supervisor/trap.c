@@ -916,6 +916,21 @@ static bool is_send(const struct trapped_call *trapped)
 	       trapped->call == FILTER_SENDMMSG;
 }
 
+/*
+ * Has a socket that we cannot have its port? A UDP socket that its program had to make, as it is
+ * elsewhere, could not be bound. So a port outside the range was drawn by a write() without destination.
+ */
+static bool is_foreign_settled(struct trapped_call *trapped, bool udp)
+{
+	const struct rule *rule = trapped->tree->fence->rule;
+	const uint16_t port = caller_shown_port(&trapped->caller, trapped->inode);
+	const char *why;
+
+	if (!port || !udp || (rule && range_has(rule->range[PROTO_UDP], port)))
+		return port;
+	return !newsocket_compare_places(&trapped->caller, &why);
+}
+
 /* A call on a socket that we cannot have: made by the library, or elsewhere, and passed on. */
 static int serve_foreign(struct trapped_call *trapped)
 {
@@ -935,7 +950,7 @@ static int serve_foreign(struct trapped_call *trapped)
 	/* of another family; or over TCP, where only what connects chooses a port */
 	if (i == 5 || (i < 2 && is_send(trapped) && !(flags & MSG_FASTOPEN)))
 		return CALL_CONTINUES;
-	if (caller_shows_port(&trapped->caller, trapped->inode)) {
+	if (is_foreign_settled(trapped, i == 2)) {
 		born_settle(trapped->tree->born, trapped->inode, false);
 		return CALL_CONTINUES;
 	}

@@ -432,10 +432,10 @@ int caller_protocol(const struct caller *caller, int fd, char *ret_name, size_t 
 	return -draw_error();
 }
 
-bool caller_shows_port(const struct caller *caller, uint32_t inode)
+uint16_t caller_shown_port(const struct caller *caller, uint32_t inode)
 {
 	(void)caller, (void)inode;
-	return fuzz_byte(answers) & 1;
+	return (uint16_t)fuzz_word(answers);
 }
 
 pid_t caller_process(const struct caller *caller)
@@ -499,6 +499,13 @@ bool newsocket_keeps(const struct rule *rule, enum proto proto)
 bool newsocket_mptcp_keeps(const struct rule *rule)
 {
 	return newsocket_keeps(rule, PROTO_TCP);
+}
+
+int newsocket_compare_places(const struct caller *caller, const char **ret_why)
+{
+	(void)caller;
+	*ret_why = "no";
+	return draw_error() ? -EACCES : 0;
 }
 
 int newsocket_make(const struct rule *rule, const struct caller *caller, int domain, int type,
