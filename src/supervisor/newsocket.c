@@ -66,7 +66,9 @@ bool newsocket_suits(const struct rule *rule)
 /* Return: what keeps us from making a socket for whoever is there, or NULL */
 static const char *difference(const struct caller_place *here, const struct caller_place *there)
 {
-	if (!*there->netns || strcmp(here->netns, there->netns) != 0)
+	if (!*there->netns)
+		return "the supervisor may not look into this process (see ptrace(2) on access)";
+	if (strcmp(here->netns, there->netns) != 0)
 		return "this process is in another network namespace than the supervisor";
 	if (strcmp(here->cgroup, there->cgroup) != 0)
 		return "this process is in another control group than the supervisor";
