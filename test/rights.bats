@@ -99,6 +99,16 @@ reused() {
 	[ "$(cat readonly)" = "root's" ]
 }
 
+@test "of a program that has given up root, memory is read and written" {
+	supervised "${AS_NOBODY[@]}" "$install/rights" batch
+	[ "${lines[*]}" = "sent 1024 none 0" ]
+	cp "$PROBES"/sandbox "$install"
+	# which refuses process_vm_readv(2)
+	run -0 ns "$install/sandbox" podman "$PORTFENCE" run --via supervise --range $RANGE --map 8000 -- \
+		"${AS_NOBODY[@]}" "$install/rights" batch
+	[ "${lines[*]}" = "sent 1024 none 0" ]
+}
+
 @test "options of a mapped message that take a right are for callers that have it" {
 	supervised "$install/rights" options
 	[ "${lines[*]}" = "mark EPERM hopopts EPERM dstopts EPERM tos 0" ]

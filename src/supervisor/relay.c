@@ -52,13 +52,13 @@ static int read_header(const struct caller *caller, uint64_t address, bool point
 	int rc;
 
 	if (pointers32) {
-		rc = caller_read(caller, address, &head32, sizeof(head32));
+		rc = rights_read(caller, address, &head32, sizeof(head32));
 		if (!rc)
 			*ret_header = (struct header){ head32.parts, head32.count, head32.control,
 						       head32.control_size };
 		return rc;
 	}
-	rc = caller_read(caller, address, &head, sizeof(head));
+	rc = rights_read(caller, address, &head, sizeof(head));
 	if (!rc)
 		*ret_header = (struct header){ (uintptr_t)head.msg_iov, head.msg_iovlen,
 					       (uintptr_t)head.msg_control, head.msg_controllen };
@@ -79,7 +79,7 @@ static long gather_parts(const struct caller *caller, const struct header *heade
 		uint64_t part[2];
 		uint32_t part32[2];
 
-		rc = caller_read(caller, header->parts + i * one,
+		rc = rights_read(caller, header->parts + i * one,
 				 pointers32 ? (void *)part32 : (void *)part, one);
 		if (rc)
 			break;
@@ -93,7 +93,7 @@ static long gather_parts(const struct caller *caller, const struct header *heade
 		if (part[1] > DATAGRAM_MOST - used)
 			return -EMSGSIZE;
 		if (part[1])
-			rc = caller_read(caller, part[0], ret_data + used, part[1]);
+			rc = rights_read(caller, part[0], ret_data + used, part[1]);
 		used += part[1];
 	}
 	return rc ? rc : (long)used;
@@ -174,7 +174,7 @@ static long read_message(const struct trapped_call *trapped, const struct messag
 	} else if (message->size > sizeof(buffer->data)) {
 		n = -EMSGSIZE;
 	} else {
-		n = message->size ? caller_read(caller, message->data, buffer->data, message->size)
+		n = message->size ? rights_read(caller, message->data, buffer->data, message->size)
 				  : 0;
 		n = n ? n : (long)message->size;
 	}
@@ -185,7 +185,7 @@ static long read_message(const struct trapped_call *trapped, const struct messag
 		return -EOPNOTSUPP;
 	head->msg_control = &buffer->control;
 	head->msg_controllen = header.control_size;
-	rc = caller_read(caller, header.control, &buffer->control, header.control_size);
+	rc = rights_read(caller, header.control, &buffer->control, header.control_size);
 	return rc ? rc : n;
 }
 
@@ -324,7 +324,7 @@ static int relay_batch(struct trapped_call *trapped, int flags)
 			n = relay_send(trapped, flags);
 		sent = (uint32_t)n;
 		if (n >= 0)
-			n = caller_write(&trapped->caller, first + i * size + length_at, &sent,
+			n = rights_write(&trapped->caller, first + i * size + length_at, &sent,
 					 sizeof(sent));
 		if (n < 0)
 			break;

@@ -163,6 +163,29 @@ void rights_look_away(void)
 		rights_return();
 }
 
+int rights_read(const struct caller *caller, uint64_t address, void *ret_data, size_t size)
+{
+	struct capabilities own;
+	int rc = caller_read(caller, address, ret_data, size);
+
+	if (rc == -EPERM && !get_capabilities(&own) && own.data[0].permitted) {
+		rights_look(caller);
+		rc = caller_read(caller, address, ret_data, size);
+		rights_look_away();
+	}
+	return rc;
+}
+
+int rights_write(const struct caller *caller, uint64_t address, const void *data, size_t size)
+{
+	int rc;
+
+	rights_look(caller);
+	rc = caller_write(caller, address, data, size);
+	rights_look_away();
+	return rc;
+}
+
 /* Return: number of the user namespace that owns a socket's network namespace; 0 if we may not know */
 static uint64_t find_owner(int socket)
 {

@@ -38,6 +38,12 @@ int rights_drop(bool makes_sockets, bool looks);
 void rights_look(const struct caller *caller);
 void rights_look_away(void);
 
+/* rights_read() - caller_read(), with rights_look() where that is needed: /proc/PID/mem is its user's alone */
+int rights_read(const struct caller *caller, uint64_t address, void *ret_data, size_t size);
+
+/* rights_write() - caller_write(), with rights_look() */
+int rights_write(const struct caller *caller, uint64_t address, const void *data, size_t size);
+
 /* rights_use() - Use a capability that this process has, until rights_leave(). Of this thread alone */
 void rights_use(int capability);
 

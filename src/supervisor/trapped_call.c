@@ -167,7 +167,7 @@ int trapped_call_unreachable(struct trapped_call *trapped)
 int trapped_call_read_memory(struct trapped_call *trapped, uint64_t address, void *ret_data,
 			     size_t size)
 {
-	int rc = caller_read(&trapped->caller, address, ret_data, size);
+	int rc = rights_read(&trapped->caller, address, ret_data, size);
 
 	return rc == -EPERM && !trapped->tree->born ? trapped_call_unreachable(trapped) : rc;
 }
