@@ -383,9 +383,11 @@ except PermissionError: pass' 2>/dev/null
 		        children.append(pid)
 		forker = threading.Thread(target=fork)
 		forker.start()
-		while forker.is_alive():
+		binds = 0
+		while forker.is_alive() or binds < 200:
 		    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
 		        s.bind(("127.0.0.1", 0))
+		    binds += 1
 		os.close(write)
 		for pid in children:
 		    os.waitpid(pid, 0)

@@ -184,8 +184,6 @@ static int answer_exhausted(const struct fence *fence, struct assign *assign)
 
 /* ---- engines ---- */
 
-#define SELF_CONNECTS_MOST 4 /* see assign_end() */
-
 enum order assign_order(const struct rule *rule, bool connects)
 {
 	if (rule->order != ORDER_AUTO)
@@ -322,7 +320,8 @@ static int set_kernel_range(const struct fence *fence, struct assign *assign,
 	if (range_port(range, index) == addr_port(&assign->addr))
 		order_next(&walk, &index);
 	end_walk(fence->state.sequence, cursor, &walk, 0);
-	return engine_kernel_set_port(fence->calls, range_port(range, index), assign->fd);
+	return engine_kernel_set_part(fence->calls, range_port(range, index),
+				      range_port(range, index), assign->fd);
 }
 
 static int give_port_by_kernel(const struct fence *fence, struct assign *assign,
@@ -710,6 +709,35 @@ static bool found_no_port(const struct fence *fence, const struct assign *assign
 }
 
 /*
+ * From the destination's own port, a socket would connect to itself. So the kernel is
+ * offered what lies above that port, and then what lies below it.
+ *
+ * Return: false if nothing does
+ */
+static bool offer_below_peer(const struct fence *fence, struct assign *assign)
+{
+	const uint16_t peer = addr_port(&assign->addr),
+		       first = range_first(fence->rule->range[assign->proto]);
+
+	assign->above_peer = false;
+	assign->tried++;
+	return first < peer &&
+	       !engine_kernel_set_part(fence->calls, first, (uint16_t)(peer - 1), assign->fd);
+}
+
+static bool offer_above_peer(const struct fence *fence, struct assign *assign)
+{
+	const uint16_t peer = addr_port(&assign->addr),
+		       last = range_last(fence->rule->range[assign->proto]);
+
+	if (peer >= last)
+		return offer_below_peer(fence, assign);
+	assign->above_peer = true;
+	assign->tried++;
+	return !engine_kernel_set_part(fence->calls, (uint16_t)(peer + 1), last, assign->fd);
+}
+
+/*
  * Offers more ports, once the kernel found none: the whole range; then ports that are
  * bound by hand, which the kernel shares with none that it chooses; then the system's
  * range, if the rule allows that. Return: false if there are no more
@@ -724,6 +752,8 @@ static bool widen_choice(const struct fence *fence, struct assign *assign, const
 		return !engine_kernel_set(fence->calls, fence->rule->range[assign->proto],
 					  assign->fd);
 	}
+	if (assign->above_peer && offer_below_peer(fence, assign))
+		return true;
 	if (assign->outcome == OUTCOME_FELL_BACK)
 		return false;
 	if (fence->rule->engine == ENGINE_AUTO && connects_tcp(assign) &&
@@ -800,8 +830,7 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 		if (is_self_connected(assign, &local, *error)) {
 			disconnect(fence, assign->fd);
 			*error = -exhausted_errno(assign);
-			/* the kernel goes on behind this port; if it is the only one left, it comes again */
-			return assign->tried++ > SELF_CONNECTS_MOST ? ASSIGN_DONE : ASSIGN_AGAIN;
+			return offer_above_peer(fence, assign) ? ASSIGN_AGAIN : ASSIGN_DONE;
 		}
 		if (port == 0 || port == assign->port_before || *error == EISCONN) {
 			/* the kernel chose nothing: the call failed early, or the program had bound the socket */

@@ -42,6 +42,7 @@ struct assign {
 	enum proto proto;   /* of a fresh socket, it is given by the caller */
 	enum engine engine; /* the one that served, ENGINE_AUTO if no port was assigned */
 	bool one_port;      /* the kernel was given one port of the range, not all of them */
+	bool above_peer;    /* the kernel was given what lies above the destination's port */
 	uint32_t tried;     /* candidates looked at */
 	uint16_t port;      /* host byte order; 0 where none was assigned, or not yet */
 	enum outcome

@@ -137,9 +137,9 @@ int engine_kernel_set(const struct socket_calls *calls, const struct range *rang
 		       : 0;
 }
 
-int engine_kernel_set_port(const struct socket_calls *calls, uint16_t port, int fd)
+int engine_kernel_set_part(const struct socket_calls *calls, uint16_t first, uint16_t last, int fd)
 {
-	uint32_t value = (uint32_t)port << 16 | port;
+	uint32_t value = (uint32_t)last << 16 | first;
 
 	return calls->setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value))
 		       ? -errno

@@ -87,8 +87,8 @@ int engine_kernel_check(struct engine_kernel *known, const struct socket_calls *
  */
 int engine_kernel_set(const struct socket_calls *calls, const struct range *range, int fd);
 
-/* engine_kernel_set_port() - Make the kernel choose one port or none. Return: as engine_kernel_set() */
-int engine_kernel_set_port(const struct socket_calls *calls, uint16_t port, int fd);
+/* engine_kernel_set_part() - Make the kernel choose from a part of a range. Return: as engine_kernel_set() */
+int engine_kernel_set_part(const struct socket_calls *calls, uint16_t first, uint16_t last, int fd);
 
 /**
  * engine_kernel_is_crowded() - Was a port that was tried by itself taken, not many calls ago?
