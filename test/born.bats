@@ -371,3 +371,22 @@ s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 		[ "$(grep -c 'has not made its socket' <<<"$output")" = 1 ]
 	done
 }
+
+@test "there, a socket is served, too, once the program's first thread has ended" {
+	local name
+	for name in docker yama; do
+		sandboxed "$name"
+		run -0 as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --via supervise --range 20000-20999 -- $PYTHON -S -c 'import _socket, ctypes, os, threading
+def go_on():
+    while not open("/proc/self/stat").read().rsplit(")", 1)[1].startswith(" Z"): pass
+    s = _socket.socket()
+    for i in range(2000): _socket.socket().close()
+    try: s.bind(("127.0.0.1", 0)); os.write(1, b"%d\n" % s.getsockname()[1])
+    finally: os._exit(0)
+threading.Thread(target=go_on).start()
+ctypes.CDLL(None).syscall({"x86_64": 60}.get(os.uname().machine, 93), 0)'
+		echo "$output"
+		within calls <<<"$output"
+		[ -n "$output" ]
+	done
+}

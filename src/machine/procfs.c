@@ -249,7 +249,8 @@ int procfs_protocol(pid_t id, int fd, char *ret_name, size_t size)
 	return 0;
 }
 
-int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *context)
+static int find_sockets(pid_t id, bool *ret_any, int (*found)(uint32_t inode, void *context),
+			void *context)
 {
 	int fd = procfs_open(id, "fd", O_RDONLY | O_DIRECTORY), rc = 0;
 	const struct dirent *item;
@@ -269,6 +270,7 @@ int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *
 		ssize_t n = readlinkat(fd, item->d_name, text, sizeof(text) - 1);
 		uint32_t inode;
 
+		*ret_any |= *item->d_name != '.';
 		text[n > 0 ? n : 0] = '\0';
 		inode = read_socket(text);
 		if (inode)
@@ -276,6 +278,41 @@ int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *
 	}
 	closedir(folder);
 	return rc;
+}
+
+/* Of a process whose first thread has ended, its other threads have the descriptors. Return: as procfs_sockets() */
+static int find_threads_sockets(pid_t id, int (*found)(uint32_t inode, void *context),
+				void *context)
+{
+	int fd = procfs_open(id, "task", O_RDONLY | O_DIRECTORY), rc = 0;
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *item;
+	bool any = false;
+
+	while (folder && !any && !rc && (item = readdir(folder))) {
+		pid_t thread = (pid_t)strtol(item->d_name, NULL, 10);
+
+		if (thread > 0 && thread != id)
+			rc = find_sockets(thread, &any, found, context);
+		rc = rc == -ESRCH ? 0 : rc;
+	}
+	if (folder)
+		closedir(folder);
+	else if (fd >= 0)
+		fd_close(fd);
+	return rc || any ? rc : -ESRCH;
+}
+
+int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *context)
+{
+	bool any = false;
+	int rc = find_sockets(id, &any, found, context), of_threads;
+
+	/* without memory, it is root's (fs/proc/base.c, task_dump_owner) */
+	if ((rc && rc != -EACCES && rc != -ESRCH) || any)
+		return rc;
+	of_threads = find_threads_sockets(id, found, context);
+	return of_threads == -ESRCH ? rc : of_threads;
 }
 
 int procfs_each(int (*each)(pid_t id, void *context), void *context)
