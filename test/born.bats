@@ -279,7 +279,7 @@ print("end", flush=True); sys.stdin.read()'
 @test "there, a port is free for others once the program has closed its socket" {
 	local name
 	for name in $UNSEEN; do
-		sandboxed $name
+		sandboxed "$name"
 		anew
 		rm -f go
 		mkfifo go
