@@ -71,6 +71,7 @@ reused() {
 @test "a program that has given up root makes the supervisor open no file as its standard error" {
 	cp "$PROBES"/sandbox "$install"
 	mkfifo -m 600 secret
+	# shellcheck disable=SC2238 # a file of this name
 	echo "root's" >readonly
 	chmod 755 .
 	cat >caller.py <<-'END'
@@ -88,7 +89,7 @@ reused() {
 		poll.register(os.open("secret", os.O_RDONLY | os.O_NONBLOCK), select.POLLIN)
 		print(subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True).stdout.split(), poll.poll(0))
 	END
-	local fence=("$install/sandbox" docker "$PORTFENCE" run --via supervise --range $RANGE -- "${AS_NOBODY[@]}" /usr/bin/python3 "$PWD/caller.py")
+	local fence=("$install/sandbox" docker "$PORTFENCE" run --via supervise --range "$RANGE" -- "${AS_NOBODY[@]}" /usr/bin/python3 "$PWD/caller.py")
 	run ns /usr/bin/python3 watch.py "${fence[@]}" "$PWD/secret"
 	echo "$output"
 	[ "$output" = "['13'] []" ]

@@ -111,13 +111,14 @@ static int try_bindx(const struct engine_bind *search)
 {
 	struct arena arena = { 0 };
 	union addr *copy = arena_alloc(&arena, search->addrs_size + sizeof(*copy));
-	const char *end = (const char *)copy + search->addrs_size;
 	union addr *one = copy;
+	const char *end;
 	uint16_t named;
 	int rc = -ENOMEM;
 
 	if (copy) {
 		memcpy(copy, search->addrs, search->addrs_size);
+		end = (const char *)copy + search->addrs_size;
 		named = addr_port(copy);
 		/* a thread may have put another family there meanwhile */
 		for (; (char *)one < end && sctp_addr_size(one->sa.sa_family);

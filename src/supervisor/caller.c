@@ -59,7 +59,7 @@ static int open_pidfd(pid_t id, unsigned flags)
 
 pid_t caller_process(const struct caller *caller)
 {
-	struct procfs_status status;
+	struct procfs_status status = { .process = 0 };
 
 	return read_status(caller, &status) ? 0 : status.process;
 }
