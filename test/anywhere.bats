@@ -699,3 +699,15 @@ proxied() {
 		seen main 1
 	done
 }
+
+@test "bind = deny holds under valgrind, whose own code makes all calls" {
+	skip_missing valgrind
+	printf '[app]\nrange = 20000-20099\nbind = deny\n' >app.ini
+	python_code 's = tcp(); s.bind(("127.0.0.1", 0)); s.listen(); u = udp(); u.connect(("127.0.0.1", 9))
+		c = tcp(); c.connect(s.getsockname())
+		print(*[20000 <= port(x) <= 20099 for x in (s, u, c)], error(tcp().bind, ("127.0.0.1", 20001)))'
+	for way in auto preload supervise both; do
+		run ns env PYTHONMALLOC=malloc "$PORTFENCE" run --config app.ini --app app --via "$way" -- valgrind -q --tool=none /usr/bin/python3 code.py
+		[ "$output" = "True True True EACCES" ]
+	done
+}

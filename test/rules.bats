@@ -159,16 +159,6 @@ denied='s = tcp(); s.bind(("127.0.0.1", 0)); s.listen(); u = udp(); u.connect(("
 		c = tcp(); c.connect(s.getsockname())
 		print(*[20000 <= port(x) <= 20099 for x in (s, u, c)], error(tcp().bind, ("127.0.0.1", 20001)))'
 
-@test "bind = deny holds under valgrind, whose own code makes all calls" {
-	skip_missing valgrind
-	rule 'range = 20000-20099' 'bind = deny'
-	python_code "$denied"
-	for way in auto $MOVERS; do
-		run ns env PYTHONMALLOC=malloc "$PORTFENCE" run --config app.ini --app app --via "$way" -- valgrind -q --tool=none $PYTHON code.py
-		[ "$output" = "True True True EACCES" ]
-	done
-}
-
 @test "bind = deny holds where another library stands between ours and libc" {
 	rule 'range = 20000-20099' 'bind = deny'
 	cat >between.c <<-'END'

@@ -24,12 +24,12 @@ grouped = $(call bats,$(filter-out $(ALONE_TESTS),$(1))) --alone $(call bats,$(f
 
 # ---- what has to be installed ----
 
-PACKAGES_CORE := bats busybox-static curl iproute2 iptables libcap2-bin libsctp-dev netbase netcat-openbsd nftables \
-	procps python3 python3-prometheus-client socat strace tcpdump util-linux
+PACKAGES_CORE := authbind bats busybox-static curl iproute2 iptables libcap2-bin libsctp-dev netbase netcat-openbsd nftables \
+	procps python3 python3-prometheus-client socat strace tcpdump tmux util-linux
 PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu-system-x86 xz-utils
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 # gcc-12-multilib rather than gcc-multilib, which cannot be installed beside a cross compiler
-PACKAGES_REST := authbind bash-completion bind9 binutils dnsmasq-base dpkg-dev fish g++ gcc-12-multilib \
+PACKAGES_REST := bash-completion bind9 binutils dnsmasq-base dpkg-dev fish g++ gcc-12-multilib \
 	gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 libc6-dev-arm64-cross \
 	libeatmydata1 libfaketime libjemalloc2 libsocket-wrapper libtcmalloc-minimal4 lintian \
 	lksctp-tools mandoc musl-tools nginx-light nodejs parallel perl postgresql \
