@@ -538,7 +538,7 @@ needs_prometheus() {
 	hold serve 9000
 	hold_fenced -- connect 9000 connect 9000
 	hold udp 20001
-	ns_background "$PORTFENCE" run --lease 7 --pool 25000-25099 -- sh -c 'echo ready >lease.out; sleep infinity'
+	ns_background "$PORTFENCE" run --lease 7 --pool 25000-25099 -- sh -c 'echo ready >lease.out; exec sleep infinity'
 	wait_until grep -qs ready lease.out
 	run -0 metrics status --openmetrics
 	for line in 'portfence_ports app tcp 100' 'portfence_ports_used app tcp 2' 'portfence_ports_used app udp 1' \
