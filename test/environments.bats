@@ -127,11 +127,11 @@ for i in range(5): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", 
 	done
 }
 
-@test "there, a supervisor that stops at socket() alone serves static programs" {
+@test "there, static programs are served from a range inside the ephemeral one, too" {
 	local name
 	for name in $SERVED; do
 		sandboxed "$name"
-		called births "$BATS_FILE_TMPDIR/raw-static" native
+		called inside "$BATS_FILE_TMPDIR/raw-static" native
 	done
 }
 

@@ -228,7 +228,7 @@ except PermissionError: pass' 2>/dev/null
 	END
 }
 
-@test "a static program is recorded by the supervisor, also where it would stop at socket() alone" {
+@test "a static program is recorded by the supervisor, inside the ephemeral range and outside" {
 	ns_background $PYTHON -m http.server --bind 127.0.0.1 7777
 	wait_tcp 7777
 	for range in 20000-20999 40000-40999; do

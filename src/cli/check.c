@@ -166,9 +166,7 @@ static void find_refusal(const struct rule *rule, struct check_findings *finding
 {
 	struct obstacle obstacle;
 
-	if (supervise_check(rule->via == VIA_BOTH ? supervise_gate() : 0,
-			    rule->via == VIA_SUPERVISE && supervise_only_socket(rule), false,
-			    &obstacle))
+	if (supervise_check(rule->via == VIA_BOTH ? supervise_gate() : 0, false, &obstacle))
 		check_findings_add(findings, SAY_ERROR, rule->line, "supervisor", rule->name,
 				   "[%s] has 'via = %s', and cannot be supervised here: %s%s%s",
 				   rule->name, policy_via_names[rule->via], obstacle.why,
@@ -187,7 +185,7 @@ static void find_obstacles(const struct sections *sections, struct check_finding
 		if (sections->rule[i]->via == VIA_BOTH || sections->rule[i]->via == VIA_SUPERVISE)
 			find_refusal(sections->rule[i], findings);
 	}
-	if (automatic && supervise_check(supervise_gate(), false, false, &obstacle))
+	if (automatic && supervise_check(supervise_gate(), false, &obstacle))
 		check_findings_add(
 			findings, sections->policy.no_warning ? SAY_NOTE : SAY_WARNING, 0,
 			"supervisor", NULL,

@@ -278,15 +278,11 @@ struct way {
 
 /*
  * Fences this process. `auto` means preload and supervisor, as each reaches what the other does not,
- * or does so at less cost; or the one of them that can be had. A supervisor that stops at the making
- * of sockets alone has to be asked for: it serves no program that leaves its network namespace.
+ * or does so at less cost; or the one of them that can be had.
  */
 static void try_ways(const struct job *job, struct settings *settings, struct way *ret_way)
 {
 	const enum via via = job->via;
-	/* what is left to the kernel is not there to be recorded */
-	const bool only_socket = via == VIA_SUPERVISE && !settings->record.path &&
-				 supervise_only_socket(settings->rule);
 	int rc = -EOPNOTSUPP;
 
 	memset(ret_way, 0, sizeof(*ret_way));
@@ -298,7 +294,7 @@ static void try_ways(const struct job *job, struct settings *settings, struct wa
 	if (ret_way->preload && via != VIA_PRELOAD)
 		settings->gate = supervise_gate();
 	if (via != VIA_PRELOAD)
-		rc = supervise_start(settings, only_socket,
+		rc = supervise_start(settings,
 				     via == VIA_AUTO && ret_way->preload && settings->rule->map,
 				     &ret_way->obstacle);
 	ret_way->supervisor = !rc;

@@ -141,13 +141,6 @@ static bool is_supervised(const struct answer *answer)
 	       (!*answer->preload.text || *answer->target.remedy);
 }
 
-/* Would the supervisor stop at the making of sockets alone? */
-static bool stops_at_socket(const struct answer *answer)
-{
-	return answer->via == VIA_SUPERVISE && answer->settings.rule &&
-	       supervise_only_socket(answer->settings.rule);
-}
-
 static bool is_reached(const struct answer *answer)
 {
 	if (answer->via == VIA_BOTH)
@@ -317,8 +310,7 @@ static void print_order(const struct answer *answer)
 	engine_choice_make(rule, ENGINE_CHOICE_CONNECT, &connect);
 	engine_choice_make(rule, ENGINE_CHOICE_TCP, &other);
 	if (is_supervised(answer) && !is_preloaded(answer))
-		connect.engine = other.engine =
-			stops_at_socket(answer) ? ENGINE_KERNEL : ENGINE_BIND;
+		connect.engine = other.engine = ENGINE_BIND;
 	first = order_of(rule, ENGINE_CHOICE_CONNECT, connect.engine);
 	second = order_of(rule, ENGINE_CHOICE_TCP, other.engine);
 	print_head("order");
@@ -340,9 +332,7 @@ static void print_engine(const struct answer *answer)
 
 	print_head("engine");
 	if (!answer->unserved && !is_preloaded(answer) && is_supervised(answer)) {
-		puts(stops_at_socket(answer)
-			     ? "every call gets the kernel engine, as a supervisor does best with it"
-			     : "every call gets the bind engine, as a supervisor has no other");
+		puts("every call gets the bind engine, as a supervisor has no other");
 		return;
 	}
 	if (!answer->unserved) {
@@ -537,7 +527,6 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 		return rc;
 	if (answer->via != VIA_PRELOAD)
 		supervise_check(is_preloaded(answer) ? supervise_gate() : 0,
-				stops_at_socket(answer),
 				answer->via == VIA_AUTO && !*answer->preload.text &&
 					answer->settings.rule && answer->settings.rule->map,
 				&answer->obstacle);

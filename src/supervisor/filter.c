@@ -255,11 +255,6 @@ static void add_pointer(struct program *program, unsigned index, bool narrow)
 	add_trap(program);
 }
 
-static bool makes_sockets(const struct filter *filter)
-{
-	return filter->only_socket || filter->born;
-}
-
 /*
  * SMC is refused as a kernel without it refuses it: it makes TCP sockets of its own,
  * which nobody else can give a port (net/smc/af_smc.c, smc_create_clcsk). Where sockets are
@@ -273,11 +268,11 @@ static void add_socket(struct program *program, const struct filter *filter)
 	add_error(program, EAFNOSUPPORT);
 	unless(program, BPF_JEQ, AF_INET, 1);
 	add(program, BPF_JMP | BPF_JA, 1);
-	unless(program, BPF_JEQ, AF_INET6, makes_sockets(filter) ? 6 : 5);
+	unless(program, BPF_JEQ, AF_INET6, filter->born ? 6 : 5);
 	load(program, argument(2, false));
 	unless(program, BPF_JEQ, IPPROTO_SMC, 1);
 	add_error(program, EPROTONOSUPPORT);
-	if (makes_sockets(filter)) {
+	if (filter->born) {
 		load(program, argument(1, false));
 		add(program, BPF_ALU | BPF_AND | BPF_K, SOCK_TYPE_MASK);
 		unless(program, BPF_JEQ, SOCK_RAW, 1);
@@ -290,25 +285,14 @@ static void add_socket(struct program *program, const struct filter *filter)
 	add_allow(program);
 }
 
-/*
- * sctp_bindx() and sctp_connectx() stop. Where sockets are born with their
- * range, whoever may change that leaves it.
- */
-static void add_option(struct program *program, const struct filter *filter, bool set)
+/* sctp_bindx() and sctp_connectx() stop. */
+static void add_option(struct program *program, bool set)
 {
 	static const uint8_t choosers[] = { SCTP_OPTION_BINDX_ADD, SCTP_OPTION_CONNECTX,
 					    SCTP_OPTION_CONNECTX_OLD };
 	size_t i;
 
 	load(program, argument(1, false));
-	if (filter->only_socket) {
-		unless(program, BPF_JEQ, IPPROTO_IP, 3);
-		load(program, argument(2, false));
-		unless(program, BPF_JEQ, IP_LOCAL_PORT_RANGE, 1);
-		add_error(program, ENOPROTOOPT);
-		add_allow(program);
-		return;
-	}
 	unless(program, BPF_JEQ, IPPROTO_SCTP, (uint8_t)(1 + 2 * (set ? sizeof(choosers) : 1)));
 	load(program, argument(2, false));
 	for (i = 0; set && i < sizeof(choosers); i++) {
@@ -325,16 +309,11 @@ static void add_option(struct program *program, const struct filter *filter, boo
 static bool stops(const struct filter *filter, enum filter_call call)
 {
 	switch (call) {
-	case FILTER_SOCKET:
-	case FILTER_SETSOCKOPT:
-	case FILTER_SOCKETCALL:
-	case FILTER_IO_URING:
-		return true;
 	case FILTER_GETSOCKNAME:
 	case FILTER_EPOLL_CTL:
 		return filter->born;
 	default:
-		return call != FILTER_NONE && !filter->only_socket;
+		return call != FILTER_NONE;
 	}
 }
 
@@ -345,8 +324,7 @@ static void add_socketcall(struct program *program, const struct filter *filter)
 	load(program, argument(0, false));
 	for (call = 1; call <= SYS_SENDMMSG; call++) {
 		/* what socket() is asked for stands in memory */
-		if (call == SYS_SOCKET ? !makes_sockets(filter)
-				       : !stops(filter, filter_socketcall(call)))
+		if (call == SYS_SOCKET ? !filter->born : !stops(filter, filter_socketcall(call)))
 			continue;
 		unless(program, BPF_JEQ, call, 1);
 		add_trap(program);
@@ -370,7 +348,7 @@ static void add_call(struct program *program, enum filter_call call, const struc
 		break;
 	case FILTER_SETSOCKOPT:
 	case FILTER_GETSOCKOPT:
-		add_option(program, filter, call == FILTER_SETSOCKOPT);
+		add_option(program, call == FILTER_SETSOCKOPT);
 		break;
 	case FILTER_SOCKETCALL:
 		add_socketcall(program, filter);

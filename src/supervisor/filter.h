@@ -31,7 +31,6 @@ struct filter {
 	bool io_uring;  /* let io_uring be; what is done through it is not fenced */
 	bool any_mptcp; /* let MPTCP sockets be made as the program asks for them */
 	bool exact; /* only where no signal can interrupt a call that is being served (Linux 5.19) */
-	bool only_socket; /* stop socket(2) alone, and let nobody change a socket's range afterwards */
 	bool born; /* the supervisor makes the sockets that it serves; stop what it has to know of them */
 	bool traps_nothing; /* the listener is there to tell when nobody is left */
 };

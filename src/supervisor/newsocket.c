@@ -1,6 +1,5 @@
 #include "newsocket.h"
 
-#include "../core/assign.h"
 #include "../core/engine_kernel.h"
 #include "../core/timing.h"
 #include "../machine/procfs.h"
@@ -26,17 +25,13 @@
  * security label of the thread that makes it. We are of the program's own, as we
  * were started by it, but it may have moved on since. The user can be taken on
  * for a moment; for the others there is no way that needs no privilege, and then
- * no socket is made: a socket that is not fenced would be worse.
- *
- * What decides whether the kernel keeps to the range may change at any time. It
- * is looked at again once it is a second old; sockets made before keep their
- * range, and the kernel may not keep to it any more.
+ * we make none.
  */
 
-static bool serves(const struct range *range, int type, int protocol)
+bool newsocket_mptcp_keeps(const struct rule *rule)
 {
-	uint32_t value = engine_kernel_value(range);
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, protocol);
+	const uint32_t value = engine_kernel_value(rule->range[PROTO_TCP]);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
 	bool taken;
 
 	/* where there is no such protocol, no socket will be made */
@@ -44,61 +39,37 @@ static bool serves(const struct range *range, int type, int protocol)
 		return true;
 	taken = !setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value));
 	close(fd);
-	return taken && !engine_kernel_judge(range, NULL);
+	return taken && !engine_kernel_judge(rule->range[PROTO_TCP], NULL);
 }
 
-bool newsocket_mptcp_keeps(const struct rule *rule)
+static bool is_same(const struct caller_place *here, const struct caller_place *there)
 {
-	return serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_MPTCP);
+	return *there->netns && !strcmp(here->netns, there->netns) &&
+	       !strcmp(here->cgroup, there->cgroup) && !strcmp(here->label, there->label);
 }
 
-bool newsocket_suits(const struct rule *rule)
-{
-	return rule->bind == BIND_ALLOW && !rule->map && !rule->seeded &&
-	       rule->exhausted == EXHAUSTED_FAIL && assign_wants_kernel(rule, true, NULL) &&
-	       serves(rule->range[PROTO_TCP], SOCK_STREAM, IPPROTO_TCP) &&
-	       newsocket_mptcp_keeps(rule) &&
-	       serves(rule->range[PROTO_UDP], SOCK_DGRAM, IPPROTO_UDP) &&
-	       serves(rule->range[PROTO_UDP], SOCK_DGRAM, IPPROTO_UDPLITE) &&
-	       serves(rule->range[PROTO_SCTP], SOCK_STREAM, IPPROTO_SCTP);
-}
-
-/* Return: what keeps us from making a socket for whoever is there, or NULL */
-static const char *difference(const struct caller_place *here, const struct caller_place *there)
-{
-	if (!*there->netns)
-		return "the supervisor may not look into this process (see ptrace(2) on access)";
-	if (strcmp(here->netns, there->netns) != 0)
-		return "this process is in another network namespace than the supervisor";
-	if (strcmp(here->cgroup, there->cgroup) != 0)
-		return "this process is in another control group than the supervisor";
-	if (strcmp(here->label, there->label) != 0)
-		return "this process has another security label than the supervisor";
-	return NULL;
-}
-
-/* Where we are ourselves is read anew once it is a second old, and before it is the reason of a refusal. */
-static const char *compare_with_own(const struct caller_place *there)
+/* Where we are ourselves is read anew once it is a second old, and before we make no socket for it. */
+static bool is_own(const struct caller_place *there)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static struct caller_place here;
 	static time_t seen;
 	struct timespec now;
-	const char *why;
+	bool same;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	pthread_mutex_lock(&lock);
-	why = now.tv_sec == seen ? difference(&here, there) : "";
-	if (why) {
+	same = now.tv_sec == seen && is_same(&here, there);
+	if (!same) {
 		caller_own_place(&here);
 		seen = now.tv_sec;
-		why = difference(&here, there);
+		same = is_same(&here, there);
 	}
 	pthread_mutex_unlock(&lock);
-	return why;
+	return same;
 }
 
-int newsocket_compare_places(const struct caller *caller, const char **ret_why)
+int newsocket_compare_places(const struct caller *caller)
 {
 	struct caller_place there;
 	int rc;
@@ -106,12 +77,9 @@ int newsocket_compare_places(const struct caller *caller, const char **ret_why)
 	rights_look(caller);
 	rc = caller_place(caller, &there);
 	rights_look_away();
-	if (rc) {
-		*ret_why = "it cannot be told where this process is";
-		return rc == -ESRCH ? rc : -EACCES;
-	}
-	*ret_why = compare_with_own(&there);
-	return *ret_why ? -EACCES : 0;
+	if (rc == -ESRCH)
+		return rc;
+	return rc || !is_own(&there) ? -EACCES : 0;
 }
 
 /*
@@ -165,55 +133,21 @@ bool newsocket_keeps(const struct rule *rule, enum proto proto)
 	return now == judged[proto];
 }
 
-/* Return: as newsocket_make() */
-static int make_plain(const struct caller *caller, int domain, int type, int protocol,
-		      const char **ret_why)
+int newsocket_make(const struct caller *caller, int domain, int type, int protocol)
 {
 	uid_t uid;
 	gid_t gid;
-	int fd, rc = newsocket_compare_places(caller, ret_why);
+	int fd, rc;
 
-	if (rc)
-		return rc;
-	*ret_why = "this process's user cannot be taken on";
-	rc = caller_user(caller, &uid, &gid);
+	if (find_proto(domain, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol) == PROTO_COUNT)
+		return -EPROTOTYPE;
+	rc = newsocket_compare_places(caller);
+	if (!rc)
+		rc = caller_user(caller, &uid, &gid);
 	if (rc)
 		return rc == -ESRCH ? rc : -EACCES;
 	fd = make_as(uid, gid, domain, type, protocol);
 	return fd == -EPERM ? -EACCES : fd;
-}
-
-int newsocket_make_tcp(const struct caller *caller, int domain, int type, const char **ret_why)
-{
-	return make_plain(caller, domain, type, IPPROTO_TCP, ret_why);
-}
-
-/* Return: the descriptor, or -EACCES, and it is closed */
-static int set_range(int fd, const struct range *range, const char **ret_why)
-{
-	const uint32_t value = engine_kernel_value(range);
-
-	if (!setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)))
-		return fd;
-	*ret_why = "the kernel has no IP_LOCAL_PORT_RANGE for this protocol";
-	close(fd);
-	return -EACCES;
-}
-
-int newsocket_make(const struct rule *rule, const struct caller *caller, int domain, int type,
-		   int protocol, bool ranged, const char **ret_why)
-{
-	const enum proto proto =
-		find_proto(domain, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol);
-	int fd;
-
-	if (proto == PROTO_COUNT)
-		return -EPROTOTYPE;
-	*ret_why = "the system's ephemeral range or its reserved ports were changed";
-	if (ranged && !newsocket_keeps(rule, proto))
-		return -EACCES;
-	fd = make_plain(caller, domain, type, protocol, ret_why);
-	return fd < 0 || !ranged ? fd : set_range(fd, rule->range[proto], ret_why);
 }
 
 /* Return: a socket's part of the fence, PROTO_COUNT for none of ours */
@@ -229,36 +163,18 @@ static enum proto proto_of(int fd)
 	return find_proto(domain, type, protocol);
 }
 
-int newsocket_inherited(int (*found)(int fd, enum proto proto, void *context), void *context)
+void newsocket_inherited(void (*found)(int fd, void *context), void *context)
 {
 	int fd = procfs_open(PROCFS_SELF, "fd", O_RDONLY | O_DIRECTORY);
 	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *item;
-	int rc = fd < 0 ? fd : folder ? 0 : -errno;
-	enum proto proto;
 
 	if (fd >= 0 && !folder)
 		close(fd);
 	/* "." and ".." are 0 here, which stands there as itself, too */
-	while (folder && !rc && (item = readdir(folder))) {
-		proto = proto_of(atoi(item->d_name));
-		if (proto != PROTO_COUNT)
-			rc = found(atoi(item->d_name), proto, context);
-	}
+	while (folder && (item = readdir(folder)))
+		if (proto_of(atoi(item->d_name)) != PROTO_COUNT)
+			found(atoi(item->d_name), context);
 	if (folder)
 		closedir(folder);
-	return rc;
-}
-
-static int fence_inherited(int fd, enum proto proto, void *context)
-{
-	const struct rule *rule = context;
-	const uint32_t value = engine_kernel_value(rule->range[proto]);
-
-	return setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &value, sizeof(value)) ? -errno : 0;
-}
-
-int newsocket_fence_inherited(const struct rule *rule)
-{
-	return newsocket_inherited(fence_inherited, (void *)rule);
 }

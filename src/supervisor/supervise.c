@@ -317,8 +317,8 @@ static bool say(int to, int number)
 	return write(to, &number, sizeof(number)) == sizeof(number);
 }
 
-/* What a look at the program shows, besides 0 or -errno: how it is served if it cannot be looked into */
-enum { LOOK_BORN = 1, LOOK_ONLY_SOCKET };
+/* What a look at the program shows, besides 0 or -errno: it cannot be looked into, and its sockets are born */
+enum { LOOK_BORN = 1 };
 
 /*
  * May we have what the program has? Its end of the channel will do. It has not named us to Yama yet, as most of
@@ -342,23 +342,18 @@ static int try_access(const struct caller *program, int fd)
 	return rc;
 }
 
-/* Finds out how the program is to be served. Return: as try_access(), LOOK_ONLY_SOCKET */
+/* Finds out how the program is to be served. Return: as try_access() */
 static int choose_way(struct supervisor *supervisor, const struct caller *program, int fd)
 {
 	struct filter *filter = &supervisor->filter;
 	int rc;
 
-	/* who makes sockets, or only stays, looks into nobody */
-	if (filter->only_socket || filter->traps_nothing)
+	/* a supervisor that only stays looks into nobody */
+	if (filter->traps_nothing)
 		return 0;
 	rc = try_access(program, fd);
-	if (rc != LOOK_BORN)
-		return rc;
-	/* behind a gate, a socket could get another range; what is left to the kernel is not recorded */
-	filter->only_socket = !filter->gate && !supervisor->log.record.path &&
-			      supervisor->fence.rule && newsocket_suits(supervisor->fence.rule);
-	filter->born = !filter->only_socket;
-	return filter->born ? LOOK_BORN : LOOK_ONLY_SOCKET;
+	filter->born = rc == LOOK_BORN;
+	return rc;
 }
 
 /* Until nobody is left under the filter: only that hangs it up (Linux 5.9). */
@@ -371,12 +366,10 @@ static void stay(int listener)
 }
 
 /* Of more than we have room for, calls that need a port fail. */
-static int note_inherited(int fd, enum proto proto, void *fence)
+static void note_inherited(int fd, void *fence)
 {
-	(void)proto;
 	if (inherited_count < INHERITED_MAX && !assign_has_port(fence, fd))
 		inherited[inherited_count++] = fd;
-	return 0;
 }
 
 static void keep_inherited(struct born *born)
@@ -423,8 +416,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 		if (listener < 0 && !say(channel, rc))
 			_exit(EXIT_FAILURE);
 	} while (listener < 0);
-	rights_drop(supervisor->filter.only_socket || supervisor->filter.born,
-		    !supervisor->filter.only_socket && !supervisor->filter.traps_nothing);
+	rights_drop(supervisor->filter.born, !supervisor->filter.traps_nothing);
 	if (supervisor->filter.born)
 		newsocket_inherited(note_inherited, &supervisor->fence);
 	/* by its path alone: a pipe has no writer by it (open(2), O_PATH). What was not open to write stays so */
@@ -441,8 +433,7 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 	if (supervisor->filter.traps_nothing)
 		stay(listener);
 	else
-		trap_serve(listener, supervisor->filter.only_socket,
-			   supervisor->filter.born ? &born : NULL, &supervisor->fence,
+		trap_serve(listener, supervisor->filter.born ? &born : NULL, &supervisor->fence,
 			   &supervisor->log, program.pidfd, errors, channel);
 	/* all writers are gone, so the summary is put right here */
 	if (supervisor->log.record.path)
@@ -532,8 +523,8 @@ static int ask_for_look(int channel)
  *
  * Return: 0, or -errno
  */
-static int submit(pid_t supervisor, struct filter *filter, const struct rule *rule, int channel,
-		  bool *ret_named, struct obstacle *ret_obstacle)
+static int submit(pid_t supervisor, struct filter *filter, int channel, bool *ret_named,
+		  struct obstacle *ret_obstacle)
 {
 	bool installed;
 	int rc = ask_for_look(channel);
@@ -545,22 +536,9 @@ static int submit(pid_t supervisor, struct filter *filter, const struct rule *ru
 	 */
 	*ret_named = rc == LOOK_BORN && filter->gate &&
 		     !prctl(PR_SET_PTRACER, supervisor, 0, 0, 0) && !ask_for_look(channel);
-	/* one that makes sockets looks only where standard error goes */
-	if (filter->only_socket)
-		prctl(PR_SET_PTRACER, supervisor, 0, 0, 0);
 	if (rc < 0)
 		return explain_look(-rc, ret_obstacle);
 	filter->born = rc == LOOK_BORN;
-	filter->only_socket |= rc == LOOK_ONLY_SOCKET;
-	if (filter->only_socket && rule) {
-		rc = newsocket_fence_inherited(rule);
-		if (rc) {
-			obstacle_set(ret_obstacle,
-				     "a socket that was inherited cannot be given the range: %s",
-				     strerror(-rc));
-			return rc;
-		}
-	}
 	rc = send_listener(filter, channel, &installed);
 	if (rc && !installed)
 		return explain_filter(-rc, filter, ret_obstacle);
@@ -628,9 +606,9 @@ static int start(struct supervisor *supervisor, uint64_t *ret_tracer, struct obs
 		begin(supervisor, parent, orphan, channel[1]);
 	}
 	close_end(&channel[1]);
-	rc = hear(channel[0], &number) ? submit(number, &supervisor->filter, supervisor->fence.rule,
-						channel[0], &named, ret_obstacle)
-				       : explain_look(EAGAIN, ret_obstacle);
+	rc = hear(channel[0], &number)
+		     ? submit(number, &supervisor->filter, channel[0], &named, ret_obstacle)
+		     : explain_look(EAGAIN, ret_obstacle);
 out:
 	*ret_tracer = named && !rc ? (uint64_t)number : 0;
 	/* else execve() closes it, see live() */
@@ -642,13 +620,7 @@ out:
 	return rc;
 }
 
-bool supervise_only_socket(const struct rule *rule)
-{
-	return newsocket_suits(rule);
-}
-
-int supervise_start(struct settings *settings, bool only_socket, bool exact,
-		    struct obstacle *ret_obstacle)
+int supervise_start(struct settings *settings, bool exact, struct obstacle *ret_obstacle)
 {
 	static struct supervisor supervisor;
 	int rc = prepare(&supervisor, settings);
@@ -658,7 +630,6 @@ int supervise_start(struct settings *settings, bool only_socket, bool exact,
 	supervisor.filter.gate = settings->gate;
 	supervisor.filter.io_uring = settings->rule->io_uring;
 	supervisor.filter.any_mptcp = settings->rule->mptcp == MPTCP_ALLOW;
-	supervisor.filter.only_socket = only_socket;
 	supervisor.filter.exact = exact;
 	rc = start(&supervisor, &settings->tracer, ret_obstacle);
 	settings->tracer_space = settings->tracer ? procfs_number(PROCFS_SELF, "ns/pid") : 0;
@@ -687,7 +658,7 @@ int supervise_keep(struct obstacle *ret_obstacle)
 	return start(&keeper, &tracer, ret_obstacle);
 }
 
-int supervise_check(uint64_t gate, bool only_socket, bool exact, struct obstacle *ret_obstacle)
+int supervise_check(uint64_t gate, bool exact, struct obstacle *ret_obstacle)
 {
 	static struct supervisor nobodys;
 	int ends[2], rc = -EPIPE;
@@ -697,7 +668,6 @@ int supervise_check(uint64_t gate, bool only_socket, bool exact, struct obstacle
 	if (pipe2(ends, O_CLOEXEC))
 		return explain_look(errno, ret_obstacle);
 	nobodys.filter.gate = gate;
-	nobodys.filter.only_socket = only_socket;
 	nobodys.filter.exact = exact;
 	pid = fork();
 	if (!pid) {

@@ -14,7 +14,6 @@
  * @settings:	its rule is the whole tree's; its gate passes (libportfence, gate.c). It is told there
  *		whether programs can be looked into, and the tracer, where Yama wants each process to
  *		name it, which the library does
- * @only_socket:	stop only at the making of sockets, see supervise_only_socket()
  * @exact:	only where no signal can interrupt a call that is being served (Linux 5.19): a mapped
  *		message that the supervisor has sent could be sent once more
  * @ret_obstacle: where it fails, why, and nothing has changed
@@ -23,11 +22,7 @@
  *
  * Return: 0, or -errno; -ENOTRECOVERABLE if the filter is there and nobody serves its calls
  */
-int supervise_start(struct settings *settings, bool only_socket, bool exact,
-		    struct obstacle *ret_obstacle);
-
-/* supervise_only_socket() - Is it enough to stop at the making of sockets? */
-bool supervise_only_socket(const struct rule *rule);
+int supervise_start(struct settings *settings, bool exact, struct obstacle *ret_obstacle);
 
 /**
  * supervise_check() - Could it be done here?
@@ -37,7 +32,7 @@ bool supervise_only_socket(const struct rule *rule);
  *
  * @gate:	of the settings
  */
-int supervise_check(uint64_t gate, bool only_socket, bool exact, struct obstacle *ret_obstacle);
+int supervise_check(uint64_t gate, bool exact, struct obstacle *ret_obstacle);
 
 /**
  * supervise_hold() - Let a descriptor stay open as long as anybody of the tree lives

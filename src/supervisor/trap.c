@@ -54,9 +54,6 @@
  * Where a map puts another port in the place of a call's own, no memory of the
  * program's says so, and we have to make the call: see relay.
  *
- * Where the kernel would do it all by itself, once it knows a socket's range,
- * socket() is the only call that stops: we make the socket, and hand it over.
- *
  * Where we may look into nobody, we make the sockets (born.c), and find the duplicate
  * of the one that a call is about. What then needs an address that cannot be read does
  * without: a bind() goes on without a choice of the kernel's (serve_unread_bind), and
@@ -608,9 +605,6 @@ static int serve_option(struct trapped_call *trapped)
 	bool set = trapped->call == FILTER_SETSOCKOPT;
 	int level = (int)trapped->argument[1], option = (int)trapped->argument[2];
 
-	if (trapped->tree->only_socket)
-		return set && level == IPPROTO_IP && option == IP_LOCAL_PORT_RANGE ? -ENOPROTOOPT
-										   : CALL_CONTINUES;
 	if (level != IPPROTO_SCTP)
 		return CALL_CONTINUES;
 	if (set && option == SCTP_OPTION_BINDX_ADD)
@@ -676,21 +670,6 @@ static int serve_socket(struct trapped_call *trapped)
 	return relay_call(trapped);
 }
 
-/* Writes once why no socket is made. Return: what the call fails with */
-static int refuse_newsocket(struct trapped_call *trapped, const char *why)
-{
-	static _Atomic(const char *) last;
-	static char text[256];
-
-	if (atomic_exchange(&last, why) == why)
-		return -EACCES;
-	pthread_mutex_lock(&trapped->tree->log_lock);
-	snprintf(text, sizeof(text), "no socket is made: %s; use '--via both'", why);
-	trapped->tree->refusal = NULL;
-	pthread_mutex_unlock(&trapped->tree->log_lock);
-	return trapped_call_refuse(trapped, text);
-}
-
 /* Hands a socket over as the call's answer. Return: CALL_ANSWERED, what the call returns */
 static int hand_over(struct trapped_call *trapped, int fd)
 {
@@ -736,17 +715,12 @@ static int answer_with_socket(struct trapped_call *trapped, int fd)
 /* Makes the socket that the call asks for. It is the call's answer. */
 static int serve_newsocket(struct trapped_call *trapped)
 {
-	const struct tree *tree = trapped->tree;
-	int type = (int)trapped->argument[1], fd;
-	const char *why;
+	int fd = newsocket_make(&trapped->caller, (int)trapped->argument[0],
+				(int)trapped->argument[1], (int)trapped->argument[2]);
 
-	fd = newsocket_make(tree->fence->rule, &trapped->caller, (int)trapped->argument[0], type,
-			    (int)trapped->argument[2], tree->only_socket, &why);
 	/* what the program makes by itself, we look for when it needs a port */
-	if (fd == -EPROTOTYPE || (fd == -EACCES && tree->born))
+	if (fd == -EPROTOTYPE || fd == -EACCES)
 		return CALL_CONTINUES;
-	if (fd == -EACCES)
-		return refuse_newsocket(trapped, why);
 	return fd < 0 ? fd : answer_with_socket(trapped, fd);
 }
 
@@ -761,13 +735,12 @@ static int serve_mptcp(struct trapped_call *trapped)
 	const struct rule *rule = trapped->tree->fence->rule;
 	int domain = (int)trapped->argument[0], type = (int)trapped->argument[1];
 	int fd = -EACCES;
-	const char *why;
 
-	if (!rule || (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM ||
-	    newsocket_mptcp_keeps(rule))
+	if (!rule || (domain != AF_INET && domain != AF_INET6) ||
+	    (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM || newsocket_mptcp_keeps(rule))
 		return trapped->tree->born ? serve_newsocket(trapped) : CALL_CONTINUES;
 	if (rule->mptcp == MPTCP_TCP)
-		fd = newsocket_make_tcp(&trapped->caller, domain, type, &why);
+		fd = newsocket_make(&trapped->caller, domain, type, IPPROTO_TCP);
 	trapped_call_report_mptcp(trapped, fd == -EACCES ? MPTCP_REFUSE : MPTCP_TCP);
 	if (fd == -EACCES)
 		return -EPROTONOSUPPORT;
@@ -780,8 +753,7 @@ static int serve_new(struct trapped_call *trapped)
 	const bool mptcp = trapped->argument[2] == IPPROTO_MPTCP && tree->fence->rule &&
 			   tree->fence->rule->mptcp != MPTCP_ALLOW;
 
-	return tree->only_socket || (tree->born && !mptcp) ? serve_newsocket(trapped)
-							   : serve_mptcp(trapped);
+	return tree->born && !mptcp ? serve_newsocket(trapped) : serve_mptcp(trapped);
 }
 
 /* socketcall(2) has its arguments in memory. */
@@ -924,11 +896,10 @@ static bool is_foreign_settled(struct trapped_call *trapped, bool udp)
 {
 	const struct rule *rule = trapped->tree->fence->rule;
 	const uint16_t port = caller_shown_port(&trapped->caller, trapped->inode);
-	const char *why;
 
 	if (!port || !udp || (rule && range_has(rule->range[PROTO_UDP], port)))
 		return port;
-	return !newsocket_compare_places(&trapped->caller, &why);
+	return !newsocket_compare_places(&trapped->caller);
 }
 
 /* A call on a socket that we cannot have: made by the library, or elsewhere, and passed on. */
@@ -1129,8 +1100,8 @@ static bool serve_next(void *context)
 	return true;
 }
 
-void trap_serve(int listener, bool only_socket, struct born *born, const struct fence *fence,
-		struct log *log, int program, int errors, int starter)
+void trap_serve(int listener, struct born *born, const struct fence *fence, struct log *log,
+		int program, int errors, int starter)
 {
 	static struct tree tree;
 	struct seccomp_notif_sizes sizes = { 0 };
@@ -1142,7 +1113,6 @@ void trap_serve(int listener, bool only_socket, struct born *born, const struct 
 	tree.program = program;
 	tree.errors = errors;
 	tree.fence = fence;
-	tree.only_socket = only_socket;
 	tree.born = born;
 	tree.log = log;
 	/* our own rights are not used by now */

@@ -9,7 +9,6 @@
 /**
  * trap_serve() - Serve until nobody is left under the filter
  * @listener:	of the filter
- * @only_socket:	it stops socket(2) alone
  * @born:	where nobody may be looked into, the sockets that are born here, else NULL
  * @fence:	its rule is served by the bind engine, see trap.c
  * @log:	its standard error is the program's own, looked up for each line
@@ -17,7 +16,7 @@
  * @errors:	what was its standard error, opened with O_PATH; -1 for none
  * @starter:	as for confinement_start()
  */
-void trap_serve(int listener, bool only_socket, struct born *born, const struct fence *fence,
-		struct log *log, int program, int errors, int starter);
+void trap_serve(int listener, struct born *born, const struct fence *fence, struct log *log,
+		int program, int errors, int starter);
 
 #endif

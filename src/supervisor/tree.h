@@ -21,7 +21,6 @@ struct tree {
 	int program;               /* a pidfd of the program that was started first */
 	int errors;                /* what was its standard error, opened with O_PATH; or -1 */
 	const struct fence *fence; /* its rule is served by the bind engine */
-	bool only_socket;          /* socket(2) alone is trapped */
 	struct born *born;   /* sockets that are born here; NULL: callers can be looked into */
 	unsigned port_start; /* lowest port that needs no right, in our network namespace */
 

@@ -501,26 +501,18 @@ bool newsocket_mptcp_keeps(const struct rule *rule)
 	return newsocket_keeps(rule, PROTO_TCP);
 }
 
-int newsocket_compare_places(const struct caller *caller, const char **ret_why)
+int newsocket_compare_places(const struct caller *caller)
 {
 	(void)caller;
-	*ret_why = "no";
 	return draw_error() ? -EACCES : 0;
 }
 
-int newsocket_make(const struct rule *rule, const struct caller *caller, int domain, int type,
-		   int protocol, bool ranged, const char **ret_why)
+int newsocket_make(const struct caller *caller, int domain, int type, int protocol)
 {
 	int error = draw_error();
 
-	(void)rule, (void)caller, (void)domain, (void)type, (void)protocol, (void)ranged;
-	*ret_why = "no";
+	(void)caller, (void)domain, (void)type, (void)protocol;
 	return error ? -error : OWN_SOCKET;
-}
-
-int newsocket_make_tcp(const struct caller *caller, int domain, int type, const char **ret_why)
-{
-	return newsocket_make(NULL, caller, domain, type, 0, false, ret_why);
 }
 
 int relay_wait_connect(struct trapped_call *trapped, const union addr *to, socklen_t len)
@@ -615,7 +607,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tree->program = tree->errors = -1;
 	tree->fence = &fence;
 	tree->log = &log;
-	tree->only_socket = fuzz_byte(&fuzz) & 1;
 	tree->port_start = fuzz_byte(&fuzz) & 1 ? 1024 : 30000;
 	pthread_mutex_init(&tree->log_lock, NULL);
 	claims_start(&tree->claims, LISTENER, &fence.state);
