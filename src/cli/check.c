@@ -6,6 +6,7 @@
 #include "../machine/trust.h"
 #include "../supervisor/supervise.h"
 #include "check_findings.h"
+#include "check_indexes.h"
 #include "check_ranges.h"
 #include "check_sockets.h"
 #include "engine_choice.h"
@@ -20,11 +21,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_CONFIG, OPTION_STRICT, OPTION_JSON };
+enum { OPTION_CONFIG, OPTION_STRICT, OPTION_ALL_INDEXES, OPTION_JSON };
 
 static const struct option_entry options[] = {
 	[OPTION_CONFIG] = OPTION_ENTRY_CONFIG,
 	[OPTION_STRICT] = { .name = "strict", .help = "treat warnings as failures" },
+	[OPTION_ALL_INDEXES] = { .name = "all-indexes",
+				 .help = "also compare the slices that all hosts have, those of "
+					 "[hosts], or of all indexes that fit" },
 	[OPTION_JSON] = OPTION_ENTRY_JSON,
 	{ .name = NULL },
 };
@@ -282,17 +286,21 @@ static bool is_fine(const struct check_findings *findings, bool strict)
 static int check_file(const struct option_values *given, struct report *report)
 {
 	const char *file = given->operand[0] ? given->operand[0] : given->value[OPTION_CONFIG];
-	int rc = sections_read(file, note_error, report, &report->sections);
-	const bool whole = !rc;
+	const bool all = given->value[OPTION_ALL_INDEXES];
+	bool whole;
+	int rc = all ? check_indexes_begin() : 0;
 
+	rc = rc ? rc : sections_read(file, note_error, report, &report->sections);
+	whole = !rc;
 	if (!rc && !report->sections.policy.file)
 		return say_failure("there is no configuration file; write %s, or name one",
 				   SETTINGS_SYSTEM_FILE);
 	if (report->sections.policy.file)
 		report->file = report->sections.policy.file;
-	if (whole) {
+	if (whole)
 		find_all(report);
-	}
+	if (whole && all)
+		check_indexes_find(file, &report->sections.policy, &report->findings);
 	if (rc == -ENOMEM || report->findings.no_memory)
 		return say_failure("%s", strerror(ENOMEM));
 	check_findings_sort(&report->findings, &report->sections.policy);

@@ -1,6 +1,7 @@
 #include "run_lease.h"
 
 #include "../core/pool.h"
+#include "../core/slices.h"
 #include "../core/timing.h"
 #include "../core/variables.h"
 #include "../machine/lease_holder.h"
@@ -169,6 +170,7 @@ static int parse_request(const struct run_lease_options *options, const struct s
 			   : options->wait       ? "--wait"
 			   : options->substitute ? "--substitute"
 						 : NULL;
+	const char *pool;
 	struct reason why;
 	int rc;
 
@@ -184,7 +186,9 @@ static int parse_request(const struct run_lease_options *options, const struct s
 	if (options->wait && parse_wait(options->wait, &ret_request->seconds))
 		return say_failure("--wait: '%s' is not a number of seconds from 0 to %d",
 				   options->wait, WAIT_MOST);
-	if (options->pool && key_range(options->pool, arena, &ret_request->pool, &why))
+	if (options->pool &&
+	    (slices_expand(options->pool, settings->policy.hosts, arena, &pool, &why) ||
+	     key_range(pool, arena, &ret_request->pool, &why)))
 		return say_failure("--pool: %s", why.text);
 	rc = options->pool ? 0 : pool_find(&settings->policy, arena, &ret_request->pool);
 	if (rc == -EINVAL)

@@ -7,6 +7,7 @@
 #include "preset.h"
 #include "range.h"
 #include "siphash.h"
+#include "slices.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 #define LIST_MAX 1024
 #define LEASE_UNSAID 65536 /* [portfence], which says how many, may be further down */
 
-enum where { AT_START, IN_SETTINGS, IN_RULE, IN_REFUSED };
+enum where { AT_START, IN_SETTINGS, IN_HOSTS, IN_RULE, IN_REFUSED };
 
 struct named {
 	struct named *next;
@@ -43,8 +44,11 @@ struct conf {
 	unsigned line;    /* where a mistake is told */
 
 	enum where where;
-	const char *settings_file; /* of [portfence], and its line; 0 before it */
-	unsigned settings_line;
+	/* where [portfence] and [hosts] stand; line 0 before that */
+	struct place {
+		const char *file;
+		unsigned line;
+	} settings, hosts;
 	struct rule *rule;
 	unsigned seen; /* keys of the section so far, by bit */
 	/* only for the keys that were seen; others are not even touched, as each has pages of its own */
@@ -306,6 +310,15 @@ static void fail_twice(struct conf *conf, const char *name, const char *file, un
 			  file, line);
 }
 
+/* Begins a section that is no application's. @place: where it stands first */
+static void begin_only(struct conf *conf, const char *name, struct place *place)
+{
+	if (place->line)
+		fail_twice(conf, name, place->file, place->line);
+	else
+		*place = (struct place){ conf->file, conf->line };
+}
+
 static void begin_section(struct conf *conf, const char *name, size_t len)
 {
 	char copy[NAME_LONGEST + 1];
@@ -335,13 +348,13 @@ static void begin_section(struct conf *conf, const char *name, size_t len)
 		return;
 	}
 	if (!strcmp(copy, "portfence")) {
-		if (conf->settings_line)
-			fail_twice(conf, copy, conf->settings_file, conf->settings_line);
-		else
-			conf->settings_line = conf->line;
-		if (!conf->settings_file)
-			conf->settings_file = conf->file;
+		begin_only(conf, copy, &conf->settings);
 		conf->where = IN_SETTINGS;
+		return;
+	}
+	/* take_hosts() has read what is in it */
+	if (!strcmp(copy, "hosts")) {
+		begin_only(conf, copy, &conf->hosts);
 		return;
 	}
 	slot = name_slot(conf, copy);
@@ -459,7 +472,9 @@ static int read_setting(struct conf *conf, const struct setting *setting, const 
 	case SETTING_FILE:
 		return read_path(conf, "lease file", value, member.text, ret_why);
 	case SETTING_POOL:
-		return key_range(value, conf->arena, member.range, ret_why);
+		conf->policy->pool_sliced = slices_used(value);
+		rc = slices_expand(value, conf->policy->hosts, conf->arena, &value, ret_why);
+		return rc ? rc : key_range(value, conf->arena, member.range, ret_why);
 	case SETTING_LEASE:
 		return pool_parse_lease(value, member.number, ret_why);
 	case SETTING_NO:
@@ -538,10 +553,25 @@ static int read_ports(struct conf *conf, enum key key, const char *value, struct
 				     ": a lease is one block for all protocols; "
 				     "write 'range = lease' or 'range = lease 100'",
 				     key_table[key].name, value);
-	rc = range_parse(value, excludes ? preset_add_exclusion : preset_add, set, ret_why);
+	if (!excludes && slices_used(value))
+		conf->rule->sliced |= 1U << proto;
+	rc = slices_expand(value, conf->policy->hosts, conf->arena, &value, ret_why);
+	if (!rc)
+		rc = range_parse(value, excludes ? preset_add_exclusion : preset_add, set, ret_why);
 	if (rc)
 		range_set_clear(set);
 	return rc;
+}
+
+static int read_key(struct conf *conf, enum key key, const char *value, struct reason *ret_why)
+{
+	int rc = 0;
+
+	if (key_is_ports(key))
+		return read_ports(conf, key, value, ret_why);
+	if (key_table[key].type == KEY_TYPE_PORTS)
+		rc = slices_expand(value, conf->policy->hosts, conf->arena, &value, ret_why);
+	return rc ? rc : key_set(conf->rule, key, value, conf->arena, ret_why);
 }
 
 static void take_key(struct conf *conf, const char *name, const char *value)
@@ -559,10 +589,7 @@ static void take_key(struct conf *conf, const char *name, const char *value)
 		return;
 	if (key == KEY_MATCH)
 		conf->rule->match_line = conf->line;
-	note_result(conf,
-		    key_is_ports(key) ? read_ports(conf, key, value, &why)
-				      : key_set(conf->rule, key, value, conf->arena, &why),
-		    &why);
+	note_result(conf, read_key(conf, key, value, &why), &why);
 }
 
 /* ---- lines ---- */
@@ -648,6 +675,68 @@ static void read_text_of(struct conf *conf, const struct conf_file *file)
 	end_section(conf);
 }
 
+/* ---- the section [hosts], which is read before all others ---- */
+
+static bool is_any(void *context, const char *name)
+{
+	(void)context;
+	(void)name;
+	return true;
+}
+
+static bool is_no_list(void *context, const char *name)
+{
+	return !is_any(context, name);
+}
+
+static void look_for_hosts(void *context, unsigned line, const char *text, size_t len)
+{
+	static const char header[] = "[hosts]";
+	struct conf *conf = context;
+
+	(void)line;
+	conf->where = len >= strlen(header) && !memcmp(text, header, strlen(header)) ? IN_HOSTS
+										     : IN_REFUSED;
+}
+
+static void take_host(void *context, unsigned line, const char *name, const char *value)
+{
+	struct conf *conf = context;
+	struct reason why;
+
+	if (conf->where != IN_HOSTS)
+		return;
+	conf->line = line;
+	note_result(conf,
+		    slices_add_host(name, value, line, conf->arena, &conf->policy->hosts, &why),
+		    &why);
+}
+
+/* All that is wrong but for the hosts is told when the file is read for the rest. */
+static void ignore_problem(void *context, unsigned line, const char *problem)
+{
+	(void)context;
+	(void)line;
+	(void)problem;
+}
+
+static void take_hosts(struct conf *conf, const struct conf_file *file)
+{
+	static const struct lines_calls calls = {
+		.is_key = is_any,
+		.is_list = is_no_list,
+		.header = look_for_hosts,
+		.pair = take_host,
+		.problem = ignore_problem,
+	};
+
+	conf->file = file->path;
+	conf->where = IN_REFUSED;
+	if (memmem(file->text, file->size, "[hosts]", strlen("[hosts]")) &&
+	    lines_read(file->text, file->size, conf->arena, &calls, conf))
+		conf->rc = -ENOMEM;
+}
+
 /* Return: what conf_load() answers */
 static int fail_reading(const char *file, int rc, bool foreign, conf_error_fn *error, void *context)
 {
@@ -706,6 +795,8 @@ int conf_load(const char *file, bool foreign, struct arena *arena, conf_error_fn
 	}
 	if (rc)
 		return fail_reading(bad, rc, foreign, error, context);
+	for (i = 0; i < conf->files.count; i++)
+		take_hosts(conf, &conf->files.file[i]);
 	for (i = 0; i < conf->files.count; i++)
 		read_text_of(conf, &conf->files.file[i]);
 	end_leases(conf);

@@ -1,4 +1,4 @@
-/* conf: from the INI file's text to a policy; it looks at no process and at no environment. */
+/* conf: from the INI file's text to a policy; of the machine, only slices looks at its name and index. */
 #ifndef PORTFENCE_CORE_CONF_H
 #define PORTFENCE_CORE_CONF_H
 

@@ -5,6 +5,7 @@
 #include "order.h"
 #include "portmap.h"
 #include "range.h"
+#include "slices.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -60,6 +61,7 @@ struct rule {
 	enum io_uring io_uring; /* for a supervisor: a preload does not see these calls */
 	enum mptcp mptcp;
 	bool seeded;
+	unsigned sliced; /* ranges that go by the host's index, by bit: as in range_line */
 	uint64_t seed;
 	/*
 	 * How many ports each `portfence run` leases for itself; the ranges are the pool then.
@@ -79,9 +81,11 @@ struct policy {
 		*files;    /* it and its drop-ins, as far as they exist; NULL if not read here */
 	const char *log;   /* NULL if not given */
 	const char *state; /* NULL if not given */
-	const char *lease_file;    /* one for all users; NULL if not given */
-	const struct range *pool;  /* of leases; NULL if neither given nor needed */
-	uint32_t lease;            /* ports of one; 0 if not given */
+	const struct slices_host *hosts; /* the section [hosts]; NULL if there is none */
+	const char *lease_file;          /* one for all users; NULL if not given */
+	const struct range *pool;        /* of leases; NULL if neither given nor needed */
+	bool pool_sliced;                /* it goes by the host's index */
+	uint32_t lease;                  /* ports of one; 0 if not given */
 	bool no_warning;           /* `run` is not to warn of what no supervisor fences here */
 	const struct rule **rules; /* in the file's order */
 	size_t count;

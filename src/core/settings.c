@@ -4,6 +4,7 @@
 #include "handover.h"
 #include "key.h"
 #include "log_destination.h"
+#include "slices.h"
 #include "text.h"
 #include "variables.h"
 
@@ -174,7 +175,8 @@ static int select_rule(const struct policy_process *process, const struct policy
 
 /* Replaces *rule with a copy that the environment's variables were laid over. */
 static int override_rule(const struct policy_process *process, struct arena *arena,
-			 conf_error_fn *error, void *context, const struct rule **rule)
+			 const struct slices_host *hosts, conf_error_fn *error, void *context,
+			 const struct rule **rule)
 {
 #define OVERRIDE(id, ...) { VARIABLE_##id, KEY_##id },
 	static const struct {
@@ -209,7 +211,11 @@ static int override_rule(const struct policy_process *process, struct arena *are
 
 		if (text)
 			last = table[i].variable;
-		rc = text ? key_override(copy, table[i].key, text, arena, &why) : 0;
+		rc = text && table[i].key == KEY_RANGE
+			     ? slices_expand(text, hosts, arena, &text, &why)
+			     : 0;
+		if (text && !rc)
+			rc = key_override(copy, table[i].key, text, arena, &why);
 		if (rc == -EINVAL)
 			error(context, variables_name(table[i].variable), 0, why.text);
 		worst = worst ? worst : rc;
@@ -350,7 +356,8 @@ int settings_load(const struct policy_process *process, struct arena *arena, con
 	if (!rc)
 		rc = select_rule(process, &settings.policy, error, context, &settings.rule);
 	if (!rc)
-		rc = override_rule(process, arena, error, context, &settings.rule);
+		rc = override_rule(process, arena, settings.policy.hosts, error, context,
+				   &settings.rule);
 	if (!rc && own)
 		rc = check_lease(&settings, error, context);
 	*ret_settings = settings;

@@ -14,6 +14,7 @@
  */
 #define VARIABLES_LIST(X)                                                                          \
 	X(CONFIG, CONFIG, true)                                                                    \
+	X(INDEX, CONFIG, true)                                                                     \
 	X(APP, RULE, true)                                                                         \
 	X(RANGE, RULE, true)                                                                       \
 	X(ORDER, RULE, true)                                                                       \
@@ -32,7 +33,7 @@ enum variables_kind {
 	VARIABLES_RULE = 1 << 0,
 	/* belongs to one run: where it logs, what its lease is */
 	VARIABLES_RUN = 1 << 1,
-	/* the configuration file */
+	/* the configuration file, and this host's index in it */
 	VARIABLES_CONFIG = 1 << 2,
 	/* the state folder, in which the leases are as well */
 	VARIABLES_STATE = 1 << 3,
