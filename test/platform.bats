@@ -211,6 +211,10 @@ holds() {
 	holds udp-failed-send-assigns-a-port
 }
 
+@test "by an address shorter than IPv4's, no call chooses a port, but a datagram's that fails" {
+	holds short-addresses-choose-no-port
+}
+
 @test "connect(AF_UNSPEC) releases a UDP port that was assigned implicitly" {
 	holds udp-unspec-releases-an-assigned-port
 }
@@ -257,6 +261,10 @@ holds() {
 
 @test "an unprivileged supervisor can set a range on a trapped socket, and hand one over" {
 	holds supervisor-needs-no-privilege
+}
+
+@test "nothing tells which sockets a process has that is not dumpable, but by what was opened before" {
+	holds what-is-not-dumpable-hides-its-sockets
 }
 
 @test "a seccomp filter tells calls from one page from all others, over an exec too" {

@@ -606,6 +606,39 @@ for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + byte
 	done
 }
 
+@test "netlink works in a process that cannot be looked into, and a short address gives no port" {
+	local way
+	cat >short.py <<-'END'
+		import ctypes, os, _socket
+		libc = ctypes.CDLL(None, use_errno=True)
+		BIND, SENDTO, CONNECT = dict(x86_64=(49, 44, 42), aarch64=(200, 206, 203))[os.uname().machine]
+		def call(*arguments):
+		    rc = libc.syscall(*arguments)
+		    return rc if rc >= 0 else -ctypes.get_errno()
+		def port(s): return s.getsockname()[1]
+		# a drawn port of a datagram's socket is given back before it is of use
+		s = _socket.socket(type=_socket.SOCK_DGRAM)
+		print(call(SENDTO, s.fileno(), b"x", 1, 0, b"\2\0" + bytes(10), 12), call(CONNECT, s.fileno(), b"\2\0" + bytes(10), 12))
+		print(call(SENDTO, s.fileno(), b"x", 1, 0, b"\2\0\0\11\x7f\0\0\1" + bytes(8), 16), port(s))
+		libc.prctl(4, 0)
+		netlink = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, 0).detach()
+		name = b"\20\0" + bytes(10)
+		ask = b"\24\0\0\0\22\0\1\3" + bytes(12)
+		print(call(BIND, netlink, name, 12), call(SENDTO, netlink, ask, 20, 0, name, 12), call(CONNECT, netlink, name, 12))
+		# libc asks it by itself
+		print("lo" in dict((b, a) for a, b in _socket.if_nameindex()))
+	END
+	for way in $WAYS; do
+		run -0 fenced "$way" $PYTHON -S short.py
+		echo "$output"
+		[ "${lines[0]}" = "-22 -22" ]
+		[ "${lines[1]% *}" = 1 ]
+		within "$way" <<<"${lines[1]#* }"
+		[ "${lines[2]}" = "0 20 0" ]
+		[ "${lines[3]}" = True ]
+	done
+}
+
 @test "a program that is started as root may change its root and its user, and has root's ports only until then" {
 	local way
 	for way in calls both; do

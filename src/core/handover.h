@@ -12,8 +12,8 @@
 #define HANDOVER_MAX 4096
 
 /*
- * A bind() on descriptor -1 to this address, of no length, asks whether the supervisor sees the call: then
- * it fails with EXDEV, and else with EBADF.
+ * A bind() on descriptor -1 to this address, of IPv4's length, asks whether the supervisor sees the call:
+ * then it fails with EXDEV, and else with EBADF.
  */
 #define HANDOVER_PROBE 0x706f7274
 

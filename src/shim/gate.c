@@ -4,6 +4,7 @@
 #include "next_symbol.h"
 #include "real.h"
 
+#include <netinet/in.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -134,5 +135,6 @@ void gate_open(uint64_t address)
 
 bool gate_works(void)
 {
-	return gate() && gate()(SYS_bind, -1, HANDOVER_PROBE, 0, 0, 0, 0) != -EXDEV;
+	return gate() &&
+	       gate()(SYS_bind, -1, HANDOVER_PROBE, sizeof(struct sockaddr_in), 0, 0, 0) != -EXDEV;
 }
