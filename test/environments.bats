@@ -40,6 +40,21 @@ none_leased() {
 	as_nobody "$PORTFENCE" leases --json | grep -q '"leases": \[\]'
 }
 
+# A lease is taken in $SANDBOX, has its ports on the wire, and ends with a daemon that it leaves.
+lasts() {
+	judged lease "$install/matrix" tcp 4 7000
+	wait_until none_leased
+	as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --lease 10 --pool 21000-21029 -- \
+		sh -c 'setsid -f sh -c "echo \$\$ >\"\$PORTFENCE_STATE/daemon\"; exec sleep infinity" \
+			</dev/null >/dev/null 2>&1 3>&-'
+	wait_until test -s "$PORTFENCE_STATE/daemon"
+	run -0 as_nobody "$PORTFENCE" leases
+	grep -q '^21000-21009 ' <<<"$output"
+	kill -KILL "$(cat "$PORTFENCE_STATE/daemon")"
+	rm "$PORTFENCE_STATE/daemon"
+	wait_until none_leased
+}
+
 @test "a sandbox of the tests refuses what it says, and nothing without one" {
 	run -0 python3 -c 'import ctypes, os; libc = ctypes.CDLL(None, use_errno=True)
 print(libc.syscall(438, os.pidfd_open(os.getpid()), 0, 0) < 0 and ctypes.get_errno())'
@@ -63,17 +78,7 @@ print(libc.syscall(438, os.pidfd_open(os.getpid()), 0, 0) < 0 and ctypes.get_err
 	local name
 	for name in $LISTENERS; do
 		sandboxed "$name"
-		judged lease "$install/matrix" tcp 4 7000
-		wait_until none_leased
-		as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --lease 10 --pool 21000-21029 -- \
-			sh -c 'setsid -f sh -c "echo \$\$ >\"\$PORTFENCE_STATE/daemon\"; exec sleep infinity" \
-				</dev/null >/dev/null 2>&1 3>&-'
-		wait_until test -s "$PORTFENCE_STATE/daemon"
-		run -0 as_nobody "$PORTFENCE" leases
-		grep -q '^21000-21009 ' <<<"$output"
-		kill -KILL "$(cat "$PORTFENCE_STATE/daemon")"
-		rm "$PORTFENCE_STATE/daemon"
-		wait_until none_leased
+		lasts
 	done
 }
 
@@ -248,12 +253,26 @@ raw system calls take any port: $why" <<<"$output"
 	run ! grep -qE 'supervised|library alone' <<<"$output"
 }
 
-@test "if the kernel gives no listener, there is no lease, and the message says why" {
+# ---- leases without a listener ----
+
+@test "if the kernel gives no listener, a lease can be had nevertheless, and lasts as long as its run" {
+	local name
+	for name in gvisor systemd-old; do
+		sandboxed "$name"
+		lasts
+	done
+}
+
+@test "if the processes of a run cannot be known, there is no lease, and the message says why" {
 	sandboxed gvisor
-	run -125 as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --lease 10 --pool 20000-20029 -- true
+	run -125 as_nobody prlimit --rss=1000000:1000000 "${SANDBOX[@]}" "$PORTFENCE" run --lease 10 --pool 20000-20029 -- true
 	echo "$output"
-	[[ $output = *"the lease of 'true' would not last as long as it runs: the kernel has no filter with a supervisor, \
-which Linux has since 5.9 and gVisor has not; use a newer kernel, or a container runtime other than runsc, or run it \
+	[[ $output = *"the lease of 'true' would not last as long as it runs: the limit RLIMIT_RSS, by which the \
+processes of a run are known, may not be set here ('ulimit -Hm' is not unlimited, or a sandbox refuses it); run it \
 without a lease, with '--range'" ]]
-	wait_until none_leased
+	run -125 as_nobody unshare -rpf "${SANDBOX[@]}" "$PORTFENCE" run --fresh --range 20000-20029 -- true
+	echo "$output"
+	[[ $output = *"the state of 'true' would not last as long as it runs: /proc does not show the processes of this \
+PID namespace, so nothing tells when the run has ended; run it without '--fresh'" ]]
+	none_leased
 }

@@ -472,14 +472,6 @@ refused() {
 	PORTFENCE_STATE=/dev/null refused "'/dev/null': Not a directory" fresh -- echo started
 }
 
-@test "inside another run, whose tree is held already, the message says what to do" {
-	for way in preload supervise both; do
-		refused "there can be only one; use '--fresh' with the outer 'portfence run'" \
-			ns "$PORTFENCE" run --via "$way" --fresh --range "$RANGE" -- \
-			"$PORTFENCE" run --via preload --fresh --range "$RANGE" -- echo started
-	done
-}
-
 @test "ports that the kernel chooses are not repeated, and the message says so" {
 	printf '[repeats]\nrange = 40000-40999\nengine = kernel\n' >some.ini
 	refused "'engine = kernel'" ns "$PORTFENCE" run --fresh --config some.ini -- "$repeats" 127.0.0.1 1 1 1

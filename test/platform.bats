@@ -267,6 +267,10 @@ holds() {
 	holds what-is-not-dumpable-hides-its-sockets
 }
 
+@test "a limit that limits nothing is inherited by a whole tree, and everybody sees it" {
+	holds rss-limit-limits-nothing
+}
+
 @test "a seccomp filter tells calls from one page from all others, over an exec too" {
 	holds seccomp-sees-the-call-site
 }

@@ -303,8 +303,6 @@ static void try_ways(const struct job *job, struct settings *settings, struct wa
 	settings->gate = 0;
 	if (rc == -ENOTRECOVERABLE)
 		ret_way->outcome = WAY_STUCK;
-	else if (rc == -EBUSY && supervise_holds())
-		ret_way->outcome = WAY_UNKEPT;
 	else if (via != VIA_PRELOAD && (!ret_way->preload || via == VIA_BOTH || job->strict))
 		ret_way->outcome = WAY_UNSUPERVISED;
 	else if (supervise_holds()) {
@@ -317,20 +315,14 @@ static void try_ways(const struct job *job, struct settings *settings, struct wa
 static int cannot_hold(const struct job *job, const struct way *way)
 {
 	const struct obstacle *obstacle = &way->obstacle;
-	const bool nested = obstacle->nested;
-	const char *remedy = nested ? "" : obstacle->remedy, *comma = *remedy ? ", or " : "";
 
 	if (job->fresh)
-		return say_failure(
-			"the state of '%s' would not last as long as it runs: %s; %s%s%s",
-			job->command, obstacle->why, remedy, comma,
-			nested ? "use '--fresh' with the outer 'portfence run'"
-			       : "run it without '--fresh'");
-	return say_failure(
-		"the lease of '%s' would not last as long as it runs: %s; %s%s%s", job->command,
-		obstacle->why, remedy, comma,
-		nested ? "take it with the outer 'portfence run', and a part of it here with '--range'"
-		       : "run it without a lease, with '--range'");
+		return say_failure("the state of '%s' would not last as long as it runs: %s; run "
+				   "it without '--fresh'",
+				   job->command, obstacle->why);
+	return say_failure("the lease of '%s' would not last as long as it runs: %s; run it "
+			   "without a lease, with '--range'",
+			   job->command, obstacle->why);
 }
 
 /* Return: 0 if the command is fenced, or say_status() after the problem was reported */

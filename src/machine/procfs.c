@@ -146,7 +146,7 @@ int procfs_stat(pid_t id, struct procfs_stat *ret_stat)
 {
 	char text[1024];
 	const char *rest;
-	unsigned long long ticks;
+	unsigned long long ticks, rss_limit;
 	char state;
 	long n = procfs_read(id, "stat", text, sizeof(text));
 
@@ -156,11 +156,12 @@ int procfs_stat(pid_t id, struct procfs_stat *ret_stat)
 	rest = strrchr(text, ')');
 	if (!rest || sscanf(rest + 1,
 			    " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-			    "%*s %*s %llu",
-			    &state, &ticks) != 2)
+			    "%*s %*s %llu %*s %*s %llu",
+			    &state, &ticks, &rss_limit) != 3)
 		return -EBADMSG;
 	ret_stat->state = state;
 	ret_stat->started = ticks;
+	ret_stat->rss_limit = rss_limit;
 	return 0;
 }
 

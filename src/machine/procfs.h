@@ -37,8 +37,9 @@ struct procfs_status {
 
 /* What /proc/ID/stat tells. Source: proc_pid_stat(5). */
 struct procfs_stat {
-	char state;       /* 'R' runs, 'D' waits for what no signal interrupts, ... */
-	uint64_t started; /* clock ticks (sysconf(3)) after the machine's start */
+	char state;         /* 'R' runs, 'D' waits for what no signal interrupts, ... */
+	uint64_t started;   /* clock ticks (sysconf(3)) after the machine's start */
+	uint64_t rss_limit; /* soft limit RLIMIT_RSS */
 };
 
 /* procfs_is_ours() - Is /proc of this PID namespace? If not, its ids are those of others */
@@ -52,7 +53,7 @@ bool procfs_is_ours(void);
 int procfs_status(pid_t id, struct procfs_status *ret_status);
 
 /**
- * procfs_stat() - Read whether it runs, and when it was started
+ * procfs_stat() - Read whether it runs, when it was started, and a limit of its
  *
  * Return: 0, -ESRCH if it has ended, another -errno
  */

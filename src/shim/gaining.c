@@ -3,7 +3,6 @@
 #include "gaining.h"
 
 #include "../core/gain.h"
-#include "../core/variables.h"
 #include "sandbox.h"
 #include "shim.h"
 
@@ -17,7 +16,7 @@
 /*
  * Theory of operation
  *
- * A filter without root takes no_new_privs (seccomp(2)), so under a supervisor or a lease no program
+ * A filter without root takes no_new_privs (seccomp(2)), so under a supervisor no program
  * of a run gains rights: authbind's helper, sudo and the like fail, and what they say seldom tells
  * why. Each execution is a new process, so "once" is kept where all processes of an application see
  * it: in the state file.
@@ -46,12 +45,9 @@ static bool find_file(const char *file, char ret_path[PATH_LONGEST])
 static bool first_time(const struct shim *shim)
 {
 	static _Atomic uint64_t told;
-	/* without a supervisor, nothing tells this run from the one before */
-	const bool shares = shim->run && shim->fence.state.file;
-	_Atomic uint64_t *where = shares ? &shim->fence.state.file->told : &told;
-	const uint64_t run = shares ? shim->run : 1;
+	_Atomic uint64_t *where = shim->fence.state.file ? &shim->fence.state.file->told : &told;
 
-	return atomic_exchange_explicit(where, run, memory_order_relaxed) != run;
+	return atomic_exchange_explicit(where, shim->run, memory_order_relaxed) != shim->run;
 }
 
 void gaining_check(const char *file)
@@ -62,11 +58,10 @@ void gaining_check(const char *file)
 	const char *why;
 
 	/*
-	 * Under a filter of the program's own, no other call than it wants is safe. And where neither
-	 * a supervisor nor a lease is there, somebody else has set no_new_privs.
+	 * Under a filter of the program's own, no other call than it wants is safe. And where no
+	 * supervisor is there, somebody else has set no_new_privs.
 	 */
-	if (!shim->fenced || !file || sandbox_is_filtered() ||
-	    (!shim->run && !variables_get(VARIABLE_FIRST)) ||
+	if (!shim->fenced || !file || sandbox_is_filtered() || !shim->run ||
 	    syscall(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || !find_file(file, path))
 		goto out;
 	why = gain_of(path, geteuid(), getegid());
@@ -74,8 +69,8 @@ void gaining_check(const char *file)
 		goto out;
 	snprintf(
 		text, sizeof(text),
-		"'%s' gains no rights here, though %s: a run without root that has a supervisor or a "
-		"lease takes no_new_privs; use '--via preload' without a lease",
+		"'%s' gains no rights here, though %s: a run without root that has a supervisor takes "
+		"no_new_privs; use '--via preload'",
 		path, why);
 	log_say(&shim->log, "warning", text);
 out:

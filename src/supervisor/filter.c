@@ -444,13 +444,9 @@ int filter_install(const struct filter *filter)
 	size_t i;
 	int fd;
 
-	for (i = 0; i < MACHINES && !filter->traps_nothing; i++)
+	for (i = 0; i < MACHINES; i++)
 		add_machine(&program, &machines[i], filter);
-	/* one instruction, which the kernel need not even run (kernel/seccomp.c, seccomp_cache_prepare) */
-	if (filter->traps_nothing)
-		add_allow(&program);
-	else
-		add_error(&program, ENOSYS);
+	add_error(&program, ENOSYS);
 	code.len = program.length;
 	fd = set_filter(&code, filter->exact);
 	if (fd == -EACCES && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))

@@ -32,7 +32,6 @@ struct filter {
 	bool any_mptcp; /* let MPTCP sockets be made as the program asks for them */
 	bool exact; /* only where no signal can interrupt a call that is being served (Linux 5.19) */
 	bool born; /* the supervisor makes the sockets that it serves; stop what it has to know of them */
-	bool traps_nothing; /* the listener is there to tell when nobody is left */
 };
 
 /**

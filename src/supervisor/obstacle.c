@@ -44,7 +44,6 @@ static void set_busy(struct obstacle *ret_obstacle)
 	if (variables_get(VARIABLE_RULE)) {
 		set(ret_obstacle, "this runs under a supervisor already, and there can be only one",
 		    "fence it by the outer 'portfence run'");
-		ret_obstacle->nested = true;
 	} else if (!uname(&name) && strcasestr(name.release, "microsoft")) {
 		/* microsoft/WSL issue 9548 */
 		set(ret_obstacle,

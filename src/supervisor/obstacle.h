@@ -8,7 +8,6 @@
 struct obstacle {
 	char why[192];
 	char remedy[192]; /* what to do about it here; may be empty */
-	bool nested;      /* an outer `portfence run` supervises this process */
 };
 
 /* obstacle_set() - Write a reason without a remedy */

@@ -4,16 +4,17 @@
 #include "../core/fence.h"
 #include "../core/log.h"
 #include "../machine/procfs.h"
+#include "beside.h"
 #include "born.h"
 #include "caller.h"
 #include "filter.h"
+#include "mark.h"
 #include "newsocket.h"
 #include "rights.h"
 #include "trap.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,15 +31,9 @@
 /*
  * Theory of operation
  *
- * The program keeps the process that it was started as: its id, parent,
- * terminal, signals and exit status are what they are without us. The supervisor
- * is made before the filter, under which it must not be itself, and by a process
- * in between that ends at once: the program has no child that it did not make,
- * and one that waits for any child, as strace does, gets none of ours. Who
- * inherits orphans would get it back, so there it stays a child, but one that
- * wait(2) does not know of (no signal announces its end, see __WCLONE).
- * It is in a session of its own, holds no file of the program's, and ends when
- * nobody is left under the filter.
+ * The supervisor is made before the filter, under which it must not be itself, by
+ * beside.c. It is in a session of its own, holds no file of the program's, and ends
+ * when nobody is left under the filter.
  *
  * The listener is the filtered process's, which cannot send it: sendmsg(2) stops at
  * the filter. A process that was made before the filter, and that shares the table of
@@ -47,9 +42,8 @@
  * process_vm_readv(2)), and where no call needs a look, nothing is missing.
  *
  * What is to last as long as the tree, such as a lock, is the supervisor's to
- * hold, since programs close what they do not know. Where calls are not to be
- * served, the same process stays for that alone, behind a filter that stops
- * nothing: no other way tells that nobody of a tree is left.
+ * hold, since programs close what they do not know. Where there is no supervisor,
+ * a process stays for that alone, as long as anybody carries the run's mark (mark.c).
  */
 
 #define KEPT_FOR_TREE_MAX 8
@@ -134,18 +128,6 @@ static int prepare(struct supervisor *new, const struct settings *settings)
 	return 0;
 }
 
-/* Numbers that programs use, where close_range(2) is refused: as by Docker's profile before 2021 */
-#define CLOSED_ONE_BY_ONE 65536U
-
-/* Not every libc has close_range(2) */
-static void close_all(unsigned first, unsigned last)
-{
-	if (!syscall(SYS_close_range, first, last, 0))
-		return;
-	for (; first <= last && first < CLOSED_ONE_BY_ONE; first++)
-		close((int)first);
-}
-
 /* The limits that the program has set itself are not meant for the process that serves all of its processes. */
 static void raise_limits(void)
 {
@@ -161,22 +143,23 @@ static void raise_limits(void)
 	}
 }
 
-/*
- * Our command line has the program's in it. A search for the program by its command line
- * (pgrep -f, pkill -f) must not find us.
- */
-static void change_title(pid_t program, bool only_keeps)
+/* What is held for the tree, and what is inherited, is kept as well. Return: 0, -errno */
+static int detach(int *listener, int *channel, int *program, int *errors)
 {
-	static char text[1 << 16];
-	char *title = program_invocation_name;
-	long size = procfs_read(PROCFS_SELF, "cmdline", text, sizeof(text));
+	int *keep[KEPT_MAX] = { channel };
+	unsigned count = 1, i;
 
-	if (size <= 0)
-		return;
-	/* the arguments stand one behind the other (execve(2)) */
-	memset(title, 0, (size_t)size);
-	snprintf(title, (size_t)size, "portfence: %s process %d",
-		 only_keeps ? "holds for" : "supervises", (int)program);
+	if (*listener >= 0)
+		keep[count++] = listener;
+	if (*program >= 0)
+		keep[count++] = program;
+	if (*errors >= 0)
+		keep[count++] = errors;
+	for (i = 0; i < kept_count; i++)
+		keep[count++] = &kept_for_tree[i];
+	for (i = 0; i < inherited_count; i++)
+		keep[count++] = &inherited[i];
+	return beside_detach(keep, count);
 }
 
 /* What the supervisor shares with others, who may shorten it under us */
@@ -203,65 +186,6 @@ static void replace_lost_state(int number, siginfo_t *info, void *context)
 	if (mmap(state, sizeof(*state), PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		_exit(EXIT_FAILURE);
-}
-
-/* Keeps these descriptors, under numbers of their own, and closes all others. Return: 0, -errno */
-static int keep_only(int *const keep[], unsigned count)
-{
-	int lowest = 3, null;
-	unsigned i;
-
-	for (i = 0; i < count; i++) {
-		*keep[i] = fcntl(*keep[i], F_DUPFD_CLOEXEC, lowest);
-		if (*keep[i] < 0)
-			return -errno;
-		lowest = *keep[i] + 1;
-	}
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0)
-		return -errno;
-	for (i = 0; i < 3; i++)
-		dup2(null, (int)i);
-	/* each is higher than the one before */
-	lowest = 3;
-	for (i = 0; i < count; i++) {
-		if (*keep[i] > lowest)
-			close_all((unsigned)lowest, (unsigned)*keep[i] - 1);
-		lowest = *keep[i] + 1;
-	}
-	close_all((unsigned)lowest, ~0U);
-	return 0;
-}
-
-/*
- * Leaves the program's session, folder and files alone, but for these and what is
- * to be held. Return: 0, -errno
- */
-static int leave(int *listener, int *channel, int *program, int *errors)
-{
-	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP,
-				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ };
-	int *keep[KEPT_MAX] = { listener, channel };
-	unsigned count = 2;
-	sigset_t none;
-	size_t i;
-
-	setsid();
-	if (chdir("/"))
-		return -errno;
-	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (*program >= 0)
-		keep[count++] = program;
-	if (*errors >= 0)
-		keep[count++] = errors;
-	for (i = 0; i < kept_count; i++)
-		keep[count++] = &kept_for_tree[i];
-	for (i = 0; i < inherited_count; i++)
-		keep[count++] = &inherited[i];
-	return keep_only(keep, count);
 }
 
 /*
@@ -307,16 +231,6 @@ static bool say_with(int channel, int number, int fd)
 	return sendmsg(channel, &message, MSG_NOSIGNAL) == sizeof(number);
 }
 
-static bool hear(int from, int *ret_number)
-{
-	return read(from, ret_number, sizeof(*ret_number)) == sizeof(*ret_number);
-}
-
-static bool say(int to, int number)
-{
-	return write(to, &number, sizeof(number)) == sizeof(number);
-}
-
 /* What a look at the program shows, besides 0 or -errno: it cannot be looked into, and its sockets are born */
 enum { LOOK_BORN = 1 };
 
@@ -348,21 +262,9 @@ static int choose_way(struct supervisor *supervisor, const struct caller *progra
 	struct filter *filter = &supervisor->filter;
 	int rc;
 
-	/* a supervisor that only stays looks into nobody */
-	if (filter->traps_nothing)
-		return 0;
 	rc = try_access(program, fd);
 	filter->born = rc == LOOK_BORN;
 	return rc;
-}
-
-/* Until nobody is left under the filter: only that hangs it up (Linux 5.9). */
-static void stay(int listener)
-{
-	struct pollfd poll_listener = { .fd = listener };
-
-	while (poll(&poll_listener, 1, -1) <= 0)
-		;
 }
 
 /* Of more than we have room for, calls that need a port fail. */
@@ -395,8 +297,9 @@ static void keep_inherited(struct born *born)
  * A channel that ends early means that the other side has failed. The program's end is closed when
  * the command is executed, so that the supervisor can tell what is done before that.
  */
-static void live(struct supervisor *supervisor, pid_t parent, int channel)
+static void live(void *context, pid_t parent, int channel)
 {
+	struct supervisor *supervisor = context;
 	const struct sigaction lost = { .sa_sigaction = replace_lost_state,
 					.sa_flags = SA_SIGINFO };
 	static struct born born;
@@ -404,37 +307,33 @@ static void live(struct supervisor *supervisor, pid_t parent, int channel)
 	int number, listener = -1, errors = -1, rc = 0;
 
 	rights_drop(true, true);
-	change_title(parent, supervisor->filter.traps_nothing);
+	beside_rename("supervises", parent);
 	raise_limits();
-	if (!supervisor->filter.traps_nothing)
-		rc = caller_open_program(parent, &program);
+	rc = caller_open_program(parent, &program);
 	do {
 		if (!hear_with(channel, &number, &listener))
 			_exit(EXIT_FAILURE);
 		if (listener < 0 && program.pidfd >= 0)
 			rc = choose_way(supervisor, &program, number);
-		if (listener < 0 && !say(channel, rc))
+		if (listener < 0 && !beside_say(channel, rc))
 			_exit(EXIT_FAILURE);
 	} while (listener < 0);
-	rights_drop(supervisor->filter.born, !supervisor->filter.traps_nothing);
+	rights_drop(supervisor->filter.born, true);
 	if (supervisor->filter.born)
 		newsocket_inherited(note_inherited, &supervisor->fence);
 	/* by its path alone: a pipe has no writer by it (open(2), O_PATH). What was not open to write stays so */
 	if ((fcntl(STDERR_FILENO, F_GETFL) & O_ACCMODE) != O_RDONLY)
 		errors = open("/dev/fd/2", O_PATH | O_CLOEXEC);
-	rc = leave(&listener, &channel, &program.pidfd, &errors);
-	if (!say(channel, rc) || rc)
+	rc = detach(&listener, &channel, &program.pidfd, &errors);
+	if (!beside_say(channel, rc) || rc)
 		_exit(EXIT_FAILURE);
 	born_start(&born);
 	keep_inherited(&born);
 	state = supervisor->fence.state.file;
 	if (state)
 		sigaction(SIGBUS, &lost, NULL);
-	if (supervisor->filter.traps_nothing)
-		stay(listener);
-	else
-		trap_serve(listener, supervisor->filter.born ? &born : NULL, &supervisor->fence,
-			   &supervisor->log, program.pidfd, errors, channel);
+	trap_serve(listener, supervisor->filter.born ? &born : NULL, &supervisor->fence,
+		   &supervisor->log, program.pidfd, errors, channel);
 	/* all writers are gone, so the summary is put right here */
 	if (supervisor->log.record.path)
 		record_repair(&supervisor->log.record);
@@ -453,12 +352,6 @@ static int explain_look(int error, struct obstacle *ret_obstacle)
 	return -error;
 }
 
-/* fork(), but for the signal at its end; @flags: clone(2) */
-static pid_t make_process(unsigned long flags)
-{
-	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
-}
-
 /*
  * Makes a process that shares this one's table of descriptors. It waits for the listener's number, sends
  * the listener through the channel, and ends. Return: its process id, -errno
@@ -466,14 +359,14 @@ static pid_t make_process(unsigned long flags)
 static pid_t make_sender(int channel, int from)
 {
 	const pid_t parent = getpid();
-	const pid_t pid = make_process(CLONE_FILES);
+	const pid_t pid = beside_fork(CLONE_FILES);
 	int listener;
 
 	if (pid)
 		return pid < 0 ? -errno : pid;
 	/* what we would wait for stays open as long as this process does */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (getppid() != parent || !hear(from, &listener) || !say_with(channel, 0, listener))
+	if (getppid() != parent || !beside_hear(from, &listener) || !say_with(channel, 0, listener))
 		_exit(EXIT_FAILURE);
 	_exit(EXIT_SUCCESS);
 }
@@ -495,7 +388,7 @@ static int send_listener(const struct filter *filter, int channel, bool *ret_ins
 	listener = rc ? rc : filter_install(filter);
 	if (sender > 0) {
 		/* an end without a listener is the sender's, too */
-		if (!say(words[1], listener))
+		if (!beside_say(words[1], listener))
 			kill(sender, SIGKILL);
 		waitpid(sender, &status, __WCLONE);
 	}
@@ -513,7 +406,7 @@ static int ask_for_look(int channel)
 {
 	int rc;
 
-	return say(channel, channel) && hear(channel, &rc) ? rc : -EPIPE;
+	return beside_say(channel, channel) && beside_hear(channel, &rc) ? rc : -EPIPE;
 }
 
 /*
@@ -542,7 +435,7 @@ static int submit(pid_t supervisor, struct filter *filter, int channel, bool *re
 	rc = send_listener(filter, channel, &installed);
 	if (rc && !installed)
 		return explain_filter(-rc, filter, ret_obstacle);
-	if (!rc && !hear(channel, &rc))
+	if (!rc && !beside_hear(channel, &rc))
 		rc = -EPIPE;
 	if (!rc)
 		return 0;
@@ -551,72 +444,20 @@ static int submit(pid_t supervisor, struct filter *filter, int channel, bool *re
 	return -ENOTRECOVERABLE;
 }
 
-static void close_end(int *end)
-{
-	if (*end >= 0)
-		close(*end);
-	*end = -1;
-}
-
-static void close_ends(int ends[2])
-{
-	close_end(&ends[0]);
-	close_end(&ends[1]);
-}
-
-static bool inherits_orphans(void)
-{
-	int subreaper = 0;
-
-	prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0);
-	return subreaper || getpid() == 1;
-}
-
-/* In the new process: the supervisor's life, if not in one that it makes for that. */
-__attribute__((noreturn)) static void begin(struct supervisor *supervisor, pid_t parent,
-					    bool orphan, int channel)
-{
-	pid_t pid = orphan ? make_process(0) : 0;
-
-	if (pid || !say(channel, (int)getpid()))
-		_exit(EXIT_FAILURE);
-	live(supervisor, parent, channel);
-	_exit(EXIT_SUCCESS);
-}
-
 /* @ret_tracer: the supervisor's process id, if each process has to name it, or 0 */
 static int start(struct supervisor *supervisor, uint64_t *ret_tracer, struct obstacle *ret_obstacle)
 {
-	int channel[2] = { -1, -1 }, rc = 0, number = 0;
+	struct beside beside;
 	bool named = false;
-	bool orphan = !inherits_orphans();
-	pid_t parent = getpid(), pid = -1;
+	int rc = beside_start(live, supervisor, &beside);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel)) {
-		rc = explain_look(errno, ret_obstacle);
-		goto out;
-	}
-	pid = make_process(0);
-	if (pid < 0) {
-		rc = explain_look(errno, ret_obstacle);
-		goto out;
-	}
-	if (!pid) {
-		close(channel[0]);
-		begin(supervisor, parent, orphan, channel[1]);
-	}
-	close_end(&channel[1]);
-	rc = hear(channel[0], &number)
-		     ? submit(number, &supervisor->filter, channel[0], &named, ret_obstacle)
-		     : explain_look(EAGAIN, ret_obstacle);
-out:
-	*ret_tracer = named && !rc ? (uint64_t)number : 0;
-	/* else execve() closes it, see live() */
+	*ret_tracer = 0;
 	if (rc)
-		close_ends(channel);
-	/* with nobody at the other end, it ends by itself */
-	if (pid > 0 && (rc || orphan))
-		waitpid(pid, NULL, __WCLONE);
+		return explain_look(-rc, ret_obstacle);
+	rc = submit(beside.pid, &supervisor->filter, beside.channel, &named, ret_obstacle);
+	if (named && !rc)
+		*ret_tracer = (uint64_t)beside.pid;
+	beside_leave_alone(&beside, rc);
 	return rc;
 }
 
@@ -650,12 +491,51 @@ bool supervise_holds(void)
 	return kept_count;
 }
 
+/* The life of a process that only holds what is held for the tree; the channel carries numbers both ways. */
+static void hold(void *mark, pid_t program, int channel)
+{
+	int number, none = -1, other = -1, rc;
+
+	rights_drop(false, false);
+	beside_rename("holds for", program);
+	rc = detach(&none, &channel, &other, &other);
+	/* nobody has the mark before that */
+	if (beside_say(channel, rc) && !rc && beside_hear(channel, &number))
+		mark_wait(*(uint64_t *)mark);
+}
+
+static int explain_mark(int error, struct obstacle *ret_obstacle)
+{
+	if (error == EPERM)
+		obstacle_set(ret_obstacle, "the limit RLIMIT_RSS, by which the processes of a run "
+					   "are known, may not be set here ('ulimit -Hm' is not "
+					   "unlimited, or a sandbox refuses it)");
+	else
+		obstacle_set(ret_obstacle, "no process can hold it: %s", strerror(error));
+	return -error;
+}
+
 int supervise_keep(struct obstacle *ret_obstacle)
 {
-	static struct supervisor keeper = { .filter.traps_nothing = true };
-	uint64_t tracer;
+	uint64_t mark = mark_draw();
+	struct beside beside;
+	int rc = !mark ? -EAGAIN : procfs_is_ours() ? 0 : -ENOSYS;
 
-	return start(&keeper, &tracer, ret_obstacle);
+	if (rc == -ENOSYS) {
+		obstacle_set(ret_obstacle, "/proc does not show the processes of this PID "
+					   "namespace, so nothing tells when the run has ended");
+		return rc;
+	}
+	rc = rc ? rc : beside_start(hold, &mark, &beside);
+	if (rc)
+		return explain_mark(-rc, ret_obstacle);
+	if (!beside_hear(beside.channel, &rc))
+		rc = -EPIPE;
+	rc = rc ? rc : mark_set(mark);
+	if (!rc && !beside_say(beside.channel, 0))
+		rc = -EPIPE;
+	beside_leave_alone(&beside, rc);
+	return rc ? explain_mark(-rc, ret_obstacle) : 0;
 }
 
 int supervise_check(uint64_t gate, bool exact, struct obstacle *ret_obstacle)
@@ -672,16 +552,16 @@ int supervise_check(uint64_t gate, bool exact, struct obstacle *ret_obstacle)
 	pid = fork();
 	if (!pid) {
 		rc = start(&nobodys, &tracer, ret_obstacle);
-		if (say(ends[1], rc) &&
+		if (beside_say(ends[1], rc) &&
 		    write(ends[1], ret_obstacle, sizeof(*ret_obstacle)) == sizeof(*ret_obstacle))
 			_exit(EXIT_SUCCESS);
 		_exit(EXIT_FAILURE);
 	}
-	close_end(&ends[1]);
-	if (pid > 0 && hear(ends[0], &rc) && rc &&
+	close(ends[1]);
+	if (pid > 0 && beside_hear(ends[0], &rc) && rc &&
 	    read(ends[0], ret_obstacle, sizeof(*ret_obstacle)) != sizeof(*ret_obstacle))
 		rc = -EPIPE;
-	close_ends(ends);
+	close(ends[0]);
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
 	return rc == -EPIPE ? explain_look(EPIPE, ret_obstacle) : rc;

@@ -1,4 +1,4 @@
-/* supervise: puts this process under a filter, and starts the one that serves its calls, or only stays. */
+/* supervise: puts this process under a filter, and starts the one that serves its calls, or only holds what the run needs. */
 #ifndef PORTFENCE_SUPERVISOR_SUPERVISE_H
 #define PORTFENCE_SUPERVISOR_SUPERVISE_H
 
@@ -51,8 +51,8 @@ bool supervise_holds(void);
  * supervise_keep() - Start the process that holds them, where there is no supervisor
  * @ret_obstacle: where it fails, why, and nothing has changed
  *
- * The filter of this process and of all that it starts lets every call pass. It is there to
- * tell when nobody is left, and like the other one it keeps programs from gaining rights.
+ * It takes no filter: this process gets a mark (mark.h) that all that it starts inherits, and the
+ * process that holds ends when nobody carries that any more.
  *
  * Return: 0, or -errno
  */

@@ -1,0 +1,54 @@
+/* beside: makes a process beside the program, which the program does not notice; what it does is not known here. */
+#ifndef PORTFENCE_SUPERVISOR_BESIDE_H
+#define PORTFENCE_SUPERVISOR_BESIDE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* A process beside this one, and the channel to it: SOCK_SEQPACKET, close-on-exec. */
+struct beside {
+	pid_t pid;
+	int channel;
+	/* for beside_leave_alone() */
+	pid_t child;
+	bool is_orphan;
+};
+
+/**
+ * beside_start() - Make a process
+ * @life:	what it does; @program is this process, @channel its own end
+ *
+ * It is no child of this process, as far as wait(2) tells: see beside.c.
+ *
+ * Return: 0, -errno
+ */
+int beside_start(void (*life)(void *context, pid_t program, int channel), void *context,
+		 struct beside *ret_beside);
+
+/**
+ * beside_leave_alone() - Go on without it
+ * @failed:	it is to end: the channel is closed. Else execve(2) closes it, and the process learns of that
+ */
+void beside_leave_alone(struct beside *beside, bool failed);
+
+/* beside_fork() - fork(2), but no signal announces the new process's end. @flags: more flags of clone(2) */
+pid_t beside_fork(unsigned long flags);
+
+/* beside_hear() - Get a number from a channel or a pipe. Return: false if nobody is left at the other end */
+bool beside_hear(int from, int *ret_number);
+
+/* beside_say() - Send a number. Return: false if nobody is left at the other end */
+bool beside_say(int to, int number);
+
+/**
+ * beside_detach() - Leave the program's session, terminal and folder, ignore signals, and close its files
+ * @keep:	descriptors to keep; they get other numbers
+ *
+ * Return: 0, -errno
+ */
+int beside_detach(int *const keep[], unsigned count);
+
+/* beside_rename() - Give this process a command line that says what it @does, such as "supervises" */
+void beside_rename(const char *does, pid_t program);
+
+#endif
