@@ -122,3 +122,30 @@ own_filter() {
 	[ "$(grep -c 'the supervisor may not look into this process' <<<"$output")" = 1 ]
 	grep -q 'closed: Permission denied' <<<"$output"
 }
+
+@test "where its standard error cannot be opened anew, syslog is told why it gets no port" {
+	install_for_all
+	cp "$PROBES/own_filter" "$install"
+	cd "$install" && chmod 1777 .
+	cat >journal.py <<-'END'
+		import os, socket, subprocess, sys
+		log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		log.bind("/dev/log")
+		os.chmod("/dev/log", 0o666)
+		log.settimeout(60)
+		kept = socket.socketpair()
+		foreign = open("/dev/errors", "w", opener=lambda *a: os.open(*a, 0o600))
+		for errors in kept[0], foreign:
+		    subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=errors)
+		    print(log.recv(65536).decode())
+	END
+	# a /dev of the test's own, where anybody may write to the log
+	run -0 ns unshare -m sh -c 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && exec "$@"' - \
+		python3 journal.py "${AS_NOBODY[@]}" "$install/portfence" run --via supervise --range $LOW-$HIGH -- \
+		"$install/own_filter" errno prctl closed 7777
+	echo "$output"
+	[ "${#lines[@]}" = 2 ]
+	for line in "${lines[@]}"; do
+		[[ $line == "<28>"*": error: the supervisor may not look into this process"* ]]
+	done
+}

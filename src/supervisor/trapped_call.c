@@ -55,7 +55,7 @@ static bool is_errors(const struct log *log, int fd)
 	return false;
 }
 
-/* Return: the program's standard error, -errno */
+/* Return: the program's standard error; -EBADF if it has none, or has led it elsewhere; -errno */
 static int find_errors(const struct trapped_call *trapped)
 {
 	const struct caller program = { .pidfd = trapped->tree->program, .listener = -1 };
@@ -73,7 +73,9 @@ static int find_errors(const struct trapped_call *trapped)
 	if (fd >= 0)
 		close(fd);
 	fd = caller_descriptor(&program, STDERR_FILENO);
-	return is_errors(log, fd) ? fd : open_errors(trapped->tree);
+	if (is_errors(log, fd))
+		return fd;
+	return log->stderr_ino ? open_errors(trapped->tree) : -EBADF;
 }
 
 /*
@@ -139,11 +141,22 @@ void trapped_call_named(struct trapped_call *trapped, const struct assign *assig
 	end_line(trapped, fd);
 }
 
+/*
+ * A socket is not opened anew, nor is another user's file or pipe. So if that is the standard error of a
+ * program that nobody may look into, the line goes to syslog, which needs no right and never waits.
+ */
 static void write_error(struct trapped_call *trapped, const char *text)
 {
-	int fd = begin_line(trapped);
+	const int fd = begin_line(trapped);
+	struct log *log = trapped->tree->log;
+	struct log syslog = { .destination = log->destination,
+			      .application = log->application,
+			      .pid = log->pid };
 
-	log_say(trapped->tree->log, "error", text);
+	syslog.destination.to = LOG_TO_SYSLOG;
+	if (fd < 0 && fd != -EBADF && log->destination.to <= LOG_TO_STDERR)
+		log = &syslog;
+	log_say(log, "error", text);
 	end_line(trapped, fd);
 }
 
