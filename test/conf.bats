@@ -237,10 +237,11 @@ refuses_made() {
 }
 
 @test "a log or a state folder without an absolute path is an error" {
-	local allowed="write stderr, syslog, none or an absolute path, with 'json:' before it for JSON\
+	local allowed="write stderr, syslog, journal, none or an absolute path, with 'json:' before it for JSON\
  lines"
 	refuses bad-log "2: 'portfence.log' is no log, $allowed"
 	refuses bad-json-log "2: 'json:portfence.log' is no log, $allowed"
+	refuses json-journal "2: 'json:journal' is no log, write 'journal', which gets each value as a field of its own"
 	refuses bad-state "2: 'run/portfence' is no state folder, write an absolute path"
 }
 
@@ -249,7 +250,7 @@ refuses_made() {
 @test "all mistakes of a file are reported at once, each with its line" {
 	refuses many-errors \
 		"2: 'lost' stands before the first section, write [application] above it" \
-		"5: 'portfence.log' is no log, write stderr, syslog, none or an absolute path, with\
+		"5: 'portfence.log' is no log, write stderr, syslog, journal, none or an absolute path, with\
  'json:' before it for JSON lines" \
 		"6: unknown key 'size' in [portfence], use one of: log, state, lease-file, pool, lease, warn" \
 		"9: '20999-20000' is reversed, write the lower port first" \
@@ -508,7 +509,7 @@ portfence: --seed: 'x' is no seed, write a whole number from 0 to 18446744073709
 portfence: --order: 'best' is no order, use one of: auto, sequential, random, random-simple, hash, double-hash, random-increments
 portfence: PORTFENCE_SEED: 'x' is no seed, write a whole number from 0 to 18446744073709551615"
 	run -125 --separate-stderr env PORTFENCE_LOG=log.txt "$PORTFENCE" run --range 5 -- true
-	same "portfence: PORTFENCE_LOG: 'log.txt' is no log, write stderr, syslog, none or an absolute\
+	same "portfence: PORTFENCE_LOG: 'log.txt' is no log, write stderr, syslog, journal, none or an absolute\
  path, with 'json:' before it for JSON lines"
 }
 

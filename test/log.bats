@@ -275,6 +275,55 @@ for line in open("json", encoding="utf-8"):
 	[ "$(cut -c 2-5 log | tr '\n' ' ')" = '<30> <28> ' ]
 }
 
+@test "the journal gets an entry for each line, with a field for each value" {
+	cat >journald.py <<-'END'
+		import os, socket, subprocess, sys
+		journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		os.makedirs("/run/systemd/journal")
+		journal.bind("/run/systemd/journal/socket")
+		subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+		# all has been sent by now
+		while True:
+		    try:
+		        entry = journal.recv(65536, socket.MSG_DONTWAIT).decode()
+		    except BlockingIOError:
+		        break
+		    assert entry.endswith("\n"), entry
+		    fields = dict(line.split("=", 1) for line in entry.splitlines())
+		    print(*(f"{name}={value}" for name, value in sorted(fields.items())), sep="|")
+	END
+	cat >full.py <<-'END'
+		import socket
+		held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		held.connect(("127.0.0.1", 9))
+		try:
+		    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("127.0.0.1", 10))
+		except OSError as error:
+		    print(error)
+	END
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns unshare -m sh -c 'mount -t tmpfs none /run && exec "$@"' _ \
+		python3 journald.py "$PORTFENCE" run --via both --range 20000 --log journal -- python3 full.py >log
+	cat log
+	grep -qE '^MESSAGE=python3: connect udp4 127\.0\.0\.1:20000 -> 127\.0\.0\.1:9 engine=bind tried=[0-9]+\|PORTFENCE_ADDRESS=127\.0\.0\.1\|PORTFENCE_APP=python3\|PORTFENCE_CALL=connect\|PORTFENCE_ENGINE=bind\|PORTFENCE_PEER=127\.0\.0\.1\|PORTFENCE_PEER_PORT=9\|PORTFENCE_PID=[0-9]+\|PORTFENCE_PORT=20000\|PORTFENCE_PROTOCOL=udp4\|PORTFENCE_TRIED=[0-9]+\|PRIORITY=6\|SYSLOG_IDENTIFIER=portfence$' log
+	# what fails is a warning
+	grep -qE '\|PORTFENCE_PROBLEM=no port left\|.*\|PRIORITY=4\|' log
+}
+
+@test "without a journal the program works, and a line and check say that entries are lost" {
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns unshare -m sh -c 'mount -t tmpfs none /run && exec "$@"' _ \
+		"$PORTFENCE" run --via both --range "$RANGE" --log journal -- "$PROBES/spawn" child >said 2>errors
+	sed -n 's/^port //p' said | all_within 20000 20999
+	[ "$(wc -l <errors)" = 2 ]
+	grep -qx "portfence: warning: there is no journal to write to, '/run/systemd/journal/socket': No such file or directory" errors
+	grep -qxE "$TIME portfence\[[0-9]+\] spawn: warning: the log '/run/systemd/journal/socket' cannot be opened, or is another user's: lines are dropped" errors
+	printf '%s\n' '[portfence]' 'log = journal' '[spawn]' "range = $RANGE" >journal.ini
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run -0 ns unshare -m sh -c 'mount -t tmpfs none /run && exec "$@"' _ "$PORTFENCE" check journal.ini
+	[[ "$output" = *"journal.ini: warning: there is no journal to write to, '/run/systemd/journal/socket': No such file or directory"* ]]
+}
+
 @test "without a syslog the program works" {
 	# shellcheck disable=SC2016 # the inner shell expands it
 	ns unshare -m sh -c 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && exec "$@"' _ \

@@ -237,7 +237,7 @@ random, random-simple, hash, double-hash, random-increments" \
 		"$PORTFENCE" run --range "$RANGE" --order alphabetic -- touch started
 	says 125 "portfence: --seed: '-1' is no seed, write a whole number from 0 to \
 18446744073709551615" "$PORTFENCE" run --range "$RANGE" --seed -1 -- touch started
-	says 125 "portfence: --log: 'json:' is no log, write stderr, syslog, none or an absolute \
+	says 125 "portfence: --log: 'json:' is no log, write stderr, syslog, journal, none or an absolute \
 path, with 'json:' before it for JSON lines" \
 		"$PORTFENCE" run --range "$RANGE" --log json: -- touch started
 	[ ! -e started ]

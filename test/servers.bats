@@ -383,3 +383,31 @@ moves_queries() {
 	unbound_conf
 	moves_queries unbound -d -p -c unbound.conf
 }
+
+# --- the log
+
+@test "journald finds an entry by its fields" {
+	skip_missing journalctl
+	cat >journald.sh <<-'END'
+		mount -t tmpfs none /run
+		mkdir -p /run/systemd/journal /run/systemd/journald.conf.d /run/log/journal
+		# nothing of this machine's own
+		printf '[Journal]\nStorage=volatile\nAudit=no\nReadKMsg=no\n' >/run/systemd/journald.conf.d/test.conf
+		journald=/lib/systemd/systemd-journald
+		[ -x "$journald" ] || journald=/usr$journald
+		"$journald" &
+		trap 'kill $!' EXIT
+		until [ -S /run/systemd/journal/socket ]; do kill -0 $! || exit; done
+		"$@" || exit
+		until [ -n "$(entries PORTFENCE_PEER_PORT=9)" ]; do kill -0 $! || exit; done
+		entries PORTFENCE_APP=spawn
+	END
+	# shellcheck disable=SC2016 # the inner shell expands it
+	{
+		echo 'entries() { journalctl -q --file /run/log/journal/*/system.journal -o cat "$@"; }'
+		cat journald.sh
+	} >with-journald.sh
+	ns unshare -m bash with-journald.sh \
+		"$PORTFENCE" run --range 20000-20099 --log journal -- "$PROBES/spawn" child >entries
+	grep -E '^spawn: connect udp4 [0-9.:]+ -> 127\.0\.0\.1:9 engine=bind tried=[0-9]+$' entries
+}

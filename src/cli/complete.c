@@ -85,7 +85,7 @@ static void offer_orders(const char *before)
 /* Offers what a value may be, by the name that the help gives it, which is @len long. */
 static void offer_values(const char *name, size_t len, const char *before, const char *config)
 {
-	static const char *const logs[] = { "stderr", "syslog", "none" };
+	static const char *const logs[] = { "stderr", "syslog", "journal", "none" };
 	const char *const *way;
 	size_t i;
 

@@ -20,7 +20,7 @@ enum { LAUNCH_CONFIG, KEY_OVERRIDES(LAUNCH_ENUM) LAUNCH_LOG, LAUNCH_OPTIONS };
 	[LAUNCH_CONFIG] = OPTION_ENTRY_CONFIG, \
 	KEY_OVERRIDES(LAUNCH_OPTION_ENTRY) \
 	[LAUNCH_LOG] = { .name = "log", .argument = "LOG", \
-		.help = "a line for each port: stderr, syslog, none or a file; json:LOG for JSON " \
+		.help = "a line for each port: stderr, syslog, journal, none or a file; json:LOG for JSON " \
 			"lines" }
 
 /* Of verbs that take a command. */

@@ -65,25 +65,44 @@ static void write_file(struct log *log, const char *path, const char *text, size
 	fd_close(fd);
 }
 
-static void write_syslog(const char *severity, const char *text, size_t len)
+/* Return: 0, -errno */
+static int write_datagram(const struct sockaddr_un *to, const char *head, const char *text,
+			  size_t len)
 {
-	static const struct sockaddr_un device = { AF_UNIX, "/dev/log" };
 	struct iovec parts[] = {
-		{ (void *)severity, strlen(severity) },
-		{ (void *)text, len - 1 }, /* syslog wants no newline */
+		{ (void *)head, strlen(head) },
+		{ (void *)text, len },
 	};
 	const struct msghdr datagram = {
-		.msg_name = (void *)&device,
-		.msg_namelen = sizeof(device),
+		.msg_name = (void *)to,
+		.msg_namelen = sizeof(*to),
 		.msg_iov = parts,
 		.msg_iovlen = 2,
 	};
-	int fd = fd_socket(AF_UNIX, SOCK_DGRAM, 0);
+	int fd = fd_socket(AF_UNIX, SOCK_DGRAM, 0), rc;
 
 	if (fd < 0)
-		return;
-	syscall(SYS_sendmsg, fd, &datagram, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return fd;
+	rc = syscall(SYS_sendmsg, fd, &datagram, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 	fd_close(fd);
+	return rc;
+}
+
+static void write_syslog(const char *severity, const char *text, size_t len)
+{
+	static const struct sockaddr_un device = { AF_UNIX, "/dev/log" };
+
+	/* syslog wants no newline */
+	write_datagram(&device, severity, text, len - 1);
+}
+
+static void write_journal(struct log *log, const char *text, size_t len)
+{
+	static const struct sockaddr_un journal = { AF_UNIX, LOG_DESTINATION_JOURNAL };
+	const int rc = write_datagram(&journal, "", text, len);
+
+	if (rc == -ENOENT || rc == -ECONNREFUSED || rc == -EACCES)
+		atomic_fetch_or_explicit(&log->told, 1U << LOG_FILE_CLOSED, memory_order_relaxed);
 }
 
 static void write_line(struct log *log, const char *severity, const char *text, size_t len)
@@ -98,6 +117,8 @@ static void write_line(struct log *log, const char *severity, const char *text, 
 	signals_hold(&signals);
 	if (destination->to == LOG_TO_SYSLOG)
 		write_syslog(severity, text, len);
+	else if (destination->to == LOG_TO_JOURNAL)
+		write_journal(log, text, len);
 	else if (destination->to == LOG_TO_FILE)
 		write_file(log, destination->path, text, len);
 	signals_release(&signals);
@@ -107,6 +128,7 @@ static void start_line(const struct log *log, struct logline *ret_line)
 {
 	ret_line->record = NULL;
 	ret_line->json = log->destination.json;
+	ret_line->journal = log->destination.to == LOG_TO_JOURNAL;
 	ret_line->pid = log->pid ? log->pid : (int)getpid();
 	ret_line->application = log->application;
 	clock_gettime(CLOCK_REALTIME, &ret_line->time);
@@ -165,6 +187,7 @@ __attribute__((noinline)) static void write_lost(const struct log *log, const ch
 	end = mempcpy(end, path, strnlen(path, 256));
 	stpcpy(stpcpy(stpcpy(end, "' "), problem), ": lines are dropped");
 	start_line(log, &line);
+	line.journal = false;
 	write_stderr(log, text, logline_message(&line, "warning", message, text, sizeof(text)));
 }
 

@@ -19,6 +19,9 @@ struct log_destination log_destination_of(const char *text)
 		destination.to = LOG_TO_STDERR;
 	} else if (!strcmp(text, "syslog")) {
 		destination.to = LOG_TO_SYSLOG;
+	} else if (!strcmp(text, "journal")) {
+		destination.to = LOG_TO_JOURNAL;
+		destination.path = LOG_DESTINATION_JOURNAL;
 	} else {
 		destination.to = LOG_TO_FILE;
 		destination.path = text;
@@ -30,11 +33,15 @@ int log_destination_check(const char *text, struct reason *ret_why)
 {
 	const struct log_destination destination = log_destination_of(text);
 
+	if (destination.to == LOG_TO_JOURNAL && destination.json)
+		return reason_refuse(ret_why, "'json:journal' is no log, write 'journal', which "
+					      "gets each value as a field of its own");
 	if (destination.to != LOG_TO_FILE || *destination.path == '/')
 		return 0;
-	return reason_refuse(ret_why,
-			     REASON_QUOTED
-			     " is no log, write stderr, syslog, none or an absolute path, with "
-			     "'json:' before it for JSON lines",
-			     text);
+	return reason_refuse(
+		ret_why,
+		REASON_QUOTED
+		" is no log, write stderr, syslog, journal, none or an absolute path, with "
+		"'json:' before it for JSON lines",
+		text);
 }

@@ -3,6 +3,7 @@
 #include "text.h"
 
 #include <string.h>
+#include <syslog.h>
 
 /* A line that is being built. Its last byte is kept for the newline. */
 struct out {
@@ -205,10 +206,29 @@ static void put_head(struct out *out, const struct logline *line)
 		put(out, "\",");
 		return;
 	}
+	if (line->journal) {
+		put(out, "SYSLOG_IDENTIFIER=portfence\nPORTFENCE_PID=");
+		put_number(out, (unsigned long)line->pid, 1);
+		put(out, "\nPORTFENCE_APP=");
+		/* the message has the name again, and is followed by as much as any other line */
+		put_escaped(out, line->application, 3 * REST);
+		put(out, "\n");
+		return;
+	}
 	put_time(out, &line->time);
 	put(out, " portfence[");
 	put_number(out, (unsigned long)line->pid, 1);
 	put(out, "] ");
+	put_escaped(out, line->application, REST);
+	put(out, ": ");
+}
+
+/* Begins the field that people read; the caller ends it. @priority: of syslog(3) */
+static void put_message_field(struct out *out, const struct logline *line, int priority)
+{
+	put(out, "PRIORITY=");
+	put_number(out, (unsigned long)priority, 1);
+	put(out, "\nMESSAGE=");
 	put_escaped(out, line->application, REST);
 	put(out, ": ");
 }
@@ -293,6 +313,47 @@ static void put_assign_text(struct out *out, const char *call, const struct assi
 		PUT_ALL(out, ": ", outcome_words(assign->outcome)->problem);
 }
 
+static void put_field(struct out *out, const char *name, const char *value)
+{
+	PUT_ALL(out, "PORTFENCE_", name, "=", value, "\n");
+}
+
+static void put_number_field(struct out *out, const char *name, unsigned long value)
+{
+	char digits[TEXT_NUMBER_MAX];
+
+	text_put_number(digits, value, 1);
+	put_field(out, name, digits);
+}
+
+static void put_address_fields(struct out *out, const char *name, const char *port_name,
+			       const union addr *addr)
+{
+	PUT_ALL(out, "PORTFENCE_", name, "=");
+	put_address(out, addr);
+	put(out, "\n");
+	put_number_field(out, port_name, addr_port(addr));
+}
+
+static void put_assign_fields(struct out *out, const char *call, const struct assign *assign,
+			      const union addr *local, const char *proto, const char *family)
+{
+	put_field(out, "CALL", call);
+	PUT_ALL(out, "PORTFENCE_PROTOCOL=", proto, family, "\n");
+	if (local)
+		put_address_fields(out, "ADDRESS", "PORT", local);
+	if (has_peer(assign))
+		put_address_fields(out, "PEER", "PEER_PORT", &assign->addr);
+	if (asked_port(assign)) {
+		put_number_field(out, "ASKED", asked_port(assign));
+	} else {
+		put_field(out, "ENGINE", policy_engine_name(assign->engine));
+		put_number_field(out, "TRIED", assign->tried);
+	}
+	if (!local)
+		put_field(out, "PROBLEM", outcome_words(assign->outcome)->problem);
+}
+
 size_t logline_assign(const struct logline *line, const char *call, const struct assign *assign,
 		      const union addr *local, char *ret_text, size_t size)
 {
@@ -305,6 +366,10 @@ size_t logline_assign(const struct logline *line, const char *call, const struct
 	const char *proto = policy_proto_name(assign->proto);
 
 	put_head(&out, line);
+	if (line->journal) {
+		put_assign_fields(&out, call, assign, local, proto, family);
+		put_message_field(&out, line, local ? LOG_INFO : LOG_WARNING);
+	}
 	if (json)
 		put_assign_json(&out, line, call, assign, local, proto, family);
 	else
@@ -318,8 +383,14 @@ size_t logline_message(const struct logline *line, const char *level, const char
 	struct out out = { .text = ret_text, .size = size, .json = line->json };
 
 	put_head(&out, line);
-	PUT_ALL(&out, line->json ? "\"level\":\"" : "", level,
-		line->json ? "\",\"message\":\"" : ": ");
+	if (line->journal)
+		put_message_field(&out, line,
+				  *level == 'e'   ? LOG_ERR
+				  : *level == 'w' ? LOG_WARNING
+						  : LOG_INFO);
+	else
+		PUT_ALL(&out, line->json ? "\"level\":\"" : "", level,
+			line->json ? "\",\"message\":\"" : ": ");
 	put_escaped(&out, message, 2);
 	put(&out, line->json ? "\"}" : "");
 	return put_newline(&out);

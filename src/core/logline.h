@@ -1,4 +1,4 @@
-/* logline: builds one line of the log or the record, as text or JSON; it writes it nowhere. */
+/* logline: builds one line of the log or the record, as text, JSON or journald's fields; it writes it nowhere. */
 #ifndef PORTFENCE_CORE_LOGLINE_H
 #define PORTFENCE_CORE_LOGLINE_H
 
@@ -14,6 +14,11 @@
 
 struct logline {
 	bool json;
+	/*
+	 * A line "FIELD=value" for each field, which journald takes as one entry. @json is false.
+	 * Source: systemd's "Native Journal Protocol", systemd.journal-fields(7)
+	 */
+	bool journal;
 	/*
 	 * NULL for a line of the log. For a line of the record, which is JSON, the lease's
 	 * block, whose ports are given by their distance from its first. The line then has

@@ -56,6 +56,9 @@ bool logfile_writable(const char *log, struct reason *ret_why)
 	const struct log_destination destination = log_destination_of(log);
 	int error;
 
+	if (destination.to == LOG_TO_JOURNAL && access(destination.path, W_OK))
+		return reason_fail(false, ret_why, "there is no journal to write to, '%s': %s",
+				   destination.path, strerror(errno));
 	if (destination.to != LOG_TO_FILE || *destination.path != '/')
 		return true;
 	error = check_planted(destination.path);
