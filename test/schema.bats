@@ -128,6 +128,8 @@ make_things() {
 	say status
 	say status --range 20000-20999
 	say leases
+	# its input has ended
+	: | say lease
 	say presets
 	say rules --user nobody --mark 1 app other
 	say which --app app -- "$HOLDER"

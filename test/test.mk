@@ -10,7 +10,7 @@
 # ---- which test is in which tier ----
 
 # The core tier, the longest first. Every other file is one of the rest: LONG_TESTS come first there.
-CORE_TESTS := status supervise born enforced state fresh leases environments nested matrix check unit descriptor record map shim exec log conf rooms \
+CORE_TESTS := status supervise born enforced state fresh leases lease-verb environments nested matrix check unit descriptor record map shim exec log conf rooms \
 	sandbox security which cli firewall run readme sharing tiers rules platform schema words audit
 # These look at the whole machine, or keep it busy: nothing runs beside them.
 ALONE_TESTS := audit load soak vm

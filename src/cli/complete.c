@@ -143,7 +143,8 @@ static bool read_word(struct line *line, const char *word)
 		line->open = NULL;
 	} else if (line->options_over || *word != '-') {
 		line->operands++;
-		return !line->verb->operands_end_options;
+		return !line->verb->operands_end_options &&
+		       !(line->options_over && line->verb->command_after_dashes);
 	} else if (!strcmp(word, "--")) {
 		line->options_over = true;
 	} else if (word[1] == '-') {
@@ -172,7 +173,7 @@ static void offer_operand(const struct line *line, int index)
 	size_t len;
 	const char *name = operand_name(verb, &len);
 
-	if (verb->operands_end_options)
+	if (verb->operands_end_options || (verb->command_after_dashes && line->options_over))
 		printf(":command %d\n", index);
 	else if (verb->operands == OPERANDS_ANY || line->operands < verb->operands)
 		offer_values(name, len, "", line->config);

@@ -1,8 +1,7 @@
 #include "../core/pool.h"
 #include "../core/settings.h"
-#include "../core/variables.h"
-#include "../machine/lease_holder.h"
 #include "held_leases.h"
+#include "lease_block.h"
 #include "say.h"
 #include "section_ranges.h"
 #include "verbs.h"
@@ -129,15 +128,10 @@ static int print_json(const struct found *found)
 
 static int read_settings(const char *config, struct arena *arena, struct found *found)
 {
-	const struct policy_process nobody = { .exe = NULL };
-	int rc;
+	int rc = lease_block_settings(config, arena, &found->settings);
 
-	/* those of a program and of a run tell nothing about the machine */
-	variables_unset(VARIABLES_RULE | VARIABLES_RUN);
-	if (config && variables_set(VARIABLE_CONFIG, config))
-		return say_failure("%s", strerror(ENOMEM));
-	if (settings_load(&nobody, arena, say_conf_error, NULL, &found->settings))
-		return say_status();
+	if (rc)
+		return rc;
 	rc = pool_find(&found->settings.policy, arena, &found->pool);
 	if (rc == -EINVAL)
 		return say_failure(

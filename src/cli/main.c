@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const struct verb *const verbs[] = {
-	&verb_run,    &verb_check, &verb_which,   &verb_status, &verb_audit,
+	&verb_run,    &verb_check, &verb_which,   &verb_status, &verb_audit, &verb_lease,
 	&verb_leases, &verb_rules, &verb_presets, &verb_env,    NULL,
 };
 

@@ -40,6 +40,7 @@ struct verb {
 	const char *status;        /* what its exit status says */
 	const char *example;       /* whole lines, without indentation */
 	bool operands_end_options; /* what follows the first operand is not ours to read */
+	bool command_after_dashes; /* what follows "--" is a command, and what is before it is not */
 	const char *if_failed;     /* a line on standard output if it fails; NULL: none */
 	int (*function)(const struct option_values *given); /* Return: exit status */
 };

@@ -1,32 +1,16 @@
 #include "run_lease.h"
 
 #include "../core/pool.h"
-#include "../core/slices.h"
-#include "../core/timing.h"
 #include "../core/variables.h"
-#include "../machine/lease_holder.h"
 #include "../supervisor/supervise.h"
+#include "lease_block.h"
 #include "say.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-#define HOLDERS_SHOWN 10
-#define WAIT_MOST 86400
-#define RETRY_NS 50000000
-#define GRACE 0.25 /* seconds: a lease ends some milliseconds after the command that held it */
-
-/* What the options ask for, parsed. */
-struct request {
-	uint32_t count; /* of ports; 0: no lease */
-	const struct range *pool;
-	double seconds; /* to wait until a block is free */
-	bool waits;     /* '--wait' was given */
-};
 
 /* ---- arguments ---- */
 
@@ -151,132 +135,28 @@ static int replace_arguments(char *argv[], struct run_lease *lease, struct arena
 
 /* ---- options ---- */
 
-static int parse_wait(const char *text, double *ret_seconds)
-{
-	char *rest;
-	double seconds = strtod(text, &rest);
-
-	if (*rest || rest == text || !(seconds >= 0 && seconds <= WAIT_MOST))
-		return -EINVAL;
-	*ret_seconds = seconds;
-	return 0;
-}
-
 /* Return: 0 (with a count of 0 if no lease is asked for), or say_status() */
-static int parse_request(const struct run_lease_options *options, const struct settings *settings,
-			 struct arena *arena, struct request *ret_request)
+static int parse_block(const struct run_lease_options *options, const struct settings *settings,
+		       struct arena *arena, struct lease_block *ret_block)
 {
 	const char *idle = options->pool         ? "--pool"
 			   : options->wait       ? "--wait"
 			   : options->substitute ? "--substitute"
 						 : NULL;
-	const char *pool;
+	uint32_t count = settings->rule ? settings->rule->lease : 0;
 	struct reason why;
-	int rc;
 
-	ret_request->count = settings->rule ? settings->rule->lease : 0;
-	if (options->lease && pool_parse_lease(options->lease, &ret_request->count, &why))
+	ret_block->count = 0;
+	if (options->lease && pool_parse_lease(options->lease, &count, &why))
 		return say_failure("--lease: %s", why.text);
-	if (!ret_request->count && idle)
+	if (!count && idle)
 		return say_failure("'%s' needs a lease; add '--lease N'", idle);
-	if (!ret_request->count)
+	if (!count)
 		return 0;
-	ret_request->waits = options->wait;
-	ret_request->seconds = GRACE;
-	if (options->wait && parse_wait(options->wait, &ret_request->seconds))
-		return say_failure("--wait: '%s' is not a number of seconds from 0 to %d",
-				   options->wait, WAIT_MOST);
-	if (options->pool &&
-	    (slices_expand(options->pool, settings->policy.hosts, arena, &pool, &why) ||
-	     key_range(pool, arena, &ret_request->pool, &why)))
-		return say_failure("--pool: %s", why.text);
-	rc = options->pool ? 0 : pool_find(&settings->policy, arena, &ret_request->pool);
-	if (rc == -EINVAL)
-		return say_failure("the sections leave no port of %d-%d for leases; use '--pool'",
-				   POOL_FIRST, POOL_LAST);
-	if (rc)
-		return say_failure("%s", strerror(-rc));
-	if (pool_check_lease(ret_request->count, ret_request->pool, &why))
-		return say_failure("%s", why.text);
-	return 0;
+	return lease_block_parse(count, options->pool, options->wait, settings, arena, ret_block);
 }
 
 /* ---- taking ---- */
-
-/* Lists who holds leases in the pool. If that fails, the caller's own message is enough. */
-static void print_holders(const struct range *pool, int fd)
-{
-	struct lease *list = NULL;
-	size_t count = 0, shown = 0, more = 0, i;
-	char text[LEASE_TEXT];
-
-	lease_list(fd, &list, &count);
-	lease_holder_find(list, count);
-	for (i = 0; i < count; i++) {
-		uint32_t port = list[i].first;
-
-		while (port <= list[i].last && !range_has(pool, (uint16_t)port))
-			port++;
-		if (port > list[i].last)
-			continue;
-		if (shown == HOLDERS_SHOWN) {
-			more++;
-			continue;
-		}
-		shown++;
-		lease_format(&list[i], text);
-		fprintf(stderr, "  %s\n", text);
-	}
-	if (more)
-		fprintf(stderr, "  and %zu more, see 'portfence leases'\n", more);
-	free(list);
-}
-
-static int say_all_taken(const struct request *request, int fd)
-{
-	char pool[64], waited[64] = "";
-
-	range_format(request->pool, pool, sizeof(pool));
-	if (request->waits)
-		snprintf(waited, sizeof(waited), ", after %g seconds", request->seconds);
-	say_failure(
-		"no %u ports in a row are free of leases and sockets in the pool %s%s; use a larger "
-		"'--pool', or '--wait SECONDS'",
-		request->count, pool, waited);
-	print_holders(request->pool, fd);
-	return say_status();
-}
-
-static int take_block(const struct request *request, int fd, struct lease *entry)
-{
-	const struct timespec rest = { 0, RETRY_NS };
-	const int64_t end =
-		timing_ns(CLOCK_MONOTONIC) + (int64_t)(request->seconds * (double)TIMING_SECOND_NS);
-	int rc;
-
-	while ((rc = lease_take(fd, request->pool, request->count, &entry->first)) == -EADDRINUSE &&
-	       timing_ns(CLOCK_MONOTONIC) < end)
-		nanosleep(&rest, NULL);
-	if (rc == -EADDRINUSE)
-		return say_all_taken(request, fd);
-	if (rc == -ESTALE)
-		return say_failure("the lease file was removed just now; try again");
-	if (rc == -EOPNOTSUPP)
-		return say_failure(
-			"no lease can be taken: the kernel does not list its sockets, so free ports cannot "
-			"be found; use '--range'");
-	if (rc)
-		return say_failure("no lease can be taken: %s", strerror(-rc));
-	entry->last = (uint16_t)(entry->first + request->count - 1);
-	return 0;
-}
-
-static int publish_lease(const struct run_lease *lease)
-{
-	int rc = lease_publish(lease->fd, &lease->entry);
-
-	return rc ? say_failure("the holder of the lease cannot be noted: %s", strerror(-rc)) : 0;
-}
 
 static void describe_holder(const struct settings *settings, char *const argv[],
 			    struct lease *entry)
@@ -308,26 +188,26 @@ static int export_lease(const struct lease *entry, const struct settings *settin
 int run_lease_take(const struct run_lease_options *options, const struct settings *settings,
 		   char *argv[], struct arena *arena, struct run_lease *ret_lease)
 {
-	struct request request = { .count = 0 };
+	struct lease_block block;
 	struct reason why;
 	int fd, rc;
 
 	memset(ret_lease, 0, sizeof(*ret_lease));
-	rc = parse_request(options, settings, arena, &request);
-	if (!rc && request.count && options->substitute)
-		rc = check_arguments(argv, request.count);
-	if (rc || !request.count)
+	rc = parse_block(options, settings, arena, &block);
+	if (!rc && block.count && options->substitute)
+		rc = check_arguments(argv, block.count);
+	if (rc || !block.count)
 		return rc;
 	fd = lease_open(settings, true, &why);
 	if (fd < 0)
 		return say_failure("%s", why.text);
-	rc = take_block(&request, fd, &ret_lease->entry);
+	rc = lease_block_take(&block, fd, &ret_lease->entry);
 	if (!rc && options->substitute && replace_arguments(argv, ret_lease, arena))
 		rc = say_failure("%s", strerror(ENOMEM));
 	ret_lease->fd = fd;
 	describe_holder(settings, argv, &ret_lease->entry);
 	if (!rc)
-		rc = publish_lease(ret_lease);
+		rc = lease_block_publish(fd, &ret_lease->entry);
 	if (!rc)
 		rc = export_lease(&ret_lease->entry, settings);
 	if (!rc && supervise_hold(fd))
@@ -398,5 +278,5 @@ int run_lease_finish(struct run_lease *lease, struct arena *arena, struct settin
 	if (rc || !map)
 		return rc;
 	lease_set_map(&lease->entry, map);
-	return publish_lease(lease);
+	return lease_block_publish(lease->fd, &lease->entry);
 }

@@ -10,6 +10,7 @@ enum { EXIT_OWN = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 extern const struct verb verb_audit;
 extern const struct verb verb_check;
 extern const struct verb verb_env;
+extern const struct verb verb_lease;
 extern const struct verb verb_leases;
 extern const struct verb verb_presets;
 extern const struct verb verb_rules;

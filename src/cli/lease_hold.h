@@ -1,0 +1,49 @@
+/* lease_hold: tells when a lease that `portfence lease` holds is over; it holds none itself. */
+#ifndef PORTFENCE_CLI_LEASE_HOLD_H
+#define PORTFENCE_CLI_LEASE_HOLD_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { LEASE_HOLD_INPUT, LEASE_HOLD_PARENT, LEASE_HOLD_WATCHED };
+
+/* What the lease depends on: standard input, and the process that started this one. */
+struct lease_hold {
+	struct pollfd watched[LEASE_HOLD_WATCHED]; /* its fd is -1 if it is not watched */
+	pid_t parent;
+};
+
+/**
+ * lease_hold_begin() - Begin to watch standard input and the parent process
+ *
+ * To be called first: a parent that has ended before is not known. Standard input counts if it is
+ * a pipe, a socket or a terminal that can be read. Anything else would end at once, as /dev/null
+ * does, which a shell gives to commands in the background and systemd to services.
+ */
+void lease_hold_begin(struct lease_hold *ret_hold);
+
+/**
+ * lease_hold_wait() - Wait until the lease is over
+ * @ns:		at most so long; below 0: without end
+ *
+ * What is read from standard input is thrown away.
+ *
+ * Return: false if the lease is over
+ */
+bool lease_hold_wait(struct lease_hold *hold, int64_t ns);
+
+/**
+ * lease_hold_let_go() - Close all descriptors that the holder of a lease does not need
+ * @kept:	ascending, above 2
+ * @input:	close standard input, too
+ *
+ * Standard output and standard error become /dev/null: what reads them to their end goes on. A
+ * pipe of a process that started several holders would otherwise have no end before all holders
+ * have ended.
+ */
+void lease_hold_let_go(const int kept[], size_t count, bool input);
+
+#endif

@@ -1,0 +1,250 @@
+#!/usr/bin/env bats
+#
+# `portfence lease`: a block of ports for a process that runs already, for as long as that wants it.
+
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # inner shells are the command's; each test is a process of its own; helpers set $pid
+bats_require_minimum_version 1.5.0
+load lib/helpers
+
+# The blocks that are leased, one a line
+blocks() {
+	ns "$PORTFENCE" leases | awk '/^[0-9]+-[0-9]+ / { print $1 }'
+}
+
+are_leased() {
+	[ "$(blocks | xargs)" = "$*" ]
+}
+
+# hold ARGUMENT...: a holder whose standard input is /dev/null; its process id is in $pid
+hold() {
+	: >block
+	ns_background "$PORTFENCE" lease --pool 20000-20029 "$@" </dev/null >block
+	wait_until test -s block
+}
+
+end() {
+	kill -KILL "$1"
+	wait "$1" || true
+}
+
+has_ended() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+# python CODE: `lease` starts a holder that reads a pipe
+python() {
+	python_code "import signal, subprocess, time
+	def lease(*words, **more):
+	    more.setdefault('stdin', subprocess.PIPE)
+	    return subprocess.Popen(['$PORTFENCE', 'lease', '--pool', '20000-20029', *words], stdout=subprocess.PIPE, text=True, **more)
+	$1"
+	ns python3 code.py
+}
+
+@test "it prints a block, which is leased until its standard input ends" {
+	python '
+		one = lease("10")
+		print(one.stdout.read(), flush=True)
+		other = lease("10", "--json")
+		print(other.stdout.read())
+		one.stdin.write("bytes mean nothing\n" * 10000)
+		one.stdin.flush()
+		listed = subprocess.run(["'"$PORTFENCE"'", "leases"], capture_output=True, text=True).stdout
+		print(one.poll(), listed.splitlines()[1].split()[0])
+		for holder in one, other:
+		    holder.stdin.close()
+		    print(holder.wait())' >said
+	[ "$(grep -v format said | xargs)" = "20000-20009 None 20000-20009 0 0" ]
+	[ "$(python3 -c 'import json, sys; a = json.load(sys.stdin)
+print(a["format"], a["first"], a["last"], a["ports"], a["pid"] > 1, a["file"])' <<<"$(grep format said)")" = \
+		"1 20010 20019 10 True $PORTFENCE_STATE/.leases.0" ]
+	are_leased
+}
+
+@test "one port is a plain number, and the port can be bound" {
+	hold
+	[ "$(cat block)" = 20000 ]
+	ns_background nc -l 127.0.0.1 20000
+	wait_tcp 20000
+	end "$pid"
+}
+
+@test "/dev/null, a regular file and no standard input at all end no lease, a signal does" {
+	: >empty
+	local way
+	for way in '</dev/null' '<empty' '<&-'; do
+		: >block
+		ns_background sh -c "exec '$PORTFENCE' lease 5 --pool 20000-20029 $way" >block
+		wait_until test -s block
+		are_leased 20000-20004
+		kill -0 "$pid"
+		kill "$pid"
+		local ended=0
+		wait "$pid" || ended=$?
+		[ "$ended" = 143 ]
+		wait_until are_leased
+	done
+}
+
+@test "a pipe that has ended before ends the lease at once" {
+	run -0 ns "$PORTFENCE" lease 3 < <(:)
+	[[ "$output" = *-* ]]
+	wait_until are_leased
+}
+
+@test "the end of the process that started it ends the lease, whatever its standard input is" {
+	mkfifo pipe
+	exec 7<>pipe
+	local input
+	for input in /dev/null pipe; do
+		: >block
+		ns_background sh -c "'$PORTFENCE' lease 5 --pool 20000-20029 <$input >block 7>&- & exec sleep infinity" 7>&-
+		wait_until test -s block
+		are_leased 20000-20004
+		end "$pid"
+		wait_until are_leased
+	done
+}
+
+@test "its standard output and standard error end once the block is told, and it keeps nobody's descriptors" {
+	mkfifo pipe
+	ns_background sh -c "exec '$PORTFENCE' lease 5 </dev/null >pipe 2>&1 9>pipe"
+	# to the end of it
+	[ "$(cat pipe)" = 20000-20004 ]
+	kill -0 "$pid"
+	run bash -c "readlink /proc/$pid/fd/*"
+	[ "$(grep -vc '^/dev/null$' <<<"$output")" = 2 ]
+	grep -q '/.leases.0$' <<<"$output"
+	end "$pid"
+}
+
+@test "a lease that cannot be told is not held" {
+	run -1 ns sh -c "exec '$PORTFENCE' lease 5 >/dev/full </dev/null"
+	are_leased
+	run -1 ns sh -c "exec '$PORTFENCE' lease 5 >&- </dev/null"
+	are_leased
+}
+
+@test "a terminal's end of file ends the lease, and one in the background leaves the terminal alone" {
+	skip_missing python3
+	cat >terminal.py <<-END
+		import os, pty, sys, time
+		pid, fd = pty.fork()
+		if not pid:
+		    os.execvp(sys.argv[1], sys.argv[1:])
+		said = b""
+		while b"\n" not in said: said += os.read(fd, 100)
+		os.write(fd, b"a line\n\x04")
+		print(os.waitpid(pid, 0)[1], said)
+	END
+	run -0 ns python3 terminal.py "$PORTFENCE" lease 5
+	[[ "$output" = "0 b'20000-20004"* ]]
+	are_leased
+	# what is typed is the shell's
+	cat >shell.sh <<-END
+		set -m
+		"$PORTFENCE" lease 5 >block &
+		until [ -s block ]; do :; done
+		echo ready
+		until read -r -t 0; do :; done
+		state=\$(ps -o stat= -p \$!)
+		read -r line
+		case \$state in T*) echo stopped ;; *) echo "\$line" >line ;; esac
+		kill \$!
+	END
+	cat >terminal.py <<-END
+		import os, pty, sys
+		pid, fd = pty.fork()
+		if not pid:
+		    os.execvp("bash", ["bash", "shell.sh"])
+		said = b""
+		while b"ready" not in said: said += os.read(fd, 100)
+		os.write(fd, b"typed\n")
+		os.waitpid(pid, 0)
+	END
+	ns python3 terminal.py
+	[ "$(cat line)" = typed ]
+}
+
+@test "with a command it is run --lease" {
+	run -0 ns "$PORTFENCE" lease 10 --pool 20000-20029 -- sh -c 'echo $PORTFENCE_RANGE $0' -x
+	[ "$output" = "20000-20009 -x" ]
+	wait_until are_leased
+	run -0 ns "$PORTFENCE" lease -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20000-20099 ]
+	wait_until are_leased
+	run -7 ns "$PORTFENCE" lease 5 -- sh -c 'exit 7'
+	run -127 ns "$PORTFENCE" lease 5 -- never-there
+	run -125 ns "$PORTFENCE" lease 5 --pool x -- true
+	printf '[portfence]\npool = 22000-22099\n' >some.ini
+	run -0 ns "$PORTFENCE" lease 5 --config some.ini --wait 3 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 22000-22004 ]
+}
+
+# says STATUS TEXT COMMAND...: it ends so, and with these first words on standard error
+says() {
+	run --separate-stderr "${@:3}"
+	[ "$status" = "$1" ]
+	if [ "${stderr_lines[0]}" != "$2" ]; then
+		printf "wanted '%s'\ngot    '%s'\n" "$2" "${stderr_lines[0]}"
+		return 1
+	fi
+}
+
+@test "bad input is refused" {
+	local see="see 'portfence lease --help'"
+	for bad in 0 65536 x 10x ''; do
+		says 2 "portfence: '$bad' is no number of ports for a lease, write a whole number from 1 to \
+65535, $see" "$PORTFENCE" lease "$bad"
+	done
+	says 2 "portfence: 'make' is one argument too many; a command stands behind '--', $see" \
+		"$PORTFENCE" lease 10 make
+	says 2 "portfence: '--json' prints nothing with a command, $see" \
+		"$PORTFENCE" lease 10 --json -- true
+	says 1 "portfence: --wait: 'x' is not a number of seconds from 0 to 86400" \
+		"$PORTFENCE" lease --wait x
+	says 1 "portfence: a lease of 31 ports does not fit into the pool 20000-20029, which has 30 in one \
+piece; ask for fewer, or for a larger 'pool'" "$PORTFENCE" lease 31 --pool 20000-20029
+	are_leased
+}
+
+@test "a full pool: the message says who holds what, and for whom" {
+	hold 30
+	run -1 ns "$PORTFENCE" lease --pool 20000-20029
+	[ "${#lines[@]}" = 2 ]
+	[ "${lines[0]}" = "portfence: no 1 ports in a row are free of leases and sockets in the pool \
+20000-20029; use a larger '--pool', or '--wait SECONDS'" ]
+	[[ ${lines[1]} =~ ^"  20000-20029 by 'portfence lease, for pid "[0-9]+": "[^\']+"' (pid ""$pid"", user root, since" ]]
+	kill -0 "$pid"
+	end "$pid"
+}
+
+@test "--wait takes a block once there is one, and ends with the process that waits for it" {
+	hold 30
+	: >waiting
+	ns_background "$PORTFENCE" lease --pool 20000-20029 --wait 600 </dev/null >waiting
+	local waiting=$pid
+	end "${PIDS[-2]}"
+	wait_until grep -q 20000 waiting
+	end "$waiting"
+	wait_until are_leased
+	hold 30
+	python '
+		one = lease("--wait", "600")
+		one.stdin.close()
+		print(one.wait(), one.stdout.read())
+		one = lease("--wait", "600")
+		one.terminate()
+		print(one.wait())' >said
+	[ "$(xargs <said)" = "1 -15" ]
+	end "$pid"
+}
+
+@test "of 600 workers with a lease each, a third killed, no port ever had two holders, and none is lost" {
+	run ns "$BATS_TEST_DIRNAME/programs/lease_workers" 600 24 5 "$PORTFENCE" --pool 20000-20199
+	echo "$output"
+	[ "$output" = "600 leases, 200 killed" ]
+	wait_until are_leased
+	run -0 ns "$PORTFENCE" lease 200 --pool 20000-20199 < <(:)
+	[ "$output" = 20000-20199 ]
+}
