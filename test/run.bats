@@ -773,3 +773,24 @@ linker preloads nothing into such a program; run it as the user that it becomes"
 		run -0 ns sh -c 'ulimit -s 128; exec "$@"' - "$PORTFENCE" run --via $way --range 20000-20099 -- true
 	done
 }
+
+@test "where a program's stack may be small, portfence's own is, too" {
+	local way
+	CONF=$PWD/small.ini
+	printf '%s\n' '[app]' 'match = spawn, [a-z]*-nowhere' "range = $RANGE" 'bind = own' 'map = 7000' >"$CONF"
+	for way in preload supervise both; do
+		# shellcheck disable=SC2016 # the inner shell expands it
+		run -0 --separate-stderr ns bash -c 'ulimit -s 64; exec "$@"' - "$PORTFENCE" run --config "$CONF" --via $way \
+			-- "$PROBES/spawn" child
+		sed -n 's/^port //p' <<<"$output" | all_within 20000 20099
+	done
+	printf '#!/bin/sh\n' >script
+	chmod +x script
+	# shellcheck disable=SC2016
+	run -0 --separate-stderr ns bash -c 'ulimit -s 64; exec "$@"' - "$PORTFENCE" run --lease 10 --pool 21000-21099 \
+		--fresh --log "$PWD/log" --record record -- ./script
+	# shellcheck disable=SC2016
+	run -0 --separate-stderr ns bash -c 'ulimit -s 64; "$1" which --config "$2" -- "$3" && "$1" check --config "$2" &&
+		"$1" status --config "$2" && "$1" audit && "$1" leases && "$1" rules --config "$2"' - \
+		"$PORTFENCE" "$CONF" "$PROBES/spawn"
+}

@@ -144,7 +144,7 @@ static void try_lease_file(const struct policy *policy, struct check_findings *f
 
 static void find_programs(const struct rule *rule, struct check_findings *findings)
 {
-	char text[2 * POLICY_GLOB_MAX];
+	static char text[2 * POLICY_GLOB_MAX]; /* the stack may be small (setrlimit(2)) */
 	int rc = programs_find(rule, text, sizeof(text));
 
 	if (rc <= 0)
@@ -204,7 +204,7 @@ static void find_obstacles(const struct sections *sections, struct check_finding
 static void find_file_rights(const char *what, const char *path, const char *file,
 			     struct check_findings *findings)
 {
-	char text[3 * PATH_MAX];
+	static char text[3 * PATH_MAX]; /* the stack may be small (setrlimit(2)) */
 
 	if (!trust_doubt(what, path, text, sizeof(text)))
 		return;

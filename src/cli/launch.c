@@ -22,8 +22,10 @@ static int set_variable(const char *name, const char *value)
 /* Makes a path absolute, so that it holds wherever the command goes. @path is the end of @whole. */
 static int set_path(const char *name, const char *whole, const char *path)
 {
-	char folder[PATH_MAX] = "", text[2 * PATH_MAX + 8];
+	static char folder[PATH_MAX],
+		text[2 * PATH_MAX + 8]; /* the stack may be small (setrlimit(2)) */
 
+	*folder = '\0';
 	if (*path != '/') {
 		if (!getcwd(folder, sizeof(folder) - 1))
 			return say_failure("the current folder cannot be found: %s",

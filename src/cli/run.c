@@ -128,7 +128,8 @@ static void forget_lease(const struct option_values *given)
 static void warn_of_matches(const struct settings *settings)
 {
 	const struct policy *policy = &settings->policy;
-	char text[2 * POLICY_GLOB_MAX], line[PATH_MAX + sizeof(text)];
+	static char text[2 * POLICY_GLOB_MAX],
+		line[PATH_MAX + sizeof(text)]; /* the stack may be small (setrlimit(2)) */
 	size_t i;
 
 	if (settings->rule && settings->rule->line && strcmp(settings->rule->name, "*") != 0)

@@ -148,7 +148,8 @@ static int take_first_slot(int folder, bool shared, char *ret_name, size_t size,
 /* Return: 0, or say_status() after the problem was reported */
 static int take_state(struct settings *settings, struct arena *arena)
 {
-	char path[PATH_MAX] = "", name[32], state[2 * PATH_MAX];
+	static char path[PATH_MAX], state[2 * PATH_MAX]; /* the stack may be small (setrlimit(2)) */
+	char name[32];
 	bool squatted;
 	int folder = state_folder(settings->state, settings->runtime, &squatted), slot = -1, fd;
 	int rc = 0;

@@ -60,7 +60,7 @@ void say_warning(void *context, const char *warning)
 
 void say_distrust(const char *what, const char *path)
 {
-	char text[3 * PATH_MAX];
+	static char text[3 * PATH_MAX]; /* the stack may be small (setrlimit(2)) */
 
 	if (trust_doubt(what, path, text, sizeof(text)))
 		say_warning(NULL, text);

@@ -82,11 +82,13 @@ static void explain_match(const struct rule *rule, const struct policy_process *
 			  char *ret_why, size_t size)
 {
 	const struct policy_process started = { .exe = process->started_as };
-	char glob[POLICY_GLOB_MAX], args[POLICY_GLOB_MAX + 64] = "";
+	static char glob[POLICY_GLOB_MAX],
+		args[POLICY_GLOB_MAX + 64]; /* the stack may be small (setrlimit(2)) */
 	const struct rule one = { .name = "", .match = glob };
 	const char *fits;
 	bool is_path;
 
+	*args = '\0';
 	if (rule->args && find_glob(NULL, rule->args, process, glob))
 		snprintf(args, sizeof(args), "its command line fits 'args = %s'", glob);
 	if (!rule->match || !find_glob(rule->match, NULL, process, glob)) {
@@ -538,7 +540,7 @@ static int find_answer(const struct option_values *given, struct answer *answer)
 
 static int which(const struct option_values *given)
 {
-	struct answer answer = { .unserved = false };
+	static struct answer answer; /* the stack may be small (setrlimit(2)) */
 	int rc;
 
 	if (!given->operand[0])

@@ -21,7 +21,8 @@ static bool is_in_folders(const char *folders, const char *name)
 {
 	while (folders && *folders) {
 		size_t len = strcspn(folders, ":");
-		char path[PATH_MAX + POLICY_GLOB_MAX];
+		static char path[PATH_MAX +
+				 POLICY_GLOB_MAX]; /* the stack may be small (setrlimit(2)) */
 		struct stat st;
 
 		if (len && len < PATH_MAX) {
@@ -83,8 +84,9 @@ static int may_fit(const char *glob, char ret_place[POLICY_GLOB_MAX])
 int programs_find(const struct rule *rule, char *ret_text, size_t size)
 {
 	const char *list = rule->match ? rule->match : rule->name;
-	char glob[POLICY_GLOB_MAX], place[POLICY_GLOB_MAX], unseen[POLICY_GLOB_MAX] = "";
-	char what[POLICY_GLOB_MAX + 32];
+	/* the stack may be small (setrlimit(2)) */
+	static char glob[POLICY_GLOB_MAX], place[POLICY_GLOB_MAX], unseen[POLICY_GLOB_MAX];
+	static char what[POLICY_GLOB_MAX + 32];
 	int rc, error = 0;
 
 	/* [*] is for every program, and what `args` fits is no file */

@@ -190,14 +190,17 @@ static int dump_once(uint8_t family, bool sides, struct reader *reader)
 			.idiag_ext = sides ? 1 << (INET_DIAG_INFO - 1) : 0,
 		},
 	};
-	_Alignas(struct nlmsghdr) char buffer[NETLINK_BUFFER];
 	/* a new one each time: an interrupted dump would leave its rest in the old */
-	int fd = fd_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG), rc;
+	int fd = fd_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG), rc = -ENOMEM;
+	void *buffer;
 
 	if (fd < 0)
 		return fd;
-	rc = netlink_dump(fd, &question.head, buffer, sizeof(struct inet_diag_msg), on_socket,
-			  reader);
+	buffer = malloc(NETLINK_BUFFER);
+	if (buffer)
+		rc = netlink_dump(fd, &question.head, buffer, sizeof(struct inet_diag_msg),
+				  on_socket, reader);
+	free(buffer);
 	fd_close(fd);
 	return rc;
 }

@@ -207,11 +207,13 @@ static const char *image_libc(const struct image *image)
 static int check_image(struct target *target, const struct image *image, const char *path,
 		       const char *library, struct reason *ret_why)
 {
-	char beside[PATH_MAX] = "", where[PATH_MAX + 8] = "";
+	/* the stack may be small (setrlimit(2)) */
+	static char beside[PATH_MAX], where[PATH_MAX + 8];
+	static struct image ours, other;
 	bool siblings = library_has_siblings(library);
-	struct image ours, other;
 	int rc = read_library(library, &ours);
 
+	*where = '\0';
 	if (rc)
 		return reason_fail(rc, ret_why, "the library " REASON_QUOTED " cannot be read: %s",
 				   library, strerror(-rc));
@@ -312,9 +314,10 @@ static int check_file(struct target *target, const char *path, const char *libra
 
 int target_check(struct target *target, const char *library, struct reason *ret_why)
 {
-	char path[PATH_MAX], next[PATH_MAX] = "", option[PATH_MAX] = "";
+	static char path[PATH_MAX], next[PATH_MAX], option[PATH_MAX];
 	int depth, rc;
 
+	*next = *option = '\0';
 	target->remedy[0] = '\0';
 	strcpy(path, target->path);
 	for (depth = 0; depth <= SCRIPTS_DEEPEST; depth++) {

@@ -111,7 +111,9 @@ static bool walk(char *path, char ret_who[WHO], char ret_where[PATH_MAX])
 
 bool trust_doubt(const char *what, const char *path, char *ret_text, size_t size)
 {
-	char resolved[PATH_MAX], folder[PATH_MAX], where[PATH_MAX], who[WHO];
+	static char resolved[PATH_MAX], folder[PATH_MAX],
+		where[PATH_MAX]; /* the stack may be small (setrlimit(2)) */
+	char who[WHO];
 	char *slash;
 	bool open;
 
