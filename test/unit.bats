@@ -380,6 +380,10 @@ with socket.socket() as s:
 	holds logline messages
 }
 
+@test "a line for the journal is a field for each value, and no text can forge one" {
+	holds logline journal-fields
+}
+
 @test "a JSON line has the same facts under their names" {
 	holds logline json-lines
 }
