@@ -523,7 +523,8 @@ metrics() {
 import sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 for family in text_string_to_metric_families(sys.stdin.read()):
-    assert family.type == "gauge" and family.documentation, family
+    assert family.type == ("counter" if family.name == "portfence_refusals" else "gauge"), family
+    assert family.documentation, family
     for sample in family.samples:
         print(sample.name + "".join(" " + label for label in sample.labels.values()), int(sample.value))'
 }
@@ -545,12 +546,91 @@ needs_prometheus() {
 		'portfence_sockets app tcp 2' 'portfence_destinations app tcp 1' 'portfence_ports_time_wait app tcp 0' \
 		'portfence_fullest_destination_ports app tcp 2' 'portfence_ports_outside app 1' \
 		'portfence_ports a"b\c tcp 10' 'portfence_ports a"b\c udp 1' 'portfence_fullest_destination_ports a"b\c tcp 0' \
-		'portfence_leases 1' 'portfence_leased_ports 7'; do
+		'portfence_leases 1' 'portfence_leased_ports 7' 'portfence_pool_ports 9889'; do
 		has_line "$line" <<<"$output"
 	done
 	# one section alone
 	run -0 metrics status --openmetrics app
 	[[ $output != *'a"b'* ]]
+}
+
+# refused PROTOCOL REASON: how many calls of [app] --json counts
+refused() {
+	json "sections.0.$1.refused.$2" status --json
+}
+
+@test "calls that are refused are counted, of all processes and users, by library and supervisor" {
+	needs_prometheus
+	mkdir -m 1777 counted
+	printf '%s\n' '[portfence]' "state = $PWD/counted" '[app]' 'range = 20000' 'bind = own' 'match = *' >app.ini
+	unset PORTFENCE_STATE
+	cat >refused.py <<-'END'
+		import socket
+		held = [socket.socket(socket.AF_INET, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+		for one in held:
+		    one.bind(("127.0.0.1", 0))
+		for kind, port in (socket.SOCK_STREAM, 0), (socket.SOCK_STREAM, 0), (socket.SOCK_DGRAM, 0), (socket.SOCK_STREAM, 9999):
+		    try:
+		        socket.socket(socket.AF_INET, kind).bind(("127.0.0.1", port))
+		    except OSError:
+		        continue
+		    raise SystemExit(f"{kind} {port} was not refused")
+	END
+	[ "$(refused tcp no_port)" = 0 ]
+	ns "$PORTFENCE" run --quiet --config app.ini --via preload -- python3 refused.py
+	[ "$(refused tcp no_port) $(refused udp no_port) $(refused tcp bind) $(refused udp bind)" = '2 1 1 0' ]
+	ns "$PORTFENCE" run --config app.ini --via supervise -- python3 refused.py
+	[ "$(refused tcp no_port) $(refused udp no_port) $(refused tcp bind) $(refused udp bind)" = '4 2 2 0' ]
+	# another user's
+	chmod 644 app.ini refused.py
+	ns "${AS_NOBODY[@]}" "$PORTFENCE" run --quiet --config "$PWD/app.ini" --via preload -- python3 "$PWD/refused.py"
+	[ "$(refused tcp no_port) $(refused udp no_port) $(refused tcp bind) $(refused udp bind)" = '6 3 3 0' ]
+	run -0 status
+	has_line '  refused  tcp 6 (no port left)' <<<"$output"
+	has_line '  refused  tcp 3 (explicit bind)' <<<"$output"
+	has_line '  refused  udp 3 (no port left)' <<<"$output"
+	run -0 metrics status --openmetrics
+	has_line 'portfence_refusals_total app tcp no_port 6' <<<"$output"
+	has_line 'portfence_refusals_total app udp bind 0' <<<"$output"
+	# 'exhausted = system' is counted by itself
+	sed -i 's/^bind = own/exhausted = system/' app.ini
+	sed -i 's/^        continue$/        raise/; s/, (socket.SOCK_STREAM, 9999)//; s/raise SystemExit.*/pass/' refused.py
+	ns "$PORTFENCE" run --quiet --config app.ini --via preload -- python3 refused.py
+	[ "$(refused tcp system_port) $(refused udp system_port) $(refused tcp no_port)" = '2 1 6' ]
+}
+
+@test "what is no state file, or pretends to be another user's, does not change the counts" {
+	mkdir -m 1777 counted
+	printf '%s\n' '[portfence]' "state = $PWD/counted" '[app]' 'range = 20000' 'match = *' >app.ini
+	unset PORTFENCE_STATE
+	ns "$PORTFENCE" run --quiet --config app.ini --via preload -- python3 -c '
+import socket
+socket.socket(socket.AF_INET, socket.SOCK_STREAM).bind(("127.0.0.1", 0))'
+	[ "$(refused tcp no_port)" = 0 ]
+	own=counted/app.0
+	# 7 refused: behind all else, 3 protocols with 4 numbers of 8 bytes
+	printf '\7\0\0\0\0\0\0\0' | dd of="$own" bs=1 seek=$(($(stat -c %s "$own") - 96)) conv=notrunc status=none
+	[ "$(refused tcp no_port)" = 7 ]
+	cp "$own" counted/app.1    # root's, with another user's name
+	cp "$own" counted/app.2 && truncate -s -8 counted/app.2 && chown 2 counted/app.2
+	mkfifo counted/app.3 && chown 3 counted/app.3
+	ln -s app.0 counted/app.4
+	cp "$own" counted/other.5 && chown 5 counted/other.5
+	cp "$own" counted/app.6 && printf x | dd of=counted/app.6 bs=1 conv=notrunc status=none && chown 6 counted/app.6
+	mkdir counted/app.7
+	[ "$(refused tcp no_port)" = 7 ]
+	cp "$own" counted/app.8 && chown 8 counted/app.8
+	[ "$(refused tcp no_port)" = 14 ]
+	# a number that no program reaches
+	printf '\377' | dd of=counted/app.8 bs=1 seek=$(($(stat -c %s "$own") - 89)) conv=notrunc status=none
+	[ "$(refused tcp no_port)" = 7 ]
+	# all users' own folders
+	ns unshare -m sh -c 'mount -t tmpfs none /dev/shm && mkdir /dev/shm/portfence-0 /dev/shm/portfence-8 /dev/shm/other &&
+		cp counted/app.0 /dev/shm/portfence-0 && cp counted/app.0 /dev/shm/portfence-8/app.8 && cp counted/app.0 /dev/shm/other &&
+		ln -s /dev/shm/other /dev/shm/portfence-9 && chown 8 /dev/shm/portfence-8/app.8 &&
+		mkdir /dev/shm/portfence-5 && mount -t tmpfs none /dev/shm/portfence-5 && cp -p counted/app.0 /dev/shm/portfence-5 &&
+		sed -i /^state/d app.ini && "$1" status --config app.ini' sh "$PORTFENCE" >shown
+	has_line '  refused  tcp 14 (no port left)' <shown
 }
 
 @test "--output replaces a file at once, and leaves it as it was where that fails" {

@@ -1,6 +1,8 @@
+#include "../core/pool.h"
 #include "../core/settings.h"
 #include "../core/variables.h"
 #include "../machine/occupancy.h"
+#include "../machine/refusals.h"
 #include "held_leases.h"
 #include "say.h"
 #include "section_ranges.h"
@@ -267,7 +269,26 @@ static bool is_shown(const struct occupancy *occupancy, enum proto proto)
 	       !same_ranges(occupancy->rule, proto, PROTO_TCP);
 }
 
-static void print_section(const struct occupancy *occupancy, const struct canvas *canvas)
+static void print_refusals(const struct refusals *refusals, const struct canvas *canvas)
+{
+	static const char *const words[] = {
+		[STATE_NO_PORT] = "no port left",
+		[STATE_SYSTEM_PORT] = "no port left, one of the system's given",
+		[STATE_BIND] = "explicit bind",
+		[STATE_OTHER] = "other reasons, see the log",
+	};
+	int proto, i;
+
+	for (proto = 0; proto < PROTO_COUNT; proto++)
+		for (i = 0; i < STATE_REFUSALS; i++)
+			if (refusals->count[proto][i])
+				fprintf(canvas->to, "%*srefused  %s %llu (%s)\n", INDENT, "",
+					policy_proto_name((enum proto)proto),
+					(unsigned long long)refusals->count[proto][i], words[i]);
+}
+
+static void print_section(const struct occupancy *occupancy, const struct refusals *refusals,
+			  const struct canvas *canvas)
 {
 	int proto;
 
@@ -288,6 +309,8 @@ static void print_section(const struct occupancy *occupancy, const struct canvas
 	}
 	print_map(occupancy, canvas);
 	print_holders(occupancy, canvas);
+	if (refusals)
+		print_refusals(refusals, canvas);
 	print_warnings(occupancy, canvas);
 }
 
@@ -344,7 +367,16 @@ static json_t *describe_holder(const struct occupancy_holder *holder)
 	return object;
 }
 
-static json_t *describe_section(const struct occupancy *occupancy)
+static void describe_refusals(json_t *object, const uint64_t count[STATE_REFUSALS])
+{
+	json_object_set_new(
+		object, "refused",
+		json_pack("{s:I, s:I, s:I, s:I}", "no_port", (json_int_t)count[STATE_NO_PORT],
+			  "system_port", (json_int_t)count[STATE_SYSTEM_PORT], "bind",
+			  (json_int_t)count[STATE_BIND], "other", (json_int_t)count[STATE_OTHER]));
+}
+
+static json_t *describe_section(const struct occupancy *occupancy, const struct refusals *refusals)
 {
 	json_t *holders = json_array(), *object;
 	size_t i;
@@ -354,9 +386,13 @@ static json_t *describe_section(const struct occupancy *occupancy)
 	object = json_pack("{s:o, s:o}", "name", say_json(occupancy->rule->name), "map",
 			   section_ranges_json_map(occupancy->rule));
 	/* where it is NULL, so is all that follows */
-	for (i = 0; i < PROTO_COUNT; i++)
-		json_object_set_new(object, policy_proto_name((enum proto)i),
-				    describe_proto(&occupancy->proto[i]));
+	for (i = 0; i < PROTO_COUNT; i++) {
+		json_t *proto = describe_proto(&occupancy->proto[i]);
+
+		if (refusals)
+			describe_refusals(proto, refusals->count[i]);
+		json_object_set_new(object, policy_proto_name((enum proto)i), proto);
+	}
 	json_object_set_new(object, "holders", holders);
 	json_object_set_new(object, "outside", json_integer(occupancy->outside));
 	return object;
@@ -388,28 +424,37 @@ static unsigned find_width(void)
 	return 80;
 }
 
-/* Draws what is in use of one range, or adds it to a list. Return: 0, -ENOMEM */
-static int draw_rule(const struct rule *rule, struct view *view, const struct canvas *canvas,
-		     json_t *list)
+/*
+ * Draws what is in use of one range, or adds it to a list. @refusals: NULL where no state file
+ * belongs to it. Return: 0, -ENOMEM
+ */
+static int draw_rule(const struct rule *rule, const struct refusals *refusals, struct view *view,
+		     const struct canvas *canvas, json_t *list)
 {
 	struct occupancy occupancy;
 	int rc = occupancy_read(rule, &view->machine, &occupancy);
 
-	if (!rc && list && json_array_append_new(list, describe_section(&occupancy)))
+	if (!rc && list && json_array_append_new(list, describe_section(&occupancy, refusals)))
 		rc = -ENOMEM;
 	else if (!rc && !list)
-		print_section(&occupancy, canvas);
+		print_section(&occupancy, refusals, canvas);
 	occupancy_free(&occupancy);
 	return rc;
 }
 
-static int draw_sections(struct view *view, const struct canvas *canvas, json_t *list)
+static int draw_sections(const struct call *call, struct view *view, const struct canvas *canvas,
+			 json_t *list)
 {
+	const char *state = call->state ? call->state : view->sections.policy.state;
+	struct refusals refusals;
 	size_t i;
 	int rc = 0;
 
 	for (i = 0; !rc && i < view->sections.count; i++) {
-		rc = draw_rule(view->sections.rule[i], view, canvas, list);
+		const struct rule *rule = view->sections.rule[i];
+
+		refusals_read(state, getenv("XDG_RUNTIME_DIR"), rule->name, &refusals);
+		rc = draw_rule(rule, call->range ? NULL : &refusals, view, canvas, list);
 		if (!list && i + 1 < view->sections.count)
 			fputc('\n', canvas->to);
 	}
@@ -487,7 +532,7 @@ static int draw_leases(const struct held_leases *leased, struct view *view,
 			fprintf(canvas->to, "%s%slease%s %s\n",
 				i || view->sections.count ? "\n" : "", on(canvas, SAY_BOLD),
 				off(canvas), text);
-		rc = draw_rule(&rule, view, canvas, list);
+		rc = draw_rule(&rule, NULL, view, canvas, list);
 		if (!rc && list)
 			rc = describe_lease(json_array_get(list, i), lease);
 	}
@@ -516,11 +561,29 @@ static int read_status(const struct call *call, struct held_leases *ret_leased,
 	return view_take(ret_view, 0);
 }
 
+static json_t *describe_pool(const struct policy *policy)
+{
+	struct arena arena = { 0 };
+	const struct range *pool;
+	json_t *object = NULL;
+	char *range;
+
+	if (!pool_find(policy, &arena, &pool)) {
+		range = section_ranges_list(pool);
+		object = json_pack("{s:s, s:i}", "range", range, "ports", (int)pool->count);
+		free(range);
+	}
+	arena_free(&arena);
+	return object ? object : json_null();
+}
+
 static int print_object(const struct call *call, const struct view *view, json_t *list,
 			json_t *leases, FILE *to)
 {
-	json_t *object = json_pack("{s:o, s:O, s:O}", "file", say_json(view->sections.policy.file),
-				   "sections", list, "leases", leases);
+	json_t *object =
+		json_pack("{s:o, s:o, s:O, s:O}", "file", say_json(view->sections.policy.file),
+			  "pool", describe_pool(&view->sections.policy), "sections", list, "leases",
+			  leases);
 	int rc = 0;
 
 	if (!object || !call->metrics)
@@ -549,7 +612,7 @@ static int draw_status(FILE *to, void *context)
 	int rc, failed;
 
 	rc = read_status(call, &leased, &view);
-	failed = rc ? 0 : draw_sections(&view, &canvas, list);
+	failed = rc ? 0 : draw_sections(call, &view, &canvas, list);
 	if (!rc && !failed)
 		failed = draw_leases(&leased, &view, &canvas, leases);
 	if (failed)

@@ -26,11 +26,14 @@ static const struct {
 	  "fullest", "ports" },
 };
 
+/* Members of the protocol's object `refused` */
+static const char *const reasons[] = { "no_port", "system_port", "bind", "other" };
+
 static const char *const protocols[] = { "tcp", "udp", "sctp" };
 
-static void write_head(const char *name, const char *help, FILE *to)
+static void write_head(const char *name, const char *type, const char *help, FILE *to)
 {
-	fprintf(to, "# TYPE %s gauge\n# HELP %s %s\n", name, name, help);
+	fprintf(to, "# TYPE %s %s\n# HELP %s %s\n", name, type, name, help);
 }
 
 /* A label's value; three characters are escaped in it. */
@@ -64,6 +67,25 @@ static void write_section(const json_t *section, size_t metric, FILE *to)
 	}
 }
 
+static void write_refusals(const json_t *section, FILE *to)
+{
+	size_t i, reason;
+
+	for (i = 0; i < 3; i++) {
+		const json_t *refused =
+			json_object_get(json_object_get(section, protocols[i]), "refused");
+
+		for (reason = 0; reason < sizeof(reasons) / sizeof(reasons[0]); reason++) {
+			fputs("portfence_refusals_total{application=", to);
+			write_quoted(json_string_value(json_object_get(section, "name")), to);
+			fprintf(to, ",protocol=\"%s\",reason=\"%s\"} %lld\n", protocols[i],
+				reasons[reason],
+				(long long)json_integer_value(
+					json_object_get(refused, reasons[reason])));
+		}
+	}
+}
+
 void status_metrics_write(const json_t *object, FILE *to)
 {
 	const json_t *sections = json_object_get(object, "sections"),
@@ -72,11 +94,18 @@ void status_metrics_write(const json_t *object, FILE *to)
 	size_t metric, i;
 
 	for (metric = 0; metric < sizeof(metrics) / sizeof(metrics[0]); metric++) {
-		write_head(metrics[metric].name, metrics[metric].help, to);
+		write_head(metrics[metric].name, "gauge", metrics[metric].help, to);
 		for (i = 0; i < json_array_size(sections); i++)
 			write_section(json_array_get(sections, i), metric, to);
 	}
-	write_head("portfence_ports_outside",
+	write_head(
+		"portfence_refusals", "counter",
+		"Calls that got no port of the range; with the reason system_port, they got one of "
+		"the system's.",
+		to);
+	for (i = 0; i < json_array_size(sections); i++)
+		write_refusals(json_array_get(sections, i), to);
+	write_head("portfence_ports_outside", "gauge",
 		   "Ports held by processes that are not fenced by this section.", to);
 	for (i = 0; i < json_array_size(sections); i++) {
 		const json_t *one = json_array_get(sections, i);
@@ -88,10 +117,14 @@ void status_metrics_write(const json_t *object, FILE *to)
 	}
 	for (i = 0; i < json_array_size(leases); i++)
 		leased += json_integer_value(json_object_get(json_array_get(leases, i), "ports"));
-	write_head("portfence_leases", "Leases that runs hold.", to);
+	write_head("portfence_leases", "gauge", "Leases that runs hold.", to);
 	fprintf(to, "portfence_leases %zu\n", json_array_size(leases));
-	write_head("portfence_leased_ports", "Ports of these leases.", to);
-	fprintf(to, "portfence_leased_ports %lld\n# EOF\n", leased);
+	write_head("portfence_leased_ports", "gauge", "Ports of these leases.", to);
+	fprintf(to, "portfence_leased_ports %lld\n", leased);
+	write_head("portfence_pool_ports", "gauge", "Ports that leases are taken from.", to);
+	fprintf(to, "portfence_pool_ports %lld\n# EOF\n",
+		(long long)json_integer_value(
+			json_object_get(json_object_get(object, "pool"), "ports")));
 }
 
 /* Return: 0, or an errno */

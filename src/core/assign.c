@@ -855,6 +855,31 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	return ASSIGN_DONE;
 }
 
+/* Return: STATE_REFUSALS for what is not counted */
+static enum state_refusal find_refusal(enum outcome outcome)
+{
+	switch (outcome) {
+	case OUTCOME_FINE:
+	case OUTCOME_CLOSED: /* without a configuration, there is no state file either */
+		return STATE_REFUSALS;
+	case OUTCOME_FELL_BACK:
+		return STATE_SYSTEM_PORT;
+	case OUTCOME_REFUSED:
+		return STATE_BIND;
+	default:
+		return outcome_is_exhausted(outcome) ? STATE_NO_PORT : STATE_OTHER;
+	}
+}
+
+void assign_count(const struct fence *fence, const struct assign *assign)
+{
+	const enum state_refusal refusal = find_refusal(assign->outcome);
+
+	if (fence->state.file && refusal != STATE_REFUSALS)
+		atomic_fetch_add_explicit(&fence->state.file->refused[assign->proto][refusal], 1,
+					  memory_order_relaxed);
+}
+
 int assign_undo(const struct fence *fence, int fd)
 {
 	union addr local, peer;

@@ -123,6 +123,9 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error);
  */
 bool assign_serves(const struct assign *assign);
 
+/* assign_count() - Count an assignment in the application's state file, if it has failed */
+void assign_count(const struct fence *fence, const struct assign *assign);
+
 /**
  * assign_undo() - Take back a port that the kernel gave to a send without destination
  *

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define STATE_MAGIC 0x636e656674726f70ULL /* "portfenc", least significant byte first */
-#define STATE_VERSION 3
+#define STATE_VERSION 4
 #define STATE_CLAIMS 4096
 #define STATE_PEERS 16
 #define STATE_MOVED 256 /* ports, by their remainder */
@@ -46,6 +46,15 @@ struct state_peer {
 	struct state_hints hints;
 };
 
+/* What kept a call from a port of its range, as it is counted; OUTCOME_ values have the details. */
+enum state_refusal {
+	STATE_NO_PORT, /* the range had none left */
+	STATE_SYSTEM_PORT, /* the same, and the call got a port of the system's (`exhausted = system`) */
+	STATE_BIND,        /* an explicit bind that `bind =` does not allow */
+	STATE_OTHER,
+	STATE_REFUSALS
+};
+
 /* The state file. Fixed widths; read and written by all processes of one application and user. */
 struct state_file {
 	uint64_t magic;
@@ -58,6 +67,8 @@ struct state_file {
 	struct state_peer peer[STATE_PEERS];
 	/* a port that was named, and in the lower half the one that was taken for it: see move.h */
 	_Atomic uint32_t moved[PROTO_COUNT][STATE_MOVED];
+	/* calls that were refused since the file was made; they only grow */
+	_Atomic uint64_t refused[PROTO_COUNT][STATE_REFUSALS];
 };
 
 _Static_assert(sizeof(struct state_sequence) == 40 + 4 * PROTO_COUNT * ORDER_TABLE_LENGTH,
@@ -70,7 +81,8 @@ _Static_assert(offsetof(struct state_file, sequence) == 24 &&
 			       24 + sizeof(struct state_sequence) + 8 * STATE_CLAIMS +
 				       PROTO_COUNT * sizeof(struct state_hints) +
 				       STATE_PEERS * sizeof(struct state_peer) +
-				       PROTO_COUNT * STATE_MOVED * sizeof(uint32_t),
+				       PROTO_COUNT * STATE_MOVED * sizeof(uint32_t) +
+				       PROTO_COUNT * STATE_REFUSALS * sizeof(uint64_t),
 	       "32-bit and 64-bit programs share the file, so it has no padding");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics need no lock");
 

@@ -21,6 +21,7 @@ static void write_assign(struct shim *shim, const struct assign *assign, const c
 {
 	union addr local;
 
+	assign_count(&shim->fence, assign);
 	log_assign(&shim->log, name, assign, log_local(&shim->log, assign, &local));
 }
 
