@@ -625,6 +625,7 @@ socket.socket(socket.AF_INET, socket.SOCK_STREAM).bind(("127.0.0.1", 0))'
 	printf '\377' | dd of=counted/app.8 bs=1 seek=$(($(stat -c %s "$own") - 89)) conv=notrunc status=none
 	[ "$(refused tcp no_port)" = 7 ]
 	# all users' own folders
+	# shellcheck disable=SC2016 # the inner shell expands it
 	ns unshare -m sh -c 'mount -t tmpfs none /dev/shm && mkdir /dev/shm/portfence-0 /dev/shm/portfence-8 /dev/shm/other &&
 		cp counted/app.0 /dev/shm/portfence-0 && cp counted/app.0 /dev/shm/portfence-8/app.8 && cp counted/app.0 /dev/shm/other &&
 		ln -s /dev/shm/other /dev/shm/portfence-9 && chown 8 /dev/shm/portfence-8/app.8 &&
