@@ -655,6 +655,36 @@ $install/shared && chmod 666 $install/shared', or take 'lease-file' out" \
 		as_nobody "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- true
 }
 
+@test "who may only read the lease file can keep others from leases, and check says that" {
+	local mode
+	install_for_all
+	chmod 755 "$install"
+	install -m 644 /dev/null "$install/shared"
+	printf '[portfence]\nlease-file = %s/shared\npool = 20000-20029\n' "$install" >"$install/some.ini"
+	ns_background "${AS_NOBODY[@]}" /usr/bin/python3 -c '
+import fcntl, struct, sys, time
+file = open(sys.argv[1])
+# F_OFD_SETLK of F_RDLCK, from here to the end
+fcntl.fcntl(file, 37, struct.pack("hhqqi", 0, 0, 0, 0, 0))
+print("locked", flush=True)
+time.sleep(600)' "$install/shared" >locked
+	wait_until grep -qs locked locked
+	run -125 ns "$PORTFENCE" run --config "$install/some.ini" --lease 10 -- true
+	echo "$output"
+	[[ $output = *"holder unknown"* ]]
+	end "$pid"
+	for mode in 644 640 664; do
+		chmod $mode "$install/shared"
+		run -0 ns "$PORTFENCE" check "$install/some.ini"
+		[[ $output = *"the lease file '$install/shared' may be read by users who may not write to it"* ]]
+	done
+	for mode in 600 660 666; do
+		chmod $mode "$install/shared"
+		run ns "$PORTFENCE" check "$install/some.ini"
+		[[ $output != *"may be read by users"* ]]
+	done
+}
+
 @test "the command that the message gives for the shared file can be run again, and ends no lease" {
 	printf '[portfence]\nlease-file = %s/shared\n' "$PWD" >some.ini
 	run leased --config some.ini -- true

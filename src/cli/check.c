@@ -19,6 +19,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { OPTION_CONFIG, OPTION_STRICT, OPTION_ALL_INDEXES, OPTION_JSON };
@@ -132,12 +133,22 @@ static void try_lease_file(const struct policy *policy, struct check_findings *f
 {
 	const struct settings settings = { .policy = *policy };
 	struct reason why;
+	struct stat st;
 	int fd = policy->lease_file ? lease_open(&settings, true, &why) : -ENOENT;
 
-	if (fd >= 0)
-		close(fd);
-	else if (policy->lease_file)
+	if (policy->lease_file && fd < 0)
 		check_findings_add(findings, SAY_ERROR, 0, "lease", NULL, "%s", why.text);
+	if (fd < 0)
+		return;
+	/* a lock for reading takes a file that is open to read (fcntl(2)), and no lease goes beside it */
+	if (!fstat(fd, &st) && st.st_mode & 0044 & ~(st.st_mode << 1))
+		check_findings_add(
+			findings, SAY_WARNING, 0, "lease", NULL,
+			"the lease file '%s' may be read by users who may not write to it: they get no "
+			"lease, but any of them can keep all others from one; 'chmod 600' or 'chmod 666' "
+			"mends it",
+			policy->lease_file);
+	close(fd);
 }
 
 /* ---- programs ---- */
