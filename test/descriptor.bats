@@ -178,12 +178,12 @@ races() {
 
 # ---- system calls
 
-# count ENGINE RANGE FAMILY: "CALL SYSTEM-CALL..." for each call of the probe, in the file counts
+# count ENGINE RANGE FAMILY PLACE: "CALL SYSTEM-CALL..." for each call of the probe, in the file counts
 count() {
 	rule counted "$1" "$2"
 	rm -f unix.sock
 	ns strace -f -o trace -E LD_PRELOAD="$LIBRARY" -E PORTFENCE_CONFIG="$PWD/rule.ini" \
-		-E PORTFENCE_LOG=none "$PROBES/counted" "$3" 7777
+		-E PORTFENCE_LOG=none "$PROBES/counted" "$3" 7777 "$4"
 	sed -E 's/^[0-9]+ +//' trace | awk '
 		/^write\(-1, "end"/ { print line; line = ""; next }
 		/^write\(-1, "/ { split($0, part, "\""); line = part[2]; next }
@@ -193,46 +193,53 @@ count() {
 	cat counts
 }
 
-# counted ENGINE RANGE: what holds for both engines; both families' counts are in the file both
+# counted_at ENGINE RANGE FAMILY PLACE: what holds for both engines; the counts are added to the file both
+counted_at() {
+	# no connection holds a port yet
+	ns_close
+	ns_open
+	ns_background "$PROBES/matrix" serve 7777
+	wait_tcp 7777
+	count "$@"
+	[ "$(wc -l <counts)" -gt 40 ]
+	# the third time and later; send and write at once
+	grep -E '^[a-z-]+-[34] ' counts | grep -v '^connect' | awk '
+		{ call = $1; sub(/^child-/, "", call); sub(/-[34]$/, "", call); sub(/^reply$/, "sendto", call) }
+		NF != 2 || ($2 != call && !(call == "send" && $2 == "sendto")) { print "more: " $0; bad = 1 }
+		END { exit bad || NR < 18 }'
+	diff <(grep -E '^(send|write)-(1|2|unix) ' counts) - <<-END
+		send-1 sendto
+		write-1 write
+		send-2 sendto
+		write-2 write
+		send-unix sendto
+		write-unix write
+	END
+	grep -qx 'connect-unix connect' counts
+	grep -qx 'bind-explicit bind' counts
+	grep -qxE 'listen-explicit (getsockname )?listen' counts
+	cat counts >>both
+}
+
+# counted ENGINE RANGE: in both families, wherever the program's addresses are
 counted() {
-	local family
+	local family place
 	for family in 4 6; do
-		# no connection holds a port yet
-		ns_close
-		ns_open
-		ns_background "$PROBES/matrix" serve 7777
-		wait_tcp 7777
-		count "$1" "$2" $family
-		[ "$(wc -l <counts)" -gt 40 ]
-		# the third time and later; send and write at once
-		grep -E '^[a-z-]+-[34] ' counts | grep -v '^connect' | awk '
-			{ call = $1; sub(/^child-/, "", call); sub(/-[34]$/, "", call); sub(/^reply$/, "sendto", call) }
-			NF != 2 || ($2 != call && !(call == "send" && $2 == "sendto")) { print "more: " $0; bad = 1 }
-			END { exit bad || NR < 18 }'
-		diff <(grep -E '^(send|write)-(1|2|unix) ' counts) - <<-END
-			send-1 sendto
-			write-1 write
-			send-2 sendto
-			write-2 write
-			send-unix sendto
-			write-unix write
-		END
-		grep -qx 'connect-unix connect' counts
-		grep -qx 'bind-explicit bind' counts
-		grep -qxE 'listen-explicit (getsockname )?listen' counts
-		cat counts >>both
+		for place in stack heap static arena; do
+			counted_at "$@" $family $place
+		done
 	done
 }
 
 @test "bind engine: a send that has its port, a bind and a connect cost the system calls that they need" {
 	skip_missing strace
 	counted bind $BIND
-	[ "$(grep -cxE 'bind-(tcp|udp) bind' both)" = 4 ]
-	[ "$(grep -cxE 'connect-[1-4] bind setsockopt connect' both)" = 8 ]
+	[ "$(grep -cxE 'bind-(tcp|udp) bind' both)" = 16 ]
+	[ "$(grep -cxE 'connect-[1-4] bind setsockopt connect' both)" = 32 ]
 }
 
 @test "kernel engine: a send that has its port and a connect cost the system calls that they need" {
 	skip_missing strace
 	counted kernel $KERNEL
-	[ "$(grep -cxE 'connect-[2-4] setsockopt connect getsockname' both)" = 6 ]
+	[ "$(grep -cxE 'connect-[2-4] setsockopt connect getsockname' both)" = 24 ]
 }

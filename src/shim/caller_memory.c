@@ -41,6 +41,28 @@ void caller_memory_trust(void)
 	atomic_store_explicit(&trusted, true, memory_order_relaxed);
 }
 
+/*
+ * Pages that could be read when they were asked for, by the bits of their number. Programs keep
+ * their addresses in few places, so nearly every call finds its own here. A page that the program has
+ * unmapped since would be a SIGSEGV instead of EFAULT: a program that hands over what it has given
+ * back is wrong either way, and to see each munmap() would cost every program more.
+ */
+#define PAGES_SEEN 64
+static _Atomic uintptr_t pages_seen[PAGES_SEEN];
+
+static _Atomic uintptr_t *seen_slot(uintptr_t page)
+{
+	const uintptr_t number = page / PAGE;
+
+	/* the heap, a library's data and a thread's arena differ in higher bits */
+	return &pages_seen[(number ^ number >> 6 ^ number >> 14) % PAGES_SEEN];
+}
+
+static bool was_seen(uintptr_t page)
+{
+	return page && atomic_load_explicit(seen_slot(page), memory_order_relaxed) == page;
+}
+
 static bool within(uintptr_t at, size_t size, uintptr_t from, uintptr_t to)
 {
 	return at >= from && at < to && size <= to - at;
@@ -48,20 +70,26 @@ static bool within(uintptr_t at, size_t size, uintptr_t from, uintptr_t to)
 
 /*
  * The page in which our own frame begins is readable. So is the main thread's
- * stack further up, which holds the frames of our callers. The program may have
- * unmapped or protected any other memory, its variables and the heap included:
- * some programs put guard pages into memory from malloc().
+ * stack further up, which holds the frames of our callers. Any other memory is
+ * asked for once, its variables and the heap included: some programs put guard
+ * pages into memory from malloc().
  */
 bool caller_memory_near(const void *pointer, size_t size)
 {
 	uintptr_t at = (uintptr_t)pointer, frame = (uintptr_t)__builtin_frame_address(0);
-	uintptr_t end = atomic_load_explicit(&stack_end, memory_order_relaxed);
+	uintptr_t end = atomic_load_explicit(&stack_end, memory_order_relaxed), page;
 
 	if (atomic_load_explicit(&trusted, memory_order_relaxed))
 		return at >= PAGE && at + size >= at;
 	if (within(at, size, frame, (frame & ~(PAGE - 1)) + PAGE))
 		return true;
-	return frame < end && end - frame < STACK_LONGEST && within(at, size, frame, end);
+	if (frame < end && end - frame < STACK_LONGEST && within(at, size, frame, end))
+		return true;
+	if (at + size < at)
+		return false;
+	for (page = at & ~(PAGE - 1); page < at + size && was_seen(page);)
+		page += PAGE;
+	return page >= at + size;
 }
 
 bool caller_memory_readable(const void *pointer, size_t size)
@@ -76,10 +104,12 @@ bool caller_memory_readable(const void *pointer, size_t size)
 	if (caller_memory_near(pointer, size))
 		return true;
 	/* a probe in each page, where the 8 bytes do not reach into the next one */
-	for (page = at & ~(PAGE - 1); page < at + size; page += PAGE)
+	for (page = at & ~(PAGE - 1); page < at + size; page += PAGE) {
 		/* no mask at all is no fault: the first page is probed behind its first byte */
-		if (!probe_byte(page ? page : 1))
+		if (!was_seen(page) && !probe_byte(page ? page : 1))
 			return false;
+		atomic_store_explicit(seen_slot(page), page, memory_order_relaxed);
+	}
 	return true;
 }
 

@@ -2,10 +2,14 @@
  * counted: calls whose system calls are to be counted. Run it under strace: a write to no descriptor
  * names each call before it is made, and another one, "end", follows it.
  *
- *   counted FAMILY PORT    destination is PORT of this host, where TCP is listened to; FAMILY is 4 or 6
+ *   counted FAMILY PORT [PLACE]
+ *
+ * FAMILY is 4 or 6. The destination is PORT of this host, where TCP is listened to. PLACE is where
+ * addresses are: stack (default), heap, static, or arena, which is another thread's heap and stack.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +22,7 @@
 #define TIMES 4
 
 static int family;
+static const char *place = "stack";
 
 static void mark(const char *name)
 {
@@ -38,6 +43,26 @@ static void mark(const char *name)
 		}                                                                                  \
 	} while (0)
 
+/* Copies what is handed to the kernel to where it is to be. */
+static void *put(void *data, size_t size)
+{
+	static char room[1 << 16] __attribute__((aligned(16)));
+	static size_t used;
+	void *copy;
+
+	if (!strcmp(place, "stack"))
+		return data;
+	if (!strcmp(place, "static")) {
+		copy = room + used;
+		used += (size + 15) / 16 * 16;
+	} else {
+		copy = malloc(size);
+	}
+	if (!copy || used > sizeof(room))
+		abort();
+	return memcpy(copy, data, size);
+}
+
 static const char *prefix = "";
 
 static const char *numbered(const char *name, int i)
@@ -57,18 +82,21 @@ static void sends(struct sockaddr_storage peer, socklen_t len)
 {
 	char byte = 'x';
 	struct iovec data = { &byte, 1 };
+	struct sockaddr *to = put(&peer, sizeof(peer));
 	struct msghdr message = {
-		.msg_name = &peer, .msg_namelen = len, .msg_iov = &data, .msg_iovlen = 1
+		.msg_name = to, .msg_namelen = len, .msg_iov = &data, .msg_iovlen = 1
 	};
-	struct mmsghdr messages[2] = { { .msg_hdr = message }, { .msg_hdr = message } };
+	struct mmsghdr two[2] = { { .msg_hdr = message }, { .msg_hdr = message } };
+	const struct msghdr *one = put(&message, sizeof(message));
+	struct mmsghdr *messages = put(two, sizeof(two));
 	int fd = new_socket(SOCK_DGRAM), i;
 
 	for (i = 1; i <= TIMES; i++)
-		COUNT(numbered("sendto", i), sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, len));
+		COUNT(numbered("sendto", i), sendto(fd, "x", 1, 0, to, len));
 	close(fd);
 	fd = new_socket(SOCK_DGRAM);
 	for (i = 1; i <= TIMES; i++)
-		COUNT(numbered("sendmsg", i), sendmsg(fd, &message, 0));
+		COUNT(numbered("sendmsg", i), sendmsg(fd, one, 0));
 	close(fd);
 	fd = new_socket(SOCK_DGRAM);
 	for (i = 1; i <= TIMES; i++)
@@ -79,24 +107,26 @@ static void sends(struct sockaddr_storage peer, socklen_t len)
 /* A server's socket, which the program has bound itself. */
 static void replies(struct sockaddr_storage peer, socklen_t len, struct sockaddr_storage local)
 {
+	const struct sockaddr *to = put(&peer, sizeof(peer));
 	int fd = new_socket(SOCK_DGRAM), i;
 
-	if (bind(fd, (struct sockaddr *)&local, len)) {
+	if (bind(fd, put(&local, sizeof(local)), len)) {
 		perror("bind");
 		exit(2);
 	}
 	for (i = 1; i <= TIMES; i++)
-		COUNT(numbered("reply", i), sendto(fd, "x", 1, 0, (struct sockaddr *)&peer, len));
+		COUNT(numbered("reply", i), sendto(fd, "x", 1, 0, to, len));
 	close(fd);
 }
 
 static void connects(struct sockaddr_storage peer, socklen_t len)
 {
+	const struct sockaddr *to = put(&peer, sizeof(peer));
 	int fd, i;
 
 	for (i = 1; i <= TIMES; i++) {
 		fd = new_socket(SOCK_STREAM);
-		COUNT(numbered("connect", i), connect(fd, (struct sockaddr *)&peer, len));
+		COUNT(numbered("connect", i), connect(fd, to, len));
 		COUNT(numbered("send", i), send(fd, "x", 1, 0));
 		COUNT(numbered("write", i), write(fd, "x", 1));
 		close(fd);
@@ -105,30 +135,39 @@ static void connects(struct sockaddr_storage peer, socklen_t len)
 
 static void binds(struct sockaddr_storage any, socklen_t len, struct sockaddr_storage local)
 {
+	const struct sockaddr *to = put(&any, sizeof(any)), *named = put(&local, sizeof(local));
 	int fd;
 
 	fd = new_socket(SOCK_STREAM);
-	COUNT("bind-tcp", bind(fd, (struct sockaddr *)&any, len));
-	close(fd);
-	fd = new_socket(SOCK_DGRAM);
-	COUNT("bind-udp", bind(fd, (struct sockaddr *)&any, len));
+	/* once, for the page that the addresses are in */
+	if (bind(fd, to, len)) {
+		perror("bind");
+		exit(2);
+	}
 	close(fd);
 	fd = new_socket(SOCK_STREAM);
-	COUNT("bind-explicit", bind(fd, (struct sockaddr *)&local, len));
+	COUNT("bind-tcp", bind(fd, to, len));
+	close(fd);
+	fd = new_socket(SOCK_DGRAM);
+	COUNT("bind-udp", bind(fd, to, len));
+	close(fd);
+	fd = new_socket(SOCK_STREAM);
+	COUNT("bind-explicit", bind(fd, named, len));
 	COUNT("listen-explicit", listen(fd, 1));
 	close(fd);
 }
 
 static void connect_unix(void)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = "unix.sock" };
+	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "unix.sock" };
+	const struct sockaddr *addr = put(&name, sizeof(name));
 	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	if (bind(server, (struct sockaddr *)&addr, sizeof(addr)) || listen(server, 1)) {
-		perror(addr.sun_path);
+	if (bind(server, addr, sizeof(name)) || listen(server, 1)) {
+		perror(name.sun_path);
 		exit(2);
 	}
-	COUNT("connect-unix", connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+	COUNT("connect-unix", connect(fd, addr, sizeof(name)));
 	COUNT("send-unix", send(fd, "x", 1, 0));
 	COUNT("write-unix", write(fd, "x", 1));
 	close(server);
@@ -141,16 +180,13 @@ static void set_port(struct sockaddr_storage *addr, int port)
 	((struct sockaddr_in *)addr)->sin_port = htons((uint16_t)port);
 }
 
-int main(int argc, char *argv[])
+static void *calls(void *argument)
 {
 	struct sockaddr_storage any = { 0 }, peer, local;
 	socklen_t len;
 	pid_t pid;
 	int status;
 
-	if (argc != 3)
-		return 2;
-	family = argv[1][0] == '6' ? AF_INET6 : AF_INET;
 	len = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 	any.ss_family = (sa_family_t)family;
 	peer = any;
@@ -159,8 +195,8 @@ int main(int argc, char *argv[])
 	else
 		((struct sockaddr_in6 *)&peer)->sin6_addr = in6addr_loopback;
 	local = peer;
-	set_port(&peer, atoi(argv[2]));
-	set_port(&local, atoi(argv[2]) + 1);
+	set_port(&peer, *(int *)argument);
+	set_port(&local, *(int *)argument + 1);
 	/* first, as long as no connection holds a port */
 	binds(any, len, local);
 	sends(peer, len);
@@ -173,5 +209,24 @@ int main(int argc, char *argv[])
 		sends(peer, len);
 		_exit(0);
 	}
-	return pid < 0 || waitpid(pid, &status, 0) != pid || status;
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		exit(1);
+	return NULL;
+}
+
+int main(int argc, char *argv[])
+{
+	pthread_t thread;
+	int port;
+
+	if (argc < 3)
+		return 2;
+	family = argv[1][0] == '6' ? AF_INET6 : AF_INET;
+	port = atoi(argv[2]);
+	place = argc > 3 ? argv[3] : place;
+	if (strcmp(place, "arena") != 0)
+		calls(&port);
+	else if (pthread_create(&thread, NULL, calls, &port) || pthread_join(thread, NULL))
+		return 1;
+	return 0;
 }
