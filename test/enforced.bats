@@ -210,7 +210,7 @@ forge_gate() {
 }
 
 @test "which and run say whether the kernel enforces it, and why not" {
-	local none='as only a supervised tree gets Landlock rules, which need no_new_privs'
+	local none='as only a tree with a supervisor of its own gets Landlock rules, which need no_new_privs'
 	answers 0 --config app.ini --app app true
 	line bind 'own: kernel-enforced for tcp'
 	answers 0 --config app.ini --app app --via preload true

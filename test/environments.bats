@@ -187,13 +187,6 @@ kernel, or a container runtime other than runsc" hinted "$install/sandbox" gviso
 	done
 }
 
-@test "inside another run, the message says so and what to do, too" {
-	run -0 --separate-stderr fenced auto "$PORTFENCE" run --range 20000-20099 true
-	[[ $stderr = *"take any port: this runs under a supervisor already, and there can be only one; fence it by the \
-outer 'portfence run'" ]]
-	run -125 fenced auto "$PORTFENCE" run --strict --range 20000-20099 true
-}
-
 @test "with --via preload, --quiet or warn = no, there is no such message" {
 	local option
 	printf '[portfence]\nwarn = no\n[*]\nrange = 20000-20999\n' >quiet.ini

@@ -168,3 +168,200 @@ are_leased() {
 	wait_until are_leased
 	kill -0 "$(cat "$PORTFENCE_STATE/pid.1")"
 }
+
+# ---- ranges ----
+
+# What a run inside prints of its ports, in each of these lines: the library's, libc's own, a static program's
+# and its children's however they were made, whose environment is empty
+asks='python3 -c "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b\"\", (\"127.0.0.1\", 7000)); \
+print(s.getsockname()[1])"; "$UNBORN" zero listen fork zero vfork zero spawn zero; env -i "$UNBORN" zero daemon zero'
+
+# ranges_of RUN...: two runs inside, beside each other, and what the outer one does meanwhile, as lines "RANGE PORT"
+ranges_of() {
+	UNBORN=$BATS_FILE_TMPDIR/unborn-static as_nobody "${SANDBOX[@]}" "$@" sh -c '
+		"$0" run -q --range 21000-21099 -- sh -c "$1" >one & "$0" run -q --via supervise --range 22000-22099 -- sh -c "$1" >two &
+		sh -c "$1" >three; wait' "$PORTFENCE" "$asks"
+	grep -oE '\<[0-9]{4,5}\>' one | sed 's/^/one /'
+	grep -oE '\<[0-9]{4,5}\>' two | sed 's/^/two /'
+	grep -oE '\<[0-9]{4,5}\>' three | sed 's/^/three /'
+}
+
+# the ports of one of these, on standard input
+of() {
+	sed -n "s/^$1 //p" | all_within "$2" "$3"
+}
+
+@test "the ranges of runs inside are those of their trees alone, for what bypasses the library, too" {
+	local name way
+	for name in none docker yama podman; do
+		[ "$name" = none ] || sandboxed "$name"
+		for way in auto supervise; do
+			anew
+			serve
+			capture_start
+			ranges_of "$PORTFENCE" run --via "$way" --range 20000-20999 -- >ports
+			capture_stop
+			cat ports
+			of one 21000 21099 <ports
+			of two 22000 22099 <ports
+			of three 20000 20999 <ports
+			[ "$(wc -l <ports)" -ge 36 ]
+			ports_to 7000 >wire
+			awk '$1 < 20000 || ($1 > 20999 && $1 < 21000) || ($1 > 21099 && $1 < 22000) || $1 > 22099 { print; bad = 1 }
+				END { exit bad || !NR }' wire
+		done
+	done
+}
+
+@test "the questions to a name server of a run inside come from its range" {
+	local name
+	for name in none docker yama; do
+		[ "$name" = none ] || sandboxed "$name"
+		anew
+		dns_start
+		capture_start 'port 53'
+		with_dns "${SANDBOX[@]}" "$PORTFENCE" run --range 20000-20999 -- \
+			"$PORTFENCE" run --range 21000-21099 -- getent ahosts portfence.test >said 2>&1
+		capture_stop
+		cat said
+		grep -q '127\.0\.0\.9' said
+		run ! grep -q warning said
+		ports_to 53 | all_within 21000 21099
+	done
+}
+
+@test "a run inside a run inside a run has its range, and the one around it keeps its own" {
+	UNBORN=$BATS_FILE_TMPDIR/unborn-static as_nobody "$PORTFENCE" run --range 20000-20999 -- \
+		"$PORTFENCE" run -q --lease 10 --pool 21000-21999 -- sh -c '"$0" run -q --range 22000-22009 -- "$UNBORN" zero
+		"$UNBORN" zero' "$PORTFENCE" >said
+	cat said
+	sed -n '1s/zero //p' said | tr ' ' '\n' | all_within 22000 22009
+	sed -n '2s/zero //p' said | tr ' ' '\n' | all_within 21000 21009
+	wait_until are_leased
+}
+
+@test "hundreds of runs inside, one after the other, and many at once, each have their own range" {
+	as_nobody env UNBORN="$BATS_FILE_TMPDIR/unborn-static" "$PORTFENCE" run --range 20000-20999 -- \
+		sh -c 'seq 400 | xargs -P 8 -I{} sh -c '\''p=$((30000 + {} * 10)); \
+			echo $p $("$0" run -q --range $p-$((p + 9)) -- "$UNBORN" zero)'\'' "$0"' "$PORTFENCE" >said
+	awk '{ n++; if ($3 < $1 || $3 > $1 + 9 || $4 < $1 || $4 > $1 + 9) { print; bad = 1 } } END { exit bad || n != 400 }' said
+}
+
+@test "who leaves a run inside, as who sets the limit, is served by the run around it" {
+	UNBORN=$BATS_FILE_TMPDIR/unborn-static as_nobody "$PORTFENCE" run --range 20000-20999 -- \
+		"$PORTFENCE" run -q --range 21000-21099 -- bash -c '"$UNBORN" zero; ulimit -m 1000000; "$UNBORN" zero' >said
+	cat said
+	sed -n '1s/zero //p' said | tr ' ' '\n' | all_within 21000 21099
+	sed -n '2s/zero //p' said | tr ' ' '\n' | all_within 20000 20999
+}
+
+@test "the log and the record of a run inside have what bypasses the library, too" {
+	as_nobody "$PORTFENCE" run --range 20000-20999 --log "$PWD/outer.log" -- \
+		"$PORTFENCE" run -q --range 21000-21099 --log "$PWD/here.log" --record "$PWD/here.json" -- \
+		"$BATS_FILE_TMPDIR/unborn-static" zero >said
+	cat here.log here.json
+	grep -q ' unborn-static: .*:21[0-9][0-9][0-9] ' here.log
+	[ "$(grep -c '"port":21' here.json)" -ge 1 ]
+	run ! grep -q '127.0.0.1:21' outer.log
+}
+
+@test "--strict inside goes well, and verbose says by whom it is served" {
+	run --separate-stderr as_nobody "$PORTFENCE" run --range 20000-20999 -- "$PORTFENCE" run -v --strict --range 21000-21099 -- true
+	[ "$status" = 0 ]
+	[ "$stderr" = "portfence: 'true' is fenced by preload and the outer run's supervisor" ]
+}
+
+@test "where the outer run polices named ports, nothing inside gets another rule, and it is said" {
+	printf '[own]\nrange = 20000-20999\nbind = own\n' >own.ini
+	run -0 --separate-stderr as_nobody "$PORTFENCE" run --config own.ini --app own -- "$PORTFENCE" run --range 21000-21099 -- true
+	[[ $stderr = *"take any port: the rule of the outer 'portfence run' polices ports by its 'bind' key, so no other is served inside" ]]
+	run -125 as_nobody "$PORTFENCE" run --config own.ini --app own -- "$PORTFENCE" run --strict --range 21000-21099 -- true
+	# the library asks nobody, and what bypasses it has the outer range
+	as_nobody "$PORTFENCE" run --config own.ini --app own -- "$PORTFENCE" run -q --range 20100-20199 -- \
+		sh -c 'python3 -c "import socket; print(socket.create_server((\"127.0.0.1\", 0)).getsockname()[1])"; "$0" zero' \
+		"$BATS_FILE_TMPDIR/unborn-static" >said
+	cat said
+	sed -n 1p said | all_within 20100 20199
+	sed -n '2s/zero //p' said | tr ' ' '\n' | all_within 20000 20999
+}
+
+@test "a map inside is served, and holds for its tree alone" {
+	as_nobody "$PORTFENCE" run --range 20000-20999 -- sh -c '"$0" run -q --range 21000-21099 --map 7777 -- \
+		sh -c "busybox nc -l -p 7777 >heard & echo \$! >\"\$PORTFENCE_STATE/pid.1\"; \
+			until ss -Hltn | grep -q :21099; do :; done; echo word | busybox nc 127.0.0.1 7777; wait"
+		ss -Hltn sport = :7777' "$PORTFENCE" >said
+	[ "$(cat heard)" = word ]
+	[ ! -s said ]
+}
+
+# ---- what is not given away ----
+
+# in a root's run, a member that has become another user
+member() {
+	ns "$PORTFENCE" run -q --range 20000-20999 -- "${AS_NOBODY[@]}" "$PORTFENCE" run -q "$@"
+}
+
+@test "what another user names for a run inside, the supervisor does not write to" {
+	mkdir -m 700 secret
+	member --range 21000-21099 --log "$PWD/secret/log" -- "$BATS_FILE_TMPDIR/unborn-static" zero >said
+	sed -n 's/zero //p' said | tr ' ' '\n' | all_within 21000 21099
+	[ ! -e secret/log ]
+	# nor does it send its lines to the system's log as root
+	ns_background socat -u UNIX-RECVFROM:"$PWD/dev-log",mode=777,fork OPEN:"$PWD/syslog",creat,append
+	wait_until test -S dev-log
+	local who
+	for who in env "setpriv --reuid 65534 --regid 65534 --clear-groups"; do
+		: >syslog
+		ns unshare -m sh -c 'touch /dev/log 2>/dev/null; mount --bind "$PWD/dev-log" /dev/log && exec "$@"' - \
+			"$PORTFENCE" run -q --range 20000-20999 -- $who "$PORTFENCE" run -q --range 21000-21099 --log syslog \
+			-- sh -c '"$0" zero; logger -u /dev/log last' "$BATS_FILE_TMPDIR/unborn-static"
+		wait_until grep -q last syslog
+		case $who in
+		env) grep -q 'bind udp4 127.0.0.1:21.*engine=' syslog ;;
+		*) run ! grep -q engine= syslog ;;
+		esac
+	done
+}
+
+@test "a port below 1024 is given to a run inside only if its program may have it" {
+	run member --range 600-610 -- "$BATS_FILE_TMPDIR/unborn-static" zero
+	[[ $output = *"zero 0 0" ]]
+	run -0 ns "$PORTFENCE" run -q --range 20000-20999 -- "$PORTFENCE" run -q --range 600-610 -- "$BATS_FILE_TMPDIR/unborn-static" zero
+	sed -n 's/zero //p' <<<"$output" | tr ' ' '\n' | all_within 600 610
+}
+
+@test "a state file that is cut short inside does not end the supervisor" {
+	as_nobody "$PORTFENCE" run --range 20000-20999 -- "$PORTFENCE" run -q --range 21000-21099 -- \
+		sh -c 'for file in "$PORTFENCE_STATE"/*; do [ ! -f "$file" ] || : >"$file"; done; "$0" zero' \
+		"$BATS_FILE_TMPDIR/unborn-static" >said
+	cat said
+	sed -n 's/zero //p' said | tr ' ' '\n' | all_within 21000 21099
+}
+
+@test "nobody else's mark, and nothing that is no request, makes a run inside" {
+	as_nobody "$PORTFENCE" run --range 20000-20999 -- "$PORTFENCE" run -q --range 21000-21099 -- python3 - <<-'END' >said
+		import ctypes, os, resource, socket
+		libc = ctypes.CDLL(None, use_errno=True)
+		def ask(what):
+		    got = libc.syscall(49, -1, ctypes.c_ulong(0x706f7274 + what), 128)
+		    return got if got >= 0 else -ctypes.get_errno()
+		print(ask(2), ask(3))              # nothing was opened; no such question
+		for text in b"", b"x" * 100, b"\1" + 4111 * b"\0", 3 * 8 * b"\xff" + 4096 * b"A":
+		    fd = ask(1)
+		    one = socket.socket(fileno=fd)
+		    one.recv(100)
+		    one.send(text)
+		    print(ask(2) < 0, ask(2))
+		many = [ask(1) for i in range(600)]
+		print(min(many) > 0)
+	END
+	cat said
+	diff - said <<-'END'
+		-9 -9
+		True -9
+		True -9
+		True -9
+		True -9
+		True
+	END
+}

@@ -370,7 +370,9 @@ static void report_way(const struct job *job, const struct way *way,
 {
 	struct log log = { .application = settings->rule->name };
 	char text[PATH_MAX + sizeof(struct reason) + sizeof(way->loose) + 128];
-	const char *by = "preload and supervisor", *why = "";
+	const char *by = supervise_is_inside() ? "preload and the outer run's supervisor"
+					       : "preload and supervisor",
+		   *why = "";
 	const struct rule *rule = settings->rule;
 	int len;
 
@@ -399,7 +401,7 @@ static void report_way(const struct job *job, const struct way *way,
 /* Lets the kernel itself hold what the rule says of ports that programs name. */
 static void enforce_bind(const struct rule *rule, struct way *way)
 {
-	if (!way->supervisor)
+	if (!way->supervisor || supervise_is_inside())
 		snprintf(way->loose, sizeof(way->loose), "%s", BIND_RULES_NO_SUPERVISOR);
 	else if (bind_rules_wanted(rule))
 		way->enforced = bind_rules_set(rule, way->loose, sizeof(way->loose));

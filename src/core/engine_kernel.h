@@ -24,7 +24,8 @@ struct engine_kernel {
 	_Atomic uint64_t
 		serves; /* SO_NETNS_COOKIE of the network namespace where the kernel keeps to it; 0: none */
 	_Atomic bool refused;
-	_Atomic uint32_t crowded; /* so many calls are left for engine_kernel_is_crowded() */
+	_Atomic uint32_t judged_at; /* the second in which the range was last found to be kept */
+	_Atomic uint32_t crowded;   /* so many calls are left for engine_kernel_is_crowded() */
 };
 
 /**

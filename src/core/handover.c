@@ -302,7 +302,7 @@ static int read_word(const char *name, const char *value, struct arena *arena, s
 }
 
 /* Moves behind "4 SIGNATURE". Return: 0, -EINVAL, -ESTALE */
-static int read_head(const char **text)
+static int read_head(const char **text, bool foreign)
 {
 	uint64_t signed_by;
 
@@ -311,15 +311,16 @@ static int read_head(const char **text)
 	*text += 2;
 	if (!text_get_number(text, NULL, UINT64_MAX, &signed_by))
 		return -EINVAL;
-	return signed_by == signature() ? 0 : -ESTALE;
+	return foreign || signed_by == signature() ? 0 : -ESTALE;
 }
 
-int handover_read(const char *text, struct arena *arena, struct handover *ret_handover)
+static int read_handover(const char *text, bool foreign, struct arena *arena,
+			 struct handover *ret_handover)
 {
 	struct handover handover = { .rule = NULL };
 	const char *name, *value;
 	struct rule *rule;
-	int rc = read_head(&text);
+	int rc = read_head(&text, foreign);
 
 	rule = rc ? NULL : arena_alloc(arena, sizeof(*rule));
 	if (!rule)
@@ -338,4 +339,14 @@ int handover_read(const char *text, struct arena *arena, struct handover *ret_ha
 	handover.rule = rule;
 	*ret_handover = handover;
 	return 0;
+}
+
+int handover_read(const char *text, struct arena *arena, struct handover *ret_handover)
+{
+	return read_handover(text, false, arena, ret_handover);
+}
+
+int handover_read_foreign(const char *text, struct arena *arena, struct handover *ret_handover)
+{
+	return read_handover(text, true, arena, ret_handover);
 }

@@ -50,4 +50,7 @@ int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
  */
 int handover_read(const char *text, struct arena *arena, struct handover *ret_handover);
 
+/* handover_read_foreign() - The same of another process's text, whose variables are not this one's. Never -ESTALE */
+int handover_read_foreign(const char *text, struct arena *arena, struct handover *ret_handover);
+
 #endif

@@ -51,18 +51,26 @@ static bool is_open_mistake(int error)
  * ours where the log is to be, or a FIFO to read along. So there each line has
  * the whole path judged.
  */
-static void write_file(struct log *log, const char *path, const char *text, size_t len)
+int log_open(const struct log *log)
 {
 	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY;
+	const char *path = log->destination.path;
 	bool safe;
-	int fd = log->safe ? fd_open(path, flags, 0644) : ownership_open(path, flags, 0644, &safe);
+
+	return log->safe ? fd_open(path, flags, 0644) : ownership_open(path, flags, 0644, &safe);
+}
+
+static void write_file(struct log *log, const char *text, size_t len)
+{
+	int fd = log->file ? log->file : log_open(log);
 
 	if (fd < 0 && is_open_mistake(fd))
 		atomic_fetch_or_explicit(&log->told, 1U << LOG_FILE_CLOSED, memory_order_relaxed);
 	if (fd < 0)
 		return;
 	fd_write_now(fd, text, len);
-	fd_close(fd);
+	if (fd != log->file)
+		fd_close(fd);
 }
 
 /* Return: 0, -errno */
@@ -120,7 +128,7 @@ static void write_line(struct log *log, const char *severity, const char *text, 
 	else if (destination->to == LOG_TO_JOURNAL)
 		write_journal(log, text, len);
 	else if (destination->to == LOG_TO_FILE)
-		write_file(log, destination->path, text, len);
+		write_file(log, text, len);
 	signals_release(&signals);
 }
 

@@ -33,6 +33,7 @@ struct log {
 	int stderr_fd;        /* standard error of that process; -1 if it cannot be reached */
 	uint64_t stderr_dev;  /* what standard error was at the start: a program may close it */
 	uint64_t stderr_ino;  /* and get its number for another file */
+	int file;             /* the log's file, open already; 0: it is opened for each line */
 	bool verbose;         /* `run -v`: what a configured log says is said in any case */
 	bool safe;            /* only root and this user can change where the log's path leads */
 	const char *error;    /* the first mistake in the configuration, or NULL */
@@ -46,6 +47,9 @@ struct log {
  * @destination:	as the configuration has it, or NULL
  */
 void log_start(struct log *log, const char *destination);
+
+/* log_open() - Open the log's file to add to it. Return: descriptor, -errno */
+int log_open(const struct log *log);
 
 /* log_is_on() - Does a line for each port go to the log? The record is another matter */
 bool log_is_on(const struct log *log);

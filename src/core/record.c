@@ -93,12 +93,17 @@ static void close_sheet(struct sheet *sheet)
 /* Return: 0, -errno and nothing is open */
 static int open_sheet(const struct record *record, int flags, int turns, struct sheet *ret_sheet)
 {
+	struct sheet sheet;
 	bool safe;
-	struct sheet sheet = { .fd = ownership_open(record->path, FLAGS | flags, 0666, &safe) };
 	int rc;
 
+	/* one lock serves this process's threads, of which one at a time writes */
+	if (record->file)
+		sheet.fd = (int)syscall(SYS_fcntl, record->file, F_DUPFD_CLOEXEC, 3);
+	else
+		sheet.fd = ownership_open(record->path, FLAGS | flags, 0666, &safe);
 	if (sheet.fd < 0)
-		return sheet.fd;
+		return record->file ? -errno : sheet.fd;
 	sheet.block = &record->block;
 	/* a file that is no record is not even locked */
 	rc = stat_sheet(&sheet);
@@ -236,6 +241,13 @@ int record_add(const struct record *record, const char *text, size_t len, uint16
 	}
 	signals_release(&signals);
 	return rc;
+}
+
+int record_open(const struct record *record)
+{
+	bool safe;
+
+	return ownership_open(record->path, FLAGS, 0, &safe);
 }
 
 int record_begin(const struct record *record)

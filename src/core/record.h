@@ -14,6 +14,7 @@
 struct record {
 	const char *path; /* absolute; NULL: there is none */
 	struct summary_block block;
+	int file; /* open already; 0: it is opened for each line */
 };
 
 /*
@@ -22,6 +23,9 @@ struct record {
  * it is not a regular file, -ENOSPC or -EFBIG if it cannot grow, and as open(2) and
  * flock(2) fail. A file keeps its content when they fail.
  */
+
+/* record_open() - Open the file for another process, which is to have it as @file. Return: descriptor, -errno */
+int record_open(const struct record *record);
 
 /* record_begin() - Make the file, or empty it. Return: 0, -errno; -EPERM if another user may have put it there */
 int record_begin(const struct record *record);

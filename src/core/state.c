@@ -274,7 +274,7 @@ static int open_usual(const char *name)
 	"the state is in XDG_RUNTIME_DIR, as its folder in /dev/shm is not this user's alone; "    \
 	"remove that one"
 
-/* Return: descriptor, or -errno. @ret_warning: what the user is to be told, or NULL */
+/* As state_find() */
 static int find_file(const char *folder, const char *runtime, const char *application,
 		     const char **ret_warning)
 {
@@ -312,23 +312,17 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	return -EPERM;
 }
 
-/* Return: the mapping, or NULL. @ret_warning: as find_file() */
-static struct state_file *map_file(const char *folder, const char *runtime, const char *application,
-				   const char **ret_warning)
+/* Return: the mapping, or NULL if it is no state file */
+static struct state_file *map_file(int fd)
 {
-	int fd = find_file(folder, runtime, application, ret_warning);
-	struct state_file *file;
+	struct state_file *file =
+		mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	if (fd < 0)
-		return NULL;
-	file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	fd_close(fd);
 	if (file != MAP_FAILED && file->magic == STATE_MAGIC && file->version == STATE_VERSION &&
 	    file->size == sizeof(*file))
 		return file;
 	if (file != MAP_FAILED)
 		munmap(file, sizeof(*file));
-	*ret_warning = NOT_USED("it is damaged, or of another version or user");
 	return NULL;
 }
 
@@ -343,12 +337,22 @@ static bool repeats_seed(const struct state_sequence *sequence, const struct rul
 	return !memcmp(&key, &sequence->key, sizeof(key));
 }
 
-int state_open(const char *folder, const char *runtime, const struct rule *rule,
-	       struct state *ret_state)
+int state_find(const char *folder, const char *runtime, const struct rule *rule,
+	       const char **ret_warning)
+{
+	return find_file(folder, runtime, rule->name, ret_warning);
+}
+
+int state_use(int fd, const struct rule *rule, struct state *ret_state)
 {
 	struct state state = { 0 };
 
-	state.file = map_file(folder, runtime, rule->name, &state.warning);
+	if (fd >= 0 && is_state_file(fd))
+		state.file = map_file(fd);
+	if (fd >= 0)
+		fd_close(fd);
+	if (fd >= 0 && !state.file)
+		state.warning = NOT_USED("it is damaged, or of another version or user");
 	if (!state.file) {
 		state.file = map_anonymous(sizeof(*state.file));
 		if (state.file == MAP_FAILED)
@@ -367,6 +371,24 @@ int state_open(const char *folder, const char *runtime, const struct rule *rule,
 	}
 	*ret_state = state;
 	return 0;
+}
+
+int state_open(const char *folder, const char *runtime, const struct rule *rule,
+	       struct state *ret_state)
+{
+	const char *warning;
+	int rc = state_use(find_file(folder, runtime, rule->name, &warning), rule, ret_state);
+
+	if (!rc && warning)
+		ret_state->warning = warning;
+	return rc;
+}
+
+void state_close(struct state *state)
+{
+	if (state->sequence != &state->file->sequence)
+		munmap(state->sequence, sizeof(*state->sequence));
+	munmap(state->file, sizeof(*state->file));
 }
 
 /* ---- claims ---- */

@@ -116,6 +116,22 @@ struct state {
 int state_open(const char *folder, const char *runtime, const struct rule *rule,
 	       struct state *ret_state);
 
+/* state_find() - Open the file that state_open() would map. Return: descriptor, or -errno; @ret_warning as there */
+int state_find(const char *folder, const char *runtime, const struct rule *rule,
+	       const char **ret_warning);
+
+/**
+ * state_use() - Map a state file that was opened already, for reading and writing
+ * @fd:		it is closed; a negative one is none, and the state is this process's own then. One that
+ *		others than this user can open is not used either
+ *
+ * Return: 0, -ENOMEM
+ */
+int state_use(int fd, const struct rule *rule, struct state *ret_state);
+
+/* state_close() - Give the memory of a state back, which no other thread may use any more */
+void state_close(struct state *state);
+
 /**
  * state_folder() - Open the folder of the state files, and make it if it does not exist
  * @folder, @runtime:	as for state_open()

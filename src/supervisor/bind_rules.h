@@ -16,7 +16,7 @@
 
 /* Why they are not set where there is no supervisor: what follows "as" */
 #define BIND_RULES_NO_SUPERVISOR                                                                   \
-	"only a supervised tree gets Landlock rules, which need no_new_privs"
+	"only a tree with a supervisor of its own gets Landlock rules, which need no_new_privs"
 
 /* bind_rules_wanted() - Does a rule keep programs from ports outside its range? */
 bool bind_rules_wanted(const struct rule *rule);

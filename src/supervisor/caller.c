@@ -2,6 +2,7 @@
 
 #include "../core/fd.h"
 #include "../machine/procfs.h"
+#include "mark.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -337,6 +338,12 @@ int caller_user(const struct caller *caller, uid_t *ret_uid, gid_t *ret_gid)
 	*ret_uid = status.file_uid;
 	*ret_gid = status.file_gid;
 	return 0;
+}
+
+int caller_mark(const struct caller *caller, uint64_t *ret_mark)
+{
+	*ret_mark = mark_of(caller->thread);
+	return confirm(caller, 0);
 }
 
 static void read_label(pid_t id, char *ret_label, size_t size)

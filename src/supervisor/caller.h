@@ -148,6 +148,9 @@ int caller_started(const struct caller *caller, uint64_t *ret_ticks);
  */
 int caller_user(const struct caller *caller, uid_t *ret_uid, gid_t *ret_gid);
 
+/* caller_mark() - The mark that it carries (mark.h); 0 for none. Return: 0, -ESRCH */
+int caller_mark(const struct caller *caller, uint64_t *ret_mark);
+
 /* caller_place() - Where it is. Return: 0, -errno */
 int caller_place(const struct caller *caller, struct caller_place *ret_place);
 

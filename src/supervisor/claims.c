@@ -26,10 +26,9 @@
  * from others, and that is nearly always in use by then.
  */
 
-void claims_start(struct claims *claims, int listener, const struct state *state)
+void claims_start(struct claims *claims, int listener)
 {
 	claims->listener = listener;
-	claims->state = state;
 	pthread_mutex_init(&claims->lock, NULL);
 }
 
@@ -56,7 +55,7 @@ static void release_claim(struct claims *claims, unsigned i)
 {
 	unsigned after = --claims->own.count - i;
 
-	state_release(claims->state, claims->own.tag[i]);
+	state_release(claims->call[i].state, claims->own.tag[i]);
 	memmove(&claims->own.tag[i], &claims->own.tag[i + 1], after * sizeof(uint64_t));
 	memmove(&claims->call[i], &claims->call[i + 1], after * sizeof(claims->call[0]));
 }
@@ -123,7 +122,7 @@ static void release_unneeded(struct claims *claims, uint64_t now)
 			continue;
 		}
 		if (!claims->call[i].woken)
-			state_renew(claims->state, claims->own.tag[i]);
+			state_renew(claims->call[i].state, claims->own.tag[i]);
 		i++;
 	}
 }
@@ -136,10 +135,11 @@ void claims_copy(struct claims *claims, struct state_own_claims *ret_own)
 	pthread_mutex_unlock(&claims->lock);
 }
 
-void claims_hold_claim(struct claims *claims, uint64_t claim, uint64_t cookie,
-		       const struct caller *caller)
+void claims_hold_claim(struct claims *claims, const struct state *state, uint64_t claim,
+		       uint64_t cookie, const struct caller *caller)
 {
 	const struct claims_call call = {
+		.state = state,
 		.cookie = cookie,
 		.id = caller->id,
 		.thread = caller->thread,
@@ -203,11 +203,17 @@ bool claims_wait(struct claims *claims)
 	}
 }
 
-void claims_end(struct claims *claims)
+void claims_end(struct claims *claims, const struct state *state)
 {
+	unsigned i = 0;
+
 	pthread_mutex_lock(&claims->lock);
-	while (claims->own.count)
-		release_claim(claims, claims->own.count - 1);
+	while (i < claims->own.count) {
+		if (!state || claims->call[i].state == state)
+			release_claim(claims, i);
+		else
+			i++;
+	}
 	pthread_mutex_unlock(&claims->lock);
 }
 

@@ -19,13 +19,13 @@
  * and claims_start() begin it. Every function may be called by several threads.
  */
 struct claims {
-	int listener;              /* of the filter */
-	const struct state *state; /* where claims are held */
-	pthread_mutex_t lock;      /* of all that follows */
+	int listener;         /* of the filter */
+	pthread_mutex_t lock; /* of all that follows */
 	uint64_t bound[CLAIMS_BOUND];
 	struct state_own_claims own; /* claims that are ours, from the oldest on */
 	/* for each of them, the call that it was taken for */
 	struct claims_call {
+		const struct state *state; /* where it is held */
 		uint64_t cookie;
 		uint64_t id; /* of its notification */
 		uint64_t woken; /* when its thread was seen to go on with it, in nanoseconds; 0: not yet */
@@ -39,8 +39,8 @@ struct claims {
 	unsigned next_interrupted;
 };
 
-/* claims_start() - Begin with nothing. @listener: of the filter, @state: where claims are held */
-void claims_start(struct claims *claims, int listener, const struct state *state);
+/* claims_start() - Begin with nothing. @listener: of the filter */
+void claims_start(struct claims *claims, int listener);
 
 /* claims_is_bound() - Has this socket been seen bound for good? A false "no" is possible */
 bool claims_is_bound(struct claims *claims, uint64_t cookie);
@@ -53,11 +53,12 @@ void claims_copy(struct claims *claims, struct state_own_claims *ret_own);
 
 /**
  * claims_hold_claim() - Keep a claim until the call that it was taken for has needed it
+ * @state:	where it was taken
  * @cookie:	of the call's socket
  * @caller:	its notification is about to be answered
  */
-void claims_hold_claim(struct claims *claims, uint64_t claim, uint64_t cookie,
-		       const struct caller *caller);
+void claims_hold_claim(struct claims *claims, const struct state *state, uint64_t claim,
+		       uint64_t cookie, const struct caller *caller);
 
 /* claims_thread_moved_on() - A thread makes a call: what it made before is over, unless it is the same once more */
 void claims_thread_moved_on(struct claims *claims, uint64_t cookie, const struct caller *caller);
@@ -79,8 +80,8 @@ bool claims_tidy(struct claims *claims);
  */
 bool claims_wait(struct claims *claims);
 
-/* claims_end() - Release all claims, as nobody is left who makes calls */
-void claims_end(struct claims *claims);
+/* claims_end() - Release the claims of a state, or of all for NULL, as nobody is left who makes calls */
+void claims_end(struct claims *claims, const struct state *state);
 
 /* claims_note_interrupted_bind() - A bind was made, but its caller interrupted, and comes again (before Linux 5.19) */
 void claims_note_interrupted_bind(struct claims *claims, uint64_t cookie,

@@ -436,6 +436,15 @@ static int set_filter(const struct sock_fprog *code, bool exact)
 	return fd < 0 ? -errno : fd;
 }
 
+bool filter_knows_exact(void)
+{
+	/* with no filter to read, the kernel looks at the flags first */
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		       SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+		       NULL) &&
+	       errno == EFAULT;
+}
+
 int filter_install(const struct filter *filter)
 {
 	struct program program = { .length = 0 };

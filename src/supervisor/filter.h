@@ -44,6 +44,9 @@ struct filter {
  */
 int filter_install(const struct filter *filter);
 
+/* filter_knows_exact() - Would the kernel take a filter that is exact? */
+bool filter_knows_exact(void);
+
 /* filter_draw_gate() - An address for a page that few programs use; 0 if there is none */
 uint64_t filter_draw_gate(void);
 

@@ -83,6 +83,28 @@ uint64_t mark_of(pid_t id)
 	return procfs_is_ours() && !procfs_stat(id, &stat) ? mark_in(stat.rss_limit) : 0;
 }
 
+struct visit {
+	void (*each)(uint64_t mark, void *context);
+	void *context;
+};
+
+static int visit(pid_t process, void *context)
+{
+	const struct visit *visit = context;
+	const uint64_t mark = mark_of(process);
+
+	if (mark)
+		visit->each(mark, visit->context);
+	return 0;
+}
+
+int mark_each(void (*each)(uint64_t mark, void *context), void *context)
+{
+	struct visit all = { each, context };
+
+	return procfs_is_ours() ? procfs_each(visit, &all) : -ENOSYS;
+}
+
 /* ---- waiting ---- */
 
 /* Who is left? One of them, to wait for */

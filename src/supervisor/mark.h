@@ -19,6 +19,9 @@ int mark_set(uint64_t mark);
 /* mark_of() - The mark of a process or a thread; 0 if it has none, or has ended */
 uint64_t mark_of(pid_t id);
 
+/* mark_each() - Give @each the mark of every process that has one, but this one's. Return: 0, -errno if they cannot be listed */
+int mark_each(void (*each)(uint64_t mark, void *context), void *context);
+
 /**
  * mark_wait() - Wait until no process carries a mark
  *

@@ -123,14 +123,14 @@ static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
 	return fd < 0 ? -error : fd;
 }
 
-bool newsocket_keeps(const struct rule *rule, enum proto proto)
+bool newsocket_keeps(const struct fence *fence, enum proto proto)
 {
-	static _Atomic time_t judged[PROTO_COUNT];
-	const time_t now = (time_t)(timing_ns(CLOCK_MONOTONIC_COARSE) / TIMING_SECOND_NS);
+	const uint32_t now = (uint32_t)(timing_ns(CLOCK_MONOTONIC_COARSE) / TIMING_SECOND_NS);
+	_Atomic uint32_t *at = &fence->kernel[proto].judged_at;
 
-	if (now != judged[proto] && !engine_kernel_judge(rule->range[proto], NULL))
-		judged[proto] = now;
-	return now == judged[proto];
+	if (now != *at && !engine_kernel_judge(fence->rule->range[proto], NULL))
+		*at = now;
+	return now == *at;
 }
 
 int newsocket_make(const struct caller *caller, int domain, int type, int protocol)

@@ -2,7 +2,7 @@
 #ifndef PORTFENCE_SUPERVISOR_NEWSOCKET_H
 #define PORTFENCE_SUPERVISOR_NEWSOCKET_H
 
-#include "../core/policy.h"
+#include "../core/fence.h"
 #include "caller.h"
 
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 bool newsocket_mptcp_keeps(const struct rule *rule);
 
 /* newsocket_keeps() - Does the kernel keep to a protocol's range, or did it a moment ago? */
-bool newsocket_keeps(const struct rule *rule, enum proto proto);
+bool newsocket_keeps(const struct fence *fence, enum proto proto);
 
 /**
  * newsocket_make() - Make a socket as a caller would

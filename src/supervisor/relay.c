@@ -258,7 +258,7 @@ static int relay_connect(struct trapped_call *trapped)
  */
 static int is_mapped(struct trapped_call *trapped)
 {
-	const struct rule *rule = trapped->tree->fence->rule;
+	const struct rule *rule = trapped->fence->rule;
 	int rc = trapped_call_read_destination(trapped);
 
 	if (rc)

@@ -8,6 +8,7 @@
 #include "born.h"
 #include "caller.h"
 #include "filter.h"
+#include "inner.h"
 #include "mark.h"
 #include "newsocket.h"
 #include "rights.h"
@@ -162,22 +163,19 @@ static int detach(int *listener, int *channel, int *program, int *errors)
 	return beside_detach(keep, count);
 }
 
-/* What the supervisor shares with others, who may shorten it under us */
-static struct state_file *state;
-
 /*
- * The state file was cut short: goes on with memory of its own. Only what it does with the
+ * A state file was cut short: goes on with memory of its own. Only what it does with the
  * state from now on is in that. Any other error of memory ends the supervisor; a signal
  * that somebody sends (kill(2)) is none.
  */
 static void replace_lost_state(int number, siginfo_t *info, void *context)
 {
-	const uintptr_t at = (uintptr_t)info->si_addr, start = (uintptr_t)state;
+	struct state_file *state = inner_shared_at((uintptr_t)info->si_addr);
 
 	(void)context;
 	if (info->si_code <= 0)
 		return;
-	if (at < start || at - start >= sizeof(*state)) {
+	if (!state) {
 		/* NOLINTNEXTLINE(bugprone-signal-handler): the call that failed is made again, and ends us */
 		signal(number, SIG_DFL);
 		return;
@@ -263,7 +261,8 @@ static int choose_way(struct supervisor *supervisor, const struct caller *progra
 	int rc;
 
 	rc = try_access(program, fd);
-	filter->born = rc == LOOK_BORN;
+	/* the second time, the program has named us; but not all that it starts will */
+	filter->born |= rc == LOOK_BORN;
 	return rc;
 }
 
@@ -282,6 +281,24 @@ static void keep_inherited(struct born *born)
 		born_keep(born, inherited[i]);
 		born_give(born, born_inode(inherited[i]));
 	}
+}
+
+/* What a run inside is told; @may_look: into the program, which may have named us for that */
+static struct inner_offer make_offer(const struct supervisor *supervisor, bool may_look)
+{
+	const struct filter *filter = &supervisor->filter;
+	const struct rule *rule = supervisor->fence.rule;
+	const bool named = filter->born && may_look;
+
+	return (struct inner_offer){
+		.gate = filter->gate,
+		.tracer = named ? (uint64_t)getpid() : 0,
+		.tracer_space = named ? procfs_number(PROCFS_SELF, "ns/pid") : 0,
+		.unseen = filter->born,
+		.io_uring = filter->io_uring,
+		.any_mptcp = filter->any_mptcp,
+		.polices = rule && rule->bind != BIND_ALLOW,
+	};
 }
 
 /*
@@ -303,6 +320,7 @@ static void live(void *context, pid_t parent, int channel)
 	const struct sigaction lost = { .sa_sigaction = replace_lost_state,
 					.sa_flags = SA_SIGINFO };
 	static struct born born;
+	struct inner_offer offer;
 	struct caller program = { .pidfd = -1 };
 	int number, listener = -1, errors = -1, rc = 0;
 
@@ -318,6 +336,7 @@ static void live(void *context, pid_t parent, int channel)
 		if (listener < 0 && !beside_say(channel, rc))
 			_exit(EXIT_FAILURE);
 	} while (listener < 0);
+	offer = make_offer(supervisor, !rc);
 	rights_drop(supervisor->filter.born, true);
 	if (supervisor->filter.born)
 		newsocket_inherited(note_inherited, &supervisor->fence);
@@ -329,11 +348,11 @@ static void live(void *context, pid_t parent, int channel)
 		_exit(EXIT_FAILURE);
 	born_start(&born);
 	keep_inherited(&born);
-	state = supervisor->fence.state.file;
-	if (state)
-		sigaction(SIGBUS, &lost, NULL);
+	if (supervisor->fence.state.file)
+		inner_share(supervisor->fence.state.file);
+	sigaction(SIGBUS, &lost, NULL);
 	trap_serve(listener, supervisor->filter.born ? &born : NULL, &supervisor->fence,
-		   &supervisor->log, program.pidfd, errors, channel);
+		   &supervisor->log, &offer, program.pidfd, errors, channel);
 	/* all writers are gone, so the summary is put right here */
 	if (supervisor->log.record.path)
 		record_repair(&supervisor->log.record);
@@ -461,23 +480,6 @@ static int start(struct supervisor *supervisor, uint64_t *ret_tracer, struct obs
 	return rc;
 }
 
-int supervise_start(struct settings *settings, bool exact, struct obstacle *ret_obstacle)
-{
-	static struct supervisor supervisor;
-	int rc = prepare(&supervisor, settings);
-
-	if (rc)
-		return explain_look(-rc, ret_obstacle);
-	supervisor.filter.gate = settings->gate;
-	supervisor.filter.io_uring = settings->rule->io_uring;
-	supervisor.filter.any_mptcp = settings->rule->mptcp == MPTCP_ALLOW;
-	supervisor.filter.exact = exact;
-	rc = start(&supervisor, &settings->tracer, ret_obstacle);
-	settings->tracer_space = settings->tracer ? procfs_number(PROCFS_SELF, "ns/pid") : 0;
-	settings->unseen = !rc && supervisor.filter.born;
-	return rc;
-}
-
 int supervise_hold(int fd)
 {
 	if (kept_count == KEPT_FOR_TREE_MAX)
@@ -515,33 +517,97 @@ static int explain_mark(int error, struct obstacle *ret_obstacle)
 	return -error;
 }
 
+static int take_mark(uint64_t mark, struct obstacle *ret_obstacle)
+{
+	const int rc = mark ? mark_set(mark) : -EAGAIN;
+
+	return rc ? explain_mark(-rc, ret_obstacle) : 0;
+}
+
 int supervise_keep(struct obstacle *ret_obstacle)
 {
 	uint64_t mark = mark_draw();
 	struct beside beside;
-	int rc = !mark ? -EAGAIN : procfs_is_ours() ? 0 : -ENOSYS;
+	int rc;
 
-	if (rc == -ENOSYS) {
+	if (!procfs_is_ours()) {
 		obstacle_set(ret_obstacle, "/proc does not show the processes of this PID "
 					   "namespace, so nothing tells when the run has ended");
-		return rc;
+		return -ENOSYS;
 	}
-	rc = rc ? rc : beside_start(hold, &mark, &beside);
+	rc = beside_start(hold, &mark, &beside);
 	if (rc)
 		return explain_mark(-rc, ret_obstacle);
 	if (!beside_hear(beside.channel, &rc))
 		rc = -EPIPE;
-	rc = rc ? rc : mark_set(mark);
+	rc = rc ? explain_mark(-rc, ret_obstacle) : take_mark(mark, ret_obstacle);
 	if (!rc && !beside_say(beside.channel, 0))
-		rc = -EPIPE;
+		rc = explain_mark(EPIPE, ret_obstacle);
 	beside_leave_alone(&beside, rc);
-	return rc ? explain_mark(-rc, ret_obstacle) : 0;
+	return rc;
+}
+
+static bool is_inside;
+
+/* Has an outer run's supervisor serve this process, and all that it starts, by the rule of the settings */
+static int start_inside(int channel, const struct inner_offer *offer, struct settings *settings,
+			bool exact, struct obstacle *ret_obstacle)
+{
+	int rc = inner_compare(offer, settings, exact, ret_obstacle);
+
+	/* whoever holds something for the run around this knows its processes by the mark that is replaced */
+	if (!rc && (kept_count || mark_of(getpid())))
+		rc = supervise_keep(ret_obstacle);
+	else if (!rc)
+		rc = take_mark(mark_draw(), ret_obstacle);
+	if (rc) {
+		close(channel);
+		return rc;
+	}
+	rc = inner_submit(channel, settings, ret_obstacle);
+	if (rc)
+		return rc;
+	if (settings->gate)
+		settings->gate = offer->gate;
+	settings->tracer = offer->tracer;
+	settings->tracer_space = offer->tracer_space;
+	settings->unseen = offer->unseen;
+	is_inside = true;
+	return 0;
+}
+
+bool supervise_is_inside(void)
+{
+	return is_inside;
+}
+
+int supervise_start(struct settings *settings, bool exact, struct obstacle *ret_obstacle)
+{
+	static struct supervisor supervisor;
+	struct inner_offer offer;
+	int channel = inner_ask(&offer), rc;
+
+	if (channel >= 0)
+		return start_inside(channel, &offer, settings, exact, ret_obstacle);
+	rc = prepare(&supervisor, settings);
+	if (rc)
+		return explain_look(-rc, ret_obstacle);
+	supervisor.filter.gate = settings->gate;
+	supervisor.filter.io_uring = settings->rule->io_uring;
+	supervisor.filter.any_mptcp = settings->rule->mptcp == MPTCP_ALLOW;
+	supervisor.filter.exact = exact;
+	rc = start(&supervisor, &settings->tracer, ret_obstacle);
+	settings->tracer_space = settings->tracer ? procfs_number(PROCFS_SELF, "ns/pid") : 0;
+	settings->unseen = !rc && supervisor.filter.born;
+	return rc;
 }
 
 int supervise_check(uint64_t gate, bool exact, struct obstacle *ret_obstacle)
 {
 	static struct supervisor nobodys;
-	int ends[2], rc = -EPIPE;
+	const struct settings none = { .gate = gate };
+	int ends[2], rc = -EPIPE, channel;
+	struct inner_offer offer;
 	uint64_t tracer;
 	pid_t pid;
 
@@ -551,7 +617,9 @@ int supervise_check(uint64_t gate, bool exact, struct obstacle *ret_obstacle)
 	nobodys.filter.exact = exact;
 	pid = fork();
 	if (!pid) {
-		rc = start(&nobodys, &tracer, ret_obstacle);
+		channel = inner_ask(&offer);
+		rc = channel < 0 ? start(&nobodys, &tracer, ret_obstacle)
+				 : inner_compare(&offer, &none, exact, ret_obstacle);
 		if (beside_say(ends[1], rc) &&
 		    write(ends[1], ret_obstacle, sizeof(*ret_obstacle)) == sizeof(*ret_obstacle))
 			_exit(EXIT_SUCCESS);

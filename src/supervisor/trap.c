@@ -200,7 +200,7 @@ static struct assign new_assign(struct trapped_call *trapped, enum assign_call c
  */
 static bool has_range(const struct trapped_call *trapped)
 {
-	const struct rule *rule = trapped->tree->fence->rule;
+	const struct rule *rule = trapped->fence->rule;
 	socklen_t len = sizeof(uint32_t), size = sizeof(int);
 	uint32_t value;
 	enum proto proto;
@@ -211,7 +211,7 @@ static bool has_range(const struct trapped_call *trapped)
 		return false;
 	proto = policy_proto(protocol);
 	return rule && proto != PROTO_COUNT && engine_kernel_holds(rule->range[proto], value) &&
-	       newsocket_keeps(rule, proto);
+	       newsocket_keeps(trapped->fence, proto);
 }
 
 static int choose_port(struct trapped_call *trapped, struct assign *assign)
@@ -219,7 +219,7 @@ static int choose_port(struct trapped_call *trapped, struct assign *assign)
 	const struct assign untouched = *assign;
 	struct claims *claims = &trapped->tree->claims;
 	struct state_own_claims own;
-	struct fence fence = *trapped->tree->fence;
+	struct fence fence = *trapped->fence;
 	int rc;
 
 	/* where ports are to be the same each time, it must not matter how long a claim is held */
@@ -242,7 +242,7 @@ static int choose_port(struct trapped_call *trapped, struct assign *assign)
 /* Begins a call whose port is chosen, or that names one which the rule has a say in. */
 static int begin_assign(struct trapped_call *trapped, struct assign *assign)
 {
-	unsigned lowest = lowest_port(trapped->tree->fence->rule);
+	unsigned lowest = lowest_port(trapped->fence->rule);
 	bool chooses = assign->moved || !(assign->call == ASSIGN_BIND && addr_port(&assign->addr));
 	int rc;
 
@@ -265,7 +265,7 @@ static int begin_assign(struct trapped_call *trapped, struct assign *assign)
 static int end_assign(struct trapped_call *trapped, struct assign *assign, int error)
 {
 	/* it asks for a second call only after one that the kernel engine has served */
-	assign_end(trapped->tree->fence, assign, &error);
+	assign_end(trapped->fence, assign, &error);
 	if (assign_serves(assign) || assign->outcome == OUTCOME_ESCAPED)
 		trapped_call_report(trapped, assign);
 	return -error;
@@ -308,7 +308,7 @@ static int serve_made(struct trapped_call *trapped, struct assign *assign, bind_
  */
 static int serve_named_bind(struct trapped_call *trapped, struct assign *assign)
 {
-	const struct rule *rule = trapped->tree->fence->rule;
+	const struct rule *rule = trapped->fence->rule;
 	bool kernel_decides = is_confined(trapped) || rights_exceed(trapped->fd);
 	int rc, kernel_rc;
 
@@ -335,7 +335,7 @@ static int serve_named_bind(struct trapped_call *trapped, struct assign *assign)
 /* The port that a bind() names, if the rule gives it another one; else 0 */
 static uint16_t moved_port(const struct trapped_call *trapped, const struct assign *assign)
 {
-	const struct rule *rule = trapped->tree->fence->rule;
+	const struct rule *rule = trapped->fence->rule;
 	const uint16_t port = addr_port(&assign->addr);
 	socklen_t len = sizeof(int);
 	enum proto proto;
@@ -354,7 +354,7 @@ static uint16_t moved_port(const struct trapped_call *trapped, const struct assi
  */
 static int serve_unread_bind(struct trapped_call *trapped)
 {
-	const struct rule *rule = trapped->tree->fence->rule;
+	const struct rule *rule = trapped->fence->rule;
 	socklen_t len = sizeof(int);
 	int before = 0;
 
@@ -375,7 +375,7 @@ static int serve_unread_bind(struct trapped_call *trapped)
 
 static int serve_bind(struct trapped_call *trapped)
 {
-	const struct rule *rule = trapped->tree->fence->rule;
+	const struct rule *rule = trapped->fence->rule;
 	struct assign assign;
 	uint16_t asked;
 	int rc;
@@ -389,11 +389,11 @@ static int serve_bind(struct trapped_call *trapped)
 	if (rc)
 		return rc;
 	forget_kernel_bind(trapped);
-	asked = translate_bind(trapped->tree->fence, trapped->fd, &trapped->address.inet);
+	asked = translate_bind(trapped->fence, trapped->fd, &trapped->address.inet);
 	assign = new_assign(trapped, ASSIGN_BIND);
 	assign.program_port = asked;
 	/* once it is bound, the socket is known, and its calls go on */
-	if (rule && addr_port(&assign.addr) && mptcp_admit(trapped->tree->fence, trapped->fd)) {
+	if (rule && addr_port(&assign.addr) && mptcp_admit(trapped->fence, trapped->fd)) {
 		assign.outcome = OUTCOME_MPTCP;
 		trapped_call_report(trapped, &assign);
 		return -EACCES;
@@ -434,7 +434,7 @@ static int serve_listen(struct trapped_call *trapped)
  */
 static bool is_settled(struct trapped_call *trapped)
 {
-	const struct fence *fence = trapped->tree->fence;
+	const struct fence *fence = trapped->fence;
 	enum assign_state state = assign_state(fence, trapped->fd);
 
 	if (state == ASSIGN_FOREIGN_UDP) {
@@ -454,8 +454,8 @@ static int serve_port(struct trapped_call *trapped, struct assign *assign)
 	if (rc < 0)
 		return rc;
 	if (assign->claim)
-		claims_hold_claim(&trapped->tree->claims, assign->claim, trapped->cookie,
-				  &trapped->caller);
+		claims_hold_claim(&trapped->tree->claims, &trapped->fence->state, assign->claim,
+				  trapped->cookie, &trapped->caller);
 	if (assign_serves(assign))
 		trapped_call_report(trapped, assign);
 	return CALL_CONTINUES;
@@ -511,7 +511,7 @@ static int serve_connect(struct trapped_call *trapped)
 	assign = new_assign(trapped, ASSIGN_CONNECT);
 	rc = serve_port(trapped, &assign);
 	if (rc != CALL_CONTINUES || assign.outcome == OUTCOME_FELL_BACK ||
-	    assign_has_port(trapped->tree->fence, trapped->fd))
+	    assign_has_port(trapped->fence, trapped->fd))
 		return rc;
 	/* it fails, before a port is chosen */
 	return syscall(SYS_connect, trapped->fd, &trapped->address, trapped->len) ? -errno : 0;
@@ -533,7 +533,7 @@ static int serve_send(struct trapped_call *trapped)
 
 	if (trapped_call_is_udp(trapped)
 		    ? is_settled(trapped)
-		    : !(flags & MSG_FASTOPEN) && assign_has_port(trapped->tree->fence, trapped->fd))
+		    : !(flags & MSG_FASTOPEN) && assign_has_port(trapped->fence, trapped->fd))
 		return CALL_CONTINUES;
 	if (has_range(trapped))
 		return CALL_CONTINUES;
@@ -549,7 +549,7 @@ static int serve_send(struct trapped_call *trapped)
 		rc = serve_port(trapped, &assign);
 	/* whatever the memory says by then, the socket has its port, or nothing gives it one */
 	if (rc != CALL_CONTINUES || assign.outcome == OUTCOME_FELL_BACK ||
-	    assign_has_port(trapped->tree->fence, trapped->fd))
+	    assign_has_port(trapped->fence, trapped->fd))
 		return rc;
 	return refuse_send(trapped, flags);
 }
@@ -591,7 +591,7 @@ static int serve_connectx(struct trapped_call *trapped)
 {
 	struct assign assign;
 
-	if (assign_has_port(trapped->tree->fence, trapped->fd))
+	if (assign_has_port(trapped->fence, trapped->fd))
 		return CALL_CONTINUES;
 	memset(&trapped->address, 0, sizeof(trapped->address));
 	assign = new_assign(trapped, ASSIGN_CONNECT);
@@ -652,7 +652,7 @@ static int refuse_nonsocket(struct trapped_call *trapped, int error)
 
 static int serve_socket(struct trapped_call *trapped)
 {
-	const struct rule *rule = trapped->tree->fence->rule;
+	const struct rule *rule = trapped->fence->rule;
 	socklen_t len = sizeof(int);
 	int domain, rc;
 
@@ -670,14 +670,14 @@ static int serve_socket(struct trapped_call *trapped)
 	return relay_call(trapped);
 }
 
-/* Hands a socket over as the call's answer. Return: CALL_ANSWERED, what the call returns */
-static int hand_over(struct trapped_call *trapped, int fd)
+/* Hands a descriptor over as the call's answer. Return: CALL_ANSWERED, what the call returns */
+static int hand_over(struct trapped_call *trapped, int fd, bool cloexec)
 {
 	struct seccomp_notif_addfd add = {
 		.id = trapped->caller.id,
 		.flags = SECCOMP_ADDFD_FLAG_SEND,
 		.srcfd = (uint32_t)fd,
-		.newfd_flags = trapped->argument[1] & SOCK_CLOEXEC ? O_CLOEXEC : 0,
+		.newfd_flags = cloexec ? O_CLOEXEC : 0,
 	};
 	const int listener = trapped->tree->listener;
 
@@ -700,7 +700,7 @@ static int answer_with_socket(struct trapped_call *trapped, int fd)
 	int rc = born ? born_keep(born, fd) : 0;
 
 	if (!rc)
-		rc = hand_over(trapped, fd);
+		rc = hand_over(trapped, fd, trapped->argument[1] & SOCK_CLOEXEC);
 	else
 		close(fd);
 	if (!born)
@@ -732,11 +732,11 @@ static int serve_newsocket(struct trapped_call *trapped)
  */
 static int serve_mptcp(struct trapped_call *trapped)
 {
-	const struct rule *rule = trapped->tree->fence->rule;
+	const struct rule *rule = trapped->fence->rule;
 	int domain = (int)trapped->argument[0], type = (int)trapped->argument[1];
 	int fd = -EACCES;
 
-	if (!rule || (domain != AF_INET && domain != AF_INET6) ||
+	if (!rule || rule->mptcp == MPTCP_ALLOW || (domain != AF_INET && domain != AF_INET6) ||
 	    (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) != SOCK_STREAM || newsocket_mptcp_keeps(rule))
 		return trapped->tree->born ? serve_newsocket(trapped) : CALL_CONTINUES;
 	if (rule->mptcp == MPTCP_TCP)
@@ -750,8 +750,8 @@ static int serve_mptcp(struct trapped_call *trapped)
 static int serve_new(struct trapped_call *trapped)
 {
 	const struct tree *tree = trapped->tree;
-	const bool mptcp = trapped->argument[2] == IPPROTO_MPTCP && tree->fence->rule &&
-			   tree->fence->rule->mptcp != MPTCP_ALLOW;
+	const bool mptcp = trapped->argument[2] == IPPROTO_MPTCP && trapped->fence->rule &&
+			   trapped->fence->rule->mptcp != MPTCP_ALLOW;
 
 	return tree->born && !mptcp ? serve_newsocket(trapped) : serve_mptcp(trapped);
 }
@@ -811,7 +811,7 @@ static int serve_late(struct trapped_call *trapped)
 	int rc = 0;
 
 	if (trapped_call_is_udp(trapped) ? !is_settled(trapped)
-					 : !assign_has_port(trapped->tree->fence, trapped->fd))
+					 : !assign_has_port(trapped->fence, trapped->fd))
 		rc = bind_at_own_address(trapped);
 	if (!rc)
 		forget_kernel_bind(trapped);
@@ -859,7 +859,7 @@ static int serve_kept(struct trapped_call *trapped, bool late)
 	if (getsockopt(trapped->fd, SOL_SOCKET, SO_COOKIE, &trapped->cookie, &len))
 		trapped->cookie = 0;
 	/* a port that a write() without destination has drawn must not settle the socket */
-	if (assign_state(tree->fence, trapped->fd) == ASSIGN_FOREIGN_UDP)
+	if (assign_state(trapped->fence, trapped->fd) == ASSIGN_FOREIGN_UDP)
 		late |= !is_settled(trapped);
 	if (late && trapped->call != FILTER_BIND)
 		rc = serve_late(trapped) ?: CALL_CONTINUES;
@@ -867,14 +867,14 @@ static int serve_kept(struct trapped_call *trapped, bool late)
 		return serve_watched(trapped);
 	if (rc == CALL_CONTINUES && !only_asks(trapped))
 		rc = serve_socket(trapped);
-	if (has_named_port(trapped->fd, tree->fence)) {
+	if (has_named_port(trapped->fd, trapped->fence)) {
 		born_settle(tree->born, trapped->inode, false);
 		return rc;
 	}
 	if (rc != CALL_CONTINUES || only_asks(trapped) || trapped->call == FILTER_BIND)
 		return rc;
 	/* the kernel chooses, and may: nobody waits for us to close the socket */
-	if (has_range(trapped) || tree->fence->rule->exhausted == EXHAUSTED_SYSTEM) {
+	if (has_range(trapped) || trapped->fence->rule->exhausted == EXHAUSTED_SYSTEM) {
 		born_settle(tree->born, trapped->inode, false);
 		return rc;
 	}
@@ -894,7 +894,7 @@ static bool is_send(const struct trapped_call *trapped)
  */
 static bool is_foreign_settled(struct trapped_call *trapped, bool udp)
 {
-	const struct rule *rule = trapped->tree->fence->rule;
+	const struct rule *rule = trapped->fence->rule;
 	const uint16_t port = caller_shown_port(&trapped->caller, trapped->inode);
 
 	if (!port || !udp || (rule && range_has(rule->range[PROTO_UDP], port)))
@@ -957,8 +957,8 @@ static int serve_unseen(struct trapped_call *trapped)
 	if (rc)
 		return rc == -ESRCH ? rc : refuse_nonsocket(trapped, rc);
 	if (trapped->call == FILTER_BIND)
-		born_look(tree->born, has_named_port, tree->fence, true);
-	state = tree->fence->rule && tree->fence->rule->map
+		born_look(tree->born, has_named_port, trapped->fence, true);
+	state = trapped->fence->rule && trapped->fence->rule->map
 			? BORN_UNKNOWN
 			: born_find(tree->born, trapped->inode, &trapped->fd, &late);
 	if (state == BORN_EARLY && trapped->call == FILTER_BIND)
@@ -974,7 +974,7 @@ static int serve_unseen(struct trapped_call *trapped)
 		if (only_asks(trapped))
 			return CALL_CONTINUES;
 		trapped->fd = caller_descriptor(&trapped->caller, socket_number(trapped));
-		if (trapped->fd == -EPERM && tree->fence->rule && tree->fence->rule->map)
+		if (trapped->fd == -EPERM && trapped->fence->rule && trapped->fence->rule->map)
 			return trapped_call_refuse(
 				trapped, "the rule's 'map' key changes addresses, and the "
 					 "supervisor may not look into this process, so its "
@@ -1000,6 +1000,28 @@ static int serve_landlock(struct trapped_call *trapped)
 	return CALL_CONTINUES;
 }
 
+/* A bind() on no descriptor, to what is no address: a question of the library's, or of a run inside */
+static int serve_question(struct trapped_call *trapped)
+{
+	struct inners *inners = &trapped->tree->inners;
+	int fd, rc;
+
+	switch (trapped->argument[1]) {
+	case HANDOVER_PROBE:
+		return -EXDEV;
+	case INNER_OPEN:
+		fd = inner_open(inners, &trapped->caller);
+		rc = fd < 0 ? fd : hand_over(trapped, fd, true);
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	case INNER_ENTER:
+		return inner_enter(inners, &trapped->caller, trapped->tree->fence->calls);
+	default:
+		return -EBADF;
+	}
+}
+
 /* Return: CALL_CONTINUES, CALL_ANSWERED, or what the call returns */
 static int serve_trapped(struct trapped_call *trapped)
 {
@@ -1013,9 +1035,8 @@ static int serve_trapped(struct trapped_call *trapped)
 		return serve_landlock(trapped);
 	if (trapped->call == FILTER_SOCKET)
 		return serve_new(trapped);
-	if (trapped->call == FILTER_BIND && (int)trapped->argument[0] == -1 &&
-	    trapped->argument[1] == HANDOVER_PROBE)
-		return -EXDEV;
+	if (trapped->call == FILTER_BIND && (int)trapped->argument[0] == -1)
+		return serve_question(trapped);
 	if (trapped->tree->born)
 		return serve_unseen(trapped);
 	trapped->fd = caller_descriptor(&trapped->caller, (int)trapped->argument[0]);
@@ -1025,6 +1046,22 @@ static int serve_trapped(struct trapped_call *trapped)
 		return trapped->fd;
 	rc = serve_socket(trapped);
 	close(trapped->fd);
+	return rc;
+}
+
+/* Serves a call by the rule of its caller's run: the tree's, or that of a run inside. Return: as serve_trapped() */
+static int serve_by_rule(struct trapped_call *trapped)
+{
+	struct tree *tree = trapped->tree;
+	struct inner *inner;
+	int rc = inner_find(&tree->inners, &trapped->caller, &inner);
+
+	if (rc)
+		return rc;
+	trapped->fence = inner ? &inner->fence : tree->fence;
+	trapped->log = inner ? &inner->log : tree->log;
+	rc = serve_trapped(trapped);
+	inner_leave(&tree->inners, inner);
 	return rc;
 }
 
@@ -1062,7 +1099,7 @@ static void serve_notification(struct tree *tree, const struct seccomp_notif *no
 	rc = tree->born ? caller_unopened(tree->listener, notif->id, thread, &trapped.caller)
 			: caller_open(tree->listener, notif->id, thread, &trapped.caller);
 	if (!rc) {
-		rc = serve_trapped(&trapped);
+		rc = serve_by_rule(&trapped);
 		caller_close(&trapped.caller);
 	}
 	if (rc != CALL_ANSWERED)
@@ -1101,7 +1138,7 @@ static bool serve_next(void *context)
 }
 
 void trap_serve(int listener, struct born *born, const struct fence *fence, struct log *log,
-		int program, int errors, int starter)
+		const struct inner_offer *offer, int program, int errors, int starter)
 {
 	static struct tree tree;
 	struct seccomp_notif_sizes sizes = { 0 };
@@ -1118,8 +1155,9 @@ void trap_serve(int listener, struct born *born, const struct fence *fence, stru
 	/* our own rights are not used by now */
 	tree.port_start = settings_port_start();
 	pthread_mutex_init(&tree.log_lock, NULL);
-	claims_start(&tree.claims, listener, &fence->state);
+	claims_start(&tree.claims, listener);
+	inner_start(&tree.inners, offer, &tree.claims);
 	confinement_start(&tree.confinement, starter);
 	workers_run(serve_next, &tree);
-	claims_end(&tree.claims);
+	claims_end(&tree.claims, NULL);
 }

@@ -59,7 +59,7 @@ static bool is_errors(const struct log *log, int fd)
 static int find_errors(const struct trapped_call *trapped)
 {
 	const struct caller program = { .pidfd = trapped->tree->program, .listener = -1 };
-	const struct log *log = trapped->tree->log;
+	const struct log *log = trapped->log;
 	int fd = caller_descriptor(&trapped->caller, STDERR_FILENO);
 
 	/* what it has led elsewhere is not led back */
@@ -86,7 +86,7 @@ static int find_errors(const struct trapped_call *trapped)
  */
 static int begin_line(struct trapped_call *trapped)
 {
-	struct log *log = trapped->tree->log;
+	struct log *log = trapped->log;
 	int pid = (int)caller_process(&trapped->caller), fd = find_errors(trapped);
 
 	pthread_mutex_lock(&trapped->tree->log_lock);
@@ -107,7 +107,7 @@ static void end_line(struct trapped_call *trapped, int fd)
 void trapped_call_report(struct trapped_call *trapped, const struct assign *assign)
 {
 	struct tree *tree = trapped->tree;
-	const struct log *log = tree->log;
+	const struct log *log = trapped->log;
 	const union addr *local;
 	union addr found;
 	int fd;
@@ -118,7 +118,7 @@ void trapped_call_report(struct trapped_call *trapped, const struct assign *assi
 		return;
 	local = log_local(log, assign, &found);
 	fd = begin_line(trapped);
-	log_assign(tree->log, call_name(trapped), assign, local);
+	log_assign(trapped->log, call_name(trapped), assign, local);
 	end_line(trapped, fd);
 }
 
@@ -126,19 +126,18 @@ void trapped_call_report_mptcp(struct trapped_call *trapped, enum mptcp becomes)
 {
 	int fd = begin_line(trapped);
 
-	log_mptcp(trapped->tree->log, becomes);
+	log_mptcp(trapped->log, becomes);
 	end_line(trapped, fd);
 }
 
 void trapped_call_named(struct trapped_call *trapped, const struct assign *assign)
 {
-	struct tree *tree = trapped->tree;
 	int fd;
 
-	if (!log_is_on(tree->log) && !tree->log->verbose)
+	if (!log_is_on(trapped->log) && !trapped->log->verbose)
 		return;
 	fd = begin_line(trapped);
-	log_named_outside(tree->log, tree->fence->rule, assign);
+	log_named_outside(trapped->log, trapped->fence->rule, assign);
 	end_line(trapped, fd);
 }
 
@@ -149,7 +148,7 @@ void trapped_call_named(struct trapped_call *trapped, const struct assign *assig
 static void write_error(struct trapped_call *trapped, const char *text)
 {
 	const int fd = begin_line(trapped);
-	struct log *log = trapped->tree->log;
+	struct log *log = trapped->log;
 	struct log syslog = { .destination = log->destination,
 			      .application = log->application,
 			      .pid = log->pid };
@@ -209,12 +208,11 @@ bool trapped_call_is_udp(const struct trapped_call *trapped)
 
 int trapped_call_translate(struct trapped_call *trapped)
 {
-	struct tree *tree = trapped->tree;
-	int rc = translate_to(tree->fence, trapped->fd, &trapped->address.inet), fd;
+	int rc = translate_to(trapped->fence, trapped->fd, &trapped->address.inet), fd;
 
 	if (rc < 0) {
 		fd = begin_line(trapped);
-		log_address_unknown(tree->log);
+		log_address_unknown(trapped->log);
 		end_line(trapped, fd);
 	}
 	return rc;

@@ -19,6 +19,8 @@ enum { CALL_CONTINUES = 1, CALL_ANSWERED };
 /* One trapped call. */
 struct trapped_call {
 	struct tree *tree;
+	const struct fence *fence; /* of the caller's run: the tree's, or one of a run inside */
+	struct log *log;           /* of the same run */
 	struct caller caller;
 	enum filter_call call;
 	bool has_32bit_pointers;

@@ -8,6 +8,7 @@
 #include "caller.h"
 #include "claims.h"
 #include "confinement.h"
+#include "inner.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -24,7 +25,7 @@ struct tree {
 	struct born *born;   /* sockets that are born here; NULL: callers can be looked into */
 	unsigned port_start; /* lowest port that needs no right, in our network namespace */
 
-	/* one thread at a time writes a line, and takes the lock for nothing that a program can make wait */
+	/* one thread at a time writes a line, to whichever log, and takes the lock for nothing that a program can make wait */
 	pthread_mutex_t log_lock;
 	struct log *log;
 	/* what was said already */
@@ -32,7 +33,8 @@ struct tree {
 	_Atomic bool warned;
 	_Atomic(const char *) refusal;
 
-	/* these two have locks of their own */
+	/* these three have locks of their own */
+	struct inners inners;
 	struct claims claims;
 	struct confinement confinement;
 

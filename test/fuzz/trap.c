@@ -609,11 +609,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tree->log = &log;
 	tree->port_start = fuzz_byte(&fuzz) & 1 ? 1024 : 30000;
 	pthread_mutex_init(&tree->log_lock, NULL);
-	claims_start(&tree->claims, LISTENER, &fence.state);
+	claims_start(&tree->claims, LISTENER);
 	confinement_start(&tree->confinement, -1);
 	for (rounds = 1 + fuzz_byte(&fuzz) % 4; rounds; rounds--)
 		serve_one(&fuzz, tree, 1 + rounds);
-	claims_end(&tree->claims);
+	claims_end(&tree->claims, NULL);
 	CLAIM(!tree->claims.own.count);
 	free(tree);
 	arena_free(&arena);

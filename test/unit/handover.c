@@ -96,7 +96,7 @@ static void round_trips(void)
 				     .file = "/etc/portfence.ini",
 				     .log = "json:/var/log/p",
 				     .state = "/run/p",
-				     .record = { "/run/record 1:x", { 1, 65535 } },
+				     .record = { "/run/record 1:x", { 1, 65535 }, 0 },
 				     .gate = 0x200000001000,
 				     .tracer = 4194304,
 				     .tracer_space = 4026531836 };
@@ -173,7 +173,7 @@ static void damage(void)
 				     .file = "/etc/portfence.ini",
 				     .log = "stderr",
 				     .state = "/run/p",
-				     .record = { "/run/record", { 20000, 20999 } } };
+				     .record = { "/run/record", { 20000, 20999 }, 0 } };
 	struct handover got;
 	char text[HANDOVER_MAX], *copy;
 	unsigned accepted = 0, round;

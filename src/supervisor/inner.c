@@ -1,0 +1,518 @@
+#include "inner.h"
+
+#include "../core/fd.h"
+#include "../core/text.h"
+#include "filter.h"
+#include "mark.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * Theory of operation
+ *
+ *	run inside (inner_ask, inner_submit)         supervisor
+ *	  bind(-1, INNER_OPEN)              -->  makes a pair of sockets, hands one end over, and writes into
+ *	                                         the other what it offers
+ *	  reads the offer               <--
+ *	  sets its mark; writes its rule as it hands it over to its own tree, and what it has opened
+ *	  bind(-1, INNER_ENTER)             -->  reads that, and the caller's mark
+ *	  0 or an error                 <--
+ *
+ * So no name and no file is needed, and it works in every sandbox that lets a program make a socket.
+ * From then on, whoever carries the mark is served by that rule. What has lost it is served by the outer
+ * one: never by none.
+ *
+ * Nothing tells when the last process of a run has ended. So the runs are looked for when there are many,
+ * and one is forgotten that nobody was seen of twice.
+ */
+
+#define INNER_VERSION 1
+#define SWEEP_LEAST 32
+#define MISSED_MOST 2
+
+/* The descriptors that come with a request, in this order, as far as they are there */
+enum { FILE_ERRORS, FILE_STATE, FILE_LOG, FILE_RECORD, FILES };
+
+struct request {
+	uint64_t version;
+	uint64_t files; /* which of them are there, by bit */
+	char rule[HANDOVER_MAX];
+};
+
+/* ---- state files that others may shorten ---- */
+
+static _Atomic(struct state_file *) shared[INNER_MOST + 1];
+
+static bool exchange_shared(struct state_file *from, struct state_file *to)
+{
+	struct state_file *expected;
+	size_t i;
+
+	for (i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
+		expected = from;
+		if (atomic_compare_exchange_strong(&shared[i], &expected, to))
+			return true;
+	}
+	return false;
+}
+
+bool inner_share(struct state_file *file)
+{
+	return exchange_shared(NULL, file);
+}
+
+struct state_file *inner_shared_at(uintptr_t address)
+{
+	uintptr_t start;
+	size_t i;
+
+	for (i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
+		start = (uintptr_t)atomic_load(&shared[i]);
+		if (start && address >= start && address - start < sizeof(struct state_file))
+			return (struct state_file *)start;
+	}
+	return NULL;
+}
+
+/* ---- messages ---- */
+
+union control {
+	struct cmsghdr head;
+	char room[CMSG_SPACE(FILES * sizeof(int))];
+};
+
+/* Closes what came. */
+static void close_files(int files[FILES])
+{
+	int i;
+
+	for (i = 0; i < FILES; i++) {
+		if (files[i] >= 0)
+			close(files[i]);
+		files[i] = -1;
+	}
+}
+
+/* Return: 0, -EPROTO, and nothing is open; -errno */
+static int receive_request(int channel, struct request *ret_request, int ret_files[FILES])
+{
+	struct iovec part = { ret_request, sizeof(*ret_request) };
+	union control control;
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	const ssize_t n = recvmsg(channel, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	const struct cmsghdr *head = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	int came[FILES] = { -1, -1, -1, -1 }, i, next = 0, count = 0;
+
+	memset(ret_files, -1, FILES * sizeof(ret_files[0]));
+	if (n < 0)
+		return -errno;
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
+		count = (int)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(came, CMSG_DATA(head), (size_t)count * sizeof(int));
+	}
+	for (i = 0; i < FILES && n == (ssize_t)sizeof(*ret_request); i++)
+		if (ret_request->files >> i & 1 && next < count)
+			ret_files[i] = came[next++];
+	if (n == (ssize_t)sizeof(*ret_request) && next == count &&
+	    ret_request->version == INNER_VERSION &&
+	    memchr(ret_request->rule, '\0', sizeof(ret_request->rule)))
+		return 0;
+	close_files(came);
+	memset(ret_files, -1, FILES * sizeof(ret_files[0]));
+	return -EPROTO;
+}
+
+static int send_request(int channel, const struct request *request, const int files[FILES])
+{
+	struct iovec part = { (void *)request, sizeof(*request) };
+	union control control = { .head = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+	size_t count = 0;
+	int i;
+
+	for (i = 0; i < FILES; i++)
+		if (files[i] >= 0)
+			memcpy(CMSG_DATA(&control.head) + count++ * sizeof(int), &files[i],
+			       sizeof(int));
+	if (count) {
+		control.head.cmsg_len = CMSG_LEN(count * sizeof(int));
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+	}
+	/* the bare call, as libc's name is that of the outer run's library */
+	return syscall(SYS_sendmsg, channel, &message, MSG_NOSIGNAL) == sizeof(*request) ? 0
+											 : -EPIPE;
+}
+
+/* ---- the supervisor: runs that have ended ---- */
+
+static void free_run(struct inners *inners, struct inner *inner)
+{
+	claims_end(inners->claims, &inner->fence.state);
+	if (inner->log.record.file)
+		record_repair(&inner->log.record);
+	if (inner->log.record.file)
+		close(inner->log.record.file);
+	if (inner->log.file)
+		close(inner->log.file);
+	if (inner->fence.state.file) {
+		exchange_shared(inner->fence.state.file, NULL);
+		state_close(&inner->fence.state);
+	}
+	arena_free(&inner->arena);
+	free(inner);
+}
+
+static struct inner *find_mark(const struct inners *inners, uint64_t mark)
+{
+	unsigned i;
+
+	for (i = 0; mark && i < inners->count; i++)
+		if (inners->run[i]->mark == mark)
+			return inners->run[i];
+	return NULL;
+}
+
+static void note_living(uint64_t mark, void *context)
+{
+	struct inner *inner = find_mark(context, mark);
+
+	if (inner)
+		inner->missed = 0;
+}
+
+/* Forgets the runs that have ended. */
+static void sweep(struct inners *inners)
+{
+	unsigned i, round;
+
+	for (round = 0; round < MISSED_MOST; round++) {
+		for (i = 0; i < inners->count; i++)
+			inners->run[i]->missed++;
+		if (mark_each(note_living, inners))
+			return;
+	}
+	for (i = 0; i < inners->count;) {
+		struct inner *inner = inners->run[i];
+
+		if (inner->missed < MISSED_MOST || inner->users) {
+			i++;
+			continue;
+		}
+		inners->run[i] = inners->run[--inners->count];
+		free_run(inners, inner);
+	}
+	inners->sweep_at = 2 * inners->count > SWEEP_LEAST ? 2 * inners->count : SWEEP_LEAST;
+}
+
+/* ---- the supervisor: new runs ---- */
+
+void inner_start(struct inners *inners, const struct inner_offer *offer, struct claims *claims)
+{
+	pthread_mutex_init(&inners->lock, NULL);
+	inners->offer = *offer;
+	inners->offer.version = INNER_VERSION;
+	inners->claims = claims;
+	inners->sweep_at = SWEEP_LEAST;
+}
+
+int inner_open(struct inners *inners, const struct caller *caller)
+{
+	int ends[2], old;
+	unsigned i;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return -errno;
+	if (send(ends[0], &inners->offer, sizeof(inners->offer), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		close(ends[0]);
+		close(ends[1]);
+		return -EPIPE;
+	}
+	pthread_mutex_lock(&inners->lock);
+	/* what it asked for before, or who asked longest ago */
+	for (i = 0; i < INNER_OPENED && inners->opened[i].thread != caller->thread; i++)
+		;
+	if (i == INNER_OPENED)
+		i = inners->next_opened++ % INNER_OPENED;
+	old = inners->opened[i].thread ? inners->opened[i].channel : -1;
+	inners->opened[i].thread = caller->thread;
+	inners->opened[i].channel = ends[0];
+	pthread_mutex_unlock(&inners->lock);
+	if (old >= 0)
+		close(old);
+	return ends[1];
+}
+
+/* Return: the end of the channel that was made for this caller, or -EBADF */
+static int take_channel(struct inners *inners, const struct caller *caller)
+{
+	int channel = -EBADF;
+	unsigned i;
+
+	pthread_mutex_lock(&inners->lock);
+	for (i = 0; i < INNER_OPENED; i++) {
+		if (inners->opened[i].thread != caller->thread)
+			continue;
+		channel = inners->opened[i].channel;
+		inners->opened[i].thread = 0;
+	}
+	pthread_mutex_unlock(&inners->lock);
+	return channel;
+}
+
+/* May the member who has opened it write to it? */
+static bool is_open_to_write(int fd)
+{
+	const int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+
+	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+/*
+ * The lines go where the run's own do, as far as it has opened that. Who reads the system's log is told the
+ * sender's user, so another user's lines do not go there.
+ */
+static void start_log(struct inner *inner, const struct handover *handover, int files[FILES],
+		      bool is_ours)
+{
+	struct log *log = &inner->log;
+	struct stat st;
+
+	log->calls = inner->fence.calls;
+	log->application = inner->rule.name;
+	log->verbose = handover->verbose;
+	log->destination = log_destination_of(handover->log);
+	log->stderr_fd = -1;
+	if (files[FILE_ERRORS] >= 0 && !fstat(files[FILE_ERRORS], &st)) {
+		log->stderr_dev = st.st_dev;
+		log->stderr_ino = st.st_ino;
+	}
+	if (log->destination.to == LOG_TO_FILE && is_open_to_write(files[FILE_LOG])) {
+		log->file = files[FILE_LOG];
+		files[FILE_LOG] = -1;
+	} else if (log->destination.to == LOG_TO_FILE ||
+		   (log->destination.to > LOG_TO_STDERR && !is_ours)) {
+		log->destination.to = LOG_TO_WARNINGS;
+	}
+	if (handover->record.path && is_open_to_write(files[FILE_RECORD])) {
+		log->record = handover->record;
+		log->record.file = files[FILE_RECORD];
+		files[FILE_RECORD] = -1;
+	}
+}
+
+/* Builds a run from a request. Return: 0, -errno */
+static int build(struct inner *new, const struct request *request, int files[FILES],
+		 const struct caller *caller, const struct socket_calls *calls)
+{
+	struct handover handover;
+	uid_t uid;
+	gid_t gid;
+	int rc = handover_read_foreign(request->rule, &new->arena, &handover);
+
+	rc = rc ? rc : caller_user(caller, &uid, &gid);
+	if (rc)
+		return rc;
+	if (text_has_control(handover.rule->name))
+		return -EINVAL;
+	new->rule = *handover.rule;
+	new->rule.engine = ENGINE_BIND;
+	new->fence.calls = calls;
+	new->fence.rule = &new->rule;
+	new->fence.kernel = new->kernel;
+	new->fence.sources = &new->sources;
+	rc = state_use(files[FILE_STATE], &new->rule, &new->fence.state);
+	files[FILE_STATE] = -1;
+	if (rc)
+		return rc;
+	start_log(new, &handover, files, uid == geteuid());
+	return 0;
+}
+
+/* Adds a run. Return: 0, -EEXIST, -ENOSPC */
+static int add_run(struct inners *inners, struct inner *new)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&inners->lock);
+	if (inners->count >= inners->sweep_at || inners->count == INNER_MOST)
+		sweep(inners);
+	if (find_mark(inners, new->mark))
+		rc = -EEXIST;
+	else if (inners->count == INNER_MOST || !inner_share(new->fence.state.file))
+		rc = -ENOSPC;
+	if (!rc)
+		inners->run[inners->count++] = new;
+	pthread_mutex_unlock(&inners->lock);
+	return rc;
+}
+
+int inner_enter(struct inners *inners, const struct caller *caller,
+		const struct socket_calls *calls)
+{
+	int channel = take_channel(inners, caller), files[FILES], rc;
+	struct inner *new = calloc(1, sizeof(*new));
+	struct request request;
+
+	rc = channel < 0 ? channel : receive_request(channel, &request, files);
+	if (channel >= 0)
+		close(channel);
+	if (rc) {
+		free(new);
+		return rc;
+	}
+	rc = !new ? -ENOMEM : inners->offer.polices ? -EPERM : caller_mark(caller, &new->mark);
+	if (!rc && !new->mark)
+		rc = -EINVAL;
+	rc = rc ? rc : build(new, &request, files, caller, calls);
+	rc = rc ? rc : add_run(inners, new);
+	close_files(files);
+	if (rc && new)
+		free_run(inners, new);
+	return rc;
+}
+
+int inner_find(struct inners *inners, const struct caller *caller, struct inner **ret_inner)
+{
+	struct inner *inner;
+	uint64_t mark;
+	int rc;
+
+	*ret_inner = NULL;
+	if (!inners->count)
+		return 0;
+	rc = caller_mark(caller, &mark);
+	if (rc || !mark)
+		return rc;
+	pthread_mutex_lock(&inners->lock);
+	inner = find_mark(inners, mark);
+	if (inner)
+		inner->users++;
+	pthread_mutex_unlock(&inners->lock);
+	*ret_inner = inner;
+	return 0;
+}
+
+void inner_leave(struct inners *inners, struct inner *inner)
+{
+	if (!inner)
+		return;
+	pthread_mutex_lock(&inners->lock);
+	inner->users--;
+	pthread_mutex_unlock(&inners->lock);
+}
+
+/* ---- the run inside ---- */
+
+/* Asks the supervisor. The length is that of an address, as shorter ones do not stop. Return: >= 0, -errno */
+static int ask(unsigned long what)
+{
+	const long rc = syscall(SYS_bind, -1, what, sizeof(struct sockaddr_storage));
+
+	return rc < 0 ? -errno : (int)rc;
+}
+
+int inner_ask(struct inner_offer *ret_offer)
+{
+	const int channel = ask(INNER_OPEN);
+
+	if (channel < 0)
+		return channel;
+	if (recv(channel, ret_offer, sizeof(*ret_offer), MSG_DONTWAIT) == sizeof(*ret_offer) &&
+	    ret_offer->version == INNER_VERSION)
+		return channel;
+	close(channel);
+	return -EBADF;
+}
+
+int inner_compare(const struct inner_offer *offer, const struct settings *settings, bool exact,
+		  struct obstacle *ret_obstacle)
+{
+	const struct rule *rule = settings->rule;
+	const char *why = NULL;
+
+	if (offer->polices)
+		why = "the rule of the outer 'portfence run' polices ports by its 'bind' key, so no "
+		      "other is served inside";
+	else if (rule && offer->io_uring && !rule->io_uring)
+		why = "the outer 'portfence run' lets io_uring be";
+	else if (rule && offer->any_mptcp && rule->mptcp != MPTCP_ALLOW)
+		why = "the outer 'portfence run' lets MPTCP sockets be";
+	else if (rule && !offer->gate && settings->gate && rule->bind != BIND_ALLOW)
+		why = "the outer 'portfence run' has a supervisor alone, which cannot tell the "
+		      "library's binds from the program's";
+	else if (exact && !filter_knows_exact())
+		why = "before Linux 5.19, a signal can make a supervisor send a mapped message "
+		      "twice";
+	if (!why)
+		return 0;
+	obstacle_set(ret_obstacle, "%s", why);
+	return -EPERM;
+}
+
+/* What the supervisor may not open by a name that we give it */
+static void open_files(const struct settings *settings, int ret_files[FILES])
+{
+	const struct log_destination destination = log_destination_of(settings->log);
+	struct log log = { .destination = destination };
+	const char *warning;
+
+	ret_files[FILE_ERRORS] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	ret_files[FILE_STATE] =
+		state_find(settings->state, settings->runtime, settings->rule, &warning);
+	ret_files[FILE_LOG] = destination.to == LOG_TO_FILE ? log_open(&log) : -1;
+	ret_files[FILE_RECORD] = settings->record.path ? record_open(&settings->record) : -1;
+}
+
+static int send_rule(int channel, const struct settings *settings)
+{
+	const struct handover handover = {
+		.rule = settings->rule,
+		.log = settings->log,
+		.record = settings->record,
+		.verbose = settings->verbose,
+	};
+	struct request request = { .version = INNER_VERSION };
+	int files[FILES], i, rc;
+
+	rc = handover_write(&handover, request.rule);
+	if (rc)
+		return rc;
+	open_files(settings, files);
+	for (i = 0; i < FILES; i++)
+		request.files |= (uint64_t)(files[i] >= 0) << i;
+	rc = send_request(channel, &request, files);
+	close_files(files);
+	return rc;
+}
+
+int inner_submit(int channel, const struct settings *settings, struct obstacle *ret_obstacle)
+{
+	int rc = send_rule(channel, settings);
+
+	rc = rc ? rc : ask(INNER_ENTER);
+	close(channel);
+	if (rc == -E2BIG)
+		obstacle_set(ret_obstacle, "the range has too many gaps to tell it to the "
+					   "supervisor of the outer 'portfence run'");
+	else if (rc == -ENOSPC)
+		obstacle_set(ret_obstacle, "the outer 'portfence run' has %d others inside already",
+			     INNER_MOST);
+	else if (rc)
+		obstacle_set(ret_obstacle, "the supervisor of the outer 'portfence run' fails: %s",
+			     strerror(-rc));
+	return rc;
+}

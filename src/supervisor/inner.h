@@ -1,0 +1,134 @@
+/* inner: the runs inside this one, and the rule that each has; it serves no call. */
+#ifndef PORTFENCE_SUPERVISOR_INNER_H
+#define PORTFENCE_SUPERVISOR_INNER_H
+
+#include "../core/fence.h"
+#include "../core/handover.h"
+#include "../core/log.h"
+#include "../core/settings.h"
+#include "caller.h"
+#include "claims.h"
+#include "obstacle.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * There can be one supervisor for a process (kernel/seccomp.c, has_duplicate_listener). So that of the outermost
+ * run serves the runs inside, too, by their own rules. A bind() on descriptor -1 to one of these
+ * addresses, as HANDOVER_PROBE is one, asks it: for a channel, which is the call's result, and then to
+ * take the request that was sent through the channel.
+ */
+#define INNER_OPEN (HANDOVER_PROBE + 1)
+#define INNER_ENTER (HANDOVER_PROBE + 2)
+
+#define INNER_MOST 1024
+#define INNER_OPENED 256
+
+/* What the supervisor tells, as the first message through the channel. */
+struct inner_offer {
+	uint64_t version; /* INNER_VERSION, of this program */
+	uint64_t gate;    /* this and the next three: as in struct settings */
+	uint64_t tracer;
+	uint64_t tracer_space;
+	uint64_t unseen;
+	uint64_t io_uring;  /* it is let be */
+	uint64_t any_mptcp; /* MPTCP sockets are made as programs ask for them */
+	uint64_t polices; /* the rule has a say in ports that programs name, so no other rule is taken */
+};
+
+/* ---- for the supervisor ---- */
+
+/* A run inside. Immutable, but for what is made of atomics. */
+struct inner {
+	struct fence fence;
+	struct log log;
+	uint64_t mark;
+	struct rule rule;
+	struct engine_kernel kernel[PROTO_COUNT];
+	struct source_addr_cache sources;
+	struct arena arena;
+	unsigned users; /* calls that are being served by it; this and the next: under the lock */
+	unsigned missed;
+};
+
+/* Zeroed memory and inner_start() begin it. */
+struct inners {
+	struct inner_offer offer;
+	struct claims *claims;
+	_Atomic unsigned count;
+	pthread_mutex_t lock; /* of the rest */
+	struct inner *run[INNER_MOST];
+	unsigned sweep_at; /* so many runs are looked for */
+	struct {
+		pid_t thread; /* of the one that asked; 0: not in use */
+		int channel;
+	} opened[INNER_OPENED];
+	unsigned next_opened;
+};
+
+/* inner_start() - Begin with no run inside. @claims: those that are held for its calls */
+void inner_start(struct inners *inners, const struct inner_offer *offer, struct claims *claims);
+
+/* inner_open() - Make a channel for a caller that asks for one. Return: its end, -errno */
+int inner_open(struct inners *inners, const struct caller *caller);
+
+/**
+ * inner_enter() - Take the request of a caller that has a channel
+ * @calls:	to serve it with
+ *
+ * What comes from there is a member of the tree's word. It chooses a range that the member could choose
+ * without a supervisor, and names no file: what the supervisor is to write to, the member has opened.
+ * The run is known by the mark that the caller carries by now.
+ *
+ * Return: 0; -EPERM if the rule here polices named ports; -EEXIST if the mark is another run's; -ENOSPC if
+ * there are too many runs; another -errno
+ */
+int inner_enter(struct inners *inners, const struct caller *caller,
+		const struct socket_calls *calls);
+
+/**
+ * inner_find() - Which run inside does a caller belong to?
+ * @ret_inner:	NULL if it belongs to none; else to be given back by inner_leave()
+ *
+ * Return: 0, -ESRCH
+ */
+int inner_find(struct inners *inners, const struct caller *caller, struct inner **ret_inner);
+void inner_leave(struct inners *inners, struct inner *inner);
+
+/* inner_share() - Note a state file that others may shorten, for inner_shared_at(). Return: false if there is no room */
+bool inner_share(struct state_file *file);
+
+/* inner_shared_at() - The state file that is mapped at an address, or NULL. Fit for a signal handler */
+struct state_file *inner_shared_at(uintptr_t address);
+
+/* ---- for the run inside ---- */
+
+/**
+ * inner_ask() - Is there a supervisor that serves runs inside?
+ *
+ * Return: a channel to it, close-on-exec; -EBADF if there is none; another -errno
+ */
+int inner_ask(struct inner_offer *ret_offer);
+
+/**
+ * inner_compare() - Could that supervisor serve a rule? Its filter stops what its own rule says
+ * @settings:	its rule may be NULL
+ * @exact:	as for supervise_start()
+ *
+ * Return: 0, -EPERM with the reason
+ */
+int inner_compare(const struct inner_offer *offer, const struct settings *settings, bool exact,
+		  struct obstacle *ret_obstacle);
+
+/**
+ * inner_submit() - Ask to be served by a rule
+ * @channel:	of inner_ask(); it is closed
+ * @settings:	this process carries the run's mark already
+ *
+ * Return: 0, -errno with the reason
+ */
+int inner_submit(int channel, const struct settings *settings, struct obstacle *ret_obstacle);
+
+#endif
