@@ -3,7 +3,8 @@
 # `make help` lists the targets. Variables: PREFIX, DESTDIR, BINDIR, LIBDIR,
 # MANDIR, DATADIR, DOCDIR, BASHDIR, FISHDIR, ZSHDIR (completions), CC, CFLAGS,
 # CPPFLAGS, LDFLAGS, BUILD (where everything is made), V=1 (show commands),
-# WERROR=1 (warnings are errors). test/test.mk has those of the tests.
+# WERROR=1 (warnings are errors), STATIC_CC (musl's compiler) and JANSSON (its
+# sources) of `make static`. test/test.mk has those of the tests.
 
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
@@ -32,7 +33,8 @@ endif
 # are for 32-bit builds, too.
 ALL_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DPORTFENCE_VERSION='"$(VERSION)"' \
 	-DPORTFENCE_LIBDIR='"$(LIBDIR)"' $(CPPFLAGS)
-ALL_CFLAGS = -std=gnu11 $(WARNINGS) -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
+# The same sources give the same files, whichever folder they are in.
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) -ffile-prefix-map=$(CURDIR)=. -fPIC -fvisibility=hidden $(SANITIZE) $(CFLAGS)
 ALL_LDFLAGS = -Wl,-z,defs,-z,relro,-z,now,--as-needed $(SANITIZE) $(LDFLAGS)
 
 PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev
@@ -61,7 +63,7 @@ say = @printf '  %-8s %s\n'
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: FORCE all install install-library uninstall deb dist clean help
+.PHONY: FORCE all install install-library uninstall static deb dist clean help
 
 all: $(BUILD)/libportfence.so $(BUILD)/portfence $(PAGE_FILES)
 
@@ -140,6 +142,17 @@ uninstall:
 		'$(DESTDIR)$(DOCDIR)'; do \
 		[ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
+# The command alone, without any shared library: for systems with another C library, or with none. The library
+# beside it fences their dynamic programs, and has to be built for their C library.
+STATIC := $(BUILD)/static
+STATIC_CC ?= $(if $(findstring musl,$(shell $(CC) -dumpmachine)),$(CC),musl-gcc)
+
+static:
+	$(Q)CC='$(STATIC_CC)' src/packaging/musl-libraries '$(STATIC)/libraries'
+	$(Q)$(MAKE) --no-print-directory BUILD='$(STATIC)' CC='$(STATIC_CC)' \
+		CPPFLAGS='-isystem $(STATIC)/libraries/include $(CPPFLAGS)' \
+		LDFLAGS='-static -no-pie -L$(STATIC)/libraries $(LDFLAGS)' '$(STATIC)/portfence'
+
 deb:
 	$(Q)test/lib/need 'make deb' $(PACKAGES_BUILD) binutils dpkg-dev
 	$(Q)MAKE='$(MAKE)' src/debian/build '$(abspath $(BUILD))/deb'
@@ -167,6 +180,7 @@ help:
 	@echo 'make format     put the sources in style'
 	@echo 'make install    copy to PREFIX (/usr/local), under DESTDIR; uninstall takes it away'
 	@echo 'make install-library  copy the library alone to LIBDIR, for programs of another word size'
+	@echo 'make static     build the command without shared libraries, with musl, in $(BUILD)/static/'
 	@echo 'make deb        make a Debian package in $(BUILD)/deb/'
 	@echo 'make dist       make a tar file of the sources'
 	@echo 'make clean      remove $(BUILD)/'

@@ -3,11 +3,11 @@
 .PHONY: lint format
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
-SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build test/bench/ways.sh test/demo/demo \
+SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build src/packaging/musl-libraries test/bench/ways.sh test/demo/demo \
 	test/faults/table test/under-load \
 	test/lib/inih test/lib/need test/lib/suite test/fuzz/run test/programs/fences.bash test/soak/table \
 	$(addprefix test/vm/,all boot fetch)
-PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc shellcheck
+PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc nix-bin rpmlint shellcheck
 
 lint:
 	$(Q)test/lib/need 'make $@' $(PACKAGES_BUILD) $(PACKAGES_LINT)
@@ -21,6 +21,11 @@ lint:
 	shellcheck -s sh -e SC1091 $(sort $(wildcard test/vm/guest/*.sh)) test/vm/guest/init
 	# SC2154: variables that helpers.bash sets
 	shellcheck -x -s bash -e SC2154 test/lib/root.bash $(sort $(wildcard test/*.bats))
+	# SC2034, SC2154: variables that the recipe's system reads or sets
+	shellcheck -s sh -e SC2034,SC2154 src/packaging/APKBUILD
+	shellcheck -s bash -e SC2034,SC2154 src/packaging/PKGBUILD
+	rpmlint src/packaging/portfence.spec
+	nix-instantiate --parse src/packaging/default.nix >/dev/null
 	cd conf/examples/testing && shellcheck -x -s sh *.sh && shellcheck leases.bats
 	mandoc -T lint -W warning $(PAGES:%=src/man/%)
 	! groff -ww -t -man -Tutf8 -z $(PAGES:%=src/man/%) 2>&1 | grep .

@@ -16,7 +16,7 @@ CORE_TESTS := status supervise born enforced state fresh leases lease-verb envir
 ALONE_TESTS := audit load soak vm
 
 bats = $(patsubst %,test/%.bats,$(1))
-LONG_TESTS := testing fuzz transparency machines examples deb languages
+LONG_TESTS := testing fuzz transparency machines examples packaging deb languages
 REST_TESTS := $(filter-out $(CORE_TESTS),$(LONG_TESTS) \
 	$(filter-out $(LONG_TESTS),$(patsubst test/%.bats,%,$(sort $(wildcard test/*.bats)))))
 # grouped TESTS: as test/lib/suite takes them
@@ -29,11 +29,11 @@ PACKAGES_CORE := authbind bats busybox-static curl iproute2 iptables libcap2-bin
 PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu-system-x86 xz-utils
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 # gcc-12-multilib rather than gcc-multilib, which cannot be installed beside a cross compiler
-PACKAGES_REST := bash-completion bind9 binutils dnsmasq-base dpkg-dev fish g++ gcc-12-multilib \
-	gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 libc6-dev-arm64-cross \
+PACKAGES_REST := ansible-core bash-completion bind9 binutils dnsmasq-base dpkg-dev fish g++ gcc-12-multilib \
+	gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 jq libc6-dev-arm64-cross \
 	libeatmydata1 libfaketime libjemalloc2 libsocket-wrapper libtcmalloc-minimal4 lintian \
 	lksctp-tools mandoc musl-tools nginx-light nodejs parallel perl postgresql \
-	proxychains4 python3-pyftpdlib python3-yaml qemu-user redis-server redis-tools rpcbind systemd \
+	proxychains4 python3-pyftpdlib python3-yaml qemu-user redis-server redis-tools rpcbind rpm systemd \
 	tftp-hpa tftpd-hpa torsocks unbound valgrind wget zsh $(PACKAGES_VM)
 
 # ---- the programs that tests run ----

@@ -1,5 +1,6 @@
 #include "../core/log.h"
 #include "../machine/broker.h"
+#include "../machine/library.h"
 #include "../machine/logfile.h"
 #include "../machine/programs.h"
 #include "../machine/target.h"
@@ -437,6 +438,18 @@ static int launch_own_options(const struct option_values *given)
 	return launch_options(value, given->value[OPTION_APP]);
 }
 
+/* `--via supervise` preloads nothing, so a command that was copied alone will do. */
+static int find_library(const char *via_text, char ret_path[PATH_MAX])
+{
+	enum via via;
+	int rc = launch_via(via_text, NULL, &via);
+
+	if (rc || via != VIA_SUPERVISE)
+		return rc ? rc : launch_library(ret_path);
+	library_find(ret_path);
+	return 0;
+}
+
 static int run(const struct option_values *given)
 {
 	struct settings settings = { .rule = NULL };
@@ -457,7 +470,7 @@ static int run(const struct option_values *given)
 		rc = launch_record(given->value[OPTION_RECORD]);
 	if (rc)
 		return rc;
-	rc = launch_library(library);
+	rc = find_library(given->value[OPTION_VIA], library);
 	if (rc)
 		return rc;
 	rc = target_find(command[0], &target);

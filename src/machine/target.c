@@ -214,6 +214,7 @@ static int check_image(struct target *target, const struct image *image, const c
 	int rc = read_library(library, &ours);
 
 	*where = '\0';
+	strcpy(target->remedy, rc ? "install it" : "");
 	if (rc)
 		return reason_fail(rc, ret_why, "the library " REASON_QUOTED " cannot be read: %s",
 				   library, strerror(-rc));
