@@ -360,8 +360,8 @@ time64() {
 	cat >allowed <<-'END'
 		clock_gettime dl_iterate_phdr dlsym environ fnmatch ftruncate getauxval getcwd geteuid getpid
 		getpeername getsockname getsockopt in6addr_loopback linkat lseek memchr memrchr memcpy memmove mempcpy memset memcmp
-		madvise mkdir mmap munmap open openat program_invocation_short_name read readlink
-		sbrk sched_yield secure_getenv snprintf stpcpy strchr strchrnul strcmp strcpy
+		madvise memmem mkdir mmap munmap open openat program_invocation_short_name read readlink
+		sbrk sched_yield secure_getenv strcasecmp strncasecmp uname snprintf stpcpy strchr strchrnul strcmp strcpy
 		strcspn strerror strlen strncmp strncpy strnlen strrchr strspn strtol strtoul strtoull syscall
 		unlinkat vsnprintf write
 		access fstatfs mkdirat readlinkat strpbrk sigaddset sigemptyset sigismember sigpending sigprocmask pthread_sigmask

@@ -373,6 +373,24 @@ fresh_file() {
 	done
 }
 
+@test "an older version's file is replaced, and who has it open keeps it" {
+	fresh_file
+	exec 6<"$file"
+	printf '\1' | dd of="$file" bs=1 seek=8 conv=notrunc status=none
+	truncate -s 1000 "$file"
+	probe --order sequential >said 2>errors
+	[ "$(ports <said)" = "20000 20001 " ]
+	[ ! -s errors ]
+	[ "$(sequence --order sequential)" = "20002 20003 " ]
+	holds_only "$(basename "$file")"
+	[ "$(wc -c <&6)" = 1000 ]
+	exec 6<&-
+	# not through a folder that is another user's, nor another user's file
+	printf '\1' | dd of="$file" bs=1 seek=8 conv=notrunc status=none
+	chown 65534 "$file"
+	damaged
+}
+
 @test "a file that others may read or write is not used" {
 	fresh_file
 	for mode in 644 640 602 620; do

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -96,6 +97,12 @@ static void *map_anonymous(size_t size)
 
 static const char hex[] = "0123456789ABCDEF";
 
+/* This process's user, as it was executed: each process opens its state then. */
+static uid_t user(void)
+{
+	return (uid_t)getauxval(AT_EUID);
+}
+
 /*
  * The state file's name. It has the user's number, because a folder that the
  * administrator named may serve several users. Letters, digits, '-', '_' and '.' stand
@@ -118,7 +125,7 @@ static void file_name(const char *application, char ret_name[NAME_MAX + 1])
 		*to++ = hex[c & 15];
 	}
 	*to++ = '.';
-	text_put_number(to, geteuid(), 1);
+	text_put_number(to, user(), 1);
 }
 
 void state_application(const char *name, char ret_application[NAME_MAX + 1])
@@ -151,7 +158,7 @@ void state_application(const char *name, char ret_application[NAME_MAX + 1])
 /* Return: the end of the path */
 static char *shm_folder(char ret_path[SHM_FOLDER_SIZE])
 {
-	return text_put_number(stpcpy(ret_path, SHM_FOLDER), geteuid(), 1);
+	return text_put_number(stpcpy(ret_path, SHM_FOLDER), user(), 1);
 }
 
 /* Opens a folder of the user's own, and makes it where it is not there. Return: descriptor or -errno */
@@ -257,6 +264,20 @@ static bool is_state_file(int fd)
 	return ownership_is_private(fd, &size) && size == (off_t)sizeof(struct state_file);
 }
 
+/* Was the file made by an older version of portfence, for this user? */
+static bool is_older(int fd)
+{
+	struct {
+		uint64_t magic;
+		uint32_t version;
+	} head;
+	off_t size;
+
+	return ownership_is_private(fd, &size) &&
+	       fd_read_all(fd, &head, sizeof(head)) == (long)sizeof(head) &&
+	       head.magic == STATE_MAGIC && head.version < STATE_VERSION;
+}
+
 /*
  * Opens the file where it nearly always is. Its folder is not checked, because
  * is_state_file() checks the file.
@@ -298,6 +319,12 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	}
 	*ret_warning = NOT_USED("it cannot be opened");
 	fd = open_file(directory, name);
+	/* processes of that version keep what they have mapped */
+	if (fd >= 0 && is_older(fd)) {
+		unlinkat(directory, name, 0);
+		fd_close(fd);
+		fd = -ENOENT;
+	}
 	if (fd == -ENOENT && !create_file(directory, name, NULL))
 		fd = open_file(directory, name);
 	fd_close(directory);
