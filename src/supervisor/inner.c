@@ -370,17 +370,21 @@ int inner_enter(struct inners *inners, const struct caller *caller,
 	rc = channel < 0 ? channel : receive_request(channel, &request, files);
 	if (channel >= 0)
 		close(channel);
-	if (rc) {
+	if (rc || !new) {
+		if (!rc)
+			close_files(files);
 		free(new);
-		return rc;
+		return rc ? rc : -ENOMEM;
 	}
-	rc = !new ? -ENOMEM : inners->offer.polices ? -EPERM : caller_mark(caller, &new->mark);
+	rc = inners->offer.polices ? -EPERM : caller_mark(caller, &new->mark);
 	if (!rc && !new->mark)
 		rc = -EINVAL;
-	rc = rc ? rc : build(new, &request, files, caller, calls);
-	rc = rc ? rc : add_run(inners, new);
+	if (!rc)
+		rc = build(new, &request, files, caller, calls);
+	if (!rc)
+		rc = add_run(inners, new);
 	close_files(files);
-	if (rc && new)
+	if (rc)
 		free_run(inners, new);
 	return rc;
 }
