@@ -5,22 +5,23 @@
 #include "procfs.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static const struct broker brokers[] = {
-	{ "wine*", "wineserver*", NULL, "end it first, with 'wineserver -k'" },
-	{ "gpg,gpg2,dirmngr-client", "dirmngr", NULL,
+	{ "wine*", "wineserver*", false, "end it first, with 'wineserver -k'" },
+	{ "gpg,gpg2,dirmngr-client", "dirmngr", false,
 	  "end it first, with 'gpgconf --kill dirmngr'" },
-	{ "tmux", "tmux: server", NULL, "start a server of its own, with 'tmux -L NAME'" },
-	{ "ssh,scp,sftp", "ssh", "[mux]", "connect without it, with '-o ControlPath=none'" },
-	{ "docker,docker-compose", "dockerd", NULL, "run portfence inside the container" },
-	{ "nerdctl,ctr", "containerd", NULL, "run portfence inside the container" },
-	{ "systemd-run,machinectl,systemctl", "systemd", NULL,
+	{ "tmux", "tmux: server", false, "start a server of its own, with 'tmux -L NAME'" },
+	{ "ssh,scp,sftp", "ssh", true, "connect without it, with '-o ControlPath=none'" },
+	{ "docker,docker-compose", "dockerd", false, "run portfence inside the container" },
+	{ "nerdctl,ctr", "containerd", false, "run portfence inside the container" },
+	{ "systemd-run,machinectl,systemctl", "systemd", false,
 	  "run portfence in the unit's own command" },
-	{ "emacsclient", "emacs*", NULL, "start emacs itself by 'portfence run'" },
+	{ "emacsclient", "emacs*", false, "start emacs itself by 'portfence run'" },
 };
 
 const struct broker *broker_of(const char *program)
@@ -46,19 +47,52 @@ bool broker_serves(const char *name)
 	return false;
 }
 
+/* __SO_ACCEPTCON of include/uapi/linux/net.h, among the flags in /proc/net/unix */
+#define LISTENS 0x10000
+
+struct local_socket {
+	pid_t pid;
+	uint32_t inode;
+	bool listens;
+};
+
+static bool local_socket_line(char *line, void *context)
+{
+	struct local_socket *local = context;
+	unsigned flags, inode;
+
+	local->listens = sscanf(line, "%*s %*x %*x %x %*x %*x %u", &flags, &inode) == 2 &&
+			 (flags & LISTENS) && inode == local->inode;
+	return !local->listens;
+}
+
+static int local_socket_check(uint32_t inode, void *context)
+{
+	struct local_socket *local = context;
+
+	local->inode = inode;
+	procfs_lines(local->pid, "net/unix", local_socket_line, local);
+	return local->listens ? -EEXIST : 0;
+}
+
+static bool listens_locally(pid_t pid)
+{
+	struct local_socket local = { .pid = pid };
+
+	procfs_sockets(pid, local_socket_check, &local);
+	return local.listens;
+}
+
 bool broker_is(const struct broker *broker, pid_t pid)
 {
 	struct fenced_looks looks = { .known = NULL };
 	struct procfs_status status;
-	char title[4096];
 	bool is;
 
 	if (procfs_status(pid, &status) || fnmatch(broker->server, status.name, 0) != 0 ||
 	    (status.uid && status.uid != geteuid()))
 		return false;
-	/* it has the whole line as its first argument */
-	if (broker->title && (procfs_read(pid, "cmdline", title, sizeof(title)) <= 0 ||
-			      !strstr(title, broker->title)))
+	if (broker->listens && !listens_locally(pid))
 		return false;
 	is = fenced_look(&looks, pid)->state != FENCED_RULE;
 	fenced_forget(&looks);

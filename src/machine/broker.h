@@ -10,7 +10,7 @@
 struct broker {
 	const char *clients; /* globs of their names, separated by commas */
 	const char *server;  /* its name, as in /proc/PID/comm */
-	const char *title;   /* its command line has this, too; NULL: any */
+	bool listens;        /* only one that listens on a UNIX socket for them */
 	const char *advice;  /* follows "; " */
 };
 
