@@ -261,3 +261,42 @@ client() {
 		6
 	END
 }
+
+@test "a library behind ours that makes MPTCP sockets of TCP ones, as mptcpize has it, gets no other answer" {
+	local way
+	cc -shared -fPIC -D_GNU_SOURCE -o mptcpized.so -x c - <<-'END'
+		#include <dlfcn.h>
+		#include <sys/socket.h>
+		int socket(int domain, int type, int protocol) {
+			int (*next)(int, int, int) = (int (*)(int, int, int))dlsym(RTLD_NEXT, "socket");
+			if ((type & 15) == SOCK_STREAM && (protocol == 0 || protocol == 6)) protocol = 262;
+			return next(domain, type, protocol);
+		}
+	END
+	plain_server
+	for way in preload both environment; do
+		for range in $OUTSIDE $INSIDE; do
+			syn_start 'dst port 7777'
+			before=("$PORTFENCE" run --via $way --range $range -- env "LD_PRELOAD=$PWD/mptcpized.so")
+			[ $way != environment ] || before=(env "LD_PRELOAD=$LIBRARY:$PWD/mptcpized.so" PORTFENCE_RANGE=$range)
+			python ns "${before[@]}" >said 2>err <<-END
+				s = socket.socket(); s.connect(("10.9.0.1", 7777)); talk(s)
+			END
+			capture_stop
+			cat said err
+			ports_to 7777 | all_within "${range%-*}" "${range#*-}"
+			if [ $range = $INSIDE ]; then
+				[ "$(cat said)" = 262 ]
+			else
+				[ "$(cat said)" = 6 ]
+				grep -q 'warning: mptcp sockets are made plain tcp' err
+			fi
+		done
+	done
+	printf '[*]\nrange = %s\nmptcp = refuse\n' $OUTSIDE >rule.ini
+	python ns "$PORTFENCE" run --config rule.ini --via preload -- env "LD_PRELOAD=$PWD/mptcpized.so" >said 2>err <<-'END'
+		try: socket.socket()
+		except OSError as e: print(e.errno)
+	END
+	[ "$(cat said)" = 93 ]
+}

@@ -33,9 +33,9 @@ typedef int recvmmsg_fn(int fd, struct mmsghdr *messages, unsigned count, libc_f
 #define CLOSE_RANGE_UNSHARE (1U << 1) /* include/uapi/linux/close_range.h, since Linux 5.9 */
 #endif
 
-static bool is_mptcp(int domain, int type, int protocol)
+static bool is_stream(int domain, int type)
 {
-	return protocol == IPPROTO_MPTCP && (domain == AF_INET || domain == AF_INET6) &&
+	return (domain == AF_INET || domain == AF_INET6) &&
 	       (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM;
 }
 
@@ -61,14 +61,21 @@ static bool keep_mptcp(const struct shim *shim, int fd)
 	return keeps;
 }
 
-/* Makes an MPTCP socket, or what the rule wants in its place. Return: as socket(); @ret_protocol of what was made */
-static int make_mptcp(struct shim *shim, int domain, int type, int *ret_protocol)
+/*
+ * Makes an MPTCP socket, or what the rule wants in its place. @fd: such a socket, if it is made already, else -1.
+ * Return: as socket(); @ret_protocol of what was made
+ */
+static int make_mptcp(struct shim *shim, int domain, int type, int fd, int *ret_protocol)
 {
-	int saved = errno, fd;
+	int saved = errno;
 
-	if (may_make_mptcp(shim)) {
+	if (fd < 0 && may_make_mptcp(shim)) {
 		fd = gated_socket(domain, type, IPPROTO_MPTCP);
-		if (fd < 0 || keep_mptcp(shim, fd))
+		if (fd < 0)
+			return fd;
+	}
+	if (fd >= 0) {
+		if (shim->fence.rule && keep_mptcp(shim, fd))
 			return fd;
 		/* not libc's close(): it would be a cancellation point */
 		syscall(SYS_close, fd);
@@ -81,15 +88,46 @@ static int make_mptcp(struct shim *shim, int domain, int type, int *ret_protocol
 	}
 	errno = saved;
 	*ret_protocol = IPPROTO_TCP;
-	return gated_socket(domain, type, IPPROTO_TCP);
+	/* another library's socket() would make it MPTCP again */
+	return real_socket_is_replaced() ? (int)syscall(SYS_socket, domain, type, IPPROTO_TCP)
+					 : gated_socket(domain, type, IPPROTO_TCP);
+}
+
+/*
+ * Another preloaded library, behind ours, may make MPTCP sockets where TCP is asked for: mptcpize does.
+ * Keeps errno.
+ */
+static bool has_become_mptcp(int fd)
+{
+	int saved = errno, protocol = 0;
+	socklen_t len = sizeof(protocol);
+	bool is = real_socket_is_replaced() && !sandbox_is_filtered() &&
+		  !REAL(getsockopt)(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) &&
+		  protocol == IPPROTO_MPTCP;
+
+	errno = saved;
+	return is;
+}
+
+static int make_stream(struct shim *shim, int domain, int type, int *protocol)
+{
+	int fd = -1;
+
+	if (*protocol != IPPROTO_MPTCP) {
+		fd = gated_socket(domain, type, *protocol);
+		if (fd < 0 || !has_become_mptcp(fd))
+			return fd;
+		*protocol = IPPROTO_MPTCP;
+	}
+	return make_mptcp(shim, domain, type, fd, protocol);
 }
 
 EXPORT int socket(int domain, int type, int protocol)
 {
 	struct shim *shim = shim_get();
 	struct fdcache *cache = shim->fdcache;
-	int fd = shim->fenced && is_mptcp(domain, type, protocol)
-			 ? make_mptcp(shim, domain, type, &protocol)
+	int fd = shim->fenced && is_stream(domain, type)
+			 ? make_stream(shim, domain, type, &protocol)
 			 : gated_socket(domain, type, protocol);
 
 	if (fd >= 0)

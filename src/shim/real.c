@@ -2,7 +2,12 @@
 
 #include "next_symbol.h"
 
+#include <link.h>
+#include <stdint.h>
+
 struct real real_functions;
+
+static bool socket_is_replaced; /* relaxed atomic, written with one value only */
 
 /*
  * dlsym() takes the dynamic linker's lock. The lock is recursive, so a signal
@@ -15,8 +20,19 @@ void *real_resolve(void **function, const char *name)
 {
 	void *found = next_symbol(name);
 
+	/* what stands beside dl_iterate_phdr() is libc */
+	if (function == (void **)&real_functions.socket)
+		__atomic_store_n(&socket_is_replaced,
+				 !next_symbol_in_one_library(
+					 found, (const void *)(uintptr_t)dl_iterate_phdr),
+				 __ATOMIC_RELAXED);
 	__atomic_store_n(function, found, __ATOMIC_RELAXED);
 	return found;
+}
+
+bool real_socket_is_replaced(void)
+{
+	return __atomic_load_n(&socket_is_replaced, __ATOMIC_RELAXED);
 }
 
 void real_resolve_all(void)

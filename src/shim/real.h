@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -132,6 +133,9 @@ static inline int real_missing(void)
 	errno = ENOSYS;
 	return -1;
 }
+
+/* real_socket_is_replaced() - Does socket() come from another preloaded library? Once it has been resolved */
+bool real_socket_is_replaced(void);
 
 /* real_resolve_all() - Resolve them now, where there are going to be threads */
 void real_resolve_all(void);
