@@ -16,7 +16,7 @@ CORE_TESTS := status supervise born enforced state fresh leases lease-verb envir
 ALONE_TESTS := audit load soak vm
 
 bats = $(patsubst %,test/%.bats,$(1))
-LONG_TESTS := testing fuzz transparency machines examples packaging deb languages
+LONG_TESTS := real testing fuzz transparency machines examples packaging deb languages
 REST_TESTS := $(filter-out $(CORE_TESTS),$(LONG_TESTS) \
 	$(filter-out $(LONG_TESTS),$(patsubst test/%.bats,%,$(sort $(wildcard test/*.bats)))))
 # grouped TESTS: as test/lib/suite takes them
@@ -35,6 +35,14 @@ PACKAGES_REST := ansible-core bash-completion bind9 binutils dnsmasq-base dpkg-d
 	lksctp-tools mandoc musl-tools nginx-light nodejs parallel perl postgresql \
 	proxychains4 python3-pyftpdlib python3-yaml qemu-user redis-server redis-tools rpcbind rpm systemd \
 	tftp-hpa tftpd-hpa torsocks unbound valgrind wget zsh $(PACKAGES_VM)
+
+# of test/real.bats
+PACKAGES_REAL := baresip-core bird2 bubblewrap default-jre-headless dirmngr erlang-base fakeroot firejail gdb gpg gunicorn haproxy \
+	mptcpize openmpi-bin mpich openssh-client openssh-server php-fpm python3-distributed python3-grpcio python3-uvloop \
+	r-base-core samba smbclient
+# of it, too: whoever has another package in their place keeps that one
+PACKAGES_RIVAL := mariadb-client-core mariadb-server-core postfix rsyslog
+PACKAGES_UNPACKED := chrony nfs-common nfs-kernel-server
 
 # ---- the programs that tests run ----
 
@@ -176,6 +184,9 @@ check: test
 # What the core tier leaves out.
 test-rest:
 	$(Q)test/lib/need --ask 'make test-all' $(PACKAGES_BUILD) $(PACKAGES_CORE) $(PACKAGES_REST)
+	$(Q)test/lib/need --ask 'test/real.bats' $(PACKAGES_REAL) || echo 'test/real.bats leaves out what is not installed' >&2
+	$(Q)for one in $(PACKAGES_RIVAL); do test/lib/need 'test/real.bats' $$one || echo "no $$one for test/real.bats" >&2; done
+	$(Q)test/lib/unpack '$(abspath $(BUILD))/unpacked' $(PACKAGES_UNPACKED) || true
 	$(Q)test/lib/need 'test/fuzz.bats' $(PACKAGES_FUZZ) || echo 'no clang for test/fuzz.bats' >&2
 	$(Q)$(again) test-programs fuzz-programs
 	$(Q)BUILD='$(abspath $(BUILD))' test/vm/fetch $(KERNELS) glibc || true

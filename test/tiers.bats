@@ -60,7 +60,7 @@ at_boot() {
 	[ "${lines[1]}" = '  Need to get 12.3 MB of archives.' ]
 	[ "${lines[2]}" = '  After this operation, 45.6 MB of additional disk space will be used.' ]
 	[ "${lines[3]}" = '  No server among them starts, neither now nor at the next boot.' ]
-	[ "$(head -n 1 "$files/log")" = 'install -q -y --no-install-recommends bats strace' ]
+	[ "$(head -n 1 "$files/log")" = 'install -q -y --no-remove --no-install-recommends bats strace' ]
 }
 
 @test "if everything is installed, it prints and does nothing" {
