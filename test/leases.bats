@@ -727,7 +727,7 @@ time.sleep(600)' "$install/shared" >locked
 @test "damaged and forged records are shown as far as possible, and do no harm" {
 	holders 1
 	file=$PORTFENCE_STATE/.leases.0
-	record=$((65536 + 20000 * 512))
+	record=$((65536 + 20000 * 576))
 	# the section's name: not ended, and with what a terminal obeys
 	python3 - "$file" "$record" <<-'END'
 		import sys

@@ -118,7 +118,7 @@ make_things() {
 	ns_background "$PORTFENCE" run --app l --map 9090 -- sh -c 'echo ready; cat <hold; true' >lease.out 2>&1 7>&-
 	wait_until grep -q ready lease.out
 	# of another lease the command is over, and one that it has left behind goes on
-	ns "$PORTFENCE" run --lease 5 -- sh -c 'cat <hold >/dev/null 2>&1 7>&- 3>&- &'
+	ns "$PORTFENCE" run --lease 5 --name web -- sh -c 'cat <hold >/dev/null 2>&1 7>&- 3>&- &'
 }
 
 @test "each member and type that --json prints is that of the manual" {
@@ -130,6 +130,7 @@ make_things() {
 	say leases
 	# its input has ended
 	: | say lease
+	: | say lease --name web
 	say presets
 	say rules --user nobody --mark 1 app other
 	say which --app app -- "$HOLDER"

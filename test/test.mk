@@ -10,7 +10,7 @@
 # ---- which test is in which tier ----
 
 # The core tier, the longest first. Every other file is one of the rest: LONG_TESTS come first there.
-CORE_TESTS := status supervise born enforced state fresh leases lease-verb environments nested matrix check unit descriptor record map shim exec log conf rooms \
+CORE_TESTS := status supervise born enforced state fresh leases lease-verb lease-names environments nested matrix check unit descriptor record map shim exec log conf rooms \
 	sandbox security which cli firewall run readme sharing tiers rules platform schema words audit
 # These look at the whole machine, or keep it busy: nothing runs beside them.
 ALONE_TESTS := audit load soak vm
@@ -48,7 +48,7 @@ PACKAGES_UNPACKED := chrony nfs-common nfs-kernel-server
 
 # what else unit tests and fuzzers call, beside all of core
 UNIT_ALSO := cli/status_bar machine/array machine/port_origin machine/procfs machine/sockets
-FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/lease machine/library machine/processes \
+FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/lease machine/lease_file machine/library machine/processes \
 	machine/procfs machine/sockets machine/target shim/caller_memory shim/child_environ
 FUZZ := $(call names,test/fuzz)
 PLATFORM := $(patsubst %,$(BUILD)/test/platform/%,$(call names,test/platform))

@@ -70,7 +70,7 @@ entry() {
 
 @test "each option that sets a variable is named in the variable's entry" {
 	# --via is none: a plain preload has nothing to choose; nor is what a lease takes
-	diff <(options run | sed -n 's/ .*//p' | grep -vxE 'lease|pool|via|wait' | sort) \
+	diff <(options run | sed -n 's/ .*//p' | grep -vxE 'lease|pool|via|wait|name' | sort) \
 		<(sed 's/\\-/-/g' "$ROOT/src/man/portfence.1" | sed -n '/^\.SH ENVIRONMENT/,/^\.SH FILES/p' |
 			awk '/^\.TP/ { head = 1; next } head { head = 0; next } !seen[NR-1] && /^\.BR? --/ { print }' |
 			sed -nE 's/^\.BR? --([a-z]+).*/\1/p' | sort)

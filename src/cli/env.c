@@ -1,4 +1,6 @@
+#include "../machine/lease_name.h"
 #include "../machine/library.h"
+#include "held_leases.h"
 #include "launch.h"
 #include "say.h"
 #include "verbs.h"
@@ -8,10 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_UNSET = LAUNCH_OPTIONS };
+/* A range that nobody gets: which ports a lease has is not known before the configuration is. */
+#define UNKNOWN_YET "1-65535"
+
+enum { OPTION_LEASE = LAUNCH_OPTIONS, OPTION_UNSET };
 
 static const struct option_entry options[] = {
 	LAUNCH_OPTION_ENTRIES,
+	[OPTION_LEASE] = { .name = "lease",
+			   .argument = "NAME",
+			   .help = "use the block of the lease that others hold by this name" },
 	[OPTION_UNSET] = { .name = "unset", .help = "print lines that undo this" },
 	{ .name = NULL },
 };
@@ -112,6 +120,54 @@ static int unset_variables(const char *library)
 	return 0;
 }
 
+/* What tells of a lease; NULL: of none */
+static int set_lease(const struct lease *lease)
+{
+	char range[sizeof("65535-65535")] = "", first[sizeof("65535")] = "";
+	char last[sizeof("65535")] = "";
+
+	if (lease) {
+		sprintf(range, "%d-%d", lease->first, lease->last);
+		sprintf(first, "%d", lease->first);
+		sprintf(last, "%d", lease->last);
+		if (variables_set(VARIABLE_RANGE, range))
+			return say_failure("%s", strerror(ENOMEM));
+	}
+	/* emptied, not removed, if they are there: 'env' prints that they are to be unset */
+	if (((lease || getenv(variables_name(VARIABLE_FIRST))) &&
+	     variables_set(VARIABLE_FIRST, first)) ||
+	    ((lease || getenv(variables_name(VARIABLE_LAST))) &&
+	     variables_set(VARIABLE_LAST, last)))
+		return say_failure("%s", strerror(ENOMEM));
+	return 0;
+}
+
+/* Takes over the block of a lease that others hold. */
+static int find_lease(const char *text, const struct settings *settings)
+{
+	struct held_leases held;
+	char name[LEASE_NAME_MOST + 1];
+	struct reason why;
+	size_t i;
+	int rc;
+
+	if (lease_name_read(text, name, &why))
+		return say_failure("--lease: %s", why.text);
+	if (held_leases_read(settings, &held, &why))
+		return say_failure("%s", why.text);
+	for (i = 0; i < held.holders && strcmp(held.holder[i].name, name) != 0; i++)
+		;
+	if (i < held.holders)
+		rc = set_lease(&held.holder[i]);
+	else
+		rc = say_failure(
+			"nobody holds a lease '%s'; take it first, with 'portfence lease N "
+			"--name %s --detach'",
+			name, name);
+	held_leases_free(&held);
+	return rc;
+}
+
 static int set_variables(const struct option_values *given, const char *library)
 {
 	/* no program is known yet, so only [*] fits */
@@ -119,10 +175,21 @@ static int set_variables(const struct option_values *given, const char *library)
 	const char *app = given->operand[0];
 	struct settings settings = { .rule = NULL };
 	struct arena arena = { 0 };
+	const char *value[LAUNCH_OPTIONS];
 	int rc;
 
 	launch_unset_map();
-	rc = launch_options(given->value, app);
+	memcpy(value, given->value, sizeof(value));
+	if (given->value[OPTION_LEASE])
+		value[LAUNCH_RANGE] = UNKNOWN_YET;
+	rc = launch_options(value, app);
+	/* what tells of a lease tells of the range; of one that is another, it would be wrong */
+	if (!rc && (value[LAUNCH_RANGE] || !variables_get(VARIABLE_RANGE)))
+		rc = set_lease(NULL);
+	if (!rc && given->value[OPTION_LEASE])
+		rc = launch_read(&nobody, &arena, &settings);
+	if (!rc && given->value[OPTION_LEASE])
+		rc = find_lease(given->value[OPTION_LEASE], &settings);
 	if (!rc)
 		rc = launch_read(&nobody, &arena, &settings);
 	app = variables_get(VARIABLE_APP);
@@ -150,6 +217,9 @@ static int env(const struct option_values *given)
 
 	if (given->operand[0] && !*given->operand[0])
 		return option_wrong(&verb_env, "the section's name is empty");
+	if (given->value[OPTION_LEASE] && given->value[LAUNCH_RANGE])
+		return option_wrong(&verb_env,
+				    "'--lease' takes the place of '--range', give only one");
 	rc = launch_library(library);
 	if (rc)
 		return rc;

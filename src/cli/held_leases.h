@@ -9,8 +9,10 @@
 
 /* Zeroed memory: there are none. */
 struct held_leases {
-	struct lease *lease; /* by ascending port; for the caller to free */
+	struct lease *lease; /* by ascending port; of several holders, the one that came first */
 	size_t count;
+	struct lease *holder; /* of leases with a name, by ascending port, then by time */
+	size_t holders;
 };
 
 /**
@@ -23,7 +25,18 @@ struct held_leases {
 int held_leases_read(const struct settings *settings, struct held_leases *ret_leases,
 		     struct reason *ret_why);
 
+/* held_leases_free() - Give the memory back */
+void held_leases_free(struct held_leases *leases);
+
+/**
+ * held_leases_holders() - All holders of a lease, the one that came first in front
+ *
+ * Return: how many, 1 or more
+ */
+size_t held_leases_holders(const struct held_leases *leases, const struct lease *lease,
+			   const struct lease **ret_first);
+
 /* held_leases_describe() - A lease as a JSON object; what its holder has not told is null */
-json_t *held_leases_describe(const struct lease *lease);
+json_t *held_leases_describe(const struct held_leases *leases, const struct lease *lease);
 
 #endif

@@ -1,6 +1,5 @@
 #include "../core/ownership.h"
 #include "../core/pool.h"
-#include "../core/reason.h"
 #include "../machine/procfs.h"
 #include "lease_block.h"
 #include "lease_hold.h"
@@ -10,11 +9,21 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTION_CONFIG, OPTION_POOL, OPTION_WAIT, OPTION_JSON };
+enum {
+	OPTION_CONFIG,
+	OPTION_POOL,
+	OPTION_WAIT,
+	OPTION_NAME,
+	OPTION_JSON,
+	OPTION_DETACH,
+	OPTION_RELEASE,
+	OPTION_COUNT
+};
 
 static const struct option_entry options[] = {
 	[OPTION_CONFIG] = OPTION_ENTRY_CONFIG,
@@ -25,7 +34,16 @@ static const struct option_entry options[] = {
 	[OPTION_WAIT] = { .name = "wait",
 			  .argument = "SECONDS",
 			  .help = "if no block is free, try again for this time" },
+	[OPTION_NAME] = { .name = "name",
+			  .argument = "NAME",
+			  .help = "share the block with all who give this name; @dir stands for the "
+				  "repository, worktree or folder" },
 	[OPTION_JSON] = { .name = "json", .help = "print one line of JSON" },
+	[OPTION_DETACH] = { .name = "detach",
+			    .help = "print the block and return; the lease goes on until it is released" },
+	[OPTION_RELEASE] = { .name = "release",
+			     .argument = "NAME",
+			     .help = "end the lease that was taken by this name with --detach" },
 	{ .name = NULL },
 };
 
@@ -41,23 +59,25 @@ const struct verb verb_lease = {
 		"process ends, when this process is ended by a signal, or when the process that "
 		"started it has ended, whichever is first. A standard input that is no pipe, socket "
 		"or terminal, such as /dev/null, is not looked at. With COMMAND, it is 'portfence run "
-		"--lease N -- COMMAND', and N is 100 if it is not given.",
+		"--lease N -- COMMAND', and N is 100 if it is not given. With --name, N is what the name had "
+		"before.",
 	.options = options,
 	.operands = OPERANDS_ANY,
 	.command_after_dashes = true,
 	.status = "0 once the lease is over; 1 if there is none, 2 if it is called wrongly; with "
 		  "COMMAND, as 'portfence run'",
 	.example = "coproc portfence lease 10 && read -r block <&\"${COPROC[0]}\"\n"
-		   "portfence lease 10 --json\n"
+		   "portfence lease 10 --name db --detach\n"
+		   "portfence lease --release db\n"
 		   "portfence lease 100 -- make check\n",
 	.function = lease,
 };
 
-/* A lease that was taken. */
+/* A lease, and what it depends on. */
 struct held {
 	struct settings settings;
-	struct lease entry;
-	int fd; /* of the lease file */
+	struct lease_taken taken;
+	struct lease_hold hold;
 };
 
 /* ---- with a command ---- */
@@ -65,7 +85,7 @@ struct held {
 /* Becomes `portfence run --lease N`, with the options that both have. */
 static int run_command(const struct option_values *given, uint32_t count, char *command[])
 {
-	static const int passed[] = { OPTION_CONFIG, OPTION_POOL, OPTION_WAIT };
+	static const int passed[] = { OPTION_CONFIG, OPTION_POOL, OPTION_WAIT, OPTION_NAME };
 	static char name[] = "run", dashes[] = "--";
 	struct option_values values;
 	size_t words = 0, i;
@@ -78,7 +98,10 @@ static int run_command(const struct option_values *given, uint32_t count, char *
 	if (!argv)
 		return say_failure("%s", strerror(ENOMEM));
 	argv[words++] = name;
-	rc = asprintf(&argv[words++], "--lease=%u", count);
+	/* a name has a number of its own */
+	if (!count && !given->value[OPTION_NAME])
+		count = POOL_LEASE;
+	rc = count ? asprintf(&argv[words++], "--lease=%u", count) : 0;
 	for (i = 0; rc >= 0 && i < sizeof(passed) / sizeof(passed[0]); i++)
 		if (given->value[passed[i]])
 			rc = asprintf(&argv[words++], "--%s=%s", options[passed[i]].name,
@@ -107,11 +130,13 @@ static void describe_holder(struct lease *entry)
 		if (!line[i])
 			line[i] = ' ';
 	entry->pid = getpid();
-	if (n > 0)
+	if (entry->detached)
+		strcpy(entry->command, "portfence lease --detach");
+	else if (n > 0)
 		snprintf(entry->command, sizeof(entry->command), "portfence lease, for pid %d: %s",
 			 (int)parent, line);
 	else
-		snprintf(entry->command, sizeof(entry->command), "portfence lease");
+		strcpy(entry->command, "portfence lease");
 }
 
 static bool rest_while_wanted(void *hold, int64_t ns)
@@ -120,47 +145,47 @@ static bool rest_while_wanted(void *hold, int64_t ns)
 }
 
 static int take_lease(const struct option_values *given, uint32_t count, struct arena *arena,
-		      struct lease_hold *hold, struct held *ret_held)
+		      struct held *held)
 {
 	struct lease_block block;
-	struct reason why;
-	int rc = lease_block_settings(given->value[OPTION_CONFIG], arena, &ret_held->settings);
+	int rc = lease_block_settings(given->value[OPTION_CONFIG], arena, &held->settings);
 
 	if (!rc)
-		rc = lease_block_parse(count, given->value[OPTION_POOL], given->value[OPTION_WAIT],
-				       &ret_held->settings, arena, &block);
+		rc = lease_block_parse(count ? count : !given->value[OPTION_NAME],
+				       given->value[OPTION_POOL], given->value[OPTION_WAIT],
+				       given->value[OPTION_NAME], &held->settings, arena, &block);
 	if (rc)
 		return rc;
-	block.rest = rest_while_wanted;
-	block.context = hold;
-	ret_held->fd = lease_open(&ret_held->settings, true, &why);
-	if (ret_held->fd < 0)
-		return say_failure("%s", why.text);
-	rc = lease_block_take(&block, ret_held->fd, &ret_held->entry);
-	if (rc)
-		return rc;
-	describe_holder(&ret_held->entry);
-	return lease_block_publish(ret_held->fd, &ret_held->entry);
+	block.if_new = 1;
+	if (!given->value[OPTION_DETACH]) {
+		block.rest = rest_while_wanted;
+		block.context = &held->hold;
+	}
+	held->taken.entry.detached = given->value[OPTION_DETACH];
+	describe_holder(&held->taken.entry);
+	return lease_block_take(&block, &held->settings, &held->taken);
 }
 
 static int print_json(const struct held *held)
 {
-	const struct lease *entry = &held->entry;
+	const struct lease *entry = &held->taken.entry;
 	char path[PATH_MAX];
 	json_t *object;
 
-	if (ownership_path(held->fd, path))
+	if (ownership_path(held->taken.fd, path))
 		*path = '\0';
 	object = json_pack("{s:i, s:i, s:i, s:i}", "first", entry->first, "last", entry->last,
 			   "ports", entry->last - entry->first + 1, "pid", (int)entry->pid);
 	json_object_set_new(object, "file", say_json(*path ? path : NULL));
+	json_object_set_new(object, "name", say_json(*entry->name ? entry->name : NULL));
+	json_object_set_new(object, "joined", json_boolean(held->taken.named.joined));
 	return say_object(stdout, object, JSON_COMPACT);
 }
 
 /* Return: 0 once all of it has been written */
 static int print_block(const struct held *held, bool json)
 {
-	const struct lease *entry = &held->entry;
+	const struct lease *entry = &held->taken.entry;
 	int rc = 0;
 
 	if (json)
@@ -173,24 +198,177 @@ static int print_block(const struct held *held, bool json)
 	return rc || fflush(stdout) ? say_status() : 0;
 }
 
+/* Closes what the holder does not need. */
+static void let_go(const struct held *held, bool detached)
+{
+	int kept[3], candidates[3], count = 0, i, k;
+
+	candidates[0] = detached ? -1 : held->hold.watched[LEASE_HOLD_PARENT].fd;
+	candidates[1] = held->taken.fd;
+	candidates[2] = held->taken.names_fd;
+	for (i = 0; i < 3; i++) {
+		if (candidates[i] < 0)
+			continue;
+		for (k = count++; k && kept[k - 1] > candidates[i]; k--)
+			kept[k] = kept[k - 1];
+		kept[k] = candidates[i];
+	}
+	lease_hold_let_go(kept, (size_t)count, detached);
+}
+
 static int hold_lease(const struct option_values *given, uint32_t count)
 {
 	struct arena arena = { 0 };
-	struct lease_hold hold;
 	struct held held;
-	int kept[2], rc;
+	int rc;
 
 	memset(&held, 0, sizeof(held));
-	lease_hold_begin(&hold);
-	rc = take_lease(given, count, &arena, &hold, &held);
+	lease_hold_begin(&held.hold);
+	rc = take_lease(given, count, &arena, &held);
 	if (!rc)
 		rc = print_block(&held, given->value[OPTION_JSON]);
 	if (rc)
 		return rc;
-	kept[0] = hold.watched[LEASE_HOLD_PARENT].fd;
-	kept[1] = held.fd;
-	lease_hold_let_go(kept + (kept[0] < 0), kept[0] < 0 ? 1 : 2, false);
-	lease_hold_wait(&hold, -1);
+	let_go(&held, false);
+	lease_hold_wait(&held.hold, -1);
+	return 0;
+}
+
+/* ---- detached ---- */
+
+/* Another holder that is detached: one is enough. Return: its process, 0 if there is none */
+static pid_t find_detached(const struct held *held)
+{
+	const struct lease *entry = &held->taken.entry;
+	struct lease *list = NULL;
+	size_t count = 0, i;
+	pid_t pid = 0;
+
+	lease_name_list(held->taken.names_fd, &list, &count);
+	for (i = 0; i < count && !pid; i++)
+		if (list[i].detached && !strcmp(list[i].name, entry->name))
+			pid = list[i].pid;
+	free(list);
+	return pid;
+}
+
+/* What the process that stays does: only a signal ends it. */
+static void stay(const struct held *held)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	signal(SIGTERM, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	let_go(held, true);
+	/* no file system is kept from being unmounted; where it fails, one is */
+	if (chdir("/"))
+		errno = 0;
+	for (;;)
+		pause();
+}
+
+static int detach_lease(const struct option_values *given, uint32_t count)
+{
+	struct arena arena = { 0 };
+	struct held held;
+	pid_t other, pid = 0;
+	int rc;
+
+	memset(&held, 0, sizeof(held));
+	lease_hold_begin(&held.hold);
+	rc = take_lease(given, count, &arena, &held);
+	if (rc)
+		return rc;
+	other = find_detached(&held);
+	if (!other)
+		pid = fork();
+	if (pid < 0)
+		return say_failure("no process can be started for the lease: %s", strerror(errno));
+	if (!other && !pid)
+		stay(&held);
+	held.taken.entry.pid = other ? other : pid;
+	rc = other ? 0 : lease_block_publish(&held.taken);
+	if (!rc)
+		rc = print_block(&held, given->value[OPTION_JSON]);
+	/* it is our child, so that its number is its own until it is waited for */
+	if (rc && pid)
+		kill(pid, SIGKILL);
+	return rc;
+}
+
+static int release_lease(const struct option_values *given)
+{
+	struct settings settings;
+	struct arena arena = { 0 };
+	char name[LEASE_NAME_MOST + 1];
+	struct lease *list = NULL;
+	size_t count = 0, others = 0, released = 0, i;
+	struct reason why;
+	int rc = lease_block_settings(given->value[OPTION_CONFIG], &arena, &settings), fd;
+
+	if (rc)
+		return rc;
+	if (lease_name_read(given->value[OPTION_RELEASE], name, &why))
+		return say_failure("--release: %s", why.text);
+	fd = lease_name_open(&settings, false, &why);
+	if (fd < 0 && fd != -ENOENT)
+		return say_failure("%s", why.text);
+	if (fd >= 0)
+		lease_name_list(fd, &list, &count);
+	for (i = 0; !rc && i < count; i++) {
+		if (strcmp(list[i].name, name) != 0)
+			continue;
+		others += !list[i].detached;
+		released += list[i].detached;
+		if (list[i].detached)
+			rc = lease_name_release(fd, &list[i]);
+	}
+	free(list);
+	if (rc)
+		return say_failure("the lease '%s' cannot be released: %s", name, strerror(-rc));
+	if (!others && !released)
+		return say_failure("nobody holds a lease '%s', see 'portfence leases'", name);
+	if (!others)
+		return 0;
+	say_failure("%sthe lease '%s' goes on until those that hold it have ended",
+		    released ? "warning: " : "", name);
+	lease_block_holders(&settings, name);
+	return released ? 0 : say_status();
+}
+
+/* ---- the verb ---- */
+
+/* Return: an option that makes no sense together with another one, or -1 */
+static int find_given(const struct option_values *given, unsigned options_mask)
+{
+	int i;
+
+	for (i = 0; i < OPTION_COUNT; i++)
+		if (options_mask >> i & 1 && given->value[i])
+			return i;
+	return -1;
+}
+
+/* Return: 0, or the exit status after the problem was reported */
+static int check_options(const struct option_values *given, bool number, bool command)
+{
+	const unsigned own = 1U << OPTION_JSON | 1U << OPTION_DETACH | 1U << OPTION_RELEASE;
+	const unsigned all = own | 1U << OPTION_POOL | 1U << OPTION_WAIT | 1U << OPTION_NAME;
+	int odd = command ? find_given(given, own) : -1;
+
+	if (odd >= 0)
+		return option_wrong(&verb_lease, "'--%s' is not for a command", options[odd].name);
+	odd = given->value[OPTION_RELEASE] ? find_given(given, all & ~(1U << OPTION_RELEASE)) : -1;
+	if (odd >= 0)
+		return option_wrong(&verb_lease, "'--%s' does not go with '--release'",
+				    options[odd].name);
+	if (number && given->value[OPTION_RELEASE])
+		return option_wrong(&verb_lease, "'--release' takes no number of ports");
+	if (given->value[OPTION_DETACH] && !given->value[OPTION_NAME])
+		return option_wrong(&verb_lease,
+				    "'--detach' needs '--name NAME', to release it by that");
 	return 0;
 }
 
@@ -199,8 +377,9 @@ static int lease(const struct option_values *given)
 	char **operand = given->operand;
 	const bool dashes = !strcmp(operand[-1], "--");
 	const char *number = NULL;
-	uint32_t count = 1;
+	uint32_t count = 0;
 	struct reason why;
+	int rc;
 
 	/* what stands before "--" is in front of what stands behind it */
 	if (*operand && (!dashes || (**operand && !(*operand)[strspn(*operand, "0123456789")])))
@@ -211,9 +390,12 @@ static int lease(const struct option_values *given)
 		return option_wrong(&verb_lease,
 				    "'%s' is one argument too many; a command stands behind '--'",
 				    *operand);
-	if (!*operand)
-		return hold_lease(given, count);
-	if (given->value[OPTION_JSON])
-		return option_wrong(&verb_lease, "'--json' prints nothing with a command");
-	return run_command(given, number ? count : POOL_LEASE, operand);
+	rc = check_options(given, number, *operand);
+	if (rc)
+		return rc;
+	if (*operand)
+		return run_command(given, count, operand);
+	if (given->value[OPTION_RELEASE])
+		return release_lease(given);
+	return (given->value[OPTION_DETACH] ? detach_lease : hold_lease)(given, count);
 }

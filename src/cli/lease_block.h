@@ -5,13 +5,16 @@
 #include "../core/arena.h"
 #include "../core/settings.h"
 #include "../machine/lease.h"
+#include "../machine/lease_name.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /* A block that is wanted. */
 struct lease_block {
-	uint32_t count; /* of ports */
+	uint32_t count;  /* of ports; 0: as many as the name had */
+	uint32_t if_new; /* of ports, if @count is 0 and the name is new; 0: refuse that */
+	char name[LEASE_NAME_MOST + 1]; /* "" if it has none */
 	const struct range *pool;
 	double seconds; /* to wait until a block is free */
 	bool waits;     /* '--wait' was given */
@@ -20,6 +23,14 @@ struct lease_block {
 	 */
 	bool (*rest)(void *context, int64_t ns);
 	void *context;
+};
+
+/* A block that was taken. It is held until the last copies of the descriptors are closed. */
+struct lease_taken {
+	struct lease entry;
+	int fd;       /* of the lease file */
+	int names_fd; /* of the file of names; -1 if the block has no name */
+	struct lease_named named;
 };
 
 /* Each of these returns 0, or reports the problem on standard error and returns say_status(). */
@@ -31,22 +42,27 @@ struct lease_block {
 int lease_block_settings(const char *config, struct arena *arena, struct settings *ret_settings);
 
 /**
- * lease_block_parse() - Read what '--pool' and '--wait' say of a block
+ * lease_block_parse() - Read what options say of a block
  * @count:	of ports; they have to fit into the pool
- * @pool, @wait: NULL if the option was not given
+ * @pool, @wait, @name: NULL if the option was not given
  */
-int lease_block_parse(uint32_t count, const char *pool, const char *wait,
+int lease_block_parse(uint32_t count, const char *pool, const char *wait, const char *name,
 		      const struct settings *settings, struct arena *arena,
 		      struct lease_block *ret_block);
 
 /**
- * lease_block_take() - Take the block; where all are taken, the problem lists the holders
- * @fd:		of lease_open()
- * @entry:	gets its ports
+ * lease_block_take() - Take the block, and tell others who has it
+ * @taken:	its @entry says who; it gets the rest
+ *
+ * Where all are taken, the problem lists the holders.
  */
-int lease_block_take(const struct lease_block *block, int fd, struct lease *entry);
+int lease_block_take(const struct lease_block *block, const struct settings *settings,
+		     struct lease_taken *taken);
 
-/* lease_block_publish() - Tell others who has it */
-int lease_block_publish(int fd, const struct lease *entry);
+/* lease_block_publish() - Tell others more of it */
+int lease_block_publish(const struct lease_taken *taken);
+
+/* lease_block_holders() - List on standard error who holds the lease of a name */
+void lease_block_holders(const struct settings *settings, const char *name);
 
 #endif

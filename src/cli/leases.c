@@ -60,21 +60,28 @@ static const char *user_name(uid_t uid, char text[PROCESSES_USER])
 	return blank ? blank + 1 : text;
 }
 
-static void print_lease(const struct lease *lease)
+/* The width of the column for names; 0 if no lease has one */
+static int name_width(const struct held_leases *leases)
 {
-	char ports[sizeof("65535-65535")], user[PROCESSES_USER], since[LEASE_SINCE], pid[16] = "?";
-	struct portmap map;
+	int width = 0;
+	size_t i;
 
-	snprintf(ports, sizeof(ports), "%d-%d", lease->first, lease->last);
-	printf("%-11s  %5d  ", ports, lease->last - lease->first + 1);
-	if (!lease->known) {
-		puts("    ?  ?         ?                    ?");
-		return;
-	}
+	for (i = 0; i < leases->count; i++)
+		if (width < (int)strlen(leases->lease[i].name))
+			width = (int)strlen(leases->lease[i].name);
+	return width && width < (int)strlen("NAME") ? (int)strlen("NAME") : width;
+}
+
+static void print_holder(const struct lease *lease, int width)
+{
+	char user[PROCESSES_USER], since[LEASE_SINCE], pid[16] = "?";
+
 	lease_format_since(lease, since);
 	if (lease->pid)
 		snprintf(pid, sizeof(pid), "%d", (int)lease->pid);
 	printf("%5s  %-8s  %-19s  ", pid, user_name(lease->uid, user), since);
+	if (width)
+		printf("%-*s  ", width, lease->name);
 	if (*lease->application)
 		printf("[%s] ", lease->application);
 	fputs(lease->command, stdout);
@@ -83,6 +90,26 @@ static void print_lease(const struct lease *lease)
 	else if (!lease->pid)
 		fputs(" (has ended)", stdout);
 	putchar('\n');
+}
+
+static void print_lease(const struct held_leases *leases, const struct lease *lease, int width)
+{
+	char ports[sizeof("65535-65535")];
+	const struct lease *holder;
+	size_t count = held_leases_holders(leases, lease, &holder), i;
+	struct portmap map;
+
+	snprintf(ports, sizeof(ports), "%d-%d", lease->first, lease->last);
+	printf("%-11s  %5d  ", ports, lease->last - lease->first + 1);
+	if (!lease->known) {
+		printf("    ?  ?         ?                    %s?\n", width ? "?     " : "");
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		if (i)
+			printf("%20s", "");
+		print_holder(&holder[i], width);
+	}
 	/* others may have written it */
 	if (lease_map(lease, &map)) {
 		printf("%11s  map  ", "");
@@ -92,14 +119,15 @@ static void print_lease(const struct lease *lease)
 
 static int print_text(const struct found *found)
 {
+	const int width = name_width(&found->leases);
 	char pool[128];
 	size_t i;
 
 	if (found->leases.count)
-		printf("%-11s  %5s  %5s  %-8s  %-19s  %s\n", "PORTS", "COUNT", "PID", "USER",
-		       "SINCE", "COMMAND");
+		printf("%-11s  %5s  %5s  %-8s  %-19s  %-*s%s%s\n", "PORTS", "COUNT", "PID", "USER",
+		       "SINCE", width, width ? "NAME" : "", width ? "  " : "", "COMMAND");
 	for (i = 0; i < found->leases.count; i++)
-		print_lease(&found->leases.lease[i]);
+		print_lease(&found->leases, &found->leases.lease[i], width);
 	range_format(found->pool, pool, sizeof(pool));
 	printf("%zu lease%s; of the %u ports of the pool %s, %u are leased and %u are not\n",
 	       found->leases.count, say_plural(found->leases.count), found->pool->count, pool,
@@ -116,7 +144,8 @@ static int print_json(const struct found *found)
 	size_t i;
 
 	for (i = 0; i < found->leases.count; i++)
-		json_array_append_new(list, held_leases_describe(&found->leases.lease[i]));
+		json_array_append_new(list, held_leases_describe(&found->leases,
+								 &found->leases.lease[i]));
 	object = json_pack("{s:{s:s?, s:i, s:i, s:i}, s:o}", "pool", "range", range, "ports",
 			   (int)found->pool->count, "leased", (int)found->held, "free",
 			   (int)(found->pool->count - found->held), "leases", list);
@@ -168,7 +197,7 @@ static int leases(const struct option_values *given)
 		found.held = count_held(&found.leases, found.pool);
 		rc = (given->value[OPTION_JSON] ? print_json : print_text)(&found);
 	}
-	free(found.leases.lease);
+	held_leases_free(&found.leases);
 	arena_free(&arena);
 	return rc;
 }

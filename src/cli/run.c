@@ -30,6 +30,7 @@ enum {
 	OPTION_LEASE,
 	OPTION_POOL,
 	OPTION_WAIT,
+	OPTION_NAME,
 	OPTION_SUBSTITUTE,
 	OPTION_FRESH,
 	OPTION_STRICT,
@@ -56,6 +57,10 @@ static const struct option_entry options[] = {
 	[OPTION_WAIT] = { .name = "wait",
 			  .argument = "SECONDS",
 			  .help = "if no block is free, try again for this time" },
+	[OPTION_NAME] = { .name = "name",
+			  .argument = "NAME",
+			  .help = "share the block with all who give this name; @dir stands for the "
+				  "repository, worktree or folder" },
 	[OPTION_SUBSTITUTE] = { .name = "substitute",
 				.help = "in COMMAND's arguments, replace {first}, {last}, {first+N}, {last-N} and {range} "
 					"with ports of the lease" },
@@ -191,6 +196,7 @@ static int find_rule(const struct option_values *given, const struct target *tar
 		.lease = given->value[OPTION_LEASE],
 		.pool = given->value[OPTION_POOL],
 		.wait = given->value[OPTION_WAIT],
+		.name = given->value[OPTION_NAME],
 		.substitute = given->value[OPTION_SUBSTITUTE],
 	};
 	char **argv = given->operand;
@@ -217,7 +223,7 @@ static int find_rule(const struct option_values *given, const struct target *tar
 			ret_settings->policy.file, argv[0]);
 	if (lease.taken && given->value[OPTION_VERBOSE])
 		fprintf(stderr, "portfence: '%s' has a lease of the ports %d-%d\n", argv[0],
-			lease.entry.first, lease.entry.last);
+			lease.block.entry.first, lease.block.entry.last);
 	return run_lease_finish(&lease, arena, ret_settings);
 }
 
@@ -433,7 +439,7 @@ static int launch_own_options(const struct option_values *given)
 	const char *value[LAUNCH_OPTIONS];
 
 	memcpy(value, given->value, sizeof(value));
-	if (given->value[OPTION_LEASE])
+	if (given->value[OPTION_LEASE] || given->value[OPTION_NAME])
 		value[LAUNCH_RANGE] = UNKNOWN_YET;
 	return launch_options(value, given->value[OPTION_APP]);
 }
@@ -462,9 +468,9 @@ static int run(const struct option_values *given)
 
 	if (!command[0])
 		return option_wrong(&verb_run, "there is no command to run");
-	if (given->value[OPTION_LEASE] && given->value[LAUNCH_RANGE])
-		return option_wrong(&verb_run,
-				    "'--lease' takes the place of '--range', give only one");
+	if ((given->value[OPTION_LEASE] || given->value[OPTION_NAME]) && given->value[LAUNCH_RANGE])
+		return option_wrong(&verb_run, "'--%s' takes the place of '--range', give only one",
+				    given->value[OPTION_LEASE] ? "lease" : "name");
 	rc = launch_own_options(given);
 	if (!rc && given->value[OPTION_RECORD])
 		rc = launch_record(given->value[OPTION_RECORD]);

@@ -3,7 +3,6 @@
 #include "../core/pool.h"
 #include "../core/variables.h"
 #include "../supervisor/supervise.h"
-#include "lease_block.h"
 #include "say.h"
 
 #include <errno.h>
@@ -82,7 +81,7 @@ static int check_arguments(char *const argv[], uint32_t count)
 /* Writes one argument with its placeholders replaced. Return: its length; @ret_text may be NULL */
 static size_t replace_placeholders(const char *text, struct run_lease *lease, char *ret_text)
 {
-	const uint32_t count = lease->entry.last - lease->entry.first + 1U;
+	const uint32_t count = lease->block.entry.last - lease->block.entry.first + 1U;
 	char number[sizeof("65535-65535")];
 	struct placeholder placeholder = { .range = false };
 	size_t len = 0;
@@ -96,9 +95,9 @@ static size_t replace_placeholders(const char *text, struct run_lease *lease, ch
 			continue;
 		}
 		if (placeholder.range) {
-			sprintf(number, "%d-%d", lease->entry.first, lease->entry.last);
+			sprintf(number, "%d-%d", lease->block.entry.first, lease->block.entry.last);
 		} else {
-			uint16_t port = (uint16_t)(lease->entry.first + placeholder.index);
+			uint16_t port = (uint16_t)(lease->block.entry.first + placeholder.index);
 
 			sprintf(number, "%d", port);
 			lease->named[port / 8] |= (uint8_t)(1U << port % 8);
@@ -135,9 +134,9 @@ static int replace_arguments(char *argv[], struct run_lease *lease, struct arena
 
 /* ---- options ---- */
 
-/* Return: 0 (with a count of 0 if no lease is asked for), or say_status() */
+/* Return: 0, or say_status(). @ret_wanted: is a lease asked for? */
 static int parse_block(const struct run_lease_options *options, const struct settings *settings,
-		       struct arena *arena, struct lease_block *ret_block)
+		       struct arena *arena, struct lease_block *ret_block, bool *ret_wanted)
 {
 	const char *idle = options->pool         ? "--pool"
 			   : options->wait       ? "--wait"
@@ -146,14 +145,15 @@ static int parse_block(const struct run_lease_options *options, const struct set
 	uint32_t count = settings->rule ? settings->rule->lease : 0;
 	struct reason why;
 
-	ret_block->count = 0;
 	if (options->lease && pool_parse_lease(options->lease, &count, &why))
 		return say_failure("--lease: %s", why.text);
-	if (!count && idle)
+	*ret_wanted = count || options->name;
+	if (!*ret_wanted && idle)
 		return say_failure("'%s' needs a lease; add '--lease N'", idle);
-	if (!count)
+	if (!*ret_wanted)
 		return 0;
-	return lease_block_parse(count, options->pool, options->wait, settings, arena, ret_block);
+	return lease_block_parse(count, options->pool, options->wait, options->name, settings,
+				 arena, ret_block);
 }
 
 /* ---- taking ---- */
@@ -185,39 +185,47 @@ static int export_lease(const struct lease *entry, const struct settings *settin
 	return 0;
 }
 
+/* Hands the block to the command. */
+static int use_block(const struct run_lease_options *options, const struct settings *settings,
+		     char *argv[], struct arena *arena, struct run_lease *lease)
+{
+	const struct lease *entry = &lease->block.entry;
+	int rc = 0;
+
+	if (options->substitute)
+		rc = check_arguments(argv, entry->last - entry->first + 1U);
+	if (!rc && options->substitute && replace_arguments(argv, lease, arena))
+		rc = say_failure("%s", strerror(ENOMEM));
+	if (!rc)
+		rc = export_lease(entry, settings);
+	if (!rc && (supervise_hold(lease->block.fd) ||
+		    (lease->block.names_fd >= 0 && supervise_hold(lease->block.names_fd))))
+		rc = say_failure("%s", strerror(ENOSPC));
+	return rc;
+}
+
 int run_lease_take(const struct run_lease_options *options, const struct settings *settings,
 		   char *argv[], struct arena *arena, struct run_lease *ret_lease)
 {
 	struct lease_block block;
-	struct reason why;
-	int fd, rc;
+	bool wanted = false;
+	int rc;
 
 	memset(ret_lease, 0, sizeof(*ret_lease));
-	rc = parse_block(options, settings, arena, &block);
-	if (!rc && block.count && options->substitute)
+	rc = parse_block(options, settings, arena, &block, &wanted);
+	/* before anything is taken, where it can be told by then */
+	if (!rc && wanted && block.count && options->substitute)
 		rc = check_arguments(argv, block.count);
-	if (rc || !block.count)
+	if (rc || !wanted)
 		return rc;
-	fd = lease_open(settings, true, &why);
-	if (fd < 0)
-		return say_failure("%s", why.text);
-	rc = lease_block_take(&block, fd, &ret_lease->entry);
-	if (!rc && options->substitute && replace_arguments(argv, ret_lease, arena))
-		rc = say_failure("%s", strerror(ENOMEM));
-	ret_lease->fd = fd;
-	describe_holder(settings, argv, &ret_lease->entry);
-	if (!rc)
-		rc = lease_block_publish(fd, &ret_lease->entry);
-	if (!rc)
-		rc = export_lease(&ret_lease->entry, settings);
-	if (!rc && supervise_hold(fd))
-		rc = say_failure("%s", strerror(ENOSPC));
-	if (rc) {
-		close(fd);
+	describe_holder(settings, argv, &ret_lease->block.entry);
+	rc = lease_block_take(&block, settings, &ret_lease->block);
+	if (rc)
 		return rc;
-	}
-	ret_lease->taken = true;
-	return 0;
+	rc = use_block(options, settings, argv, arena, ret_lease);
+	ret_lease->taken = !rc;
+	/* main() ends where it fails, and gives the block back */
+	return rc;
 }
 
 static bool is_named(const struct run_lease *lease, uint16_t port)
@@ -242,7 +250,7 @@ static int exclude_named(const struct run_lease *lease, struct arena *arena,
 	if (!rule || !set || !named)
 		return say_failure("%s", strerror(ENOMEM));
 	*rule = *whole;
-	for (port = lease->entry.first; port <= lease->entry.last; port++)
+	for (port = lease->block.entry.first; port <= lease->block.entry.last; port++)
 		if (is_named(lease, (uint16_t)port))
 			range_set_add(named, (uint16_t)port, (uint16_t)port);
 	/* under a lease, all protocols share one range */
@@ -277,6 +285,6 @@ int run_lease_finish(struct run_lease *lease, struct arena *arena, struct settin
 	rc = exclude_named(lease, arena, settings);
 	if (rc || !map)
 		return rc;
-	lease_set_map(&lease->entry, map);
-	return lease_block_publish(lease->fd, &lease->entry);
+	lease_set_map(&lease->block.entry, map);
+	return lease_block_publish(&lease->block);
 }

@@ -4,7 +4,7 @@
 
 #include "../core/arena.h"
 #include "../core/settings.h"
-#include "../machine/lease.h"
+#include "lease_block.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +14,7 @@ struct run_lease_options {
 	const char *lease; /* how many ports */
 	const char *pool;
 	const char *wait;
+	const char *name;
 	const char *substitute;
 };
 
@@ -22,8 +23,7 @@ struct run_lease {
 	bool taken;
 	bool names; /* an argument names at least one port */
 	uint8_t named[65536 / 8];
-	struct lease entry; /* the ports, and what 'portfence leases' shows about them */
-	int fd;             /* of the lease file */
+	struct lease_taken block; /* the ports, and what 'portfence leases' shows about them */
 };
 
 /* Both return 0, or report the problem on standard error and return say_status(). */

@@ -502,9 +502,10 @@ static int make_rule(const struct lease *lease, struct arena *arena, struct port
 }
 
 /* Adds what is told of a lease to what is told of its ports. Return: 0, -ENOMEM */
-static int describe_lease(json_t *object, const struct lease *lease)
+static int describe_lease(json_t *object, const struct held_leases *leased,
+			  const struct lease *lease)
 {
-	json_t *described = held_leases_describe(lease);
+	json_t *described = held_leases_describe(leased, lease);
 	int rc = json_object_del(object, "name") || json_object_update(object, described);
 
 	json_decref(described);
@@ -534,7 +535,7 @@ static int draw_leases(const struct held_leases *leased, struct view *view,
 				off(canvas), text);
 		rc = draw_rule(&rule, NULL, view, canvas, list);
 		if (!rc && list)
-			rc = describe_lease(json_array_get(list, i), lease);
+			rc = describe_lease(json_array_get(list, i), leased, lease);
 	}
 	arena_free(&arena);
 	return rc;
@@ -624,7 +625,7 @@ static int draw_status(FILE *to, void *context)
 			view.sections.policy.file);
 	json_decref(list);
 	json_decref(leases);
-	free(leased.lease);
+	held_leases_free(&leased);
 	view_free(&view);
 	return rc;
 }

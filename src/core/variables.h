@@ -22,8 +22,8 @@
 	X(MAP, RULE, true)                                                                         \
 	X(LOG, RUN, true)                                                                          \
 	X(RECORD, RUN, false)                                                                      \
-	X(FIRST, RUN, false)                                                                       \
-	X(LAST, RUN, false)                                                                        \
+	X(FIRST, RUN, true)                                                                        \
+	X(LAST, RUN, true)                                                                         \
 	X(STATE, STATE, false)                                                                     \
 	X(RULE, HANDOVER, false)
 

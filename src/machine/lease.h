@@ -5,34 +5,12 @@
 #include "../core/portmap.h"
 #include "../core/range.h"
 #include "../core/settings.h"
-#include "processes.h"
+#include "lease_file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-/* The lock file in the state folder of a `run --fresh`: it tells such a folder from any other. */
-#define LEASE_FRESH_LOCK "lock"
-
-#define LEASE_APPLICATION 64
-#define LEASE_COMMAND 296
-#define LEASE_MAP 128
-
-/* One lease, as it is told of. What the holder says of itself is not to be relied on. */
-struct lease {
-	uint16_t first; /* both included */
-	uint16_t last;
-	bool known; /* the holder has told of itself: only then the rest counts */
-	pid_t pid;  /* of the command, or as lease_holder_find() has it; 0 if none is known */
-	uid_t uid;
-	int64_t since; /* nanoseconds, CLOCK_REALTIME */
-	/* valid UTF-8 without control characters */
-	char application[LEASE_APPLICATION];
-	char command[LEASE_COMMAND]; /* its arguments, joined by blanks */
-	char map[LEASE_MAP];         /* of lease_set_map() */
-	char heir[PROCESSES_NAME];   /* name of process @pid, once the command has ended; else "" */
-};
 
 /**
  * lease_open() - Open the file that the leases are locks on
@@ -86,11 +64,12 @@ bool lease_map(const struct lease *lease, struct portmap *ret_map);
 void lease_command(char *const argv[], char ret_text[LEASE_COMMAND]);
 
 /* Room for the longest text of lease_format() */
-#define LEASE_TEXT (LEASE_APPLICATION + LEASE_COMMAND + PROCESSES_NAME + 192)
+#define LEASE_TEXT (LEASE_APPLICATION + LEASE_NAME_MOST + LEASE_COMMAND + PROCESSES_NAME + 192)
 
 /*
  * lease_format() - "20000-20099 by 'make check' (pid 4711, user erp, since 2026-01-31 12:00:00)"
  *
+ * With a name: "20000-20099 'db' by 'make check' (pid ..."
  * Once the command has ended: "20000-20099 by 'make check', now adb (pid ..."
  */
 void lease_format(const struct lease *lease, char ret_text[LEASE_TEXT]);

@@ -16,7 +16,7 @@
 
 #define LOCKS_MOST 16
 #define RECORDS 65536 /* where the records begin */
-#define RECORD 512
+#define RECORD 576
 
 static struct {
 	uint16_t first, last;

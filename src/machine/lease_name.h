@@ -1,0 +1,70 @@
+/* lease_name: names of a user's leases: who asks for the same name gets the same block. */
+#ifndef PORTFENCE_MACHINE_LEASE_NAME_H
+#define PORTFENCE_MACHINE_LEASE_NAME_H
+
+#include "../core/range.h"
+#include "../core/settings.h"
+#include "lease.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The name that stands for the repository, worktree or folder that one stands in */
+#define LEASE_NAME_FOLDER "@dir"
+
+/**
+ * lease_name_read() - Read a name that a user gave
+ * @text:	LEASE_NAME_FOLDER becomes "@" with the folder's name and a hash of its path
+ *
+ * Return: 0; -EINVAL and the problem in @ret_why
+ */
+int lease_name_read(const char *text, char ret_name[LEASE_NAME_MOST + 1], struct reason *ret_why);
+
+/* lease_name_open() - Open the user's file of names. Return: as lease_open() */
+int lease_name_open(const struct settings *settings, bool write, struct reason *ret_why);
+
+/* What became of a name. */
+struct lease_named {
+	uint32_t slot; /* of this holder */
+	bool joined;   /* others have the block as well */
+	bool moved;    /* the block of before could not be had */
+	uint16_t before_first, before_last;
+};
+
+/**
+ * lease_name_take() - Take the block that a name has, or give it one
+ * @fd:		of lease_name_open(), opened for this call; the name is held until its last copy is closed
+ * @lease_fd:	of lease_open(), like @fd: the block is held until its last copy is closed
+ * @count:	ports; 0: as many as the name had
+ * @entry:	gets ports and name, and is told to others
+ *
+ * While anybody holds the name, its block is that one, wherever the pool is now. After that, it is
+ * the block of before, if that lies in the pool and is free, or else another.
+ *
+ * Return: 0; -ENOENT if the name is new and @count is 0; -EADDRINUSE if no block is found now;
+ * -EMSGSIZE if the name is held with fewer ports, which @entry gets; -EBUSY if other processes keep
+ * the file locked; -ENOSPC if all names or places are held; another -errno of lease_take()
+ */
+int lease_name_take(int fd, int lease_fd, const struct range *pool, uint32_t count,
+		    const char *name, struct lease *entry, struct lease_named *ret_named);
+
+/* lease_name_publish() - Tell others who holds a name. Return: 0 or -errno */
+int lease_name_publish(int fd, const struct lease_named *named, const struct lease *entry);
+
+/**
+ * lease_name_list() - All holders of all names, by ascending port, then by the time since when
+ * @ret_lease:	for the caller to free
+ *
+ * Return: 0, or -errno
+ */
+int lease_name_list(int fd, struct lease **ret_lease, size_t *ret_count);
+
+/**
+ * lease_name_release() - End the holder of a lease that is @detached, and wait until it has ended
+ *
+ * Return: 0; -ESRCH if it is not to be found here (another PID namespace); another -errno
+ */
+int lease_name_release(int fd, const struct lease *lease);
+
+#endif

@@ -1,0 +1,338 @@
+#!/usr/bin/env bats
+#
+# `--name`, `lease --detach` and `--release`, `env --lease`: leases that are shared by name, and by
+# nothing else.
+
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # inner shells are the command's; each test is a process of its own; helpers set $pid
+bats_require_minimum_version 1.5.0
+load lib/helpers
+
+setup() {
+	common_setup
+	printf '[portfence]\npool = 20000-20099\n' >some.ini
+	export PORTFENCE_CONFIG=$PWD/some.ini
+}
+
+teardown() {
+	for name in db other; do
+		"$PORTFENCE" lease --release "$name" 2>/dev/null || true
+	done
+	ns_close
+}
+
+# The blocks that are leased, one a line, as they are listed
+blocks() {
+	ns "$PORTFENCE" leases | awk '/^[0-9]+-[0-9]+ / { print $1 }'
+}
+
+are_leased() {
+	[ "$(blocks | xargs)" = "$*" ]
+}
+
+# hold ARGUMENT...: a holder; its process id is in $pid, its block in $block
+hold() {
+	: >block
+	ns_background "$PORTFENCE" lease "$@" </dev/null >block 2>said
+	wait_until test -s block
+	block=$(cat block)
+}
+
+end() {
+	kill -KILL "$1"
+	wait "$1" || true
+}
+
+field() {
+	ns "$PORTFENCE" leases --json | python3 -c "import json, sys; answer = json.load(sys.stdin); print($1)"
+}
+
+# says STATUS TEXT COMMAND...: it ends so, and with these first words on standard error
+says() {
+	run --separate-stderr "${@:3}"
+	[ "$status" = "$1" ]
+	if [ "${stderr_lines[0]}" != "$2" ]; then
+		printf "wanted '%s'\ngot    '%s'\n" "$2" "${stderr_lines[0]}"
+		return 1
+	fi
+}
+
+@test "who gives a name that is held gets the same block, as long as anybody holds it, and nobody else does" {
+	hold 10 --name db
+	[ "$block" = 20000-20009 ]
+	first=$pid
+	hold --name db --pool 21000-21099
+	[ "$block" = 20000-20009 ]
+	second=$pid
+	run -0 ns "$PORTFENCE" run --name db -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20000-20009 ]
+	run -0 ns "$PORTFENCE" run --name db --lease 10 -- sh -c 'echo $PORTFENCE_RANGE'
+	[ "$output" = 20000-20009 ]
+	hold 10
+	[ "$block" = 20010-20019 ]
+	hold 10 --name other
+	[ "$block" = 20020-20029 ]
+	are_leased 20000-20009 20010-20019 20020-20029
+	# the one that came first has gone: the block stays the name's
+	end "$first"
+	hold 10
+	[ "$block" = 20030-20039 ]
+	hold --name db
+	[ "$block" = 20000-20009 ]
+	end "$second"
+	end "$pid"
+	wait_until are_leased 20010-20019 20020-20029 20030-20039
+	hold 10
+	[ "$block" = 20000-20009 ]
+}
+
+@test "after all have gone, a name has its block again, or another, and says so" {
+	hold 10 --name db
+	end "$pid"
+	wait_until are_leased
+	hold 5
+	[ "$block" = 20000-20004 ]
+	run --separate-stderr -0 ns "$PORTFENCE" lease --name db < <(:)
+	[ "$output" = 20005-20014 ]
+	[ "$stderr" = "portfence: warning: the lease 'db' has other ports than before: 20005-20014, as \
+20000-20009 are not free or not in the pool" ]
+	end "$pid"
+	wait_until are_leased
+	# it lies behind what is free now
+	run --separate-stderr -0 ns "$PORTFENCE" lease --name db < <(:)
+	[ "$output/$stderr" = 20005-20014/ ]
+	wait_until are_leased
+	# a socket is in the way
+	ns_background nc -l 127.0.0.1 20007
+	wait_tcp 20007
+	run -0 ns "$PORTFENCE" lease --name db --pool 20000-20049 < <(:)
+	[ "${lines[1]}" = 20008-20017 ]
+	wait_until are_leased
+	run -0 ns "$PORTFENCE" lease --name db --pool 21000-21099 < <(:)
+	[ "${lines[1]}" = 21000-21009 ]
+	wait_until are_leased
+	# another number of ports
+	run -0 ns "$PORTFENCE" lease 3 --name db --pool 21000-21099 < <(:)
+	[ "$output" = 21000-21002 ]
+}
+
+@test "leases lists a name with all of its holders" {
+	hold 10 --name db
+	first=$pid
+	ns_background "$PORTFENCE" run --name db -- sleep infinity
+	second=$pid
+	hold 5
+	wait_until eval '[ "$(field "len(answer[\"leases\"][0][\"held_by\"])")" = 2 ]'
+	run -0 ns "$PORTFENCE" leases
+	[[ "${lines[0]}" = *"NAME  COMMAND" ]]
+	[[ "${lines[1]}" = "20000-20009     10  "*"$first  root "*"  db    portfence lease, for pid "* ]]
+	[[ "${lines[2]}" = "                    "*"$second  root "*"  db    sleep infinity" ]]
+	[[ "${lines[3]}" = "20010-20014      5  "*"        portfence lease, for pid "* ]]
+	[ "${lines[4]}" = "2 leases; of the 100 ports of the pool 20000-20099, 15 are leased and 85 are not" ]
+	[ "$(field "answer['leases'][0]['name'], answer['leases'][1]['name']")" = "db None" ]
+	[ "$(field "[[h['pid'] for h in lease['held_by']] for lease in answer['leases']]")" = \
+		"[[$first, $second], [$pid]]" ]
+	run -0 ns "$PORTFENCE" status
+	[[ "$output" = *"lease 20000-20009 'db' by 'portfence lease, "* ]]
+	end "$first"
+	[ "$(field "answer['leases'][0]['command'], answer['leases'][0]['pid']")" = "sleep infinity $second" ]
+}
+
+@test "bad names, and more ports than the name has, are refused" {
+	local name long
+	long=$(printf '%065d' 0)
+	for name in a/b $'a\nb' $'a\tb' $'\xff' /; do
+		says 1 "portfence: --name: the name '$(printf %s "$name" | tr '\n\t\377' '???')' has a slash, a control \
+character or a byte that is not UTF-8; write it without" "$PORTFENCE" lease --name "$name"
+	done
+	says 1 "portfence: --name: the name '$long' is longer than 64 bytes; write a shorter one" \
+		"$PORTFENCE" lease --name "$long"
+	says 2 "portfence: option '--name' has an empty value, see 'portfence lease --help'" \
+		"$PORTFENCE" lease --name ''
+	says 125 "portfence: --name: the name 'a/b' has a slash, a control character or a byte that is not \
+UTF-8; write it without" "$PORTFENCE" run --lease 5 --name a/b -- true
+	says 125 "portfence: there has been no lease with the name 'new'; say how many ports it is to have, \
+with '--lease N'" "$PORTFENCE" run --name new -- true
+	run -0 ns "$PORTFENCE" lease --name "${long#0}" < <(:)
+	run -0 ns "$PORTFENCE" lease --name .. < <(:)
+	run -0 ns "$PORTFENCE" lease --name 'ein größerer Name' < <(:)
+	hold 10 --name db
+	run -1 ns "$PORTFENCE" lease 11 --name db
+	[ "${lines[0]}" = "portfence: the lease 'db' has the 10 ports 20000-20009, and not 11, as long as it is \
+held; ask for no more, or take another name" ]
+	[[ "${lines[1]}" = "  20000-20009 'db' by 'portfence lease, for pid "*"' (pid $pid, user root, since "* ]]
+	[ "${#lines[@]}" = 2 ]
+	run -0 ns "$PORTFENCE" lease 3 --name db < <(:)
+	[ "$output" = 20000-20009 ]
+	# a full pool
+	run -1 ns "$PORTFENCE" lease 10 --name other --pool 20000-20009
+	[[ "${lines[0]}" = "portfence: no 10 ports in a row are free "* ]]
+	[[ "${lines[1]}" = "  20000-20009 'db' by "* ]]
+	kill -0 "$pid"
+}
+
+@test "@dir is the repository or worktree that one stands in, or the folder" {
+	mkdir -p one/.git one/sub/deep two/sub
+	touch two/sub/.git
+	name_in() {
+		(cd "$1" && : | ns "$PORTFENCE" lease --name @dir --json |
+			python3 -c 'import json, sys; print(json.load(sys.stdin)["name"])')
+	}
+	one=$(name_in one)
+	[[ "$one" =~ ^@one-[0-9a-f]{16}$ ]]
+	[ "$(name_in one/sub/deep)" = "$one" ]
+	[[ "$(name_in two/sub)" =~ ^@sub-[0-9a-f]{16}$ ]]
+	[[ "$(name_in two)" =~ ^@two-[0-9a-f]{16}$ ]]
+	mkdir -p else/one/.git
+	[ "$(name_in else/one)" != "$one" ]
+	[[ "$(name_in /)" =~ ^@-[0-9a-f]{16}$ ]]
+}
+
+@test "--detach returns, and the lease stays until it is released" {
+	run -0 ns sh -c "\"\$1\" lease 10 --name db --detach & wait" - "$PORTFENCE"
+	[ "$output" = 20000-20009 ]
+	are_leased 20000-20009
+	pid=$(field "answer['leases'][0]['pid']")
+	[ "$(ps -o ppid= -p "$pid" | tr -d ' ')" != "$$" ]
+	[ "$(readlink "/proc/$pid/cwd")" = / ]
+	[ "$(readlink /proc/"$pid"/fd/[012] | sort -u)" = /dev/null ]
+	# once more is the same one
+	run -0 ns "$PORTFENCE" lease --name db --detach --json
+	[[ "$output" = '{"format":1,"first":20000,"last":20009,"ports":10,"pid":'"$pid"',"file":"'*'","name":"db","joined":true}' ]]
+	[ "$(field "len(answer['leases'][0]['held_by']), answer['leases'][0]['held_by'][0]['detached']")" = "1 True" ]
+	run -0 ns "$PORTFENCE" lease --release db
+	[ -z "$output" ]
+	are_leased
+	says 1 "portfence: nobody holds a lease 'db', see 'portfence leases'" ns "$PORTFENCE" lease --release db
+	# what cannot be told is not held
+	run -1 ns sh -c "'$PORTFENCE' lease 10 --name db --detach >/dev/full"
+	wait_until are_leased
+}
+
+@test "--release leaves others the block, and says who they are" {
+	hold 10 --name db
+	run -1 ns "$PORTFENCE" lease --release db
+	[ "${lines[0]}" = "portfence: the lease 'db' goes on until those that hold it have ended" ]
+	[[ "${lines[1]}" = "  20000-20009 'db' by '"*"' (pid $pid, "* ]]
+	run -0 ns "$PORTFENCE" lease --name db --detach
+	run -0 ns "$PORTFENCE" lease --release db
+	[ "${lines[0]}" = "portfence: warning: the lease 'db' goes on until those that hold it have ended" ]
+	are_leased 20000-20009
+	kill -0 "$pid"
+}
+
+@test "--detach and --release: what does not go together is refused" {
+	local see="see 'portfence lease --help'"
+	says 2 "portfence: '--detach' needs '--name NAME', to release it by that, $see" "$PORTFENCE" lease --detach
+	for option in --name=x --json --detach --pool=20000 --wait=1; do
+		says 2 "portfence: '${option%%=*}' does not go with '--release', $see" \
+			"$PORTFENCE" lease --release db "$option"
+	done
+	says 2 "portfence: '--release' takes no number of ports, $see" "$PORTFENCE" lease 5 --release db
+	says 2 "portfence: '--detach' is not for a command, $see" "$PORTFENCE" lease --name db --detach -- true
+	says 125 "portfence: '--name' takes the place of '--range', give only one, see 'portfence run --help'" \
+		"$PORTFENCE" run --name db --range 20000 -- true
+}
+
+@test "a second shell gets the block by env --lease, and unset takes it away" {
+	says 1 "portfence: nobody holds a lease 'db'; take it first, with 'portfence lease N --name db --detach'" \
+		ns "$PORTFENCE" env --lease db
+	ns "$PORTFENCE" lease 10 --name db --detach
+	run -0 ns bash -c 'eval "$("$1" env --lease db)"
+		echo $PORTFENCE_FIRST $PORTFENCE_LAST $PORTFENCE_RANGE
+		python3 -c "import socket; print(socket.create_server((\"127.0.0.1\", 0)).getsockname()[1])"
+		eval "$("$1" env --unset)"; echo "$PORTFENCE_FIRST$PORTFENCE_LAST$PORTFENCE_RANGE$LD_PRELOAD."' - "$PORTFENCE"
+	[ "${lines[0]}" = "20000 20009 20000-20009" ]
+	all_within 20000 20009 <<<"${lines[1]}"
+	[ "${lines[2]}" = . ]
+	# another range is no lease
+	run -0 ns env PORTFENCE_FIRST=1 PORTFENCE_LAST=2 "$PORTFENCE" env --range 30000
+	[[ "$output" = *"unset PORTFENCE_FIRST"*"unset PORTFENCE_LAST"* ]]
+	says 2 "portfence: '--lease' takes the place of '--range', give only one, see 'portfence env --help'" \
+		"$PORTFENCE" env --lease db --range 30000
+}
+
+@test "another user's names and files neither matter nor block" {
+	install_for_all
+	chmod 1777 "$PORTFENCE_STATE"
+	install -m 666 /dev/null shared
+	chmod a+x .
+	printf '[portfence]\npool = 20000-20099\nlease-file = %s/shared\n' "$PWD" >some.ini
+	hold 10 --name db
+	run -0 as_nobody "$PORTFENCE" lease 10 --name db < <(:)
+	[ "$output" = 20010-20019 ]
+	wait_until are_leased 20000-20009
+	run -1 as_nobody "$PORTFENCE" lease --release db
+	[ "${lines[0]}" = "portfence: nobody holds a lease 'db', see 'portfence leases'" ]
+	run -0 as_nobody "$PORTFENCE" leases
+	[[ "${lines[1]}" = "20000-20009 "*" db "* ]]
+	# what another user has written into the shared file names nothing
+	python3 - shared <<-'END'
+		import sys
+		with open(sys.argv[1], "r+b") as file:
+		    file.seek(65536 + 576 * 20000 + 512)
+		    file.write(b"other" + bytes(59))
+	END
+	run -0 ns "$PORTFENCE" lease 5 --name other < <(:)
+	[ "$output" = 20010-20014 ]
+	end "$pid"
+}
+
+@test "a damaged file of names does no harm" {
+	hold 10 --name db
+	local file=$PORTFENCE_STATE/.names.0
+	[ "$(stat -c %a "$file")" = 600 ]
+	end "$pid"
+	wait_until are_leased
+	for bytes in 0 255; do
+		python3 - "$file" "$bytes" <<-'END'
+			import os, sys
+			size = os.path.getsize(sys.argv[1])
+			with open(sys.argv[1], "r+b") as file:
+			    file.seek(65536 * 577)
+			    file.write(bytes([int(sys.argv[2])]) * (size - 65536 * 577))
+		END
+		hold 10 --name db
+		[ "$block" = 20000-20009 ]
+		run -0 ns "$PORTFENCE" lease --name db < <(:)
+		[ "$output" = 20000-20009 ]
+		run -0 ns "$PORTFENCE" leases
+		end "$pid"
+		wait_until are_leased
+	done
+	rm "$file"
+	ln -s nowhere "$file"
+	says 1 "portfence: the lease file '$file' cannot be opened: Too many levels of symbolic links" \
+		ns "$PORTFENCE" lease --name db
+	rm "$file"
+}
+
+@test "4,096 names are remembered, and of more the oldest is forgotten, but none that is held" {
+	hold 10 --name db
+	python3 - "$PORTFENCE_STATE" <<-'END'
+		import os, struct, sys
+		lease = os.stat(sys.argv[1] + "/.leases.0")
+		with open(sys.argv[1] + "/.names.0", "r+b") as file:
+		    file.seek(65536 * 577 + 64 + 128)
+		    for i in range(4095):
+		        file.write(struct.pack("IHHqQQ64s32x", 1, 20050, 20059, 1000 + i, lease.st_dev, lease.st_ino, b"n%d" % i))
+	END
+	# db is not the oldest by now, and it is held
+	run -0 ns "$PORTFENCE" lease --name n4 < <(:)
+	[ "$output" = 20050-20059 ]
+	wait_until are_leased 20000-20009
+	run -0 ns "$PORTFENCE" lease 3 --name new < <(:)
+	wait_until are_leased 20000-20009
+	run -125 ns "$PORTFENCE" run --name n0 -- true
+	run -0 ns "$PORTFENCE" lease --name n1 < <(:)
+	run -0 ns "$PORTFENCE" lease --name db < <(:)
+	[ "$output" = 20000-20009 ]
+}
+
+@test "of 288 workers with 6 names, a third killed, only workers of one name ever share a port" {
+	run ns "$BATS_TEST_DIRNAME/programs/lease_sharers" 288 24 6 "$PORTFENCE" --pool 20000-20029
+	echo "$output"
+	[[ "$output" =~ ^"288 leases, 96 killed, "[0-9]+" shared"$ ]]
+	[[ "$output" != *" 0 shared" ]]
+	wait_until are_leased
+	run -0 ns "$PORTFENCE" lease 30 --pool 20000-20029 < <(:)
+}
