@@ -246,6 +246,72 @@ translate the sender that recvfrom(2) tells$told" ]
 	[ "$output" = '3 more' ]
 }
 
+@test "a process whose mapped connects wait uses up its own share of the supervisor, and not another's" {
+	cc -static -pthread -o crowd -x c - <<-'END'
+		#include <arpa/inet.h>
+		#include <errno.h>
+		#include <pthread.h>
+		#include <signal.h>
+		#include <stdatomic.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		#include <sys/prctl.h>
+		#include <sys/socket.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		#define CROWD 200
+		static atomic_int refused, tried;
+		static int reach(int port)
+		{
+			struct sockaddr_in a = { AF_INET, htons(port), { htonl(INADDR_LOOPBACK) } };
+			int fd = socket(AF_INET, SOCK_STREAM, 0);
+			int rc = connect(fd, (struct sockaddr *)&a, sizeof(a)) ? errno : 0;
+			close(fd);
+			return rc;
+		}
+		static void *wait_at(void *x)
+		{
+			tried++;
+			if (reach(8080) == ENOBUFS) refused++;
+			return x;
+		}
+		static int listener(int port, int backlog)
+		{
+			struct sockaddr_in a = { AF_INET, htons(port), { htonl(INADDR_LOOPBACK) } };
+			int fd = socket(AF_INET, SOCK_STREAM, 0);
+			if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, backlog)) exit(2);
+			return fd;
+		}
+		int main(void)
+		{
+			pthread_t thread;
+			int full = listener(8080, 0), open = listener(8081, 100), ends[2], i, status;
+			char c;
+			/* the queue is full */
+			for (i = 0; i < 2; i++) { int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+				struct sockaddr_in a = { AF_INET, htons(8080), { htonl(INADDR_LOOPBACK) } };
+				connect(fd, (struct sockaddr *)&a, sizeof(a)); }
+			if (pipe(ends)) return 2;
+			if (!fork()) {
+				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				for (i = 0; i < CROWD; i++) if (pthread_create(&thread, NULL, wait_at, NULL)) _exit(3);
+				/* all that are refused are refused at once */
+				while (!refused) usleep(1000);
+				while (tried < CROWD) usleep(1000);
+				write(ends[1], "x", 1);
+				pause();
+			}
+			if (read(ends[0], &c, 1) != 1) return 3;
+			for (i = 0; i < 20; i++) if ((status = reach(8081))) { printf("another's: %d\n", status); return 1; }
+			printf("another's connects: ok\n");
+			return full < 0 || open < 0;
+		}
+	END
+	run -0 ns timeout 60 prlimit --nofile=256:256 "$PORTFENCE" run --via supervise --range 21000-21999 --map 8080,8081 -- ./crowd
+	echo "$output"
+	[ "$output" = "another's connects: ok" ]
+}
+
 @test "a connect that the supervisor makes ends for a signal, and its socket with the program" {
 	cat >signals.c <<-'END'
 		#include <arpa/inet.h>

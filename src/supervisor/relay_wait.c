@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -47,13 +48,19 @@
  *
  * That a caller has got a signal, nothing announces: /proc has to be read. The checks
  * are so far apart that all of them together take less than 1 % of a processor.
+ *
+ * An errand takes two of our descriptors, as long as it waits. One process may have as many errands
+ * as descriptors are left for all others, so that those find some (a dynamic threshold, as
+ * switches have it for a shared buffer: Choudhury and Hahne, 1998).
  */
 
 /* A connect() on its way. */
 struct errand {
 	struct errand *next;
+	struct errand *other, **link; /* of all that there are, under the lock */
 	struct claims *claims;
 	struct caller caller; /* with a pidfd of its own */
+	pid_t process;
 	int fd;
 	union addr to;
 	socklen_t len;
@@ -67,6 +74,7 @@ static struct {
 	int wake; /* eventfd; -1 if there is none */
 	pthread_mutex_t lock;
 	struct errand *added; /* under the lock */
+	struct errand *all;   /* under the lock; those that are connecting, too */
 	/* the rest is the polling thread's */
 	struct errand **errand;
 	struct pollfd *poll; /* the eventfd's, then two for each errand */
@@ -79,6 +87,40 @@ static int64_t now_us(void)
 	return timing_ns(CLOCK_MONOTONIC) / 1000;
 }
 
+/* Notes an errand. Return: false if its process has as many already as there are descriptors left for others */
+static bool note_errand(struct errand *errand)
+{
+	struct rlimit limit = { 0 };
+	const struct errand *other;
+	rlim_t own = 0;
+	bool room;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	pthread_mutex_lock(&waiting.lock);
+	for (other = waiting.all; other; other = other->other)
+		own += other->process == errand->process;
+	/* the number that was free tells how many are in use */
+	room = own + (rlim_t)errand->fd < limit.rlim_cur;
+	if (room) {
+		errand->other = waiting.all;
+		errand->link = &waiting.all;
+		if (waiting.all)
+			waiting.all->link = &errand->other;
+		waiting.all = errand;
+	}
+	pthread_mutex_unlock(&waiting.lock);
+	return room;
+}
+
+static void forget_errand(const struct errand *errand)
+{
+	pthread_mutex_lock(&waiting.lock);
+	*errand->link = errand->other;
+	if (errand->other)
+		errand->other->link = errand->link;
+	pthread_mutex_unlock(&waiting.lock);
+}
+
 static void end_errand(struct errand *errand, int rc)
 {
 	struct seccomp_notif_resp answer = { .id = errand->caller.id, .error = rc };
@@ -88,6 +130,7 @@ static void end_errand(struct errand *errand, int rc)
 		;
 	close(errand->fd);
 	caller_close(&errand->caller);
+	forget_errand(errand);
 	free(errand);
 }
 
@@ -341,10 +384,14 @@ int relay_wait_connect(struct trapped_call *trapped, const union addr *to, sockl
 	errand->claims = &trapped->tree->claims;
 	errand->limit = find_limit(trapped->fd);
 	errand->begun = now_us();
+	errand->process = caller_process(&trapped->caller);
 	errand->fd = fcntl(trapped->fd, F_DUPFD_CLOEXEC, 3);
 	errand->caller.pidfd = fcntl(trapped->caller.pidfd, F_DUPFD_CLOEXEC, 3);
-	if (errand->fd >= 0 && errand->caller.pidfd >= 0 && !start_thread(run_errand, errand))
-		return CALL_ANSWERED;
+	if (errand->fd >= 0 && errand->caller.pidfd >= 0 && note_errand(errand)) {
+		if (!start_thread(run_errand, errand))
+			return CALL_ANSWERED;
+		forget_errand(errand);
+	}
 	if (errand->fd >= 0)
 		close(errand->fd);
 	if (errand->caller.pidfd >= 0)
