@@ -457,6 +457,13 @@ int caller_started(const struct caller *caller, uint64_t *ret_ticks)
 	return -draw_error();
 }
 
+int caller_mark(const struct caller *caller, uint64_t *ret_mark)
+{
+	(void)caller;
+	*ret_mark = 0;
+	return 0;
+}
+
 int caller_label(const struct caller *caller, char *ret_label, size_t size)
 {
 	(void)caller;
@@ -490,15 +497,16 @@ bool caller_runs(pid_t thread)
 
 /* ---- what else serves a call, and is not judged here ---- */
 
-bool newsocket_keeps(const struct rule *rule, enum proto proto)
+bool newsocket_keeps(const struct fence *fence, enum proto proto)
 {
-	(void)rule, (void)proto;
+	(void)fence, (void)proto;
 	return fuzz_byte(answers) & 1;
 }
 
 bool newsocket_mptcp_keeps(const struct rule *rule)
 {
-	return newsocket_keeps(rule, PROTO_TCP);
+	(void)rule;
+	return newsocket_keeps(NULL, PROTO_TCP);
 }
 
 int newsocket_compare_places(const struct caller *caller)
