@@ -45,7 +45,8 @@ names = $(patsubst $(1)/%.c,%,$(sort $(wildcard $(1)/*.c)))
 PAGES := libportfence.8 portfence.1 portfence.7 portfence.ini.5
 EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml portfence-metrics.service portfence-metrics.timer \
 	prometheus-alerts.yml systemd-drop-in.conf \
-	$(addprefix testing/,Makefile leases.bats meet.sh nginx.sh postgresql.sh redis.sh test_leases.py)
+	$(addprefix testing/,Makefile PortLease.java leases.bats meet.sh nginx.sh portlease.bash portlease.cjs \
+	portlease.d.cts portlease.go portlease.py postgresql.sh redis.sh test_leases.py)
 
 objects = $(patsubst src/%.c,$(BUILD)/%.o,$(sort $(wildcard src/$(1)/*.c)))
 

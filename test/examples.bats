@@ -78,8 +78,8 @@ write_section() {
 			echo "nobody uses $file"
 			return 1
 		}
-		[[ "$(head -n 1 "$file")" == '# '[A-Z]* ]]
-		grep -qi '^#.*change ' "$file"
+		[[ "$(head -n 1 "$file")" =~ ^(#|//)' '[A-Z] ]]
+		grep -qiE '^(#|//).*change ' "$file"
 	done
 }
 

@@ -5,7 +5,7 @@
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
 SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build src/packaging/musl-libraries test/bench/ways.sh test/demo/demo \
 	test/faults/table test/under-load \
-	test/lib/inih test/lib/need test/lib/suite test/fuzz/run test/programs/fences.bash test/soak/table \
+	test/portlease/leased_server test/lib/inih test/lib/need test/lib/suite test/fuzz/run test/programs/fences.bash test/soak/table \
 	$(addprefix test/vm/,all boot fetch)
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc nix-bin rpmlint shellcheck
 
@@ -26,7 +26,7 @@ lint:
 	shellcheck -s bash -e SC2034,SC2154 src/packaging/PKGBUILD
 	rpmlint src/packaging/portfence.spec
 	nix-instantiate --parse src/packaging/default.nix >/dev/null
-	cd conf/examples/testing && shellcheck -x -s sh *.sh && shellcheck leases.bats
+	cd conf/examples/testing && shellcheck -x -s sh *.sh portlease.bash && shellcheck leases.bats
 	mandoc -T lint -W warning $(PAGES:%=src/man/%)
 	! groff -ww -t -man -Tutf8 -z $(PAGES:%=src/man/%) 2>&1 | grep .
 

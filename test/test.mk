@@ -16,7 +16,7 @@ CORE_TESTS := status supervise born enforced state fresh leases lease-verb lease
 ALONE_TESTS := audit load soak vm
 
 bats = $(patsubst %,test/%.bats,$(1))
-LONG_TESTS := real testing fuzz transparency machines examples packaging deb languages
+LONG_TESTS := real testing portlease fuzz transparency machines examples packaging deb languages
 REST_TESTS := $(filter-out $(CORE_TESTS),$(LONG_TESTS) \
 	$(filter-out $(LONG_TESTS),$(patsubst test/%.bats,%,$(sort $(wildcard test/*.bats)))))
 # grouped TESTS: as test/lib/suite takes them
@@ -33,7 +33,7 @@ PACKAGES_REST := ansible-core bash-completion bind9 binutils dnsmasq-base dpkg-d
 	gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 jq libc6-dev-arm64-cross \
 	libeatmydata1 libfaketime libjemalloc2 libsocket-wrapper libtcmalloc-minimal4 lintian \
 	lksctp-tools mandoc musl-tools nginx-light nodejs parallel perl postgresql \
-	proxychains4 python3-pyftpdlib python3-yaml qemu-user redis-server redis-tools rpcbind rpm systemd \
+	proxychains4 python3-pyftpdlib python3-pytest python3-pytest-xdist python3-yaml qemu-user redis-server redis-tools rpcbind rpm systemd \
 	tftp-hpa tftpd-hpa torsocks unbound valgrind wget zsh $(PACKAGES_VM)
 
 # of test/real.bats
