@@ -52,6 +52,20 @@ judge() {
 	judge 200 4
 }
 
+@test "pytest: what the README shows" {
+	/usr/bin/python3 -c 'import pytest' || not_installed "pytest is not installed"
+	skip_missing redis-cli
+	cp "$HELPERS/portlease.py" .
+	# shellcheck disable=SC2016 # the backquotes are the README's
+	sed -n '/^```python$/,/^```$/{ /^```/d; p }' "$ROOT/README.md" >shown
+	[ "$(wc -l <shown)" = 6 ]
+	sed "s/\.\.\. .*/while subprocess.call(['redis-cli', '-p', str(port), 'ping']): pass/" shown >test_shown.py
+	run -1 diff -q shown test_shown.py
+	run -0 ns /usr/bin/python3 -m pytest -q -p no:cacheprovider test_shown.py
+	[[ "${lines[-1]}" = '1 passed in '* ]]
+	wait_until no_leases
+}
+
 @test "unittest: a lease lasts as long as its context, or its process" {
 	cp "$HELPERS/portlease.py" "$SUITES/unittest_suite.py" .
 	ns /usr/bin/python3 -m unittest unittest_suite

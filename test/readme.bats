@@ -149,10 +149,9 @@ has_connections() {
 	ports_to 8000 | all_within 20000 20999
 }
 
-@test "what the README shows testers: a lease, a map, the same ports each time" {
+@test "what the README shows testers: a map, the same ports each time" {
 	skip_missing nc
 	serve 8000
-	replay lease
 	replay map
 	replay record
 }

@@ -38,6 +38,8 @@ portlease_free() {
 	for portlease_one in ${portlease_held-}; do
 		kill "$portlease_one"
 		wait "$portlease_one" || :
+		# bash does not wait for what it has disowned
+		while kill -0 "$portlease_one"; do sleep 0.01; done
 	done 2>/dev/null
 	unset portlease_held PORT LAST_PORT
 }
