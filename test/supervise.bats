@@ -730,6 +730,30 @@ print(s.getsockname()[1]); print(c.getsockname()[1])'
 	done
 }
 
+@test "in another network namespace than the supervisor's, a port serves one connection, and a line says why" {
+	needs_user_namespaces
+	cat >apart.py <<-'END'
+		import errno, _socket
+		servers = [_socket.socket() for i in range(2)]
+		for i, s in enumerate(servers): s.bind(("127.0.0.1", 7000 + i)); s.listen()
+		kept = []
+		for s in servers:
+		    c = _socket.socket(); kept.append(c)
+		    try: c.connect(s.getsockname()); print(c.getsockname()[1])
+		    except OSError as e: print(errno.errorcode[e.errno])
+	END
+	RANGES[calls]=20000
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run -0 --separate-stderr fenced calls unshare -Urn sh -c 'ip link set lo up; exec "$@"' - $PYTHON -S apart.py
+	echo "$output" "$stderr"
+	[ "${lines[*]}" = "20000 EADDRNOTAVAIL" ]
+	[ "$(grep -c "could not be asked whether a port can be shared.* a supervisor in the same network namespace" <<<"$stderr")" = 1 ]
+	# in its own, it is shared
+	run -0 --separate-stderr fenced calls $PYTHON -S apart.py
+	[ "${lines[*]}" = "20000 20000" ]
+	[ -z "$stderr" ]
+}
+
 @test "portfence within portfence is served by the outer one's supervisor, and debuggers work" {
 	local way
 	for way in $WAYS; do
