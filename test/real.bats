@@ -34,20 +34,22 @@ needs_unpacked() {
 		under mpirun.openmpi --allow-run-as-root --oversubscribe -np 3 --mca btl tcp,self \
 			--mca btl_tcp_if_include 127.0.0.0/8 --mca oob_tcp_if_include 127.0.0.0/8 \
 			"$PYTHON" "$PROGRAMS/mpi-sum" openmpi >out
-		[ "$(cat out)" = $'6\n6\n6' ]
+		# their lines may mix
+		[ "$(tr -d '\n' <out)" = 666 ]
 	}
 	in_ways sum 1024-1100
 }
 
-# Between ranks, TCP alone hangs now and then without a fence, too. So they share memory as well.
-@test "MPICH: three ranks, whose starter asks them over TCP, add up their numbers, as an ordinary user" {
+@test "MPICH: three ranks add up their numbers over TCP, as an ordinary user" {
 	skip_missing mpiexec.hydra
 	export HWLOC_COMPONENTS=-gl
 	as_user
 	sum() {
-		under env UCX_TLS=sm,tcp UCX_NET_DEVICES=lo mpiexec.hydra -n 3 \
-			"$PYTHON" "$PROGRAMS/mpi-sum" mpich >out
-		[ "$(cat out)" = $'6\n6\n6' ]
+		mkdir -m 777 "$way"
+		under env UCX_TLS=tcp,self UCX_NET_DEVICES=lo MPIR_CVAR_NOLOCAL=1 mpiexec.hydra -disable-auto-cleanup -n 3 \
+			"$PYTHON" "$PROGRAMS/mpi-sum" mpich "$way" >out
+		# their lines may mix
+		[ "$(tr -d '\n' <out)" = 666 ]
 	}
 	in_ways sum
 }
