@@ -35,7 +35,7 @@ needs_unpacked() {
 			--mca btl_tcp_if_include 127.0.0.0/8 --mca oob_tcp_if_include 127.0.0.0/8 \
 			"$PYTHON" "$PROGRAMS/mpi-sum" openmpi >out
 		# their lines may mix
-		[ "$(tr -d '\n' <out)" = 666 ]
+		[ "$(tr -cd 6 <out)" = 666 ]
 	}
 	in_ways sum 1024-1100
 }
@@ -47,9 +47,9 @@ needs_unpacked() {
 	sum() {
 		mkdir -m 777 "$way"
 		under env UCX_TLS=tcp,self UCX_NET_DEVICES=lo MPIR_CVAR_NOLOCAL=1 mpiexec.hydra -disable-auto-cleanup -n 3 \
-			"$PYTHON" "$PROGRAMS/mpi-sum" mpich "$way" >out
+			"$PYTHON" "$PROGRAMS/mpi-sum" mpich "$way" >out || true # who is last may find the others gone
 		# their lines may mix
-		[ "$(tr -d '\n' <out)" = 666 ]
+		[ "$(tr -cd 6 <out)" = 666 ]
 	}
 	in_ways sum
 }
