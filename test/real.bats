@@ -26,6 +26,8 @@ needs_unpacked() {
 
 # ---- many processes that work together ----
 
+# MPICH is left out: as Debian has it, over TCP, some of its runs hang at their end, without a fence, too.
+
 # Its own listening ports are numbers from 1024 on that it names. Its topology library would look for X servers.
 @test "Open MPI: three ranks add up their numbers over TCP" {
 	skip_missing mpirun.openmpi
@@ -33,25 +35,11 @@ needs_unpacked() {
 	sum() {
 		under mpirun.openmpi --allow-run-as-root --oversubscribe -np 3 --mca btl tcp,self \
 			--mca btl_tcp_if_include 127.0.0.0/8 --mca oob_tcp_if_include 127.0.0.0/8 \
-			"$PYTHON" "$PROGRAMS/mpi-sum" openmpi >out
+			"$PYTHON" "$PROGRAMS/mpi-sum" >out
 		# their lines may mix
 		[ "$(tr -cd 6 <out)" = 666 ]
 	}
 	in_ways sum 1024-1100
-}
-
-@test "MPICH: three ranks add up their numbers over TCP, as an ordinary user" {
-	skip_missing mpiexec.hydra
-	export HWLOC_COMPONENTS=-gl
-	as_user
-	sum() {
-		mkdir -m 777 "$way"
-		under env UCX_TLS=tcp,self UCX_NET_DEVICES=lo MPIR_CVAR_NOLOCAL=1 mpiexec.hydra -disable-auto-cleanup -n 3 \
-			"$PYTHON" "$PROGRAMS/mpi-sum" mpich "$way" >out || true # who is last may find the others gone
-		# their lines may mix
-		[ "$(tr -cd 6 <out)" = 666 ]
-	}
-	in_ways sum
 }
 
 @test "JMX: a JVM is asked for its threads over RMI" {

@@ -38,7 +38,7 @@ PACKAGES_REST := ansible-core bash-completion bind9 binutils dnsmasq-base dpkg-d
 
 # of test/real.bats
 PACKAGES_REAL := baresip-core bird2 bubblewrap default-jre-headless dirmngr erlang-base fakeroot firejail gdb gpg gunicorn haproxy \
-	mptcpize openmpi-bin mpich openssh-client openssh-server php-fpm python3-distributed python3-grpcio python3-uvloop \
+	mptcpize openmpi-bin openssh-client openssh-server php-fpm python3-distributed python3-grpcio python3-uvloop \
 	r-base-core samba smbclient
 # of it, too: whoever has another package in their place keeps that one
 PACKAGES_RIVAL := mariadb-client-core mariadb-server-core postfix rsyslog
