@@ -43,8 +43,9 @@ PACKAGES_BUILD := gcc libc6-dev libinih-dev libjansson-dev
 names = $(patsubst $(1)/%.c,%,$(sort $(wildcard $(1)/*.c)))
 
 PAGES := libportfence.8 portfence.1 portfence.7 portfence.ini.5
-EXAMPLES := Dockerfile github-actions.yml kubernetes-pod.yaml portfence-metrics.service portfence-metrics.timer \
-	prometheus-alerts.yml systemd-drop-in.conf \
+EXAMPLES := Dockerfile ansible-role/tasks/main.yml github-actions.yml kubernetes-host-network.yaml kubernetes-pod.yaml \
+	kyverno-policy.yaml nomad-client.hcl portfence-metrics.service portfence-metrics.timer prometheus-alerts.yml \
+	systemd-drop-in.conf \
 	$(addprefix testing/,Makefile PortLease.java leases.bats meet.sh nginx.sh portlease.bash portlease.cjs \
 	portlease.d.cts portlease.go portlease.py postgresql.sh redis.sh test_leases.py)
 
@@ -139,8 +140,8 @@ install-library: $(BUILD)/libportfence.so
 # Folders of our own go too, once they are empty.
 uninstall:
 	$(Q)$(each_installed) echo "  REMOVE   $$to"; rm -f "$$to"; done
-	$(Q)for folder in '$(DESTDIR)$(DOCDIR)/examples/testing' '$(DESTDIR)$(DOCDIR)/examples' \
-		'$(DESTDIR)$(DOCDIR)'; do \
+	$(Q)for folder in $(foreach folder,/examples/testing /examples/ansible-role/tasks /examples/ansible-role /examples /, \
+		'$(DESTDIR)$(DOCDIR)$(folder)'); do \
 		[ ! -d "$$folder" ] || rmdir --ignore-fail-on-non-empty "$$folder"; done
 
 # The command alone, without any shared library: for systems with another C library, or with none. The library
