@@ -314,7 +314,7 @@ held; ask for no more, or take another name" ]
 		with open(sys.argv[1] + "/.names.0", "r+b") as file:
 		    file.seek(65536 * 577 + 64 + 128)
 		    for i in range(4095):
-		        file.write(struct.pack("IHHqQQ64s32x", 1, 20050, 20059, 1000 + i, lease.st_dev, lease.st_ino, b"n%d" % i))
+		        file.write(struct.pack("IHHqQQQ64s24x", 1, 20050, 20059, 1000 + i, lease.st_dev, lease.st_ino, i, b"n%d" % i))
 	END
 	# db is not the oldest by now, and it is held
 	run -0 ns "$PORTFENCE" lease --name n4 < <(:)

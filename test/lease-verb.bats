@@ -248,3 +248,142 @@ piece; ask for fewer, or for a larger 'pool'" "$PORTFENCE" lease 31 --pool 20000
 	run -0 ns "$PORTFENCE" lease 200 --pool 20000-20199 < <(:)
 	[ "$output" = 20000-20199 ]
 }
+
+# ---- python_portpicker's protocol ----
+
+# ask TEXT...: what a client gets that sends this, with the server at $address, one a line
+ask() {
+	# shellcheck disable=SC2059 # the text has escapes
+	printf "$1" | ns socat -t 60 - "${address/#@/ABSTRACT-CONNECT:}"
+}
+
+# portserver ADDRESS [OPTION]...: its process id is in $server
+portserver() {
+	address=$1
+	: >said
+	ns_background "$PORTFENCE" lease --pool 20000-20029 --portserver "$@" </dev/null >said 2>warned
+	server=$pid
+	wait_until grep -qxF -- "$1" said
+}
+
+@test "--portserver gives a process ports, which are leases of its own until it has ended" {
+	for at in "$PWD/socket" @socket-of-lease-verb; do
+		portserver "$at"
+		ns_background sleep infinity
+		[ "$(ask "$pid\n")" = 20000 ]
+		[ "$(ask "$pid\n")" = 20001 ]
+		# the end of what is sent is as good as a newline
+		[ "$(ask "$$")" = 20002 ]
+		are_leased 20000-20000 20001-20001 20002-20002
+		[[ "$(ns "$PORTFENCE" leases)" = *"20000-20000      1 "*" $pid "*" sleep infinity"* ]]
+		run -0 ns "$PORTFENCE" lease 3 --pool 20000-20029 < <(:)
+		[ "$output" = 20003-20005 ]
+		end "$pid"
+		wait_until are_leased 20002-20002
+		[ "$(ask "$$\n")" = 20000 ]
+		kill "$server"
+		wait "$server" || [ $? = 143 ]
+		wait_until are_leased
+	done
+	[ ! -e socket ]
+}
+
+@test "--portserver: bad requests get nothing, and a client that sends nothing keeps nobody waiting" {
+	portserver "$PWD/socket"
+	ns_background socat -u "UNIX-CONNECT:$address" STDOUT
+	ended=$(sh -c 'echo $$')
+	for text in '' '\n' 'x\n' '-1\n' '0\n' '1\n' "$ended\n" "$$ $$\n" "$(printf '%0200d' 1)" '99999999999999999999\n' '\0\n'; do
+		[ -z "$(ask "$text")" ]
+	done
+	are_leased
+	[ "$(ask "$$\n")" = 20000 ]
+	# all are taken: nothing, and one line that says why
+	hold 29
+	[ -z "$(ask "$$\n")" ]
+	[ -z "$(ask "$$\n")" ]
+	[ "$(cat warned)" = "portfence: warning: no port of the pool is free of leases and sockets for a client; use a \
+larger '--pool', and see 'portfence leases'" ]
+	end "$pid"
+	wait_until are_leased 20000-20000
+	[ "$(ask "$$\n")" = 20001 ]
+}
+
+@test "--portserver: users get ports from their own or root's server, and for their own processes" {
+	install_for_all
+	chmod 777 .
+	portserver "$PWD/socket"
+	as_user() { as_nobody socat -t 60 - "UNIX-CONNECT:$address"; }
+	[ -z "$(echo $$ | as_user)" ]
+	ns_background "${AS_NOBODY[@]}" sleep infinity
+	wait_until eval '[ "$(stat -c %u "/proc/$pid")" = 65534 ]'
+	[ "$(echo "$pid" | as_user)" = 20000 ]
+	kill "$server"
+	wait "$server" || true
+	PORTFENCE_STATE=$BATS_TEST_TMPDIR/other
+	mkdir -m 1777 other
+	ns_background "${AS_NOBODY[@]}" env PORTFENCE_STATE="$PWD/other" "$PORTFENCE" lease --portserver @of-nobody </dev/null >said
+	wait_until grep -q @of-nobody said
+	address=@of-nobody
+	# root may name any
+	[ "$(ask "$pid\n")" = 20000 ]
+	run -1 ns "${AS_NOBODY[@]}" env PORTFENCE_STATE="$PWD/other" "$PORTFENCE" lease --portserver @of-nobody
+	[ "$output" = "portfence: at '@of-nobody' there is a server already; name another path" ]
+}
+
+@test "--portserver takes over what a killed server has left, and nothing else" {
+	portserver "$PWD/socket"
+	run -1 ns "$PORTFENCE" lease --portserver "$PWD/socket"
+	[ "$output" = "portfence: at '$PWD/socket' there is a server already; name another path" ]
+	[ "$(ask "$$\n")" = 20000 ]
+	end "$server"
+	wait_until are_leased
+	[ -S socket ]
+	portserver "$PWD/socket"
+	[ "$(ask "$$\n")" = 20000 ]
+	end "$server"
+	echo mine >file
+	says 1 "portfence: '$PWD/file' is there and no socket; name another path" \
+		"$PORTFENCE" lease --portserver "$PWD/file"
+	[ "$(cat file)" = mine ]
+	local long
+	long=/$(printf '%0110d' 0)
+	says 1 "portfence: the path '$long' is too long for a socket, which has 107 bytes" \
+		"$PORTFENCE" lease --portserver "$long"
+	says 1 "portfence: no socket can be made at '/nowhere/x': No such file or directory" \
+		"$PORTFENCE" lease --portserver /nowhere/x
+	for option in --name=x --json --detach --wait=1; do
+		says 2 "portfence: '${option%%=*}' does not go with '--portserver', see 'portfence lease --help'" \
+			"$PORTFENCE" lease --portserver x "$option"
+	done
+}
+
+@test "--portserver: 300 clients at once, a third killed, no port is given twice, and none is lost" {
+	portserver "$PWD/socket" --pool 20000-20999
+	cat >clients.py <<-END
+		import socket, subprocess, sys, threading
+		processes = [subprocess.Popen(["sleep", "infinity"]) for _ in range(300)]
+		ports = {}
+		def ask(process):
+		    with socket.socket(socket.AF_UNIX) as client:
+		        client.connect(sys.argv[1])
+		        client.sendall(b"%d\n" % process.pid)
+		        ports[process] = client.makefile().read()
+		def all_ask(some):
+		    threads = [threading.Thread(target=ask, args=(one,)) for one in some]
+		    for one in threads: one.start()
+		    for one in threads: one.join()
+		all_ask(processes)
+		print(len(set(ports.values())))
+		for one in processes[::3]: one.kill()
+		for one in processes[::3]: one.wait()
+		left = [one for one in processes if one not in processes[::3]]
+		given = {ports[one] for one in left}
+		all_ask(left)
+		print(len({ports[one] for one in left} | given))
+		for one in left: one.kill()
+		for one in left: one.wait()
+	END
+	run -0 ns python3 clients.py "$PWD/socket"
+	[ "$(xargs <<<"$output")" = "300 400" ]
+	wait_until are_leased
+}

@@ -3,6 +3,7 @@
 #include "../machine/procfs.h"
 #include "lease_block.h"
 #include "lease_hold.h"
+#include "lease_portserver.h"
 #include "say.h"
 #include "verbs.h"
 
@@ -22,6 +23,7 @@ enum {
 	OPTION_JSON,
 	OPTION_DETACH,
 	OPTION_RELEASE,
+	OPTION_PORTSERVER,
 	OPTION_COUNT
 };
 
@@ -44,6 +46,10 @@ static const struct option_entry options[] = {
 	[OPTION_RELEASE] = { .name = "release",
 			     .argument = "NAME",
 			     .help = "end the lease that was taken by this name with --detach" },
+	[OPTION_PORTSERVER] = { .name = "portserver",
+				.argument = "PATH",
+				.help = "give single ports to the clients of this UNIX socket, by "
+					"python_portpicker's protocol" },
 	{ .name = NULL },
 };
 
@@ -338,6 +344,27 @@ static int release_lease(const struct option_values *given)
 	return released ? 0 : say_status();
 }
 
+/* ---- by python_portpicker's protocol ---- */
+
+static int serve_ports(const struct option_values *given)
+{
+	struct arena arena = { 0 };
+	struct settings settings;
+	struct lease_block block;
+	struct lease_hold hold;
+	int rc;
+
+	lease_hold_begin(&hold);
+	rc = lease_block_settings(given->value[OPTION_CONFIG], &arena, &settings);
+	if (!rc)
+		rc = lease_block_parse(1, given->value[OPTION_POOL], NULL, NULL, &settings, &arena,
+				       &block);
+	if (!rc)
+		rc = lease_portserver_run(given->value[OPTION_PORTSERVER], &block, &settings,
+					  &hold);
+	return rc;
+}
+
 /* ---- the verb ---- */
 
 /* Return: an option that makes no sense together with another one, or -1 */
@@ -354,7 +381,8 @@ static int find_given(const struct option_values *given, unsigned options_mask)
 /* Return: 0, or the exit status after the problem was reported */
 static int check_options(const struct option_values *given, bool number, bool command)
 {
-	const unsigned own = 1U << OPTION_JSON | 1U << OPTION_DETACH | 1U << OPTION_RELEASE;
+	const unsigned own = 1U << OPTION_JSON | 1U << OPTION_DETACH | 1U << OPTION_RELEASE |
+			     1U << OPTION_PORTSERVER;
 	const unsigned all = own | 1U << OPTION_POOL | 1U << OPTION_WAIT | 1U << OPTION_NAME;
 	int odd = command ? find_given(given, own) : -1;
 
@@ -364,8 +392,15 @@ static int check_options(const struct option_values *given, bool number, bool co
 	if (odd >= 0)
 		return option_wrong(&verb_lease, "'--%s' does not go with '--release'",
 				    options[odd].name);
-	if (number && given->value[OPTION_RELEASE])
-		return option_wrong(&verb_lease, "'--release' takes no number of ports");
+	odd = given->value[OPTION_PORTSERVER]
+		      ? find_given(given, all & ~(1U << OPTION_PORTSERVER) & ~(1U << OPTION_POOL))
+		      : -1;
+	if (odd >= 0)
+		return option_wrong(&verb_lease, "'--%s' does not go with '--portserver'",
+				    options[odd].name);
+	if (number && (given->value[OPTION_RELEASE] || given->value[OPTION_PORTSERVER]))
+		return option_wrong(&verb_lease, "'--%s' takes no number of ports",
+				    given->value[OPTION_RELEASE] ? "release" : "portserver");
 	if (given->value[OPTION_DETACH] && !given->value[OPTION_NAME])
 		return option_wrong(&verb_lease,
 				    "'--detach' needs '--name NAME', to release it by that");
@@ -397,5 +432,7 @@ static int lease(const struct option_values *given)
 		return run_command(given, count, operand);
 	if (given->value[OPTION_RELEASE])
 		return release_lease(given);
+	if (given->value[OPTION_PORTSERVER])
+		return serve_ports(given);
 	return (given->value[OPTION_DETACH] ? detach_lease : hold_lease)(given, count);
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,6 +34,13 @@
  * write lock as long as somebody takes a name, and the names. Each holder has a
  * read lock on the first byte of its name. The name stays when all holders have
  * gone, and gets the same block again, until its entry is needed for another.
+ *
+ * A process that ends closes its two files one after the other, in an order that
+ * the kernel is free to choose. Between the two, its name would look held while
+ * another name gets the block. So what says that the block is a name's is a lock
+ * in the lease file itself: a read lock on a byte behind the records, far away
+ * and at random, that only the name's entry tells. The kernel ends all locks of
+ * one open file at once (fs/locks.c, locks_remove_posix).
  */
 
 #define TURN LEASE_FILE_END
@@ -51,8 +59,9 @@ struct entry {
 	/* the lease file that the block is in */
 	uint64_t device;
 	uint64_t inode;
+	uint64_t id; /* of the block's time with this name; random, see instance_offset() */
 	char name[LEASE_NAME_MOST];
-	char rest[32];
+	char rest[24];
 };
 
 _Static_assert(sizeof(struct entry) == 128, "it has no padding");
@@ -145,6 +154,20 @@ static off_t entry_offset(uint32_t index)
 	return ENTRIES + (off_t)index * (off_t)sizeof(struct entry);
 }
 
+/* The byte of the lease file that holders of the entry's name lock, together with the block. */
+static off_t instance_offset(const struct entry *entry)
+{
+	return LEASE_FILE_END + (off_t)(entry->id >> 2);
+}
+
+static bool has_block(const struct names *names, const struct entry *entry)
+{
+	struct flock lock;
+
+	return lease_file_find_lock(names->lease_fd, instance_offset(entry), instance_offset(entry),
+				    &lock) == 1;
+}
+
 static bool is_held(int fd, uint32_t index)
 {
 	struct flock lock;
@@ -219,10 +242,11 @@ static uint32_t find_entry(const struct names *names, const char *name)
 	return oldest;
 }
 
-static int write_entry(const struct names *names, uint32_t index, const char *name,
+static int write_entry(const struct names *names, uint32_t index, uint64_t id, const char *name,
 		       const struct lease *lease)
 {
 	struct entry entry = {
+		.id = id,
 		.used = 1,
 		.first = lease->first,
 		.last = lease->last,
@@ -243,20 +267,27 @@ static int write_entry(const struct names *names, uint32_t index, const char *na
 
 /* ---- taking ---- */
 
-/* Takes part in a block that others hold. */
+/*
+ * Takes part in a block that others hold. They hold it before and after our lock is set, so nobody
+ * else has had it in between.
+ */
 static int join_block(const struct names *names, const struct entry *entry, uint32_t count,
 		      struct lease *lease)
 {
 	int rc;
 
+	if (!has_block(names, entry))
+		return -ESRCH;
 	lease->first = entry->first;
 	lease->last = entry->last;
 	if (count > entry->last - entry->first + 1U)
 		return -EMSGSIZE;
 	rc = lease_file_lock(names->lease_fd, F_RDLCK, entry->first,
 			     entry->last - entry->first + 1);
-	/* the last holder has just gone, and another lease came */
-	return rc == -EAGAIN || rc == -EACCES ? -EADDRINUSE : rc;
+	/* the last holder has just gone, and another lease may have come */
+	if (rc == -EAGAIN || rc == -EACCES || (!rc && !has_block(names, entry)))
+		return -EADDRINUSE;
+	return rc;
 }
 
 /* The block that the name had, if it is free and in the pool. */
@@ -329,7 +360,7 @@ static int take_slot(int fd, uint32_t *ret_slot)
 static int take_name(struct names *names, const struct range *pool, uint32_t count,
 		     const char *name, struct lease *lease, struct lease_named *named)
 {
-	const struct entry *entry;
+	struct entry *entry;
 	uint32_t index;
 	int rc = read_names(names);
 
@@ -339,14 +370,17 @@ static int take_name(struct names *names, const struct range *pool, uint32_t cou
 	if (index == ENTRIES_MOST)
 		return -ENOSPC;
 	entry = &names->entry[index];
-	named->joined = entry->used && is_held(names->fd, index);
-	if (named->joined)
-		rc = join_block(names, entry, count, lease);
-	else
+	rc = entry->used ? join_block(names, entry, count, lease) : -ESRCH;
+	named->joined = rc != -ESRCH;
+	if (!named->joined)
 		rc = take_anew(names, pool, count, entry, lease, named);
+	if (!rc && !named->joined && getrandom(&entry->id, sizeof(entry->id), 0) < 0)
+		rc = -errno;
+	if (!rc)
+		rc = lease_file_lock(names->lease_fd, F_RDLCK, instance_offset(entry), 1);
 	strcpy(lease->name, name);
 	if (!rc)
-		rc = write_entry(names, index, name, lease);
+		rc = write_entry(names, index, entry->id, name, lease);
 	if (!rc)
 		rc = lease_file_lock(names->fd, F_RDLCK, entry_offset(index), 1);
 	if (!rc)

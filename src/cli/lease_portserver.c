@@ -1,0 +1,399 @@
+#include "lease_portserver.h"
+
+#include "../core/timing.h"
+#include "../machine/array.h"
+#include "../machine/procfs.h"
+#include "say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define REQUEST 100 /* bytes, as portserver.py reads */
+#define CLIENTS_MOST 512
+#define PATIENCE_NS (10 * TIMING_SECOND_NS) /* for a client that has not sent its request */
+#define BACKLOG 4096
+
+/* A client that has not been answered. */
+struct client {
+	int fd;
+	uid_t uid;
+	pid_t pid;
+	int64_t end; /* of our patience */
+	size_t len;
+	char text[REQUEST + 1];
+};
+
+/* A port that was given out. */
+struct served {
+	int process; /* pidfd */
+	int lease;   /* the descriptor that holds it */
+};
+
+struct server {
+	const struct lease_block *block;
+	const struct settings *settings;
+	struct lease_hold *hold;
+	int listener;
+	int signals;
+	struct client *client;
+	size_t clients;
+	struct served *served;
+	size_t serves;
+	struct pollfd *watched;
+	bool said; /* that there was no port for somebody, since the last one that was given */
+};
+
+/* ---- the socket ---- */
+
+static socklen_t read_address(const char *address, struct sockaddr_un *ret_name)
+{
+	const size_t len = strlen(address);
+
+	memset(ret_name, 0, sizeof(*ret_name));
+	ret_name->sun_family = AF_UNIX;
+	if (len >= sizeof(ret_name->sun_path))
+		return 0;
+	memcpy(ret_name->sun_path, address, len);
+	if (*address != '@')
+		return sizeof(*ret_name);
+	ret_name->sun_path[0] = '\0';
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+}
+
+/* Removes a socket that nobody listens on, which a server that was killed has left. */
+static int remove_stale(const char *path, const struct sockaddr_un *name, socklen_t len)
+{
+	struct stat st;
+	int fd, rc;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : say_failure("'%s': %s", path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return say_failure("'%s' is there and no socket; name another path", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	rc = fd < 0 || connect(fd, (const struct sockaddr *)name, len) ? errno : 0;
+	if (fd >= 0)
+		close(fd);
+	if (rc == ECONNREFUSED)
+		return unlink(path)
+			       ? say_failure("'%s' cannot be removed: %s", path, strerror(errno))
+			       : 0;
+	return say_failure("at '%s' there is a server already; name another path", path);
+}
+
+static int bind_socket(int fd, const char *address, const struct sockaddr_un *name, socklen_t len)
+{
+	/* only root serves other users */
+	const mode_t mask = umask(geteuid() ? 0177 : 0111);
+	int rc = bind(fd, (const struct sockaddr *)name, len) || listen(fd, BACKLOG) ? errno : 0;
+
+	umask(mask);
+	if (rc == EADDRINUSE)
+		return say_failure("at '%s' there is a server already; name another path", address);
+	return rc ? say_failure("no socket can be made at '%s': %s", address, strerror(rc)) : 0;
+}
+
+/* Return: 0, or say_status() */
+static int open_socket(const char *address, int *ret_fd)
+{
+	struct sockaddr_un name;
+	const socklen_t len = read_address(address, &name);
+	char folder[sizeof(name.sun_path)];
+	int fd, lock = -1, rc = 0;
+
+	if (!len)
+		return say_failure("the path '%s' is too long for a socket, which has %zu bytes",
+				   address, sizeof(name.sun_path) - 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return say_failure("no socket can be made: %s", strerror(errno));
+	if (*address != '@') {
+		/* of two that start at once, the second must not remove the first one's socket */
+		strcpy(folder, address);
+		lock = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (lock >= 0)
+			flock(lock, LOCK_EX);
+		rc = remove_stale(address, &name, len);
+	}
+	if (!rc)
+		rc = bind_socket(fd, address, &name, len);
+	if (lock >= 0)
+		close(lock);
+	*ret_fd = fd;
+	return rc;
+}
+
+/* ---- ports ---- */
+
+static void say_once(struct server *server, const char *text)
+{
+	if (!server->said)
+		say_warning(NULL, text);
+	server->said = true;
+}
+
+/* Gives back the ports of processes that have ended. */
+static void free_ended(struct server *server)
+{
+	size_t i = 0;
+
+	while (i < server->serves) {
+		struct pollfd process = { .fd = server->served[i].process, .events = POLLIN };
+
+		if (poll(&process, 1, 0) != 1) {
+			i++;
+			continue;
+		}
+		close(server->served[i].process);
+		close(server->served[i].lease);
+		server->served[i] = server->served[--server->serves];
+	}
+}
+
+/* May the client have a port for this process? Return: the process's descriptor, -1 if not */
+static int judge_request(const struct client *client, pid_t pid)
+{
+	char ours[64], theirs[64];
+	struct procfs_status status;
+	struct pollfd process = { .events = POLLIN };
+
+	if (pid <= 1 || (client->uid && geteuid() && client->uid != geteuid()))
+		return -1;
+	/* the number of a process would be another one's here */
+	if (!procfs_link(PROCFS_SELF, "ns/pid", ours, sizeof(ours)) &&
+	    !procfs_link(client->pid, "ns/pid", theirs, sizeof(theirs)) &&
+	    strcmp(ours, theirs) != 0)
+		return -1;
+	process.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (process.fd < 0)
+		return -1;
+	/* if it still lives afterwards, that was its status */
+	if (!procfs_status(pid, &status) && (!client->uid || status.uid == client->uid) &&
+	    poll(&process, 1, 0) == 0)
+		return process.fd;
+	close(process.fd);
+	return -1;
+}
+
+static void describe_process(pid_t pid, struct lease *entry)
+{
+	long n = procfs_read(pid, "cmdline", entry->command, sizeof(entry->command)), i;
+
+	for (i = 0; i + 1 < n; i++)
+		if (!entry->command[i])
+			entry->command[i] = ' ';
+	entry->pid = pid;
+}
+
+/* Takes a port. Return: 0 if there is none */
+static uint16_t take_port(struct server *server, pid_t pid, int process)
+{
+	struct lease entry = { .known = false };
+	struct served *served;
+	struct reason why;
+	int fd = lease_open(server->settings, true, &why), rc;
+
+	if (fd < 0) {
+		say_once(server, why.text);
+		return 0;
+	}
+	rc = lease_take(fd, server->block->pool, 1, &entry.first);
+	entry.last = entry.first;
+	describe_process(pid, &entry);
+	if (!rc)
+		rc = lease_publish(fd, &entry);
+	served = rc ? NULL : array_add(&server->served, &server->serves, sizeof(*served));
+	if (!served) {
+		say_once(
+			server,
+			rc == -EADDRINUSE
+				? "no port of the pool is free of leases and sockets for a client; "
+				  "use a larger '--pool', and see 'portfence leases'"
+				: "no port can be taken for a client");
+		close(fd);
+		return 0;
+	}
+	*served = (struct served){ .process = process, .lease = fd };
+	server->said = false;
+	return entry.first;
+}
+
+/* ---- clients ---- */
+
+static void answer_request(struct server *server, const struct client *client)
+{
+	char *end, text[8];
+	const long pid = strtol(client->text, &end, 10);
+	int process = -1, len;
+	uint16_t port;
+
+	while (*end == '\r' || *end == ' ' || *end == '\n')
+		end++;
+	if (client->text[0] >= '0' && client->text[0] <= '9' && !*end && pid <= INT32_MAX)
+		process = judge_request(client, (pid_t)pid);
+	if (process < 0)
+		return;
+	free_ended(server);
+	port = take_port(server, (pid_t)pid, process);
+	if (!port) {
+		close(process);
+		return;
+	}
+	/* a client that does not read it keeps the port until the process has ended */
+	len = snprintf(text, sizeof(text), "%d\n", port);
+	send(client->fd, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Return: true once the client has been answered, or will not be */
+static bool serve_client(struct server *server, struct client *client)
+{
+	long n = recv(client->fd, client->text + client->len, REQUEST - client->len, MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno != EAGAIN && errno != EINTR;
+	client->len += (size_t)n;
+	client->text[client->len] = '\0';
+	if (n && client->len < REQUEST && !strchr(client->text, '\n'))
+		return false;
+	answer_request(server, client);
+	return true;
+}
+
+static void accept_clients(struct server *server)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	struct client *client;
+	int fd;
+
+	while (server->clients < CLIENTS_MOST) {
+		fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
+		client = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len)
+				 ? NULL
+				 : array_add(&server->client, &server->clients, sizeof(*client));
+		if (!client) {
+			close(fd);
+			return;
+		}
+		client->fd = fd;
+		client->uid = peer.uid;
+		client->pid = peer.pid;
+		client->end = timing_ns(CLOCK_MONOTONIC) + PATIENCE_NS;
+	}
+}
+
+static void serve_clients(struct server *server, const struct pollfd *ready)
+{
+	const int64_t now = timing_ns(CLOCK_MONOTONIC);
+	size_t i = server->clients;
+
+	/* from the end: the last one takes the place of one that is served */
+	while (i-- > 0) {
+		struct client *client = &server->client[i];
+
+		if (!(ready[i].revents && serve_client(server, client)) && client->end > now)
+			continue;
+		close(client->fd);
+		*client = server->client[--server->clients];
+	}
+}
+
+/* ---- the loop ---- */
+
+enum { WATCHED_LISTENER = LEASE_HOLD_WATCHED, WATCHED_SIGNALS, WATCHED_CLIENTS };
+
+/* Waits for something to do. Return: false if there is no memory */
+static bool wait_for_work(struct server *server)
+{
+	const size_t count = WATCHED_CLIENTS + server->clients + server->serves;
+	struct pollfd *watched = realloc(server->watched, count * sizeof(*watched));
+	size_t i;
+
+	if (!watched)
+		return false;
+	server->watched = watched;
+	memcpy(watched, server->hold->watched, sizeof(server->hold->watched));
+	watched[WATCHED_LISTENER] =
+		(struct pollfd){ .fd = server->clients < CLIENTS_MOST ? server->listener : -1,
+				 .events = POLLIN };
+	watched[WATCHED_SIGNALS] = (struct pollfd){ .fd = server->signals, .events = POLLIN };
+	for (i = 0; i < server->clients; i++)
+		watched[WATCHED_CLIENTS + i] =
+			(struct pollfd){ .fd = server->client[i].fd, .events = POLLIN };
+	for (i = 0; i < server->serves; i++)
+		watched[WATCHED_CLIENTS + server->clients + i] =
+			(struct pollfd){ .fd = server->served[i].process, .events = POLLIN };
+	/* each second, for clients that send nothing */
+	poll(watched, count, server->clients || watched[LEASE_HOLD_PARENT].fd < 0 ? 1000 : -1);
+	return true;
+}
+
+static void serve(struct server *server)
+{
+	while (wait_for_work(server) && !server->watched[WATCHED_SIGNALS].revents &&
+	       lease_hold_wait(server->hold, 0)) {
+		free_ended(server);
+		serve_clients(server, server->watched + WATCHED_CLIENTS);
+		accept_clients(server);
+	}
+}
+
+/* The signals that end it, but for those that are ignored, arrive at a descriptor. */
+static int catch_signals(sigset_t *ret_before)
+{
+	static const int ends[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction action;
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (!sigaction(ends[i], NULL, &action) && action.sa_handler != SIG_IGN)
+			sigaddset(&set, ends[i]);
+	sigprocmask(SIG_BLOCK, &set, ret_before);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int lease_portserver_run(const char *address, const struct lease_block *block,
+			 const struct settings *settings, struct lease_hold *hold)
+{
+	struct server server = { .block = block, .settings = settings, .hold = hold };
+	struct rlimit files;
+	sigset_t before;
+	int rc;
+
+	/* two descriptors for each port */
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	server.signals = catch_signals(&before);
+	rc = open_socket(address, &server.listener);
+	if (rc)
+		return rc;
+	puts(address);
+	if (fflush(stdout))
+		rc = say_status();
+	else
+		serve(&server);
+	if (*address != '@')
+		unlink(address);
+	/* what has come ends it as it would have */
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
