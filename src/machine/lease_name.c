@@ -46,9 +46,9 @@
 #define TURN LEASE_FILE_END
 #define ENTRIES (LEASE_FILE_END + 64)
 #define ENTRIES_MOST 4096
-#define TURN_NS 1000000         /* between two tries to be the only one who takes a name */
-#define TURN_NS_MOST 5000000000 /* until it is given up */
-#define DYING_NS 5000000        /* between two looks at a block whose holder may be ending */
+#define TURN_NS 1000000          /* between two tries to be the only one who takes a name */
+#define TURN_NS_MOST 30000000000 /* until it is given up */
+#define DYING_NS 5000000         /* between two looks at a block whose holder may be ending */
 #define DYING_LOOKS 20
 #define RELEASE_MS 5000
 
