@@ -306,6 +306,24 @@ held; ask for no more, or take another name" ]
 	rm "$file"
 }
 
+# A process that ends closes its files one after the other.
+@test "a name that looks held, while another name has got its block, does not get the block" {
+	hold 10 --name db
+	end "$pid"
+	wait_until are_leased
+	ns_background python3 -c '
+import fcntl, struct, sys, time
+file = open(sys.argv[1], "r+b")
+fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 65536 * 577 + 64, 1, 0))
+print("ready", flush=True)
+time.sleep(1000)' "$PORTFENCE_STATE/.names.0" >ready
+	wait_until grep -q ready ready
+	hold 10 --name other
+	[ "$block" = 20000-20009 ]
+	hold --name db
+	[ "$block" = 20010-20019 ]
+}
+
 @test "4,096 names are remembered, and of more the oldest is forgotten, but none that is held" {
 	hold 10 --name db
 	python3 - "$PORTFENCE_STATE" <<-'END'

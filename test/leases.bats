@@ -490,6 +490,35 @@ refuses() {
 	fi
 }
 
+@test "leases and check warn of a pool whose ports another program of this machine uses by default" {
+	local clash="meets 20000-32000, which Nomad uses for its tasks by default, and it is on this machine; \
+choose another 'pool', or other ports for Nomad" own="meets the ephemeral range 25000-60999, whose ports the \
+kernel gives to any program; choose a 'pool' outside of it, or reserve the pool"
+	printf '[portfence]\npool = 20000-20029\n[a]\nrange = 40000-40009\nmatch = a\n' >some.ini
+	run -0 --separate-stderr ns "$PORTFENCE" leases --config some.ini
+	[[ "$stderr" != *Nomad* ]]
+	cp "$(command -v sleep)" nomad
+	ns_background ./nomad infinity
+	wait_until grep -q '^nomad$' "/proc/$pid/comm"
+	run -0 --separate-stderr ns "$PORTFENCE" leases --config some.ini
+	[[ "$stderr" = *"portfence: warning: the pool 20000-20029 $clash"* ]]
+	run ns "$PORTFENCE" check some.ini
+	[[ "$output" = *"some.ini: warning: the pool 20000-20029 $clash"* ]]
+	sed -i 's/20000-20029/40000-40029/' some.ini
+	run -0 --separate-stderr ns "$PORTFENCE" leases --config some.ini
+	[[ "$stderr" != *Nomad* ]]
+	ns sysctl -qw net.ipv4.ip_local_port_range='25000 60999'
+	run -0 --separate-stderr ns "$PORTFENCE" leases --config some.ini
+	[[ "$stderr" = *"portfence: warning: the pool 40000-40029 $own"* ]]
+	ns sysctl -qw net.ipv4.ip_local_reserved_ports=40000-40029
+	run -0 --separate-stderr ns "$PORTFENCE" leases --config some.ini
+	[[ "$stderr" != *ephemeral* ]]
+	# a pool that no section and no key names is none of the file's
+	printf '[a]\nrange = 40000-40009\nmatch = a\n' >some.ini
+	run ns "$PORTFENCE" check some.ini
+	[[ "$output" != *pool* ]]
+}
+
 @test "mistakes with leases are errors with their line" {
 	refuses "2: error: '0' is no number of ports for a lease, write" '[a]' 'range = lease 0'
 	refuses "2: error: 'x' is no number of ports" '[a]' 'range = lease x'

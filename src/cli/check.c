@@ -1,3 +1,4 @@
+#include "../core/pool.h"
 #include "../core/settings.h"
 #include "../machine/lease.h"
 #include "../machine/library.h"
@@ -10,6 +11,7 @@
 #include "check_ranges.h"
 #include "check_sockets.h"
 #include "engine_choice.h"
+#include "pool_clashes.h"
 #include "say.h"
 #include "section_ranges.h"
 #include "sections.h"
@@ -151,6 +153,26 @@ static void try_lease_file(const struct policy *policy, struct check_findings *f
 	close(fd);
 }
 
+static void note_clash(void *context, const char *text)
+{
+	check_findings_add(context, SAY_WARNING, 0, "pool", NULL, "%s", text);
+}
+
+/* Nothing is said of a pool that the file does not use. */
+static void find_pool_clashes(const struct sections *sections, struct check_findings *findings)
+{
+	struct arena arena = { 0 };
+	const struct range *pool;
+	bool used = sections->policy.pool;
+	size_t i;
+
+	for (i = 0; i < sections->count; i++)
+		used |= sections->rule[i]->lease != 0;
+	if (used && !pool_find(&sections->policy, &arena, &pool))
+		pool_clashes_find(pool, note_clash, findings);
+	arena_free(&arena);
+}
+
 /* ---- programs ---- */
 
 static void find_programs(const struct rule *rule, struct check_findings *findings)
@@ -245,6 +267,7 @@ static void find_all(struct report *report)
 		find_programs(sections->rule[i], &report->findings);
 	}
 	try_lease_file(&sections->policy, &report->findings);
+	find_pool_clashes(sections, &report->findings);
 	try_log(sections->policy.log, &report->findings);
 	find_obstacles(sections, &report->findings);
 	for (i = 0; sections->policy.files[i]; i++)

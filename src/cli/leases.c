@@ -2,6 +2,7 @@
 #include "../core/settings.h"
 #include "held_leases.h"
 #include "lease_block.h"
+#include "pool_clashes.h"
 #include "say.h"
 #include "section_ranges.h"
 #include "verbs.h"
@@ -195,6 +196,7 @@ static int leases(const struct option_values *given)
 	/* there is a pool where nothing has failed */
 	if (!rc && found.pool) {
 		found.held = count_held(&found.leases, found.pool);
+		pool_clashes_find(found.pool, say_warning, NULL);
 		rc = (given->value[OPTION_JSON] ? print_json : print_text)(&found);
 	}
 	held_leases_free(&found.leases);
