@@ -46,7 +46,9 @@
 #define TURN LEASE_FILE_END
 #define ENTRIES (LEASE_FILE_END + 64)
 #define ENTRIES_MOST 4096
-#define TURN_NS 1000000          /* between two tries to be the only one who takes a name */
+#define TURN_NS                                                                                    \
+	1000000 /* before the second try to be the only one who takes a name, doubled each time */
+#define TURN_NS_LONGEST 50000000
 #define TURN_NS_MOST 30000000000 /* until it is given up */
 #define DYING_NS 5000000         /* between two looks at a block whose holder may be ending */
 #define DYING_LOOKS 20
@@ -185,13 +187,16 @@ static void sleep_ns(long ns)
 static int begin_turn(int fd)
 {
 	const int64_t end = timing_ns(CLOCK_MONOTONIC) + TURN_NS_MOST;
+	long ns = TURN_NS;
 	struct stat st;
 	int rc;
 
 	while ((rc = lease_file_lock(fd, F_WRLCK, TURN, 1)) == -EAGAIN || rc == -EACCES) {
 		if (timing_ns(CLOCK_MONOTONIC) >= end)
 			return -EBUSY;
-		sleep_ns(TURN_NS);
+		/* of a thousand that wait, all would be busy with asking */
+		sleep_ns(ns);
+		ns = ns < TURN_NS_LONGEST ? 2 * ns : ns;
 	}
 	if (!rc && !fstat(fd, &st) && !st.st_nlink)
 		rc = -ESTALE;
