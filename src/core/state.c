@@ -41,10 +41,14 @@
 #define SYS_clock_nanosleep SYS_clock_nanosleep_time64
 #endif
 
-#define CLAIM_MS 250
+/*
+ * A busy machine may stop a process for long between its check and its connect(). If the claim has expired by
+ * then, another has the tuple as well, and one of the two connects fails though other ports are free.
+ */
+#define CLAIM_MS 2000
 #define CLAIM_FOREIGN_MS 10    /* at least one tick of the coarse clock */
 #define CLAIM_TURNS_MOST 10000 /* see state_claim() */
-#define CLAIM_NAPS_MOST 1000   /* see state_claim() */
+#define CLAIM_NAPS_MOST 5000   /* longer than CLAIM_MS; see state_claim() */
 #define CLAIM_NAP_NS 500000
 #define CLAIM_TIME_BITS 24
 #define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
