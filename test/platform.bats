@@ -267,6 +267,10 @@ holds() {
 	holds what-is-not-dumpable-hides-its-sockets
 }
 
+@test "a socket that a supervisor has made is found by its inode, and bound after the program's bind" {
+	holds born-socket-is-found-and-bound-late
+}
+
 @test "a limit that limits nothing is inherited by a whole tree, and everybody sees it" {
 	holds rss-limit-limits-nothing
 }

@@ -116,10 +116,11 @@ static bool read_status_line(char *line, void *context)
 		status->parent = (pid_t)value;
 	else if (read_field(line, "Threads", 10, &value))
 		status->threads = (unsigned)value;
-	else if (sscanf(line, "Uid: %*u %u %*u %u", &effective, &of_files) == 2) {
+	else if (!strncmp(line, "Uid:", 4) &&
+		 sscanf(line, "Uid: %*u %u %*u %u", &effective, &of_files) == 2) {
 		status->uid = effective;
 		status->file_uid = of_files;
-	} else if (sscanf(line, "Gid: %*u %*u %*u %u", &of_files) == 1)
+	} else if (!strncmp(line, "Gid:", 4) && sscanf(line, "Gid: %*u %*u %*u %u", &of_files) == 1)
 		status->file_gid = of_files;
 	else if (read_field(line, "Seccomp", 10, &value))
 		status->seccomp = (int)value;
