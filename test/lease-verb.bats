@@ -199,7 +199,7 @@ says() {
 	done
 	says 2 "portfence: 'make' is one argument too many; a command stands behind '--', $see" \
 		"$PORTFENCE" lease 10 make
-	says 2 "portfence: '--json' prints nothing with a command, $see" \
+	says 2 "portfence: '--json' is not for a command, $see" \
 		"$PORTFENCE" lease 10 --json -- true
 	says 1 "portfence: --wait: 'x' is not a number of seconds from 0 to 86400" \
 		"$PORTFENCE" lease --wait x
