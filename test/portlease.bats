@@ -161,13 +161,15 @@ judge() {
 }
 
 @test "shell: without portfence it fails, or looks for free ports and warns" {
-	rm bin/portfence
-	run -1 command -v portfence
+	local without=$PWD/without
+	# not what is installed either
+	mkdir without
+	ln -s "$(command -v sh)" "$(command -v bash)" "$(command -v od)" without
 	cp "$HELPERS/portlease.bash" .
-	run -1 ns sh -c '. ./portlease.bash; portlease 3'
+	run -1 ns env PATH="$without" sh -c '. ./portlease.bash; portlease 3'
 	[[ "$output" = *"'portfence' is not installed"*PORTLEASE_PROBE=1* ]]
 	# shellcheck disable=SC2016 # the inner shell expands it
-	run -0 --separate-stderr ns env PORTLEASE_PROBE=1 sh -c '. ./portlease.bash; portlease 3; echo $((LAST_PORT - PORT))'
+	run -0 --separate-stderr ns env PATH="$without" PORTLEASE_PROBE=1 sh -c '. ./portlease.bash; portlease 3; echo $((LAST_PORT - PORT))'
 	[ "$output" = 2 ]
 	[[ "$stderr" = 'warning: portfence is not installed'* ]]
 }
