@@ -39,6 +39,7 @@ defined_in() {
 		memchr
 		memcmp
 		memcpy
+		memmem
 		memmove
 		mempcpy
 		memrchr
@@ -49,6 +50,7 @@ defined_in() {
 		sigismember
 		snprintf
 		stpcpy
+		strcasecmp
 		strchr
 		strchrnul
 		strcmp
@@ -56,6 +58,7 @@ defined_in() {
 		strcspn
 		strerror
 		strlen
+		strncasecmp
 		strncmp
 		strnlen
 		strpbrk
@@ -66,9 +69,10 @@ defined_in() {
 		strtoull
 		vsnprintf
 	END
-	# getegid, geteuid and getpid cannot fail (credentials(7)), nor can clock_gettime of these clocks; dlsym
+	# getegid, geteuid and getpid cannot fail (credentials(7)), nor can clock_gettime of these clocks, nor uname
+	# where its buffer is ours; dlsym
 	# looks into what is loaded
-	printf '%s\n' clock_gettime dl_iterate_phdr dlsym free getegid geteuid getpid uselocale >>harmless
+	printf '%s\n' clock_gettime dl_iterate_phdr dlsym free getegid geteuid getpid uname uselocale >>harmless
 	# inih's other entry points, which nobody calls, come with it, and what the command alone calls
 	# of variables; and what the gate needs, which is a supervisor's (supervise.bats)
 	printf '%s\n' fclose fgets fopen fopen64 realloc setenv gnu_get_libc_version >>harmless
