@@ -415,7 +415,8 @@ time.sleep(1000)' "$file" >ready
 	run ns "$PORTFENCE" leases
 	[[ ${lines[1]} =~ ^"20005-20014     10      ?" ]]
 	[ "$(field "answer['leases']")" = "[{'first': 20005, 'last': 20014, 'ports': 10, 'pid': None, 'heir': None, \
-'uid': None, 'since': None, 'section': None, 'map': None, 'command': None}]" ]
+'uid': None, 'since': None, 'section': None, 'map': None, 'command': None, 'name': None, 'held_by': [{'detached': False, \
+'pid': None, 'heir': None, 'uid': None, 'since': None, 'section': None, 'map': None, 'command': None}]}]" ]
 	run leased -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 20015-20024 ]
 	run ns "$PORTFENCE" run --lease 10 --pool 20000-20010 -- true

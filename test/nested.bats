@@ -81,7 +81,7 @@ are_leased() {
 				print(socket.create_server((\"127.0.0.1\", 0)).getsockname()[1], os.environ[\"PORTFENCE_FIRST\"])"'
 	END
 	for way in $WAYS; do
-		outer "$way" make -j8 PORTFENCE="$PORTFENCE" check >said
+		outer "$way" env -u MAKEFLAGS -u MAKELEVEL make -j8 PORTFENCE="$PORTFENCE" check >said
 		[ "$(wc -l <said)" = 120 ]
 		# each port is of its own lease
 		awk 'NF == 2 { n++; if ($1 < $2 || $1 > $2 + 9 || $2 < 21000) { print; bad = 1 } } END { exit bad || n != 60 }' said
