@@ -140,7 +140,7 @@ drop_ins() {
 		import re, sys, yaml
 		names = set(open("names").read().split())
 		(group,) = yaml.safe_load(open(sys.argv[1]))["groups"]
-		assert len(group["rules"]) == 3
+		assert len(group["rules"]) == 4
 		for rule in group["rules"]:
 		    used = set(re.findall(r"portfence_\w+", rule["expr"]))
 		    assert used and used <= names, (used, names)

@@ -15,7 +15,7 @@ copy_sources() {
 
 # make_quietly ARGUMENT...
 make_quietly() {
-	env -u MAKEFLAGS -u MAKELEVEL make -s -j "$(nproc)" "$@" >make.log 2>&1 || {
+	env -u BUILD -u MAKEFLAGS -u MAKELEVEL make -s -j "$(nproc)" "$@" >make.log 2>&1 || {
 		cat make.log >&2
 		return 1
 	}
@@ -153,7 +153,7 @@ fences() {
 	mkdir -p rpm/SOURCES
 	tar -czf "rpm/SOURCES/portfence-$(version).tar.gz" "portfence-$(version)"
 	# Debian's packages are none of rpm's, so it does not find what the build needs
-	env -u MAKEFLAGS -u MAKELEVEL rpmbuild -bb --nodeps --define "_topdir $PWD/rpm" \
+	env -u BUILD -u MAKEFLAGS -u MAKELEVEL rpmbuild -bb --nodeps --define "_topdir $PWD/rpm" \
 		--define "_tmppath $PWD" "$PACKAGING/portfence.spec" >log 2>&1 || { cat log; return 1; }
 	set -- rpm/RPMS/*/*.rpm
 	[ $# = 1 ]
@@ -175,7 +175,7 @@ carry_out() {
 	cp -a "$built" "srcdir/portfence-$(version)"
 	rm "srcdir/portfence-$(version)/build/"{portfence,libportfence.so}
 	# shellcheck disable=SC2016 # the inner shell expands it
-	env -u MAKEFLAGS -u MAKELEVEL "$1" -euc 'srcdir=$PWD/srcdir pkgdir=$PWD/pkgdir; . "$1"
+	env -u BUILD -u MAKEFLAGS -u MAKELEVEL "$1" -euc 'srcdir=$PWD/srcdir pkgdir=$PWD/pkgdir; . "$1"
 		cd "${builddir:-$srcdir}"; build; cd "${builddir:-$srcdir}"; package' "$1" "$2" >log 2>&1 || { cat log; return 1; }
 	[ -s pkgdir/usr/share/licenses/portfence/LICENSE ]
 	fences pkgdir usr/lib/portfence/libportfence.so
