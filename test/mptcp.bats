@@ -277,15 +277,15 @@ client() {
 	for way in preload both environment; do
 		for range in $OUTSIDE $INSIDE; do
 			syn_start 'dst port 7777'
-			before=("$PORTFENCE" run --via $way --range $range -- env "LD_PRELOAD=$PWD/mptcpized.so")
-			[ $way != environment ] || before=(env "LD_PRELOAD=$LIBRARY:$PWD/mptcpized.so" PORTFENCE_RANGE=$range)
+			before=("$PORTFENCE" run --via "$way" --range "$range" -- env "LD_PRELOAD=$PWD/mptcpized.so")
+			[ $way != environment ] || before=(env "LD_PRELOAD=$LIBRARY:$PWD/mptcpized.so" "PORTFENCE_RANGE=$range")
 			python ns "${before[@]}" >said 2>err <<-END
 				s = socket.socket(); s.connect(("10.9.0.1", 7777)); talk(s)
 			END
 			capture_stop
 			cat said err
 			ports_to 7777 | all_within "${range%-*}" "${range#*-}"
-			if [ $range = $INSIDE ]; then
+			if [ "$range" = "$INSIDE" ]; then
 				[ "$(cat said)" = 262 ]
 			else
 				[ "$(cat said)" = 6 ]

@@ -60,8 +60,8 @@ are_leased() {
 }
 
 @test "a lease inside a lease inside a lease: the ones around it last as long as it does" {
-	local in="$PORTFENCE run -q --via preload --lease 10 --pool"
-	as_nobody $in 20000-20999 -- $in 21000-21999 -- $in 22000-22999 -- sh -c 'echo $PORTFENCE_RANGE
+	local in=("$PORTFENCE" run -q --via preload --lease 10 --pool)
+	as_nobody "${in[@]}" 20000-20999 -- "${in[@]}" 21000-21999 -- "${in[@]}" 22000-22999 -- sh -c 'echo $PORTFENCE_RANGE
 		setsid -f sh -c "echo \$\$ >\"\$PORTFENCE_STATE/pid.1\"; exec sleep infinity" </dev/null >/dev/null 2>&1 3>&-' >said
 	[ "$(cat said)" = 22000-22009 ]
 	wait_until test -s "$PORTFENCE_STATE/pid.1"
@@ -312,6 +312,7 @@ member() {
 	local who
 	for who in env "setpriv --reuid 65534 --regid 65534 --clear-groups"; do
 		: >syslog
+		# shellcheck disable=SC2086 # words
 		ns unshare -m sh -c 'touch /dev/log 2>/dev/null; mount --bind "$PWD/dev-log" /dev/log && exec "$@"' - \
 			"$PORTFENCE" run -q --range 20000-20999 -- $who "$PORTFENCE" run -q --range 21000-21099 --log syslog \
 			-- sh -c '"$0" zero; logger -u /dev/log last' "$BATS_FILE_TMPDIR/unborn-static"
