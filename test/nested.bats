@@ -265,6 +265,26 @@ of() {
 	run ! grep -q '127.0.0.1:21' outer.log
 }
 
+@test "calls that are refused inside are counted for the section of the run inside" {
+	printf '%s\n' '[out]' 'range = 20000-20999' '[in]' 'range = 21000' >two.ini
+	cat >refused.py <<-'END'
+		import ctypes, os, socket, struct
+		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
+		libc = ctypes.CDLL(None, use_errno=True)
+		def draw(one):
+		    # libc's function is the library's
+		    return libc.syscall(bind, one.fileno(), struct.pack("=HH12x", socket.AF_INET, 0), 16)
+		held = socket.socket()
+		print(draw(held), draw(socket.socket()))
+	END
+	as_nobody "$PORTFENCE" run --config two.ini --app out -- \
+		"$PORTFENCE" run -q --config two.ini --app in -- /usr/bin/python3 refused.py >said
+	[ "$(cat said)" = "0 -1" ]
+	as_nobody "$PORTFENCE" status --config two.ini --json |
+		python3 -c 'import json, sys; print(*[s["tcp"]["refused"]["no_port"] for s in json.load(sys.stdin)["sections"]])' >said
+	[ "$(cat said)" = "0 1" ]
+}
+
 @test "--strict inside goes well, and verbose says by whom it is served" {
 	run --separate-stderr as_nobody "$PORTFENCE" run --range 20000-20999 -- "$PORTFENCE" run -v --strict --range 21000-21099 -- true
 	[ "$status" = 0 ]

@@ -112,7 +112,7 @@ void trapped_call_report(struct trapped_call *trapped, const struct assign *assi
 	union addr found;
 	int fd;
 
-	assign_count(tree->fence, assign);
+	assign_count(trapped->fence, assign);
 	if (!log_is_on(log) && !log->record.path && assign->outcome == OUTCOME_FINE &&
 	    (!log->warnings || atomic_exchange(&tree->warned, true)))
 		return;
