@@ -322,7 +322,7 @@ static int release_lease(const struct option_values *given)
 	if (fd < 0 && fd != -ENOENT)
 		return say_failure("%s", why.text);
 	if (fd >= 0)
-		lease_name_list(fd, &list, &count);
+		rc = lease_name_list(fd, &list, &count);
 	for (i = 0; !rc && i < count; i++) {
 		if (strcmp(list[i].name, name) != 0)
 			continue;

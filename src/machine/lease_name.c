@@ -484,43 +484,47 @@ static bool has_open(pid_t pid, int fd)
 	const struct dirent *item;
 	bool found = false;
 
-	if (!folder || fstat(fd, &file))
+	if (!folder) {
+		if (list >= 0)
+			close(list);
 		return false;
-	while (!found && (item = readdir(folder)))
+	}
+	while (!found && !fstat(fd, &file) && (item = readdir(folder)))
 		found = !fstatat(dirfd(folder), item->d_name, &other, 0) &&
 			other.st_dev == file.st_dev && other.st_ino == file.st_ino;
 	closedir(folder);
 	return found;
 }
 
-static bool is_listed(int fd, const struct lease *lease)
+/* Return: 1 if the lease is still held, 0 if it is not, -errno */
+static int is_listed(int fd, const struct lease *lease)
 {
 	struct lease *list = NULL;
 	size_t count = 0, i;
-	bool found = false;
+	int rc = lease_name_list(fd, &list, &count);
 
-	if (lease_name_list(fd, &list, &count))
-		return false;
-	for (i = 0; i < count && !found; i++)
-		found = list[i].pid == lease->pid && list[i].since == lease->since &&
-			list[i].detached && !strcmp(list[i].name, lease->name);
+	for (i = 0; i < count && !rc; i++)
+		rc = list[i].pid == lease->pid && list[i].since == lease->since &&
+		     list[i].detached && !strcmp(list[i].name, lease->name);
 	free(list);
-	return found;
+	return rc;
 }
 
 int lease_name_release(int fd, const struct lease *lease)
 {
 	struct pollfd process = { .events = POLLIN };
-	int rc = -ESRCH;
+	int error, rc;
 
 	process.fd = (int)syscall(SYS_pidfd_open, lease->pid, 0);
-	if (process.fd < 0)
-		return is_listed(fd, lease) ? -errno : 0;
-	/* it holds the lease now, and did before: so no other process had its number meanwhile */
-	if (!is_listed(fd, lease)) {
-		close(process.fd);
-		return 0;
+	error = process.fd < 0 ? -errno : -ESRCH;
+	rc = is_listed(fd, lease);
+	if (process.fd < 0 || rc <= 0) {
+		if (process.fd >= 0)
+			close(process.fd);
+		return rc == 1 ? error : rc;
 	}
+	/* it holds the lease now, and did before: so no other process had its number meanwhile */
+	rc = error;
 	if (has_open(lease->pid, fd))
 		rc = syscall(SYS_pidfd_send_signal, process.fd, SIGTERM, NULL, 0) ? -errno : 0;
 	if (!rc && poll(&process, 1, RELEASE_MS) != 1)
