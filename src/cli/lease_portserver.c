@@ -54,6 +54,7 @@ struct server {
 	size_t serves;
 	struct pollfd *watched;
 	bool said; /* that there was no port for somebody, since the last one that was given */
+	bool full; /* no descriptor was left for the last client */
 };
 
 /* ---- the socket ---- */
@@ -281,8 +282,11 @@ static void accept_clients(struct server *server)
 
 	while (server->clients < CLIENTS_MOST) {
 		fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0)
+		if (fd < 0) {
+			server->full = errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
 			return;
+		}
+		server->full = false;
 		client = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len)
 				 ? NULL
 				 : array_add(&server->client, &server->clients, sizeof(*client));
@@ -322,6 +326,8 @@ static bool wait_for_work(struct server *server)
 {
 	const size_t count = WATCHED_CLIENTS + server->clients + server->serves;
 	struct pollfd *watched = realloc(server->watched, count * sizeof(*watched));
+	/* a client that cannot be accepted stays in the queue, so the listener would be ready all the time */
+	const bool accepts = server->clients < CLIENTS_MOST && !server->full;
 	size_t i;
 
 	if (!watched)
@@ -329,8 +335,7 @@ static bool wait_for_work(struct server *server)
 	server->watched = watched;
 	memcpy(watched, server->hold->watched, sizeof(server->hold->watched));
 	watched[WATCHED_LISTENER] =
-		(struct pollfd){ .fd = server->clients < CLIENTS_MOST ? server->listener : -1,
-				 .events = POLLIN };
+		(struct pollfd){ .fd = accepts ? server->listener : -1, .events = POLLIN };
 	watched[WATCHED_SIGNALS] = (struct pollfd){ .fd = server->signals, .events = POLLIN };
 	for (i = 0; i < server->clients; i++)
 		watched[WATCHED_CLIENTS + i] =
@@ -338,8 +343,9 @@ static bool wait_for_work(struct server *server)
 	for (i = 0; i < server->serves; i++)
 		watched[WATCHED_CLIENTS + server->clients + i] =
 			(struct pollfd){ .fd = server->served[i].process, .events = POLLIN };
-	/* each second, for clients that send nothing */
-	poll(watched, count, server->clients || watched[LEASE_HOLD_PARENT].fd < 0 ? 1000 : -1);
+	/* each second, for clients that send nothing, and for those that could not be accepted */
+	poll(watched, count,
+	     server->clients || server->full || watched[LEASE_HOLD_PARENT].fd < 0 ? 1000 : -1);
 	return true;
 }
 
