@@ -212,7 +212,7 @@ piece; ask for fewer, or for a larger 'pool'" "$PORTFENCE" lease 31 --pool 20000
 	hold 30
 	run -1 ns "$PORTFENCE" lease --pool 20000-20029
 	[ "${#lines[@]}" = 2 ]
-	[ "${lines[0]}" = "portfence: no 1 ports in a row are free of leases and sockets in the pool \
+	[ "${lines[0]}" = "portfence: no port is free of leases and sockets in the pool \
 20000-20029; use a larger '--pool', or '--wait SECONDS'" ]
 	[[ ${lines[1]} =~ ^"  20000-20029 by 'portfence lease, for pid "[0-9]+": "[^\']+"' (pid ""$pid"", user root, since" ]]
 	kill -0 "$pid"

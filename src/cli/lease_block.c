@@ -126,15 +126,17 @@ void lease_block_holders(const struct settings *settings, const char *name)
 
 static int say_all_taken(const struct lease_block *block, const struct settings *settings)
 {
-	char pool[64], waited[64] = "";
+	char pool[64], waited[64] = "", wanted[32] = "port is";
 
 	range_format(block->pool, pool, sizeof(pool));
 	if (block->waits)
 		snprintf(waited, sizeof(waited), ", after %g seconds", block->seconds);
+	if (block->count > 1)
+		snprintf(wanted, sizeof(wanted), "%u ports in a row are", block->count);
 	if (block->count)
-		say_failure("no %u ports in a row are free of leases and sockets in the pool %s%s; "
-			    "use a larger '--pool', or '--wait SECONDS'",
-			    block->count, pool, waited);
+		say_failure("no %s free of leases and sockets in the pool %s%s; use a larger "
+			    "'--pool', or '--wait SECONDS'",
+			    wanted, pool, waited);
 	else
 		say_failure(
 			"no ports for the lease '%s' are free of leases and sockets in the pool "
