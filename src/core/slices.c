@@ -207,7 +207,7 @@ int slices_expand(const char *list, const struct slices_host *hosts, struct aren
 	*ret_list = list;
 	if (!slices_used(list))
 		return 0;
-	/* an item becomes no longer: "1+1*%i" is the shortest, and "65535+1" the longest of its kind */
+	/* at most, an item becomes one byte longer: the first port gains four digits, and "*%i" goes */
 	to = arena_alloc(arena, 2 * strlen(list) + 1);
 	if (!to)
 		return -ENOMEM;
