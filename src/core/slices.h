@@ -17,7 +17,7 @@
  *  %i  the variable PORTFENCE_INDEX, else the host's line in [hosts]
  *  %h  the variable PORTFENCE_INDEX, else the number at the end of the host's name: 7 for "web-7"
  *
- * A host's name is that of uname(2), whole or up to its first dot, in any case of letters.
+ * A host's name is that of uname(2), whole or up to its first dot. Upper and lower case are the same.
  */
 
 /* One line of [hosts]. Zero and NULL are the empty table. */
