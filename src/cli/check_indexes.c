@@ -42,7 +42,7 @@ static bool has_slices(const struct policy *policy)
 	return policy->pool_sliced;
 }
 
-/* Once for two sections, though most of their ports may be of many hosts and protocols. */
+/* Tells of two sections once, not again for each port, host and protocol that follows. */
 static void tell_meeting(struct check_indexes *check, const struct owner *one,
 			 const struct owner *other, unsigned line, uint32_t port)
 {

@@ -268,7 +268,7 @@ static void stay(const struct held *held)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	let_go(held, true);
-	/* no file system is kept from being unmounted; where it fails, one is */
+	/* so that no file system is busy because of this process; if that fails, one is */
 	if (chdir("/"))
 		errno = 0;
 	for (;;)
@@ -416,7 +416,7 @@ static int lease(const struct option_values *given)
 	struct reason why;
 	int rc;
 
-	/* what stands before "--" is in front of what stands behind it */
+	/* the operands before "--" come first; getopt(3) leaves "--" in front of all */
 	if (*operand && (!dashes || (**operand && !(*operand)[strspn(*operand, "0123456789")])))
 		number = *operand++;
 	if (number && pool_parse_lease(number, &count, &why))

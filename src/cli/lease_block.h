@@ -59,7 +59,7 @@ int lease_block_parse(uint32_t count, const char *pool, const char *wait, const 
 int lease_block_take(const struct lease_block *block, const struct settings *settings,
 		     struct lease_taken *taken);
 
-/* lease_block_publish() - Tell others more of it */
+/* lease_block_publish() - Tell others anew who has the block, after @taken's entry has changed */
 int lease_block_publish(const struct lease_taken *taken);
 
 /* lease_block_holders() - List on standard error who holds the lease of a name */

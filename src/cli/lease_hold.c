@@ -26,7 +26,10 @@ void lease_hold_begin(struct lease_hold *ret_hold)
 	const pid_t parent = getppid();
 	int fd;
 
-	/* what is closed is taken by a file that can only be read: a lease that cannot be told fails */
+	/*
+	 * Of 0 to 2, what is closed becomes /dev/null, open only to read. So no other file gets the number, and a
+	 * block that cannot be printed is an error
+	 */
 	do
 		fd = open("/dev/null", O_RDONLY);
 	while (fd >= 0 && fd <= STDERR_FILENO);

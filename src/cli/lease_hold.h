@@ -19,9 +19,9 @@ struct lease_hold {
 /**
  * lease_hold_begin() - Begin to watch standard input and the parent process
  *
- * To be called first: a parent that has ended before is not known. Standard input counts if it is
- * a pipe, a socket or a terminal that can be read. Anything else would end at once, as /dev/null
- * does, which a shell gives to commands in the background and systemd to services.
+ * Call it first: a parent that has ended before is not noticed. Standard input is watched if it is a
+ * pipe, a socket or a terminal that can be read. Anything else would end at once, such as /dev/null,
+ * which a shell gives to commands in the background and systemd to services.
  */
 void lease_hold_begin(struct lease_hold *ret_hold);
 
@@ -38,11 +38,10 @@ bool lease_hold_wait(struct lease_hold *hold, int64_t ns);
 /**
  * lease_hold_let_go() - Close all descriptors that the holder of a lease does not need
  * @kept:	ascending, above 2
- * @input:	close standard input, too
+ * @input:	standard input, too, becomes /dev/null
  *
- * Standard output and standard error become /dev/null: what reads them to their end goes on. A
- * pipe of a process that started several holders would otherwise have no end before all holders
- * have ended.
+ * Standard output and standard error become /dev/null, so that a process that reads them to their
+ * end does not wait for the end of the lease.
  */
 void lease_hold_let_go(const int kept[], size_t count, bool input);
 

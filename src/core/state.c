@@ -101,7 +101,7 @@ static void *map_anonymous(size_t size)
 
 static const char hex[] = "0123456789ABCDEF";
 
-/* This process's user, as it was executed: each process opens its state then. */
+/* The user that this process had when it was executed, which is when it opens its state. */
 static uid_t user(void)
 {
 	return (uid_t)getauxval(AT_EUID);

@@ -48,7 +48,7 @@ static int find_used(unsigned char ret_used[LEASE_FILE_PORTS])
 	return rc;
 }
 
-/* Return: the highest port from @first to @last that is used more than @allowed, 0 if none is */
+/* Return: the highest port from @first to @last whose IS_ value is above @allowed, 0 if there is none */
 static uint32_t last_used(const unsigned char used[LEASE_FILE_PORTS], uint32_t first, uint32_t last,
 			  int allowed)
 {
@@ -59,13 +59,13 @@ static uint32_t last_used(const unsigned char used[LEASE_FILE_PORTS], uint32_t f
 	return port >= first ? port : 0;
 }
 
-/* What a block is looked for with. */
+/* A search for a block. */
 struct search {
 	int fd;
 	const struct range *pool;
 	uint32_t count;
 	unsigned char used[LEASE_FILE_PORTS]; /* IS_ values, by port */
-	int allowed;                          /* at most so much used */
+	int allowed;                          /* the highest IS_ value of a port in the block */
 	int64_t end;                          /* when to give up */
 };
 
@@ -91,7 +91,7 @@ static int lock_first(const struct search *search, uint16_t *ret_first)
 				*ret_first = (uint16_t)first;
 				return 0;
 			}
-			/* asked again, the kernel tells who was faster */
+			/* somebody was faster: look at the same ports again, and the kernel tells that lock */
 			taken = rc == 1 ? lease_file_lock_end(&lock) : first - 1;
 			if (rc != 1 && rc != -EAGAIN && rc != -EACCES)
 				return rc;

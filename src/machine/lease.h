@@ -38,12 +38,7 @@ int lease_open(const struct settings *settings, bool write, struct reason *ret_w
  */
 int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first);
 
-/**
- * lease_publish() - Tell others who has a lease
- * @lease:	@known, @uid and @since are filled in here
- *
- * Return: 0 or -errno
- */
+/* lease_publish() - Tell others who has a lease: this user since now, and the rest from @lease. Return: 0 or -errno */
 int lease_publish(int fd, const struct lease *lease);
 
 /**

@@ -45,7 +45,7 @@ struct lease {
 
 /**
  * lease_file_open_own() - Open a file among the user's state files that nobody else can open
- * @name:	"leases", or another one
+ * @own_name:	the file's name: "leases", or "names" of lease_name
  * @write:	it is made where it is not there
  *
  * Return: descriptor, close-on-exec; -ENOENT if it is not there, and not to be written; another -errno
@@ -84,10 +84,10 @@ typedef int lease_file_found_fn(void *context, uint32_t first, uint32_t last);
  */
 int lease_file_walk(int fd, lease_file_found_fn *found, void *context);
 
-/* lease_file_write() - Write a record; @known, @uid and @since are filled in. Return: 0 or -errno */
+/* lease_file_write() - Write a record: this user, the time now, and the rest from @lease. Return: 0 or -errno */
 int lease_file_write(int fd, uint32_t index, const struct lease *lease);
 
-/* lease_file_read() - Read a record; its words can be shown. Return: false if there is none */
+/* lease_file_read() - Read a record, with its texts made safe to print. Return: false if there is none */
 bool lease_file_read(int fd, uint32_t index, struct lease *ret_lease);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The name that stands for the repository, worktree or folder that one stands in */
+/* It stands for a name of the current folder, or of the repository or worktree that this folder is in. */
 #define LEASE_NAME_FOLDER "@dir"
 
 /**
@@ -27,9 +27,9 @@ int lease_name_open(const struct settings *settings, bool write, struct reason *
 /* What became of a name. */
 struct lease_named {
 	uint32_t slot; /* of this holder */
-	bool joined;   /* others have the block as well */
-	bool moved;    /* the block of before could not be had */
-	uint16_t before_first, before_last;
+	bool joined;   /* others had the block already */
+	bool moved;    /* the name had another block before, which is not free or not in the pool */
+	uint16_t before_first, before_last; /* of that block */
 };
 
 /**
@@ -37,10 +37,10 @@ struct lease_named {
  * @fd:		of lease_name_open(), opened for this call; the name is held until its last copy is closed
  * @lease_fd:	of lease_open(), like @fd: the block is held until its last copy is closed
  * @count:	ports; 0: as many as the name had
- * @entry:	gets ports and name, and is told to others
+ * @entry:	who takes it; it gets the ports and the name, and others are told all of it
  *
- * While anybody holds the name, its block is that one, wherever the pool is now. After that, it is
- * the block of before, if that lies in the pool and is free, or else another.
+ * While anybody holds the name, it keeps its block, even if that is outside the pool by now. Who takes
+ * the name later gets the same block if it lies in the pool and is free, or else another.
  *
  * Return: 0; -ENOENT if the name is new and @count is 0; -EADDRINUSE if no block is found now;
  * -EMSGSIZE if the name is held with fewer ports, which @entry gets; -EBUSY if other processes keep

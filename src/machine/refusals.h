@@ -1,4 +1,4 @@
-/* refusals: how many calls of an application were refused a port, of all users' processes. */
+/* refusals: how many calls of an application's processes, of all users, were refused a port. */
 #ifndef PORTFENCE_MACHINE_REFUSALS_H
 #define PORTFENCE_MACHINE_REFUSALS_H
 

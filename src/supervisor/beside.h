@@ -26,8 +26,9 @@ int beside_start(void (*life)(void *context, pid_t program, int channel), void *
 		 struct beside *ret_beside);
 
 /**
- * beside_leave_alone() - Go on without it
- * @failed:	it is to end: the channel is closed. Else execve(2) closes it, and the process learns of that
+ * beside_leave_alone() - Go on with the program, once the process needs nothing more of it
+ * @failed:	close the channel, so that the process ends. Else execve(2) closes the channel, by which the
+ *		process learns that the command is executed
  */
 void beside_leave_alone(struct beside *beside, bool failed);
 

@@ -243,11 +243,11 @@ static void add_error(struct program *program, uint32_t error)
 }
 
 /*
- * An address, and behind it its length. A null pointer passes: there is no address. So does
- * one that is shorter than IPv4's, as netlink's is: by it, the kernel gives a port to no socket but a
- * datagram's, and to that no other than a send without a destination does
- * (test/platform/short-addresses-choose-no-port.c). So netlink works also where nobody may
- * look into the program.
+ * An address, and behind it its length. A null pointer passes: there is no address. An address that is
+ * shorter than IPv4's passes, too, as netlink's is. The kernel chooses no port for a call with such an
+ * address, except for a UDP socket, which gets one as it does by a send without a destination
+ * (test/platform/short-addresses-choose-no-port.c); that port is not kept. So netlink works even where
+ * nobody may look into the program.
  */
 static void add_address(struct program *program, unsigned index, bool narrow)
 {

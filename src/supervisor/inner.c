@@ -21,19 +21,19 @@
  * Theory of operation
  *
  *	run inside (inner_ask, inner_submit)         supervisor
- *	  bind(-1, INNER_OPEN)              -->  makes a pair of sockets, hands one end over, and writes into
- *	                                         the other what it offers
+ *	  bind(-1, INNER_OPEN)              -->  makes a pair of sockets, hands one end over, and writes its
+ *	                                         offer into the other
  *	  reads the offer               <--
- *	  sets its mark; writes its rule as it hands it over to its own tree, and what it has opened
- *	  bind(-1, INNER_ENTER)             -->  reads that, and the caller's mark
+ *	  sets its mark; sends its rule, and the files that it has opened, through its end
+ *	  bind(-1, INNER_ENTER)             -->  reads the request, and the caller's mark
  *	  0 or an error                 <--
  *
  * So no name and no file is needed, and it works in every sandbox that lets a program make a socket.
- * From then on, whoever carries the mark is served by that rule. What has lost it is served by the outer
- * one: never by none.
+ * From then on, a process that carries the mark is served by that rule. A process that has lost the mark is
+ * served by the outer run's rule, so each is served by one.
  *
- * Nothing tells when the last process of a run has ended. So the runs are looked for when there are many,
- * and one is forgotten that nobody was seen of twice.
+ * Nothing tells when the last process of a run has ended. So once there are many runs, the processes of all
+ * of them are looked for. A run is forgotten when two searches in a row have found no process of it.
  */
 
 #define INNER_VERSION 1
@@ -91,7 +91,7 @@ union control {
 	char room[CMSG_SPACE(FILES * sizeof(int))];
 };
 
-/* Closes what came. */
+/* Closes the descriptors that are open. */
 static void close_files(int files[FILES])
 {
 	int i;
@@ -273,7 +273,7 @@ static int take_channel(struct inners *inners, const struct caller *caller)
 	return channel;
 }
 
-/* May the member who has opened it write to it? */
+/* Was it opened to write? Then the member who has opened it may write to it. */
 static bool is_open_to_write(int fd)
 {
 	const int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
@@ -282,8 +282,8 @@ static bool is_open_to_write(int fd)
 }
 
 /*
- * The lines go where the run's own do, as far as it has opened that. Who reads the system's log is told the
- * sender's user, so another user's lines do not go there.
+ * The lines go where the run's own lines go, if the run has opened that file. syslog and the journal tell their
+ * readers the user of the sender, who is ours, so another user's lines do not go there.
  */
 static void start_log(struct inner *inner, const struct handover *handover, int files[FILES],
 		      bool is_ours)

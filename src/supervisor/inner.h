@@ -15,16 +15,15 @@
 #include <stdint.h>
 
 /*
- * There can be one supervisor for a process (kernel/seccomp.c, has_duplicate_listener). So that of the outermost
- * run serves the runs inside, too, by their own rules. A bind() on descriptor -1 to one of these
- * addresses, as HANDOVER_PROBE is one, asks it: for a channel, which is the call's result, and then to
- * take the request that was sent through the channel.
+ * A process can have only one supervisor (kernel/seccomp.c, has_duplicate_listener). So the supervisor of the
+ * outermost run serves the runs inside, too, by their own rules. A run inside asks it by a bind() on
+ * descriptor -1, with one of these numbers in the place of the address. HANDOVER_PROBE is another such number.
  */
-#define INNER_OPEN (HANDOVER_PROBE + 1)
-#define INNER_ENTER (HANDOVER_PROBE + 2)
+#define INNER_OPEN (HANDOVER_PROBE + 1)  /* for a channel: the call returns its descriptor */
+#define INNER_ENTER (HANDOVER_PROBE + 2) /* to take the request that was sent through the channel */
 
-#define INNER_MOST 1024
-#define INNER_OPENED 256
+#define INNER_MOST 1024  /* runs inside at a time */
+#define INNER_OPENED 256 /* channels at a time; of more, the oldest is closed */
 
 /* What the supervisor tells, as the first message through the channel. */
 struct inner_offer {
@@ -33,9 +32,9 @@ struct inner_offer {
 	uint64_t tracer;
 	uint64_t tracer_space;
 	uint64_t unseen;
-	uint64_t io_uring;  /* it is let be */
-	uint64_t any_mptcp; /* MPTCP sockets are made as programs ask for them */
-	uint64_t polices; /* the rule has a say in ports that programs name, so no other rule is taken */
+	uint64_t io_uring;  /* the filter lets io_uring be */
+	uint64_t any_mptcp; /* the filter lets MPTCP sockets be */
+	uint64_t polices;   /* the rule polices named ports, so no other is taken */
 };
 
 /* ---- for the supervisor ---- */
@@ -49,8 +48,8 @@ struct inner {
 	struct engine_kernel kernel[PROTO_COUNT];
 	struct source_addr_cache sources;
 	struct arena arena;
-	unsigned users; /* calls that are being served by it; this and the next: under the lock */
-	unsigned missed;
+	unsigned users; /* calls that it serves now; this and the next: under the lock of struct inners */
+	unsigned missed; /* searches in a row that found none of its processes */
 };
 
 /* Zeroed memory and inner_start() begin it. */
@@ -60,7 +59,7 @@ struct inners {
 	_Atomic unsigned count;
 	pthread_mutex_t lock; /* of the rest */
 	struct inner *run[INNER_MOST];
-	unsigned sweep_at; /* so many runs are looked for */
+	unsigned sweep_at; /* with so many runs, those that have ended are looked for */
 	struct {
 		pid_t thread; /* of the one that asked; 0: not in use */
 		int channel;
@@ -71,16 +70,16 @@ struct inners {
 /* inner_start() - Begin with no run inside. @claims: those that are held for its calls */
 void inner_start(struct inners *inners, const struct inner_offer *offer, struct claims *claims);
 
-/* inner_open() - Make a channel for a caller that asks for one. Return: its end, -errno */
+/* inner_open() - Make a channel for a caller that asks for one. Return: the caller's end of it, -errno */
 int inner_open(struct inners *inners, const struct caller *caller);
 
 /**
  * inner_enter() - Take the request of a caller that has a channel
- * @calls:	to serve it with
+ * @calls:	to serve the run with
  *
- * What comes from there is a member of the tree's word. It chooses a range that the member could choose
- * without a supervisor, and names no file: what the supervisor is to write to, the member has opened.
- * The run is known by the mark that the caller carries by now.
+ * Any member of the tree can send any request, so a request gives no right. It chooses a range that the
+ * member could also use without a supervisor. It names no file: the member itself has opened what the supervisor
+ * is to write to. The caller carries the mark already by which its run is known.
  *
  * Return: 0; -EPERM if the rule here polices named ports; -EEXIST if the mark is another run's; -ENOSPC if
  * there are too many runs; another -errno
@@ -97,7 +96,7 @@ int inner_enter(struct inners *inners, const struct caller *caller,
 int inner_find(struct inners *inners, const struct caller *caller, struct inner **ret_inner);
 void inner_leave(struct inners *inners, struct inner *inner);
 
-/* inner_share() - Note a state file that others may shorten, for inner_shared_at(). Return: false if there is no room */
+/* inner_share() - Let inner_shared_at() find a state file, which others may shorten. Return: false if there is no room */
 bool inner_share(struct state_file *file);
 
 /* inner_shared_at() - The state file that is mapped at an address, or NULL. Fit for a signal handler */
@@ -113,7 +112,7 @@ struct state_file *inner_shared_at(uintptr_t address);
 int inner_ask(struct inner_offer *ret_offer);
 
 /**
- * inner_compare() - Could that supervisor serve a rule? Its filter stops what its own rule says
+ * inner_compare() - Could that supervisor serve a rule? Its filter, which was made for its own rule, stays
  * @settings:	its rule may be NULL
  * @exact:	as for supervise_start()
  *

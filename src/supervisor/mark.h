@@ -11,7 +11,7 @@ uint64_t mark_draw(void);
 /**
  * mark_set() - Let this process carry a mark, instead of the one that it has
  *
- * Return: 0; -EPERM if its limit does not allow that, or a sandbox; -EOPNOTSUPP on a 32-bit kernel,
+ * Return: 0; -EPERM if its hard limit or a sandbox does not allow that; -EOPNOTSUPP on a 32-bit kernel,
  * whose limits are too small
  */
 int mark_set(uint64_t mark);

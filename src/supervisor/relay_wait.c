@@ -49,9 +49,9 @@
  * That a caller has got a signal, nothing announces: /proc has to be read. The checks
  * are so far apart that all of them together take less than 1 % of a processor.
  *
- * An errand takes two of our descriptors, as long as it waits. One process may have as many errands
- * as descriptors are left for all others, so that those find some (a dynamic threshold, as
- * switches have it for a shared buffer: Choudhury and Hahne, 1998).
+ * An errand takes two of our descriptors, as long as it waits. So that no process takes them all, a process
+ * may have as many errands as descriptors are free (a dynamic threshold, as switches have it
+ * for a shared buffer: Choudhury and Hahne, 1998).
  */
 
 /* A connect() on its way. */
@@ -99,7 +99,7 @@ static bool note_errand(struct errand *errand)
 	pthread_mutex_lock(&waiting.lock);
 	for (other = waiting.all; other; other = other->other)
 		own += other->process == errand->process;
-	/* the number that was free tells how many are in use */
+	/* its descriptor was the lowest that was free, so about so many are in use */
 	room = own + (rlim_t)errand->fd < limit.rlim_cur;
 	if (room) {
 		errand->other = waiting.all;

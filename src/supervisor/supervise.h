@@ -18,14 +18,15 @@
  *		message that the supervisor has sent could be sent once more
  * @ret_obstacle: where it fails, why, and nothing has changed
  *
- * Inside another run, whose supervisor serves this one, too, that gets the rule; there can be no other (inner.h).
+ * Inside another run that has a supervisor, no other supervisor is possible: that one gets the rule, and serves
+ * this run, too (inner.h).
  * Once it has returned 0, whatever this process executes is fenced.
  *
  * Return: 0, or -errno; -ENOTRECOVERABLE if the filter is there and nobody serves its calls
  */
 int supervise_start(struct settings *settings, bool exact, struct obstacle *ret_obstacle);
 
-/* supervise_is_inside() - Is it the supervisor of an outer run that serves this process, since supervise_start()? */
+/* supervise_is_inside() - Has supervise_start() found the supervisor of an outer run, which serves this process? */
 bool supervise_is_inside(void);
 
 /**
