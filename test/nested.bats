@@ -90,12 +90,11 @@ are_leased() {
 }
 
 @test "two runs inside never have the same block" {
+	mkfifo hold
+	chmod a+r hold
 	outer auto sh -c 'for i in 1 2 3 4 5 6 7 8; do "$@" -- sh -c "echo \$PORTFENCE_RANGE; read -r end" <hold & done; wait' - \
 		"$PORTFENCE" "${inner[@]}" >said &
 	local job=$!
-	rm -f hold
-	mkfifo hold
-	chmod a+r hold
 	exec 4>hold
 	all_begun() { [ "$(wc -l <said)" = 8 ]; }
 	wait_until all_begun
@@ -363,8 +362,9 @@ member() {
 	as_nobody "$PORTFENCE" run --range 20000-20999 -- "$PORTFENCE" run -q --range 21000-21099 -- python3 - <<-'END' >said
 		import ctypes, os, resource, socket
 		libc = ctypes.CDLL(None, use_errno=True)
+		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
 		def ask(what):
-		    got = libc.syscall(49, -1, ctypes.c_ulong(0x706f7274 + what), 128)
+		    got = libc.syscall(bind, -1, ctypes.c_ulong(0x706f7274 + what), 128)
 		    return got if got >= 0 else -ctypes.get_errno()
 		print(ask(2), ask(3))              # nothing was opened; no such question
 		for text in b"", b"x" * 100, b"\1" + 4111 * b"\0", 3 * 8 * b"\xff" + 4096 * b"A":
