@@ -254,7 +254,7 @@ piece; ask for fewer, or for a larger 'pool'" "$PORTFENCE" lease 31 --pool 20000
 # ask TEXT...: what a client gets that sends this, with the server at $address, one a line
 ask() {
 	# shellcheck disable=SC2059 # the text has escapes
-	printf "$1" | ns socat -t 60 - "${address/#@/ABSTRACT-CONNECT:}"
+	printf "$1" | ns socat -t 600 - "${address/#@/ABSTRACT-CONNECT:}"
 }
 
 # portserver ADDRESS [OPTION]...: its process id is in $server
@@ -312,7 +312,7 @@ larger '--pool', and see 'portfence leases'" ]
 	install_for_all
 	chmod 777 .
 	portserver "$PWD/socket"
-	as_user() { as_nobody socat -t 60 - "UNIX-CONNECT:$address"; }
+	as_user() { as_nobody socat -t 600 - "UNIX-CONNECT:$address"; }
 	[ -z "$(echo $$ | as_user)" ]
 	ns_background "${AS_NOBODY[@]}" sleep infinity
 	wait_until eval '[ "$(stat -c %u "/proc/$pid")" = 65534 ]'

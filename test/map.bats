@@ -307,7 +307,8 @@ translate the sender that recvfrom(2) tells$told" ]
 			return full < 0 || open < 0;
 		}
 	END
-	run -0 ns timeout 60 prlimit --nofile=256:256 "$PORTFENCE" run --via supervise --range 21000-21999 --map 8080,8081 -- ./crowd
+	# if it hangs
+	run -0 ns timeout 600 prlimit --nofile=256:256 "$PORTFENCE" run --via supervise --range 21000-21999 --map 8080,8081 -- ./crowd
 	echo "$output"
 	[ "$output" = "another's connects: ok" ]
 }

@@ -132,7 +132,7 @@ own_filter() {
 		log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 		log.bind("/dev/log")
 		os.chmod("/dev/log", 0o666)
-		log.settimeout(60)
+		log.settimeout(600)
 		kept = socket.socketpair()
 		foreign = open("/dev/errors", "w", opener=lambda *a: os.open(*a, 0o600))
 		for errors in kept[0], foreign:
