@@ -211,7 +211,7 @@ holds() {
 	holds udp-failed-send-assigns-a-port
 }
 
-@test "by an address shorter than IPv4's, no call chooses a port, but a datagram's that fails" {
+@test "with an address shorter than IPv4's, only a UDP call chooses a port, and that call fails" {
 	holds short-addresses-choose-no-port
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 #
-# What portfence fences where: the table of portfence(7), each word of it from runs as a user without
-# rights, judged from the wire. The sandboxes are those of probes/sandbox.
+# What portfence fences where: the table of portfence(7). Each yes and no of it is found by runs as a user
+# without rights, judged from the wire. The sandboxes are those of probes/sandbox.
 
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034 # inner shells expand it; each cell is a process of its own
 bats_require_minimum_version 1.5.0
