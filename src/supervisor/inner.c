@@ -159,19 +159,25 @@ static int send_request(int channel, const struct request *request, const int fi
 
 /* ---- the supervisor: runs that have ended ---- */
 
-static void free_run(struct inners *inners, struct inner *inner)
+/* Ends what others know of a run: its claims, and its state file, which is mapped still. */
+static void withdraw_run(struct inners *inners, struct inner *inner)
 {
 	claims_end(inners->claims, &inner->fence.state);
+	if (inner->fence.state.file)
+		exchange_shared(inner->fence.state.file, NULL);
+}
+
+/* Frees a run that was withdrawn. Not under the lock: a member of the run may keep its record locked. */
+static void free_run(struct inner *inner)
+{
 	if (inner->log.record.file)
 		record_repair(&inner->log.record);
 	if (inner->log.record.file)
 		close(inner->log.record.file);
 	if (inner->log.file)
 		close(inner->log.file);
-	if (inner->fence.state.file) {
-		exchange_shared(inner->fence.state.file, NULL);
+	if (inner->fence.state.file)
 		state_close(&inner->fence.state);
-	}
 	arena_free(&inner->arena);
 	free(inner);
 }
@@ -194,16 +200,17 @@ static void note_living(uint64_t mark, void *context)
 		inner->missed = 0;
 }
 
-/* Forgets the runs that have ended. */
-static void sweep(struct inners *inners)
+/* Forgets the runs that have ended. Return: the first of them, for the caller to free; or NULL */
+static struct inner *sweep(struct inners *inners)
 {
+	struct inner *ended = NULL;
 	unsigned i, round;
 
 	for (round = 0; round < MISSED_MOST; round++) {
 		for (i = 0; i < inners->count; i++)
 			inners->run[i]->missed++;
 		if (mark_each(note_living, inners))
-			return;
+			return NULL;
 	}
 	for (i = 0; i < inners->count;) {
 		struct inner *inner = inners->run[i];
@@ -213,9 +220,12 @@ static void sweep(struct inners *inners)
 			continue;
 		}
 		inners->run[i] = inners->run[--inners->count];
-		free_run(inners, inner);
+		withdraw_run(inners, inner);
+		inner->next = ended;
+		ended = inner;
 	}
 	inners->sweep_at = 2 * inners->count > SWEEP_LEAST ? 2 * inners->count : SWEEP_LEAST;
+	return ended;
 }
 
 /* ---- the supervisor: new runs ---- */
@@ -345,11 +355,12 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 /* Adds a run. Return: 0, -EEXIST, -ENOSPC */
 static int add_run(struct inners *inners, struct inner *new)
 {
+	struct inner *ended = NULL, *next;
 	int rc = 0;
 
 	pthread_mutex_lock(&inners->lock);
 	if (inners->count >= inners->sweep_at || inners->count == INNER_MOST)
-		sweep(inners);
+		ended = sweep(inners);
 	if (find_mark(inners, new->mark))
 		rc = -EEXIST;
 	else if (inners->count == INNER_MOST || !inner_share(new->fence.state.file))
@@ -357,6 +368,10 @@ static int add_run(struct inners *inners, struct inner *new)
 	if (!rc)
 		inners->run[inners->count++] = new;
 	pthread_mutex_unlock(&inners->lock);
+	for (; ended; ended = next) {
+		next = ended->next;
+		free_run(ended);
+	}
 	return rc;
 }
 
@@ -384,8 +399,10 @@ int inner_enter(struct inners *inners, const struct caller *caller,
 	if (!rc)
 		rc = add_run(inners, new);
 	close_files(files);
-	if (rc)
-		free_run(inners, new);
+	if (rc) {
+		withdraw_run(inners, new);
+		free_run(new);
+	}
 	return rc;
 }
 

@@ -49,7 +49,8 @@ struct inner {
 	struct source_addr_cache sources;
 	struct arena arena;
 	unsigned users; /* calls that it serves now; this and the next: under the lock of struct inners */
-	unsigned missed; /* searches in a row that found none of its processes */
+	unsigned missed;    /* searches in a row that found none of its processes */
+	struct inner *next; /* that has ended, too */
 };
 
 /* Zeroed memory and inner_start() begin it. */
