@@ -65,8 +65,8 @@ const struct verb verb_lease = {
 		"process ends, when this process is ended by a signal, or when the process that "
 		"started it has ended, whichever is first. A standard input that is no pipe, socket "
 		"or terminal, such as /dev/null, is not looked at. With COMMAND, it is 'portfence run "
-		"--lease N -- COMMAND', and N is 100 if it is not given. With --name, N is what the name had "
-		"before.",
+		"--lease N -- COMMAND', and N is 100 if it is not given. With --name, the default is what the "
+		"name had before.",
 	.options = options,
 	.operands = OPERANDS_ANY,
 	.command_after_dashes = true,
