@@ -357,6 +357,63 @@ larger '--pool', and see 'portfence leases'" ]
 	done
 }
 
+@test "--portserver waits for a folder that another process has locked, says so, and can be ended" {
+	mkdir folder
+	exec 7<folder
+	flock 7
+	: >said
+	ns_background "$PORTFENCE" lease --portserver "$PWD/folder/socket" </dev/null >said 2>warned 7>&-
+	wait_until grep -qxF "portfence: warning: the folder of the socket is locked by another process, see lslocks(8); \
+waiting for it" warned
+	kill "$pid"
+	wait "$pid" || [ $? = 143 ]
+	[ ! -s said ]
+	ns_background "$PORTFENCE" lease --portserver "$PWD/folder/socket" </dev/null >said 2>warned 7>&-
+	wait_until test -s warned
+	exec 7>&-
+	wait_until test -s said
+	[ -S folder/socket ]
+}
+
+@test "--portserver: with no descriptor left it waits, and goes on once a process has ended" {
+	: >said
+	ns_background prlimit --nofile=14:14 "$PORTFENCE" lease --pool 20000-20029 --portserver "$PWD/socket" </dev/null >said 2>warned
+	server=$pid address=$PWD/socket
+	wait_until test -s said
+	cat >crowd.py <<-'END'
+		import os, socket, subprocess, sys
+		path, server = sys.argv[1], int(sys.argv[2])
+		def ask(process):
+		    client = socket.socket(socket.AF_UNIX)
+		    client.connect(path)
+		    client.sendall(b"%d\n" % process.pid)
+		    return client
+		served = []
+		while True:
+		    process = subprocess.Popen(["sleep", "infinity"])
+		    served.append(process)
+		    if not ask(process).makefile().read(): break
+		print(len(served) > 1)
+		# these send nothing, so they take what is left, and then the queue is never empty
+		silent = [socket.socket(socket.AF_UNIX) for i in range(20)]
+		for one in silent: one.connect(path)
+		# it sleeps in poll(2): one that asks again and again is never seen to
+		waits = runs = 0
+		while waits < 20 and runs < 20000:
+		    with open(f"/proc/{server}/stat") as stat: sleeps = stat.read().rsplit(")", 1)[1].split()[0] == "S"
+		    waits, runs = (waits + 1, 0) if sleeps else (0, runs + 1)
+		print(waits)
+		for one in silent: one.close()
+		for one in served: one.kill()
+		for one in served: one.wait()
+		process = subprocess.Popen(["sleep", "infinity"])
+		while not ask(process).makefile().read(): pass
+		process.kill()
+	END
+	run -0 ns python3 crowd.py "$address" "$server"
+	[ "$(xargs <<<"$output")" = "True 20" ]
+}
+
 @test "--portserver: 300 clients at once, a third killed, no port is given twice, and none is lost" {
 	portserver "$PWD/socket" --pool 20000-20999
 	cat >clients.py <<-END

@@ -25,6 +25,8 @@
 #define CLIENTS_MOST 512
 #define PATIENCE_NS (10 * TIMING_SECOND_NS) /* for a client that has not sent its request */
 #define BACKLOG 4096
+#define LOCK_NS 50000000 /* between two tries to lock a folder */
+#define TRIES_UNSAID 20
 
 /* A client that has not been answered. */
 struct client {
@@ -107,12 +109,37 @@ static int bind_socket(int fd, const char *address, const struct sockaddr_un *na
 	return rc ? say_failure("no socket can be made at '%s': %s", address, strerror(rc)) : 0;
 }
 
+/*
+ * Locks the folder of a socket, so that of two servers that start at once, the second does not remove
+ * the first one's socket. In a folder such as /tmp, anybody may keep that lock.
+ *
+ * Return: descriptor, -1 if the folder cannot be opened, -2 if @hold was over before
+ */
+static int lock_folder(const char *path, struct lease_hold *hold)
+{
+	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int fd, tries = 0;
+
+	strcpy(folder, path);
+	fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+		if (tries++ == TRIES_UNSAID)
+			say_warning(NULL,
+				    "the folder of the socket is locked by another process, see "
+				    "lslocks(8); waiting for it");
+		if (!lease_hold_wait(hold, LOCK_NS)) {
+			close(fd);
+			return -2;
+		}
+	}
+	return fd;
+}
+
 /* Return: 0, or say_status() */
-static int open_socket(const char *address, int *ret_fd)
+static int open_socket(const char *address, struct lease_hold *hold, int *ret_fd)
 {
 	struct sockaddr_un name;
 	const socklen_t len = read_address(address, &name);
-	char folder[sizeof(name.sun_path)];
 	int fd, lock = -1, rc = 0;
 
 	if (!len)
@@ -122,12 +149,9 @@ static int open_socket(const char *address, int *ret_fd)
 	if (fd < 0)
 		return say_failure("no socket can be made: %s", strerror(errno));
 	if (*address != '@') {
-		/* of two that start at once, the second must not remove the first one's socket */
-		strcpy(folder, address);
-		lock = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (lock >= 0)
-			flock(lock, LOCK_EX);
-		rc = remove_stale(address, &name, len);
+		lock = lock_folder(address, hold);
+		rc = lock == -2 ? say_failure("nobody is left to serve at '%s'", address)
+				: remove_stale(address, &name, len);
 	}
 	if (!rc)
 		rc = bind_socket(fd, address, &name, len);
@@ -388,10 +412,10 @@ int lease_portserver_run(const char *address, const struct lease_block *block,
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	server.signals = catch_signals(&before);
-	rc = open_socket(address, &server.listener);
+	rc = open_socket(address, hold, &server.listener);
 	if (rc)
 		return rc;
+	server.signals = catch_signals(&before);
 	puts(address);
 	if (fflush(stdout))
 		rc = say_status();
