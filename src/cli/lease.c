@@ -1,6 +1,5 @@
 #include "../core/ownership.h"
 #include "../core/pool.h"
-#include "../machine/procfs.h"
 #include "lease_block.h"
 #include "lease_hold.h"
 #include "lease_portserver.h"
@@ -130,15 +129,11 @@ static void describe_holder(struct lease *entry)
 {
 	const pid_t parent = getppid();
 	char line[128];
-	long n = procfs_read(parent, "cmdline", line, sizeof(line)), i;
 
-	for (i = 0; i + 1 < n; i++)
-		if (!line[i])
-			line[i] = ' ';
 	entry->pid = getpid();
 	if (entry->detached)
 		strcpy(entry->command, "portfence lease --detach");
-	else if (n > 0)
+	else if (lease_command_of(parent, line, sizeof(line)))
 		snprintf(entry->command, sizeof(entry->command), "portfence lease, for pid %d: %s",
 			 (int)parent, line);
 	else

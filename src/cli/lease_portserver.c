@@ -213,20 +213,10 @@ static int judge_request(const struct client *client, pid_t pid)
 	return -1;
 }
 
-static void describe_process(pid_t pid, struct lease *entry)
-{
-	long n = procfs_read(pid, "cmdline", entry->command, sizeof(entry->command)), i;
-
-	for (i = 0; i + 1 < n; i++)
-		if (!entry->command[i])
-			entry->command[i] = ' ';
-	entry->pid = pid;
-}
-
 /* Takes a port. Return: 0 if there is none */
 static uint16_t take_port(struct server *server, pid_t pid, int process)
 {
-	struct lease entry = { .known = false };
+	struct lease entry = { .pid = pid };
 	struct served *served;
 	struct reason why;
 	int fd = lease_open(server->settings, true, &why), rc;
@@ -237,7 +227,7 @@ static uint16_t take_port(struct server *server, pid_t pid, int process)
 	}
 	rc = lease_take(fd, server->block->pool, 1, &entry.first);
 	entry.last = entry.first;
-	describe_process(pid, &entry);
+	lease_command_of(pid, entry.command, sizeof(entry.command));
 	if (!rc)
 		rc = lease_publish(fd, &entry);
 	served = rc ? NULL : array_add(&server->served, &server->serves, sizeof(*served));

@@ -4,6 +4,7 @@
 #include "array.h"
 #include "lease_file.h"
 #include "processes.h"
+#include "procfs.h"
 #include "sockets.h"
 
 #include <errno.h>
@@ -238,6 +239,17 @@ void lease_command(char *const argv[], char ret_text[LEASE_COMMAND])
 	for (i = 0; argv[i] && used < LEASE_COMMAND; i++)
 		used += (size_t)snprintf(ret_text + used, LEASE_COMMAND - used, "%s%s",
 					 i ? " " : "", argv[i]);
+}
+
+bool lease_command_of(pid_t pid, char *ret_text, size_t size)
+{
+	const long n = procfs_read(pid, "cmdline", ret_text, size);
+	long i;
+
+	for (i = 0; i + 1 < n; i++)
+		if (!ret_text[i])
+			ret_text[i] = ' ';
+	return n > 0;
 }
 
 void lease_format_since(const struct lease *lease, char ret_text[LEASE_SINCE])

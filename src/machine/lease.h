@@ -58,6 +58,9 @@ bool lease_map(const struct lease *lease, struct portmap *ret_map);
 /* lease_command() - A command line as a lease has it, cut where it is too long */
 void lease_command(char *const argv[], char ret_text[LEASE_COMMAND]);
 
+/* lease_command_of() - A process's command line in the same way, cut at @size. Return: false if it has none */
+bool lease_command_of(pid_t pid, char *ret_text, size_t size);
+
 /* Room for the longest text of lease_format() */
 #define LEASE_TEXT (LEASE_APPLICATION + LEASE_NAME_MOST + LEASE_COMMAND + PROCESSES_NAME + 192)
 
