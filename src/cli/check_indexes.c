@@ -94,7 +94,8 @@ static void claim_all(struct check_indexes *check, const struct policy *policy)
 	int proto;
 	size_t i;
 
-	for (i = 0; i < policy->count; i++)
+	/* somebody may write the file meanwhile */
+	for (i = 0; i < policy->count && i < check->policy->count; i++)
 		claim_section(check, check->policy->rules[i]->name, policy->rules[i]);
 	for (proto = 0; proto < PROTO_COUNT && policy->pool_sliced; proto++)
 		claim_range(check, "portfence", 0, policy->pool, (enum proto)proto);
