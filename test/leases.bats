@@ -492,7 +492,7 @@ refuses() {
 }
 
 @test "leases and check warn of a pool whose ports another program of this machine uses by default" {
-	local clash="meets 20000-32000, which Nomad uses for its tasks by default, and it is on this machine; \
+	local clash="meets 20000-32000, which Nomad uses for its tasks by default, and Nomad is on this machine; \
 choose another 'pool', or other ports for Nomad" own="meets the ephemeral range 25000-60999, whose ports the \
 kernel gives to any program; choose a 'pool' outside of it, or reserve the pool"
 	printf '[portfence]\npool = 20000-20029\n[a]\nrange = 40000-40009\nmatch = a\n' >some.ini

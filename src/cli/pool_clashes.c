@@ -48,10 +48,10 @@ void pool_clashes_find(const struct range *pool, pool_clashes_fn *found, void *c
 	for (i = 0; i < count; i++) {
 		snprintf(
 			line, sizeof(line),
-			"the pool %s meets %d-%d, which %s uses for %s by default, and it is on this "
+			"the pool %s meets %d-%d, which %s uses for %s by default, and %s is on this "
 			"machine; choose another 'pool', or other ports for %s",
 			text, agent[i]->first, agent[i]->last, agent[i]->name, agent[i]->use,
-			agent[i]->name);
+			agent[i]->name, agent[i]->name);
 		found(context, line);
 	}
 	find_ephemeral(pool, text, found, context);

@@ -1,4 +1,4 @@
-/* pool_clashes: what other programs of this machine use ports of the pool; it prints nothing. */
+/* pool_clashes: which other programs of this machine use ports of the pool; it prints nothing. */
 #ifndef PORTFENCE_CLI_POOL_CLASHES_H
 #define PORTFENCE_CLI_POOL_CLASHES_H
 

@@ -14,8 +14,9 @@ struct agent {
 	const char *name;
 	const char *use; /* what it uses the ports for */
 	uint16_t first, last;
-	const char *processes;  /* globs of their names, separated by commas; NULL: any of these */
-	const char *interfaces; /* globs of network interfaces */
+	/* it is on the machine if one of these is; NULL: not looked for */
+	const char *processes;  /* globs of their names, separated by commas */
+	const char *interfaces; /* globs of the names of network interfaces */
 	const char *folder;
 };
 
