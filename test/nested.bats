@@ -293,7 +293,7 @@ of() {
 @test "where the outer run polices named ports, nothing inside gets another rule, and it is said" {
 	printf '[own]\nrange = 20000-20999\nbind = own\n' >own.ini
 	run -0 --separate-stderr as_nobody "$PORTFENCE" run --config own.ini --app own -- "$PORTFENCE" run --range 21000-21099 -- true
-	[[ $stderr = *"take any port: the rule of the outer 'portfence run' polices ports by its 'bind' key, so no other is served inside" ]]
+	[[ $stderr = *"take ports of the outer run's range: the rule of the outer 'portfence run' polices ports by its 'bind' key, so no other is served inside" ]]
 	run -125 as_nobody "$PORTFENCE" run --config own.ini --app own -- "$PORTFENCE" run --strict --range 21000-21099 -- true
 	# the library asks nobody, and what bypasses it has the outer range
 	as_nobody "$PORTFENCE" run --config own.ini --app own -- "$PORTFENCE" run -q --range 20100-20199 -- \

@@ -227,8 +227,9 @@ static void find_obstacles(const struct sections *sections, struct check_finding
 			findings, sections->policy.no_warning ? SAY_NOTE : SAY_WARNING, 0,
 			"supervisor", NULL,
 			"the library alone fences what is run here, so DNS queries, static "
-			"programs and raw system calls take any port: %s%s%s",
-			obstacle.why, *obstacle.remedy ? "; " : "", obstacle.remedy);
+			"programs and raw system calls take %s: %s%s%s",
+			obstacle_bypass(&obstacle), obstacle.why, *obstacle.remedy ? "; " : "",
+			obstacle.remedy);
 }
 
 /* ---- files ---- */

@@ -366,8 +366,9 @@ static void warn_of_obstacle(const struct job *job, const struct obstacle *obsta
 	snprintf(
 		text, sizeof(text),
 		"the library alone fences '%s', so its DNS queries, static programs and raw system "
-		"calls take any port: %s%s%s",
-		job->command, obstacle->why, *obstacle->remedy ? "; " : "", obstacle->remedy);
+		"calls take %s: %s%s%s",
+		job->command, obstacle_bypass(obstacle), obstacle->why,
+		*obstacle->remedy ? "; " : "", obstacle->remedy);
 	say_warning(NULL, text);
 }
 

@@ -481,6 +481,7 @@ int inner_compare(const struct inner_offer *offer, const struct settings *settin
 	if (!why)
 		return 0;
 	obstacle_set(ret_obstacle, "%s", why);
+	ret_obstacle->outer = true;
 	return -EPERM;
 }
 
@@ -535,5 +536,7 @@ int inner_submit(int channel, const struct settings *settings, struct obstacle *
 	else if (rc)
 		obstacle_set(ret_obstacle, "the supervisor of the outer 'portfence run' fails: %s",
 			     strerror(-rc));
+	if (rc)
+		ret_obstacle->outer = true;
 	return rc;
 }

@@ -34,6 +34,11 @@ void obstacle_set(struct obstacle *ret_obstacle, const char *format, ...)
 	va_end(arguments);
 }
 
+const char *obstacle_bypass(const struct obstacle *obstacle)
+{
+	return obstacle->outer ? "ports of the outer run's range" : "any port";
+}
+
 /* ---- the filter ---- */
 
 /* Somebody has a listener on this process already (kernel/seccomp.c, has_duplicate_listener). */

@@ -8,7 +8,11 @@
 struct obstacle {
 	char why[192];
 	char remedy[192]; /* what to do about it here; may be empty */
+	bool outer; /* the supervisor of an outer run serves this process, by that run's rule */
 };
+
+/* obstacle_bypass() - Which ports do calls take that bypass the library? The text follows "take" */
+const char *obstacle_bypass(const struct obstacle *obstacle);
 
 /* obstacle_set() - Write a reason without a remedy */
 __attribute__((format(printf, 2, 3))) void obstacle_set(struct obstacle *ret_obstacle,

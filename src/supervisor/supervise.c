@@ -561,6 +561,7 @@ static int start_inside(int channel, const struct inner_offer *offer, struct set
 	else if (!rc)
 		rc = take_mark(mark_draw(), ret_obstacle);
 	if (rc) {
+		ret_obstacle->outer = true;
 		close(channel);
 		return rc;
 	}
