@@ -124,20 +124,25 @@ nothing_held() {
 	[ -z "$(ns ss -Htuan exclude time-wait "sport >= :${1%-*} and sport <= :${1#*-}")" ]
 }
 
-# The file is whole; and whoever had a claim on a tuple when he was killed holds it no more: a fresh
-# network namespace has no connection, so every port has to serve the hottest destination.
-state_is_sound() {
-	local file=$PORTFENCE_STATE/soak.0
-	[ "$(ls -A "$PORTFENCE_STATE")" = soak.0 ]
-	[ "$(head -c 8 "$file")" = portfenc ]
-	[ "$(number_at 8 "$file")" = "$(sed -n 's/^#define STATE_VERSION //p' "$ROOT/src/core/state.h")" ]
-	[ "$(number_at 12 "$file")" = "$(stat -c %s "$file")" ]
+# A fresh network namespace has no connection, so every port serves the hottest destination, once the claims
+# of whoever was killed have expired.
+serves_all() {
 	ns_close
 	ns_open
 	serve
 	run -0 --separate-stderr ns "$PORTFENCE" run --config soak.ini --app soak -- "$PROBES/load" 7000 500 1 1 hold
 	echo "$output $stderr"
 	[ "$output $stderr" = "connected 500 " ]
+}
+
+# The file is whole, and whoever had a claim on a tuple when he was killed holds it no more.
+state_is_sound() {
+	local file=$PORTFENCE_STATE/soak.0
+	[ "$(ls -A "$PORTFENCE_STATE")" = soak.0 ]
+	[ "$(head -c 8 "$file")" = portfenc ]
+	[ "$(number_at 8 "$file")" = "$(sed -n 's/^#define STATE_VERSION //p' "$ROOT/src/core/state.h")" ]
+	[ "$(number_at 12 "$file")" = "$(stat -c %s "$file")" ]
+	wait_until serves_all
 	[ "$(ls -A "$PORTFENCE_STATE")" = soak.0 ]
 }
 
