@@ -202,7 +202,7 @@ static int print_block(const struct held *held, bool json)
 /* Closes what the holder does not need. */
 static void let_go(const struct held *held, bool detached)
 {
-	int kept[3], candidates[3], count = 0, i, k;
+	int kept[3] = { 0 }, candidates[3], count = 0, i, k;
 
 	candidates[0] = detached ? -1 : held->hold.watched[LEASE_HOLD_PARENT].fd;
 	candidates[1] = held->taken.fd;
