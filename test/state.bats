@@ -385,7 +385,14 @@ fresh_file() {
 	holds_only "$(basename "$file")"
 	[ "$(wc -c <&6)" = 1000 ]
 	exec 6<&-
-	# not through a folder that is another user's, nor another user's file
+	# of many that start at once, one replaces it
+	for turn in 1 2 3 4 5; do
+		printf '\1' | dd of="$file" bs=1 seek=8 conv=notrunc status=none
+		seq 8 | xargs -P 8 -I{} nsenter -t "$NS_PID" -n -- "$PORTFENCE" run --range "$RANGE" --order sequential -- \
+			"$PROBES/spawn" child >said.many
+		[ "$(sequence --order sequential)" = "20016 20017 " ]
+	done
+	# not a folder's that is another user's, nor another user's file
 	printf '\1' | dd of="$file" bs=1 seek=8 conv=notrunc status=none
 	chown 65534 "$file"
 	damaged

@@ -200,8 +200,8 @@ int slices_expand(const char *list, const struct slices_host *hosts, struct aren
 		  const char **ret_list, struct reason *ret_why)
 {
 	char item[2 * ITEM_MAX], ports[ITEM_MAX];
+	size_t len, end;
 	char *to;
-	size_t len;
 	int rc;
 
 	*ret_list = list;
@@ -218,9 +218,14 @@ int slices_expand(const char *list, const struct slices_host *hosts, struct aren
 		if (!memchr(list, '%', len)) {
 			to = mempcpy(to, list, len);
 		} else {
-			snprintf(item, sizeof(item), "%.*s", (int)len, list);
-			for (rc = (int)strlen(item); rc && strchr(" \t", item[rc - 1]);)
-				item[--rc] = '\0';
+			for (end = len; end && strchr(" \t", list[end - 1]);)
+				end--;
+			if (end >= sizeof(item))
+				return reason_refuse(ret_why,
+						     "'%.60s' goes on for %zu characters, which no "
+						     "slice of ports does; write first+count * %%i",
+						     list, end);
+			snprintf(item, sizeof(item), "%.*s", (int)end, list);
 			rc = expand_item(item, hosts, ports, ret_why);
 			if (rc)
 				return rc;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -294,6 +295,28 @@ static int open_usual(const char *name)
 	return open_file(AT_FDCWD, path);
 }
 
+/*
+ * Puts a new file in the place of an older version's, whose descriptor @older it closes. Processes of that version
+ * keep what they have mapped. Several of ours may come here at once, so each waits for the one before, and looks
+ * again. Return: descriptor or -errno
+ */
+static int replace_older(int directory, const char *name, int older)
+{
+	int fd;
+
+	syscall(SYS_flock, older, LOCK_EX);
+	fd = open_file(directory, name);
+	if (fd >= 0 && is_older(fd)) {
+		unlinkat(directory, name, 0);
+		fd_close(fd);
+		fd = -ENOENT;
+	}
+	if (fd == -ENOENT && !create_file(directory, name, NULL))
+		fd = open_file(directory, name);
+	fd_close(older);
+	return fd;
+}
+
 #define NOT_USED(why) "the state file is not used, " why "; ports are chosen without it"
 #define ELSEWHERE                                                                                  \
 	"the state is in XDG_RUNTIME_DIR, as its folder in /dev/shm is not this user's alone; "    \
@@ -323,13 +346,9 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	}
 	*ret_warning = NOT_USED("it cannot be opened");
 	fd = open_file(directory, name);
-	/* processes of that version keep what they have mapped */
-	if (fd >= 0 && is_older(fd)) {
-		unlinkat(directory, name, 0);
-		fd_close(fd);
-		fd = -ENOENT;
-	}
-	if (fd == -ENOENT && !create_file(directory, name, NULL))
+	if (fd >= 0 && is_older(fd))
+		fd = replace_older(directory, name, fd);
+	else if (fd == -ENOENT && !create_file(directory, name, NULL))
 		fd = open_file(directory, name);
 	fd_close(directory);
 	if (fd < 0)

@@ -19,7 +19,8 @@
 
 /*
  * Opens what another user may have put there: neither a link, nor a file system of that user's
- * (FUSE), which could let us wait. Before Linux 5.6, such a file system cannot be told.
+ * (FUSE), which could let us wait. Before Linux 5.6, or where a sandbox of before refuses openat2(2), such a file
+ * system cannot be told.
  */
 static int open_in(int folder, const char *name, int flags)
 {
@@ -29,7 +30,8 @@ static int open_in(int folder, const char *name, int flags)
 	};
 	int fd = (int)syscall(SYS_openat2, folder, name, &how, sizeof(how));
 
-	return fd < 0 && errno == ENOSYS ? openat(folder, name, (int)how.flags) : fd;
+	return fd < 0 && (errno == ENOSYS || errno == EPERM) ? openat(folder, name, (int)how.flags)
+							     : fd;
 }
 
 /* Is it a state file, of the user whose number its name ends with? */
