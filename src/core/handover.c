@@ -194,6 +194,8 @@ int handover_write(const struct handover *handover, char ret_text[HANDOVER_MAX])
 
 /* ---- reading ---- */
 
+_Static_assert(KEY_COUNT <= 32, "see read_word()");
+
 /* The value of a hexadecimal digit, as it is written above; 16 if it is none */
 static unsigned hex_digit(char c)
 {
@@ -284,11 +286,16 @@ static int read_part(const struct part *part, const char *value, struct handover
 }
 
 static int read_word(const char *name, const char *value, struct arena *arena, struct rule *rule,
-		     struct handover *handover)
+		     struct handover *handover, uint32_t *seen)
 {
 	const enum key key = key_find(name);
 	size_t i;
 
+	/* a key takes much more memory than its text, and is written once */
+	if (key != KEY_COUNT && *seen & 1U << key)
+		return -EINVAL;
+	if (key != KEY_COUNT)
+		*seen |= 1U << key;
 	if (key != KEY_COUNT)
 		return key_table[key].handed ? read_key(key, value, arena, rule) : -EINVAL;
 	if (!strcmp(name, "section")) {
@@ -320,6 +327,7 @@ static int read_handover(const char *text, bool foreign, struct arena *arena,
 	struct handover handover = { .rule = NULL };
 	const char *name, *value;
 	struct rule *rule;
+	uint32_t seen = 0;
 	int rc = read_head(&text, foreign);
 
 	rule = rc ? NULL : arena_alloc(arena, sizeof(*rule));
@@ -329,7 +337,7 @@ static int read_handover(const char *text, bool foreign, struct arena *arena,
 		const size_t len = *text == ' ' ? strcspn(text + 1, " ") : 0;
 
 		rc = len ? split_word(text + 1, len, arena, &name, &value) : -EINVAL;
-		rc = rc ? rc : read_word(name, value, arena, rule, &handover);
+		rc = rc ? rc : read_word(name, value, arena, rule, &handover, &seen);
 		if (rc)
 			return rc;
 		text += len + 1;

@@ -362,29 +362,51 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	return -EPERM;
 }
 
-/* Return: the mapping, or NULL if it is no state file */
-static struct state_file *map_file(int fd)
-{
-	struct state_file *file =
-		mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+/* The beginning of a state file */
+struct state_head {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t size;
+	uint64_t told;
+	struct siphash_key key;
+	uint64_t draws;
+	uint32_t next[PROTO_COUNT];
+	uint32_t repeats;
+};
 
-	if (file != MAP_FAILED && file->magic == STATE_MAGIC && file->version == STATE_VERSION &&
-	    file->size == sizeof(*file))
-		return file;
-	if (file != MAP_FAILED)
-		munmap(file, sizeof(*file));
-	return NULL;
+_Static_assert(sizeof(struct state_head) == offsetof(struct state_file, sequence) +
+						    offsetof(struct state_sequence, table),
+	       "it has no padding");
+
+/*
+ * The mapping is not looked at: who else has the file may cut it, and whoever serves others has to know the
+ * mapping's place before it can survive that.
+ *
+ * Return: the mapping, or NULL if it is no state file
+ */
+static struct state_file *map_file(int fd, struct state_head *ret_head)
+{
+	struct state_file *file;
+
+	/* an offset of 0, however it is passed */
+	if (syscall(SYS_pread64, fd, ret_head, sizeof(*ret_head), 0L, 0L, 0L) !=
+		    (long)sizeof(*ret_head) ||
+	    ret_head->magic != STATE_MAGIC || ret_head->version != STATE_VERSION ||
+	    ret_head->size != sizeof(*file))
+		return NULL;
+	file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return file == MAP_FAILED ? NULL : file;
 }
 
 /* Was the file made with this rule's seed? A run inside the run may have another seed. */
-static bool repeats_seed(const struct state_sequence *sequence, const struct rule *rule)
+static bool repeats_seed(const struct state_head *head, const struct rule *rule)
 {
 	struct siphash_key key;
 
-	if (!sequence->repeats || !rule->seeded)
+	if (!head->repeats || !rule->seeded)
 		return false;
 	seed_key(&key, rule->seed);
-	return !memcmp(&key, &sequence->key, sizeof(key));
+	return !memcmp(&key, &head->key, sizeof(key));
 }
 
 int state_find(const char *folder, const char *runtime, const struct rule *rule,
@@ -395,10 +417,11 @@ int state_find(const char *folder, const char *runtime, const struct rule *rule,
 
 int state_use(int fd, const struct rule *rule, struct state *ret_state)
 {
+	struct state_head head = { .repeats = 0 };
 	struct state state = { 0 };
 
 	if (fd >= 0 && is_state_file(fd))
-		state.file = map_file(fd);
+		state.file = map_file(fd, &head);
 	if (fd >= 0)
 		fd_close(fd);
 	if (fd >= 0 && !state.file)
@@ -408,9 +431,10 @@ int state_use(int fd, const struct rule *rule, struct state *ret_state)
 		if (state.file == MAP_FAILED)
 			return -ENOMEM;
 		fill_file(state.file, NULL);
+		head.repeats = 0;
 	}
 	state.sequence = &state.file->sequence;
-	state.repeats = repeats_seed(state.sequence, rule);
+	state.repeats = repeats_seed(&head, rule);
 	if (rule->seeded && rule->order != ORDER_SEQUENTIAL && !state.repeats) {
 		state.sequence = map_anonymous(sizeof(*state.sequence));
 		if (state.sequence == MAP_FAILED) {

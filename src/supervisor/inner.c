@@ -39,6 +39,7 @@
 #define INNER_VERSION 1
 #define SWEEP_LEAST 32
 #define MISSED_MOST 2
+#define STACK (64 * 1024)
 
 /* The descriptors that come with a request, in this order, as far as they are there */
 enum { FILE_ERRORS, FILE_STATE, FILE_LOG, FILE_RECORD, FILES };
@@ -113,7 +114,8 @@ static int receive_request(int channel, struct request *ret_request, int ret_fil
 				  .msg_control = &control,
 				  .msg_controllen = sizeof(control) };
 	const ssize_t n = recvmsg(channel, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	const struct cmsghdr *head = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	/* an empty message can have descriptors, too */
+	const struct cmsghdr *head = n >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
 	int came[FILES] = { -1, -1, -1, -1 }, i, next = 0, count = 0;
 
 	memset(ret_files, -1, FILES * sizeof(ret_files[0]));
@@ -200,7 +202,45 @@ static void note_living(uint64_t mark, void *context)
 		inner->missed = 0;
 }
 
-/* Forgets the runs that have ended. Return: the first of them, for the caller to free; or NULL */
+/* What is to be ended, by a thread of its own: a member may have given us what close(2) waits for. */
+struct ending {
+	struct inner *first;
+	int channel; /* -1: none */
+};
+
+static void *end_now(void *context)
+{
+	struct ending *ending = context;
+	struct inner *inner;
+
+	while ((inner = ending->first)) {
+		ending->first = inner->next;
+		free_run(inner);
+	}
+	if (ending->channel >= 0)
+		close(ending->channel);
+	free(ending);
+	return NULL;
+}
+
+static void end_aside(struct inner *first, int channel)
+{
+	struct ending *ending = first || channel >= 0 ? malloc(sizeof(*ending)) : NULL;
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	if (!ending)
+		return;
+	*ending = (struct ending){ first, channel };
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK);
+	if (pthread_create(&thread, &attributes, end_now, ending))
+		end_now(ending);
+	pthread_attr_destroy(&attributes);
+}
+
+/* Forgets the runs that have ended. Return: them, for end_aside() without the lock */
 static struct inner *sweep(struct inners *inners)
 {
 	struct inner *ended = NULL;
@@ -261,8 +301,7 @@ int inner_open(struct inners *inners, const struct caller *caller)
 	inners->opened[i].thread = caller->thread;
 	inners->opened[i].channel = ends[0];
 	pthread_mutex_unlock(&inners->lock);
-	if (old >= 0)
-		close(old);
+	end_aside(NULL, old);
 	return ends[1];
 }
 
@@ -283,12 +322,15 @@ static int take_channel(struct inners *inners, const struct caller *caller)
 	return channel;
 }
 
-/* Was it opened to write? Then the member who has opened it may write to it. */
+/* Is it what a path can be opened as, and may the member who has opened it write to it? */
 static bool is_open_to_write(int fd)
 {
 	const int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+	struct stat st;
 
-	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY;
+	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY &&
+	       !fstat(fd, &st) &&
+	       (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
 }
 
 /*
@@ -340,6 +382,7 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 		return -EINVAL;
 	new->rule = *handover.rule;
 	new->rule.engine = ENGINE_BIND;
+	pthread_mutex_init(&new->log_lock, NULL);
 	new->fence.calls = calls;
 	new->fence.rule = &new->rule;
 	new->fence.kernel = new->kernel;
@@ -348,6 +391,7 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 	files[FILE_STATE] = -1;
 	if (rc)
 		return rc;
+	new->user = uid;
 	start_log(new, &handover, files, uid == geteuid());
 	return 0;
 }
@@ -355,7 +399,7 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 /* Adds a run. Return: 0, -EEXIST, -ENOSPC */
 static int add_run(struct inners *inners, struct inner *new)
 {
-	struct inner *ended = NULL, *next;
+	struct inner *ended = NULL;
 	int rc = 0;
 
 	pthread_mutex_lock(&inners->lock);
@@ -368,10 +412,7 @@ static int add_run(struct inners *inners, struct inner *new)
 	if (!rc)
 		inners->run[inners->count++] = new;
 	pthread_mutex_unlock(&inners->lock);
-	for (; ended; ended = next) {
-		next = ended->next;
-		free_run(ended);
-	}
+	end_aside(ended, -1);
 	return rc;
 }
 
@@ -406,6 +447,20 @@ int inner_enter(struct inners *inners, const struct caller *caller,
 	return rc;
 }
 
+/*
+ * Anybody can take the mark, as anybody can read it. So of other users than the run's own and root, none becomes a
+ * member of it. What root starts is for the users that root's programs become; and in a user's own tree there are
+ * no others.
+ */
+static bool may_belong(const struct inner *inner, const struct caller *caller)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return !inner->user || inner->user == geteuid() ||
+	       (!caller_user(caller, &uid, &gid) && (!uid || uid == inner->user));
+}
+
 int inner_find(struct inners *inners, const struct caller *caller, struct inner **ret_inner)
 {
 	struct inner *inner;
@@ -423,6 +478,10 @@ int inner_find(struct inners *inners, const struct caller *caller, struct inner 
 	if (inner)
 		inner->users++;
 	pthread_mutex_unlock(&inners->lock);
+	if (inner && !may_belong(inner, caller)) {
+		inner_leave(inners, inner);
+		inner = NULL;
+	}
 	*ret_inner = inner;
 	return 0;
 }

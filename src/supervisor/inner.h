@@ -43,7 +43,9 @@ struct inner_offer {
 struct inner {
 	struct fence fence;
 	struct log log;
+	pthread_mutex_t log_lock; /* its log and record are the run's, which can make us wait */
 	uint64_t mark;
+	uid_t user; /* who asked for it */
 	struct rule rule;
 	struct engine_kernel kernel[PROTO_COUNT];
 	struct source_addr_cache sources;

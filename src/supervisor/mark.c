@@ -126,12 +126,24 @@ static bool has_ended(pid_t process, int pidfd)
 	       (stat.state == 'Z' && status.threads <= 1);
 }
 
+/*
+ * Anybody can take the mark, as anybody can read it. So of users that are neither root nor this process's own,
+ * none keeps what this user holds. What root holds is for the users that root's programs become.
+ */
+static bool may_belong(pid_t process)
+{
+	struct procfs_status status;
+
+	return !geteuid() || procfs_status(process, &status) || !status.uid ||
+	       status.uid == geteuid();
+}
+
 static int try_process(pid_t process, void *context)
 {
 	struct search *search = context;
 	int pidfd;
 
-	if (mark_of(process) != search->mark)
+	if (mark_of(process) != search->mark || !may_belong(process))
 		return 0;
 	pidfd = (int)syscall(SYS_pidfd_open, process, 0);
 	/* the number may be another process's by now */

@@ -1060,6 +1060,7 @@ static int serve_by_rule(struct trapped_call *trapped)
 		return rc;
 	trapped->fence = inner ? &inner->fence : tree->fence;
 	trapped->log = inner ? &inner->log : tree->log;
+	trapped->log_lock = inner ? &inner->log_lock : &tree->log_lock;
 	rc = serve_trapped(trapped);
 	inner_leave(&tree->inners, inner);
 	return rc;

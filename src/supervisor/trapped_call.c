@@ -80,7 +80,7 @@ static int find_errors(const struct trapped_call *trapped)
 
 /*
  * Lends the log the program's standard error, and the right to a file of another
- * user's. One thread at a time may write a line. What a program has put in the
+ * user's. One thread at a time may write a line of a run. What a program has put in the
  * place of its standard error may keep whoever looks at it for ever: so that is
  * looked at before this thread takes the lock. Return: for end_line()
  */
@@ -89,7 +89,7 @@ static int begin_line(struct trapped_call *trapped)
 	struct log *log = trapped->log;
 	int pid = (int)caller_process(&trapped->caller), fd = find_errors(trapped);
 
-	pthread_mutex_lock(&trapped->tree->log_lock);
+	pthread_mutex_lock(trapped->log_lock);
 	log->pid = pid;
 	log->stderr_fd = fd;
 	rights_use(CAP_DAC_OVERRIDE);
@@ -99,7 +99,7 @@ static int begin_line(struct trapped_call *trapped)
 static void end_line(struct trapped_call *trapped, int fd)
 {
 	rights_leave(CAP_DAC_OVERRIDE);
-	pthread_mutex_unlock(&trapped->tree->log_lock);
+	pthread_mutex_unlock(trapped->log_lock);
 	if (fd >= 0)
 		close(fd);
 }

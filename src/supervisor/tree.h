@@ -25,7 +25,7 @@ struct tree {
 	struct born *born;   /* sockets that are born here; NULL: callers can be looked into */
 	unsigned port_start; /* lowest port that needs no right, in our network namespace */
 
-	/* one thread at a time writes a line, to whichever log, and takes the lock for nothing that a program can make wait */
+	/* one thread at a time writes a line to the log, and takes the lock for nothing that a program can make wait */
 	pthread_mutex_t log_lock;
 	struct log *log;
 	/* what was said already */
