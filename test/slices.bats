@@ -133,7 +133,7 @@ up to 65535; set PORTFENCE_INDEX, or use '%i' with [hosts]"
 		iana * %i|'iana * %i' is no slice of ports, write first+count * %i or first+count * %h, such as 20000+2048 * %i
 		30000, %i|'%i' is no slice of ports, write first+count * %i or first+count * %h, such as 20000+2048 * %i
 	END
-	section "20000+10 * %i$(printf '%130s')+5"
+	section "20000+10 * %i$(printf '%130s' '')+5"
 	PORTFENCE_INDEX=0 refused a 3 "'20000+10 * %i                                               ' goes on for 145 \
 characters, which no slice of ports does; write first+count * %i"
 	section '20000+10 * %i'

@@ -183,6 +183,8 @@ static bool wait_for_one(uint64_t mark)
  */
 void mark_wait(uint64_t mark)
 {
-	while (wait_for_one(mark) || wait_for_one(mark))
-		;
+	int nobody = 0;
+
+	while (nobody < 2)
+		nobody = wait_for_one(mark) ? 0 : nobody + 1;
 }
