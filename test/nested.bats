@@ -386,3 +386,37 @@ member() {
 		True
 	END
 }
+
+@test "an empty request leaves no descriptor open in the supervisor" {
+	as_nobody prlimit --nofile=256: "$PORTFENCE" run --range 20000-20999 -- "$PORTFENCE" run -q --range 21000-21099 -- python3 - <<-'END' >said
+		import ctypes, os, socket
+		libc = ctypes.CDLL(None, use_errno=True)
+		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
+		def ask(what):
+		    return libc.syscall(bind, -1, ctypes.c_ulong(0x706f7274 + what), 128)
+		for i in range(300):
+		    one = socket.socket(fileno=ask(1))
+		    one.recv(100)
+		    socket.send_fds(one, [b""], [0, 0, 0, 0])
+		    ask(2)
+		    one.close()
+		print(ask(1) > 0)
+	END
+	[ "$(cat said)" = True ]
+}
+
+@test "who takes the mark of another user's run gets the rule of the run around both" {
+	mkfifo -m 666 hold
+	# shellcheck disable=SC2016 # the inner shells expand it
+	ns "$PORTFENCE" run -q --range 20000-20999 -- bash -c '
+		setpriv --reuid 65533 --regid 65533 --clear-groups "$0" run -q --range 21000-21099 -- \
+			sh -c "\"\$0\" zero >owner; echo \$\$ >pid; read -r end <hold" "$1" &
+		until [ -s pid ]; do kill -0 $! || exit; done
+		mark=$(cut -d " " -f 25 "/proc/$(cat pid)/stat")
+		setpriv --reuid 65534 --regid 65534 --clear-groups prlimit --rss="$mark": "$1" zero >other
+		echo end >hold
+		wait $!' "$PORTFENCE" "$BATS_FILE_TMPDIR/unborn-static"
+	cat owner other
+	sed -n 's/zero //p' owner | tr ' ' '\n' | all_within 21000 21099
+	sed -n 's/zero //p' other | tr ' ' '\n' | all_within 20000 20999
+}
