@@ -388,7 +388,7 @@ member() {
 }
 
 @test "an empty request leaves no descriptor open in the supervisor" {
-	as_nobody prlimit --nofile=256: "$PORTFENCE" run --range 20000-20999 -- "$PORTFENCE" run -q --range 21000-21099 -- python3 - <<-'END' >said
+	as_nobody prlimit --nofile=256 "$PORTFENCE" run --range 20000-20999 -- "$PORTFENCE" run -q --range 21000-21099 -- python3 - <<-'END' >said
 		import ctypes, os, socket
 		libc = ctypes.CDLL(None, use_errno=True)
 		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
