@@ -160,11 +160,12 @@ static bool rest(const struct lease_block *block)
 static int say_too_small(const struct lease_block *block, const struct settings *settings,
 			 const struct lease *entry)
 {
+	const int ports = entry->last - entry->first + 1;
+
 	say_failure(
 		"the lease '%s' has the %d port%s %d-%d, and not %u, as long as it is held; ask "
 		"for no more, or take another name",
-		block->name, entry->last - entry->first + 1,
-		say_plural((size_t)(entry->last - entry->first + 1)), entry->first, entry->last,
+		block->name, ports, say_plural((size_t)ports), entry->first, entry->last,
 		block->count);
 	lease_block_holders(settings, block->name);
 	return say_status();

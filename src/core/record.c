@@ -252,8 +252,8 @@ int record_open(const struct record *record)
 
 int record_begin(const struct record *record)
 {
+	struct sheet sheet = { .fd = -1 };
 	char text[SUMMARY_MAX];
-	struct sheet sheet;
 	int rc;
 
 	rc = open_sheet(record, O_CREAT, TURNS_MOST, &sheet);
