@@ -28,17 +28,9 @@ enum {
 
 static const struct option_entry options[] = {
 	[OPTION_CONFIG] = OPTION_ENTRY_CONFIG,
-	[OPTION_POOL] = { .name = "pool",
-			  .argument = "RANGE",
-			  .help = "take the block out of this range (default: 'pool' of [portfence], "
-				  "else 20000-29999 without the ranges of sections)" },
-	[OPTION_WAIT] = { .name = "wait",
-			  .argument = "SECONDS",
-			  .help = "if no block is free, try again for this time" },
-	[OPTION_NAME] = { .name = "name",
-			  .argument = "NAME",
-			  .help = "share the block with all who give this name; @dir stands for the "
-				  "repository, worktree or folder" },
+	[OPTION_POOL] = OPTION_ENTRY_POOL("block"),
+	[OPTION_WAIT] = OPTION_ENTRY_WAIT,
+	[OPTION_NAME] = OPTION_ENTRY_NAME,
 	[OPTION_JSON] = { .name = "json", .help = "print one line of JSON" },
 	[OPTION_DETACH] = { .name = "detach",
 			    .help = "print the block and return; the lease goes on until it is released" },

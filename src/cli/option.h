@@ -56,6 +56,24 @@ struct verb {
 	{                                                                                          \
 		.name = "json", .help = "print JSON"                                               \
 	}
+/* Of verbs that take a block of ports. @what: how the verb calls it */
+#define OPTION_ENTRY_POOL(what)                                                                    \
+	{                                                                                          \
+		.name = "pool", .argument = "RANGE",                                               \
+		.help = "take the " what " out of this range (default: 'pool' of [portfence], "    \
+			"else 20000-29999 without the ranges of sections)"                         \
+	}
+#define OPTION_ENTRY_WAIT                                                                          \
+	{                                                                                          \
+		.name = "wait", .argument = "SECONDS",                                             \
+		.help = "if no block is free, try again for this time"                             \
+	}
+#define OPTION_ENTRY_NAME                                                                          \
+	{                                                                                          \
+		.name = "name", .argument = "NAME",                                                \
+		.help = "share the block with all who give this name; @dir stands for the "        \
+			"repository, worktree or folder"                                           \
+	}
 
 enum { OPTION_GO_ON = -1 };
 

@@ -50,17 +50,9 @@ static const struct option_entry options[] = {
 			   .argument = "N",
 			   .help = "use a block of N ports that no other lease has and no socket uses, as long as any "
 				   "process of COMMAND runs" },
-	[OPTION_POOL] = { .name = "pool",
-			  .argument = "RANGE",
-			  .help = "take the lease out of this range (default: 'pool' of [portfence], "
-				  "else 20000-29999 without the ranges of sections)" },
-	[OPTION_WAIT] = { .name = "wait",
-			  .argument = "SECONDS",
-			  .help = "if no block is free, try again for this time" },
-	[OPTION_NAME] = { .name = "name",
-			  .argument = "NAME",
-			  .help = "share the block with all who give this name; @dir stands for the "
-				  "repository, worktree or folder" },
+	[OPTION_POOL] = OPTION_ENTRY_POOL("lease"),
+	[OPTION_WAIT] = OPTION_ENTRY_WAIT,
+	[OPTION_NAME] = OPTION_ENTRY_NAME,
 	[OPTION_SUBSTITUTE] = { .name = "substitute",
 				.help = "in COMMAND's arguments, replace {first}, {last}, {first+N}, {last-N} and {range} "
 					"with ports of the lease" },
