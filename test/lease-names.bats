@@ -6,6 +6,7 @@
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # inner shells are the command's; each test is a process of its own; helpers set $pid
 bats_require_minimum_version 1.5.0
 load lib/helpers
+load lib/leases
 
 setup() {
 	common_setup
@@ -20,15 +21,6 @@ teardown() {
 	ns_close
 }
 
-# The blocks that are leased, one a line, as they are listed
-blocks() {
-	ns "$PORTFENCE" leases | awk '/^[0-9]+-[0-9]+ / { print $1 }'
-}
-
-are_leased() {
-	[ "$(blocks | xargs)" = "$*" ]
-}
-
 # hold ARGUMENT...: a holder; its process id is in $pid, its block in $block
 hold() {
 	: >block
@@ -40,20 +32,6 @@ hold() {
 end() {
 	kill -KILL "$1"
 	wait "$1" || true
-}
-
-field() {
-	ns "$PORTFENCE" leases --json | python3 -c "import json, sys; answer = json.load(sys.stdin); print($1)"
-}
-
-# says STATUS TEXT COMMAND...: it ends so, and with these first words on standard error
-says() {
-	run --separate-stderr "${@:3}"
-	[ "$status" = "$1" ]
-	if [ "${stderr_lines[0]}" != "$2" ]; then
-		printf "wanted '%s'\ngot    '%s'\n" "$2" "${stderr_lines[0]}"
-		return 1
-	fi
 }
 
 @test "who gives a name that is held gets the same block, as long as anybody holds it, and nobody else does" {

@@ -5,15 +5,7 @@
 # shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154 # inner shells are the command's; each test is a process of its own; helpers set $pid
 bats_require_minimum_version 1.5.0
 load lib/helpers
-
-# The blocks that are leased, one a line
-blocks() {
-	ns "$PORTFENCE" leases | awk '/^[0-9]+-[0-9]+ / { print $1 }'
-}
-
-are_leased() {
-	[ "$(blocks | xargs)" = "$*" ]
-}
+load lib/leases
 
 # hold ARGUMENT...: a holder whose standard input is /dev/null; its process id is in $pid
 hold() {
@@ -179,16 +171,6 @@ print(a["format"], a["first"], a["last"], a["ports"], a["pid"] > 1, a["file"])' 
 	printf '[portfence]\npool = 22000-22099\n' >some.ini
 	run -0 ns "$PORTFENCE" lease 5 --config some.ini --wait 3 -- sh -c 'echo $PORTFENCE_RANGE'
 	[ "$output" = 22000-22004 ]
-}
-
-# says STATUS TEXT COMMAND...: it ends so, and with these first words on standard error
-says() {
-	run --separate-stderr "${@:3}"
-	[ "$status" = "$1" ]
-	if [ "${stderr_lines[0]}" != "$2" ]; then
-		printf "wanted '%s'\ngot    '%s'\n" "$2" "${stderr_lines[0]}"
-		return 1
-	fi
 }
 
 @test "bad input is refused" {

@@ -6,6 +6,7 @@
 # shellcheck disable=SC1083,SC2016,SC2030,SC2031,SC2034 # braces and inner shells are the command's; each test is a process of its own
 bats_require_minimum_version 1.5.0
 load lib/helpers
+load lib/leases
 
 WAYS="auto preload supervise both"
 
@@ -18,16 +19,6 @@ leased() {
 # holder [OPTION]...: somebody who keeps such a lease; its process id is in $pid
 holder() {
 	ns_background "$PORTFENCE" run --lease 10 --pool 20000-20029 "$@" -- "$PROBES/lease_holder" wait
-}
-
-# The blocks that are leased, one a line, as they are listed
-blocks() {
-	ns "$PORTFENCE" leases | awk '/^[0-9]+-[0-9]+ / { print $1 }'
-}
-
-# The blocks are these
-are_leased() {
-	[ "$(blocks | xargs)" = "$*" ]
 }
 
 # holders COUNT: so many, one after the other; their ids are in $ids
@@ -50,21 +41,6 @@ has_leases() {
 end() {
 	kill -KILL "$1"
 	wait "$1" || true
-}
-
-# field EXPRESSION: of `portfence leases --json`, as `answer`
-field() {
-	ns "$PORTFENCE" leases --json "${@:2}" | python3 -c "import json, sys; answer = json.load(sys.stdin); print($1)"
-}
-
-# says STATUS TEXT COMMAND...: it ends so, and with these first words on standard error
-says() {
-	run --separate-stderr "${@:3}"
-	[ "$status" = "$1" ]
-	if [ "${stderr_lines[0]}" != "$2" ]; then
-		printf "wanted '%s'\ngot    '%s'\n" "$2" "${stderr_lines[0]}"
-		return 1
-	fi
 }
 
 # ---- what a run gets ----
