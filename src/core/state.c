@@ -379,23 +379,29 @@ _Static_assert(sizeof(struct state_head) == offsetof(struct state_file, sequence
 	       "it has no padding");
 
 /*
- * The mapping is not looked at: who else has the file may cut it, and whoever serves others has to know the
- * mapping's place before it can survive that.
+ * @foreign: somebody else has opened it, and may cut it. Then the mapping is not looked at: whoever serves others
+ * has to know the mapping's place before it can survive that.
  *
  * Return: the mapping, or NULL if it is no state file
  */
-static struct state_file *map_file(int fd, struct state_head *ret_head)
+static struct state_file *map_file(int fd, bool foreign, struct state_head *ret_head)
 {
 	struct state_file *file;
 
 	/* an offset of 0, however it is passed */
-	if (syscall(SYS_pread64, fd, ret_head, sizeof(*ret_head), 0L, 0L, 0L) !=
-		    (long)sizeof(*ret_head) ||
-	    ret_head->magic != STATE_MAGIC || ret_head->version != STATE_VERSION ||
-	    ret_head->size != sizeof(*file))
+	if (foreign && syscall(SYS_pread64, fd, ret_head, sizeof(*ret_head), 0L, 0L, 0L) !=
+			       (long)sizeof(*ret_head))
 		return NULL;
 	file = mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	return file == MAP_FAILED ? NULL : file;
+	if (file == MAP_FAILED)
+		return NULL;
+	if (!foreign)
+		memcpy(ret_head, file, sizeof(*ret_head));
+	if (ret_head->magic == STATE_MAGIC && ret_head->version == STATE_VERSION &&
+	    ret_head->size == sizeof(*file))
+		return file;
+	munmap(file, sizeof(*file));
+	return NULL;
 }
 
 /* Was the file made with this rule's seed? A run inside the run may have another seed. */
@@ -415,13 +421,14 @@ int state_find(const char *folder, const char *runtime, const struct rule *rule,
 	return find_file(folder, runtime, rule->name, ret_warning);
 }
 
-int state_use(int fd, const struct rule *rule, struct state *ret_state)
+/* @foreign: as for map_file(); else find_file() has judged it already */
+static int use_file(int fd, bool foreign, const struct rule *rule, struct state *ret_state)
 {
 	struct state_head head = { .repeats = 0 };
 	struct state state = { 0 };
 
-	if (fd >= 0 && is_state_file(fd))
-		state.file = map_file(fd, &head);
+	if (fd >= 0 && (!foreign || is_state_file(fd)))
+		state.file = map_file(fd, foreign, &head);
 	if (fd >= 0)
 		fd_close(fd);
 	if (fd >= 0 && !state.file)
@@ -447,11 +454,16 @@ int state_use(int fd, const struct rule *rule, struct state *ret_state)
 	return 0;
 }
 
+int state_use(int fd, const struct rule *rule, struct state *ret_state)
+{
+	return use_file(fd, true, rule, ret_state);
+}
+
 int state_open(const char *folder, const char *runtime, const struct rule *rule,
 	       struct state *ret_state)
 {
 	const char *warning;
-	int rc = state_use(find_file(folder, runtime, rule->name, &warning), rule, ret_state);
+	int rc = use_file(find_file(folder, runtime, rule->name, &warning), false, rule, ret_state);
 
 	if (!rc && warning)
 		ret_state->warning = warning;

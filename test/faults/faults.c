@@ -91,7 +91,6 @@ static const struct {
 	{ "open", OPEN_ERRORS },
 	{ "openat", OPEN_ERRORS },
 	{ "ppoll", SANDBOX "EINTR EINVAL ENOMEM ZERO" },
-	{ "pread64", SANDBOX "EINTR EINVAL EIO EISDIR ESPIPE ZERO" },
 	{ "putenv", "ENOMEM" },
 	{ "pwritev2",
 	  SANDBOX "EAGAIN EDQUOT EFBIG EINTR EINVAL EIO ENOSPC EOPNOTSUPP EPIPE ESPIPE ZERO" },

@@ -485,8 +485,6 @@ static const char *call_name(long call, const long a[6], const char **ret_detail
 		return "read";
 	case SYS_write:
 		return "write";
-	case SYS_pread64:
-		return "pread64";
 	case SYS_pwritev2:
 		return "pwritev2";
 	case SYS_ppoll:
