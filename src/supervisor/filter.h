@@ -28,7 +28,7 @@ enum filter_call {
 /* What a filter stops. */
 struct filter {
 	uint64_t gate;  /* what comes from this page passes; 0 for none */
-	bool io_uring;  /* let io_uring be; what is done through it is not fenced */
+	bool io_uring;  /* allow io_uring; what is done through it is not fenced */
 	bool any_mptcp; /* let MPTCP sockets be made as the program asks for them */
 	bool exact; /* only where no signal can interrupt a call that is being served (Linux 5.19) */
 	bool born; /* the supervisor makes the sockets that it serves; stop what it has to know of them */

@@ -528,9 +528,9 @@ int inner_compare(const struct inner_offer *offer, const struct settings *settin
 		why = "the rule of the outer 'portfence run' polices ports by its 'bind' key, so no "
 		      "other is served inside";
 	else if (rule && offer->io_uring && !rule->io_uring)
-		why = "the outer 'portfence run' lets io_uring be";
+		why = "the outer 'portfence run' allows io_uring";
 	else if (rule && offer->any_mptcp && rule->mptcp != MPTCP_ALLOW)
-		why = "the outer 'portfence run' lets MPTCP sockets be";
+		why = "the outer 'portfence run' allows MPTCP sockets";
 	else if (rule && !offer->gate && settings->gate && rule->bind != BIND_ALLOW)
 		why = "the outer 'portfence run' has a supervisor alone, which cannot tell the "
 		      "library's binds from the program's";

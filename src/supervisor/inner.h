@@ -32,8 +32,8 @@ struct inner_offer {
 	uint64_t tracer;
 	uint64_t tracer_space;
 	uint64_t unseen;
-	uint64_t io_uring;  /* the filter lets io_uring be */
-	uint64_t any_mptcp; /* the filter lets MPTCP sockets be */
+	uint64_t io_uring;  /* the filter allows io_uring */
+	uint64_t any_mptcp; /* the filter allows MPTCP sockets */
 	uint64_t polices;   /* the rule polices named ports, so no other is taken */
 };
 
