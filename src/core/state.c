@@ -47,6 +47,11 @@
  * then, another has the tuple as well, and one of the two connects fails though other ports are free.
  */
 #define CLAIM_MS 2000
+/*
+ * A tuple may be claimed in each of so many places. With a single one, two tuples of a range often shared it, and one
+ * took it from the other while that thread was stopped.
+ */
+#define CLAIM_PLACES 4
 #define CLAIM_FOREIGN_MS 10    /* at least one tick of the coarse clock */
 #define CLAIM_TURNS_MOST 10000 /* see state_claim() */
 #define CLAIM_NAPS_MOST 5000   /* longer than CLAIM_MS; see state_claim() */
@@ -519,77 +524,152 @@ static bool is_own_claim(const struct state *state, uint64_t tag)
 	return false;
 }
 
+/* The first of the places in which a tuple may be claimed */
+static _Atomic uint64_t *claim_places(const struct state *state, uint64_t tag)
+{
+	return &state->file->claim[tag % (STATE_CLAIMS / CLAIM_PLACES) * CLAIM_PLACES];
+}
+
+/* What the places of a tuple held, and then the time: so no claim is newer than @now. */
+struct claims_seen {
+	uint64_t claim[CLAIM_PLACES];
+	uint64_t now;
+};
+
+static struct claims_seen look_at_claims(_Atomic uint64_t *places)
+{
+	struct claims_seen seen;
+	int i;
+
+	for (i = 0; i < CLAIM_PLACES; i++)
+		seen.claim[i] = atomic_load(&places[i]);
+	seen.now = claim_time();
+	return seen;
+}
+
+/* Is the tuple claimed in another place than @but? */
+static bool is_claimed(const struct claims_seen *seen, uint64_t tag, int but)
+{
+	int i;
+
+	for (i = 0; i < CLAIM_PLACES; i++)
+		if (i != but && same_tag(seen->claim[i], tag) &&
+		    is_live_claim(seen->claim[i], seen->now, CLAIM_MS))
+			return true;
+	return false;
+}
+
+/* How much would be lost with a claim? */
+enum { CLAIM_OVER, CLAIM_OWN, CLAIM_OLD, CLAIM_NEEDED };
+
+static int worth_of(const struct state *state, uint64_t claim, uint64_t now)
+{
+	if (!is_live_claim(claim, now, CLAIM_MS))
+		return CLAIM_OVER;
+	/* it stays valid without its place, and no thread that waits for us could release it */
+	if (is_own_claim(state, claim))
+		return CLAIM_OWN;
+	/* a claim is needed for some microseconds, but it is held while a connect() blocks */
+	return is_live_claim(claim, now, CLAIM_FOREIGN_MS) ? CLAIM_NEEDED : CLAIM_OLD;
+}
+
+/* Finds the place that is worth least. Return: its worth */
+static int choose_place(const struct state *state, const struct claims_seen *seen, int *ret_place)
+{
+	int i, worth, least = CLAIM_NEEDED;
+
+	*ret_place = 0;
+	for (i = 0; i < CLAIM_PLACES; i++) {
+		worth = worth_of(state, seen->claim[i], seen->now);
+		if (worth >= least)
+			continue;
+		least = worth;
+		*ret_place = i;
+	}
+	return least;
+}
+
+/*
+ * Puts a claim into a place if that still holds what was seen there. Two callers may claim one tuple at the same
+ * moment, in different places. So each looks at the other places once its claim stands, and takes it back if it sees
+ * the other's. The later of the two always sees it.
+ *
+ * Return: has the caller the claim? If not, it looks again.
+ */
+static bool put_claim(_Atomic uint64_t *places, const struct claims_seen *seen, int place,
+		      uint64_t tag)
+{
+	uint64_t mine = tag | seen->now, old = seen->claim[place];
+	struct claims_seen then;
+
+	if (!atomic_compare_exchange_strong(&places[place], &old, mine))
+		return false;
+	then = look_at_claims(places);
+	if (!is_claimed(&then, tag, place))
+		return true;
+	atomic_compare_exchange_strong(&places[place], &mine, 0);
+	return false;
+}
+
 int state_claim(const struct state *state, uint64_t tag)
 {
-	_Atomic uint64_t *slot = &state->file->claim[tag % STATE_CLAIMS];
-	uint64_t mine, old = atomic_load_explicit(slot, memory_order_acquire);
+	_Atomic uint64_t *places = claim_places(state, tag);
 	unsigned turns = 0, naps = 0;
+	int place;
 
 	tag = claim_value(tag) & ~CLAIM_TIME_MASK;
 	if (is_own_claim(state, tag))
 		return -EBUSY;
 	for (;;) {
-		uint64_t now = claim_time();
-		bool same, live;
+		const struct claims_seen seen = look_at_claims(places);
 
-		mine = tag | now;
-		same = same_tag(old, mine);
-		live = is_live_claim(old, now, same ? CLAIM_MS : CLAIM_FOREIGN_MS);
-		if (live && same) {
+		if (is_claimed(&seen, tag, -1)) {
 			/* after so many naps, the clock is standing still: see below */
 			if (!state->repeats || naps++ == CLAIM_NAPS_MOST)
 				return -EBUSY;
 			nap_for_claim();
-			old = atomic_load_explicit(slot, memory_order_acquire);
-			continue;
-		}
-		/*
-		 * Our own claim stays valid without its slot, and none of the threads that
-		 * we keep waiting could release it: take the slot over.
-		 */
-		live = live && !is_own_claim(state, old);
-		if (live && turns++ < CLAIM_TURNS_MOST) {
+		} else if (choose_place(state, &seen, &place) != CLAIM_NEEDED) {
+			if (put_claim(places, &seen, place, tag))
+				return 0;
+		} else if (turns++ < CLAIM_TURNS_MOST) {
 			/*
-			 * Another tuple happens to have this slot. We wait for it: to go on to
-			 * the next port would call a free port used. A claim is needed for some
-			 * microseconds, until the kernel has registered the connection, but it is
-			 * held while a connect() blocks. So an older one is taken over.
+			 * Other tuples happen to have all the places. We wait for one: to go on to
+			 * the next port would call a free port used.
 			 */
 			sched_yield();
-			old = atomic_load_explicit(slot, memory_order_acquire);
-		} else if (turns > CLAIM_TURNS_MOST) {
+		} else {
 			/*
-			 * The slot never comes free: a library makes the clock stand still
+			 * No place ever comes free: a library makes the clock stand still
 			 * (libfaketime), or a process writes nonsense to the file.
 			 */
-			atomic_store_explicit(slot, mine, memory_order_release);
-			return 0;
-		} else if (atomic_compare_exchange_weak_explicit(
-				   slot, &old, mine, memory_order_acq_rel, memory_order_acquire)) {
+			atomic_store(&places[place], tag | seen.now);
 			return 0;
 		}
 	}
 }
 
+/* Replaces the claim on a tuple, if it is still there. A process that was killed may have left one of the same tuple. */
+static void replace_claim(const struct state *state, uint64_t tag, uint64_t by)
+{
+	_Atomic uint64_t *places = claim_places(state, tag);
+	uint64_t old;
+	int i;
+
+	for (i = 0; i < CLAIM_PLACES; i++) {
+		old = atomic_load(&places[i]);
+		if (same_tag(old, claim_value(tag)))
+			atomic_compare_exchange_strong(&places[i], &old, by);
+	}
+}
+
 void state_renew(const struct state *state, uint64_t tag)
 {
-	_Atomic uint64_t *slot = &state->file->claim[tag % STATE_CLAIMS];
-	uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
-
-	if (same_tag(old, claim_value(tag)))
-		atomic_compare_exchange_strong_explicit(
-			slot, &old, (claim_value(tag) & ~CLAIM_TIME_MASK) | claim_time(),
-			memory_order_acq_rel, memory_order_relaxed);
+	replace_claim(state, tag, (claim_value(tag) & ~CLAIM_TIME_MASK) | claim_time());
 }
 
 void state_release(const struct state *state, uint64_t tag)
 {
-	_Atomic uint64_t *slot = &state->file->claim[tag % STATE_CLAIMS];
-	uint64_t old = atomic_load_explicit(slot, memory_order_relaxed);
-
-	if (same_tag(old, claim_value(tag)))
-		atomic_compare_exchange_strong_explicit(slot, &old, 0, memory_order_release,
-							memory_order_relaxed);
+	replace_claim(state, tag, 0);
 }
 
 static struct state_peer *peer_slot(const struct state *state, uint64_t tag)
