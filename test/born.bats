@@ -18,7 +18,7 @@ UNSEEN="docker systemd yama"
 setup_file() {
 	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
 	local source=$BATS_TEST_DIRNAME probe
-	for probe in raw unborn load; do
+	for probe in raw unborn load portless; do
 		cc -std=gnu11 -D_GNU_SOURCE -static -pthread -o "$BATS_FILE_TMPDIR/$probe-static" "$source/probes/$probe.c"
 	done
 }
@@ -54,6 +54,15 @@ setup() {
 			called $way "$raw" native
 			called $way "$install/raw" native
 		done
+	done
+}
+
+@test "there, a UDP call that the kernel refuses leaves no port outside the range" {
+	local name
+	for name in $UNSEEN; do
+		sandboxed "$name"
+		refused calls "$BATS_FILE_TMPDIR/portless-static" raw
+		refused auto "$install/portless" libc
 	done
 }
 

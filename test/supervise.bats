@@ -17,6 +17,7 @@ setup_file() {
 	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
 	local source=$BATS_TEST_DIRNAME
 	cc -std=gnu11 -D_GNU_SOURCE -static -o "$BATS_FILE_TMPDIR/raw-static" "$source/probes/raw.c"
+	cc -std=gnu11 -D_GNU_SOURCE -static -o "$BATS_FILE_TMPDIR/portless-static" "$source/probes/portless.c"
 	cc -std=gnu11 -D_GNU_SOURCE -static -pthread -o "$BATS_FILE_TMPDIR/load-static" "$source/probes/load.c"
 }
 
@@ -78,6 +79,19 @@ setup() {
 		[ "$(fenced "$way" "$install/raw" uring)" = "io_uring ENOSYS" ]
 		[ "$(uname -m)" != x86_64 ] || [ "$(fenced "$way" "$install/raw" x32 7000)" = "socket ENOSYS" ]
 	done
+}
+
+@test "a UDP call that the kernel refuses leaves no port outside the range" {
+	local way
+	ns "$PROBES/portless" raw | awk '$2 != 0 && $3 { drawn++ } END { exit drawn < 100 }'
+	for way in $WAYS; do
+		refused "$way" "$install/portless" raw
+		refused "$way" "$BATS_FILE_TMPDIR/portless-static" raw
+	done
+	refused both "$install/portless" libc
+	VIA[preload]=preload
+	RANGES[preload]=20000-20999
+	refused preload "$install/portless" libc
 }
 
 # ---- names ----

@@ -8,6 +8,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/net.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -243,17 +244,22 @@ static void add_error(struct program *program, uint32_t error)
 }
 
 /*
- * An address, and behind it its length. A null pointer passes: there is no address. An address that is
- * shorter than IPv4's passes, too, as netlink's is. The kernel chooses no port for a call with such an
- * address, except for a UDP socket, which gets one as it does by a send without a destination
- * (test/platform/short-addresses-choose-no-port.c); that port is not kept. So netlink works even where
- * nobody may look into the program.
+ * A call with an address, and behind it its length. A null pointer passes: there is no address. So that netlink
+ * works even where nobody may look into the program, and at full speed, an address of netlink's length passes, too.
+ *
+ * For a call with an address that is shorter than IPv4's, the kernel chooses no port, but for a UDP socket: that
+ * gets one by connect() and sendto(), as it does by a send without a destination
+ * (test/platform/short-addresses-choose-no-port.c).
  */
-static void add_address(struct program *program, unsigned index, bool narrow)
+static void add_address(struct program *program, enum filter_call call, unsigned index, bool narrow)
 {
 	load(program, argument(index + 1, false));
-	unless(program, BPF_JGE, sizeof(struct sockaddr_in), 1);
-	add(program, BPF_JMP | BPF_JA, 1);
+	if (call == FILTER_BIND) {
+		unless(program, BPF_JGE, sizeof(struct sockaddr_in), 1);
+		add(program, BPF_JMP | BPF_JA, 1);
+	} else {
+		unless(program, BPF_JEQ, sizeof(struct sockaddr_nl), 1);
+	}
 	add_allow(program);
 	if (!narrow) {
 		load(program, argument(index, true));
@@ -348,10 +354,10 @@ static void add_call(struct program *program, enum filter_call call, const struc
 	switch (call) {
 	case FILTER_BIND:
 	case FILTER_CONNECT:
-		add_address(program, 1, machine->narrow);
+		add_address(program, call, 1, machine->narrow);
 		break;
 	case FILTER_SENDTO:
-		add_address(program, 4, machine->narrow);
+		add_address(program, call, 4, machine->narrow);
 		break;
 	case FILTER_SOCKET:
 		add_socket(program, filter);

@@ -9,6 +9,8 @@
 #   judged WAY COMMAND...         observed, and within the range
 #   called WAY PROGRAM ABI        the eight calls of probes/raw, each went well, and judged
 #   resolves WAY COMMAND...       a command that asks our name server; its questions are in wire_ports
+#   refused WAY PROGRAM HOW      UDP calls that the kernel refuses (probes/portless) fail as without a fence, and leave no
+#                                port outside the range; but for those of which no supervisor hears
 #   sandboxed NAME                what comes next runs behind the filter of that sandbox (probes/sandbox)
 #
 # shellcheck disable=SC2034,SC2154 # the tests use them; helpers.bash sets them
@@ -26,7 +28,7 @@ declare -gA RANGES=([calls]=20000-20999 [inside]=40000-40999 [both]=20000-20999)
 supervise_setup() {
 	common_setup
 	install_for_all
-	cp "$PROBES"/{signalled_calls,load,matrix,overlooked_calls,raw,rewrite,sandbox} "$install"
+	cp "$PROBES"/{signalled_calls,load,matrix,overlooked_calls,portless,raw,rewrite,sandbox} "$install"
 }
 
 SANDBOX=()
@@ -133,4 +135,18 @@ resolves() {
 	grep -q '127\.0\.0\.9' <<<"$output"
 	capture_stop
 	ports_to 53 >wire_ports
+}
+
+# What the filter lets pass: no destination, and an address of netlink's length
+UNHEARD='sendto.-(none-.*|.*-12)|connect.-.*-12'
+
+refused() {
+	ns "$2" "$3" >plain
+	fenced "$1" "$2" "$3" >said
+	diff <(cut -d' ' -f1,2 plain) <(cut -d' ' -f1,2 said)
+	[ "$(wc -l <said)" = 432 ]
+	[ "$3" = libc ] || sed -i -E "/^($UNHEARD) /d" said
+	awk '$3 { print $3 }' said >socket_ports
+	[ -s socket_ports ]
+	within "$1" <socket_ports
 }

@@ -7,7 +7,7 @@
  * Source: net/ipv4/af_inet.c, inet_bind_sk() and inet_dgram_connect(); tcp_v4_connect();
  * tcp_v6_connect(); udp_sendmsg(); net/sctp/socket.c, sctp_connect().
  *
- * So such a call need not be trapped: a netlink address has 12 bytes.
+ * So such a bind need not be trapped, nor a netlink call: a netlink address has 12 bytes.
  */
 #include "platform.h"
 
