@@ -246,7 +246,8 @@ translate the sender that recvfrom(2) tells$told" ]
 	[ "$output" = '3 more' ]
 }
 
-@test "a process whose mapped connects wait uses up its own share of the supervisor, and not another's" {
+# crowd HOW: 200 connects wait at a mapped port, until the supervisor refuses one. Somebody else's go on.
+crowd() {
 	cc -static -pthread -o crowd -x c - <<-'END'
 		#include <arpa/inet.h>
 		#include <errno.h>
@@ -255,24 +256,30 @@ translate the sender that recvfrom(2) tells$told" ]
 		#include <stdatomic.h>
 		#include <stdio.h>
 		#include <stdlib.h>
+		#include <string.h>
+		#include <sys/mman.h>
 		#include <sys/prctl.h>
 		#include <sys/socket.h>
+		#include <sys/time.h>
 		#include <sys/wait.h>
 		#include <unistd.h>
 		#define CROWD 200
-		static atomic_int refused, tried;
+		static struct { atomic_int refused, tried; } *seen;
 		static int reach(int port)
 		{
 			struct sockaddr_in a = { AF_INET, htons(port), { htonl(INADDR_LOOPBACK) } };
-			int fd = socket(AF_INET, SOCK_STREAM, 0);
-			int rc = connect(fd, (struct sockaddr *)&a, sizeof(a)) ? errno : 0;
+			struct timeval wait = { 0, 50000 };
+			int fd = socket(AF_INET, SOCK_STREAM, 0), rc;
+			if (port == 8079) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+			a.sin_port = htons(port == 8079 ? 8080 : port);
+			rc = connect(fd, (struct sockaddr *)&a, sizeof(a)) ? errno : 0;
 			close(fd);
 			return rc;
 		}
 		static void *wait_at(void *x)
 		{
-			tried++;
-			if (reach(8080) == ENOBUFS) refused++;
+			seen->tried++;
+			if (reach(8080) == ENOBUFS) seen->refused++;
 			return x;
 		}
 		static int listener(int port, int backlog)
@@ -282,35 +289,60 @@ translate the sender that recvfrom(2) tells$told" ]
 			if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, backlog)) exit(2);
 			return fd;
 		}
-		int main(void)
+		static void begin(int processes)
 		{
 			pthread_t thread;
+			pid_t parent = getpid();
+			if (!processes) {
+				if (pthread_create(&thread, NULL, wait_at, NULL)) _exit(3);
+			} else if (!fork()) {
+				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				if (getppid() != parent) _exit(0);
+				wait_at(NULL);
+				_exit(0);
+			}
+		}
+		int main(int argc, char **argv)
+		{
 			int full = listener(8080, 0), open = listener(8081, 100), ends[2], i, status;
+			int processes = argc > 1 && !strcmp(argv[1], "processes");
 			char c;
+			seen = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 			/* the queue is full */
 			for (i = 0; i < 2; i++) { int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 				struct sockaddr_in a = { AF_INET, htons(8080), { htonl(INADDR_LOOPBACK) } };
 				connect(fd, (struct sockaddr *)&a, sizeof(a)); }
 			if (pipe(ends)) return 2;
 			if (!fork()) {
+				if (processes && setuid(65534)) _exit(2);
 				prctl(PR_SET_PDEATHSIG, SIGKILL);
-				for (i = 0; i < CROWD; i++) if (pthread_create(&thread, NULL, wait_at, NULL)) _exit(3);
+				for (i = 0; i < CROWD; i++) begin(processes);
 				/* all that are refused are refused at once */
-				while (!refused) usleep(1000);
-				while (tried < CROWD) usleep(1000);
+				while (!seen->refused) usleep(1000);
+				while (seen->tried < CROWD) usleep(1000);
 				write(ends[1], "x", 1);
 				pause();
 			}
 			if (read(ends[0], &c, 1) != 1) return 3;
 			for (i = 0; i < 20; i++) if ((status = reach(8081))) { printf("another's: %d\n", status); return 1; }
+			if ((status = reach(8079)) != EINPROGRESS) { printf("another's that waits: %d\n", status); return 1; }
 			printf("another's connects: ok\n");
 			return full < 0 || open < 0;
 		}
 	END
 	# if it hangs
-	run -0 ns timeout 600 prlimit --nofile=256:256 "$PORTFENCE" run --via supervise --range 21000-21999 --map 8080,8081 -- ./crowd
+	run -0 ns timeout 600 prlimit --nofile=256:256 "$PORTFENCE" run --via supervise --range 21000-21999 --map 8080,8081 -- ./crowd "$1"
 	echo "$output"
-	[ "$output" = "another's connects: ok" ]
+	[ "${lines[-1]}" = "another's connects: ok" ]
+	[ "$(grep -c 'so many mapped connects wait' <<<"$output")" = 1 ]
+}
+
+@test "a process whose mapped connects wait uses up its own share of the supervisor, and not another's" {
+	crowd threads
+}
+
+@test "however many processes of a user have mapped connects that wait, another user's go on" {
+	crowd processes
 }
 
 @test "a connect that the supervisor makes ends for a signal, and its socket with the program" {

@@ -31,6 +31,7 @@
 #define CHECK_LATER_US 200000
 #define LATER_US 1000000
 #define SHARE 128 /* the checks take at most one part in so many of a processor */
+#define RESERVE 8
 
 /*
  * Theory of operation
@@ -49,9 +50,11 @@
  * That a caller has got a signal, nothing announces: /proc has to be read. The checks
  * are so far apart that all of them together take less than 1 % of a processor.
  *
- * An errand takes two of our descriptors, as long as it waits. So that no process takes them all, a process
- * may have as many errands as descriptors are free (a dynamic threshold, as switches have it
- * for a shared buffer: Choudhury and Hahne, 1998).
+ * An errand takes two of our descriptors, as long as it waits. So that nobody takes them all, there is a dynamic
+ * threshold, as switches have it for a shared buffer (Choudhury and Hahne, 1998): a new errand needs as many free
+ * descriptors as its user has errands, and as many again as its process has. So a process leaves room for the
+ * others of its user, and a user for other users, however many processes it has. Of the descriptors, one in
+ * RESERVE is left to calls that do not wait.
  */
 
 /* A connect() on its way. */
@@ -61,6 +64,7 @@ struct errand {
 	struct claims *claims;
 	struct caller caller; /* with a pidfd of its own */
 	pid_t process;
+	uid_t user;
 	int fd;
 	union addr to;
 	socklen_t len;
@@ -87,7 +91,7 @@ static int64_t now_us(void)
 	return timing_ns(CLOCK_MONOTONIC) / 1000;
 }
 
-/* Notes an errand. Return: false if its process has as many already as there are descriptors left for others */
+/* Notes an errand. Return: false if there is no room for it */
 static bool note_errand(struct errand *errand)
 {
 	struct rlimit limit = { 0 };
@@ -98,9 +102,9 @@ static bool note_errand(struct errand *errand)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	pthread_mutex_lock(&waiting.lock);
 	for (other = waiting.all; other; other = other->other)
-		own += other->process == errand->process;
+		own += (other->process == errand->process) + (other->user == errand->user);
 	/* its descriptor was the lowest that was free, so about so many are in use */
-	room = own + (rlim_t)errand->fd < limit.rlim_cur;
+	room = own + (rlim_t)errand->fd < limit.rlim_cur - limit.rlim_cur / RESERVE;
 	if (room) {
 		errand->other = waiting.all;
 		errand->link = &waiting.all;
@@ -371,31 +375,54 @@ static int64_t find_limit(int fd)
 	return (int64_t)limit.tv_sec * 1000000 + limit.tv_usec;
 }
 
+/* Return: 0; -EMFILE if there is no room for it; another -errno */
+static int begin_errand(struct trapped_call *trapped, struct errand *errand)
+{
+	const struct caller *caller = &trapped->caller;
+	gid_t group;
+	int rc = caller_open(caller->listener, caller->id, caller->thread, &errand->caller);
+
+	if (rc)
+		return rc;
+	errand->process = caller_process(caller);
+	if (caller_user(caller, &errand->user, &group))
+		errand->user = geteuid();
+	errand->fd = fcntl(trapped->fd, F_DUPFD_CLOEXEC, 3);
+	if (errand->fd < 0 || !note_errand(errand)) {
+		rc = -EMFILE;
+	} else {
+		rc = start_thread(run_errand, errand);
+		if (!rc)
+			return 0;
+		forget_errand(errand);
+	}
+	if (errand->fd >= 0)
+		close(errand->fd);
+	caller_close(&errand->caller);
+	return rc;
+}
+
 int relay_wait_connect(struct trapped_call *trapped, const union addr *to, socklen_t len)
 {
 	struct errand *errand = malloc(sizeof(*errand));
+	int rc;
 
 	pthread_once(&waiting.once, start_polling);
 	if (!errand || waiting.wake < 0) {
 		free(errand);
 		return -ENOBUFS;
 	}
-	*errand = (struct errand){ .caller = trapped->caller, .to = *to, .len = len };
+	*errand = (struct errand){ .to = *to, .len = len };
 	errand->claims = &trapped->tree->claims;
 	errand->limit = find_limit(trapped->fd);
 	errand->begun = now_us();
-	errand->process = caller_process(&trapped->caller);
-	errand->fd = fcntl(trapped->fd, F_DUPFD_CLOEXEC, 3);
-	errand->caller.pidfd = fcntl(trapped->caller.pidfd, F_DUPFD_CLOEXEC, 3);
-	if (errand->fd >= 0 && errand->caller.pidfd >= 0 && note_errand(errand)) {
-		if (!start_thread(run_errand, errand))
-			return CALL_ANSWERED;
-		forget_errand(errand);
-	}
-	if (errand->fd >= 0)
-		close(errand->fd);
-	if (errand->caller.pidfd >= 0)
-		close(errand->caller.pidfd);
+	rc = begin_errand(trapped, errand);
+	if (!rc)
+		return CALL_ANSWERED;
 	free(errand);
+	if (rc == -EMFILE)
+		trapped_call_refuse(trapped, "so many mapped connects wait that this one fails; "
+					     "give the run a higher hard limit of open files "
+					     "('ulimit -Hn')");
 	return -ENOBUFS;
 }
