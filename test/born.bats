@@ -399,3 +399,72 @@ ctypes.CDLL(None).syscall({"x86_64": 60}.get(os.uname().machine, 93), 0)'
 		[ -n "$output" ]
 	done
 }
+
+# births: the supervisor's system calls for one birth after the other, a line each, from strace's lines. What depends on
+# the time is left out: births at which it looks anew where it is itself, and that one thread wakes another.
+births() {
+	awk '
+		/<\.\.\. .* resumed>/ { next }
+		/NOTIF_RECV/ { line[$1] = ""; own[$1] = 0 }
+		$1 in line {
+			call = $2
+			sub(/\(.*/, "", call)
+			if (call != "futex") line[$1] = line[$1] " " call
+			own[$1] += /"\/proc\/self\//
+		}
+		/NOTIF_ADDFD/ { if (!own[$1]) print substr(line[$1], 2); delete line[$1] }' "$1" |
+		sed -E 's/\<(newfstatat|fstat64|statx)\>/fstat/g'
+}
+
+@test "there, to make a socket costs the supervisor the system calls that it needs" {
+	local way as label=""
+	skip_missing strace
+	# of its security label, where there are any
+	! cat /proc/self/attr/current >/dev/null 2>&1 || label="openat read read close "
+	cat >make.py <<-'END'
+		import _socket
+		for i in range(50): _socket.socket().close()
+	END
+	chmod 755 . make.py
+	for way in user root; do
+		as=("${AS_NOBODY[@]}")
+		[ $way = user ] || as=(setpriv --bounding-set=-sys_ptrace --inh-caps=-all)
+		chmod 1777 "$PORTFENCE_STATE"
+		ns "${as[@]}" strace -f -o "$PORTFENCE_STATE/$way" "$install/sandbox" docker \
+			"$PORTFENCE" run --via supervise --range 20000-20999 -- $PYTHON -S "$PWD/make.py"
+		births "$PORTFENCE_STATE/$way" | sort | uniq -c >"$way"
+		cat "$way"
+		# each birth is alike
+		[ "$(wc -l <"$way")" = 1 ]
+	done
+	# the call, user namespace, control group, whose /proc it is, does the caller still wait, the socket, its number, the answer
+	[ "$(sed 's/^ *[0-9]* //' user)" = \
+		"ioctl readlink openat read read close ${label}readlink getpid ioctl socket fstat ioctl" ]
+	# its user stands in its status, and its namespace is shown to one of its rights alone
+	[ "$(sed 's/^ *[0-9]* //' root)" = \
+		"ioctl readlink getpid openat fcntl fstat read read read close ioctl capget capset geteuid getegid readlink openat read \
+read close ${label}readlink getpid ioctl geteuid setfsuid getegid setfsgid capget capset geteuid getegid socket fstat ioctl" ]
+}
+
+@test "there, of a user without rights, a user namespace of its own is no obstacle, and a network namespace of its own is" {
+	local name
+	needs_user_namespaces
+	cat >apart.py <<-'END'
+		import errno, _socket
+		s = _socket.socket()
+		try: s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])
+		except OSError as e: print(errno.errorcode[e.errno])
+	END
+	chmod 755 . apart.py
+	for name in systemd yama; do
+		sandboxed "$name"
+		run -0 as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --via supervise --range 20000-20999 -- \
+			unshare -Ur $PYTHON -S "$PWD/apart.py"
+		echo "$output"
+		within calls <<<"$output"
+		run -0 --separate-stderr as_nobody "${SANDBOX[@]}" "$PORTFENCE" run --via supervise --range 20000-20999 -- \
+			unshare -Urn sh -c 'ip link set lo up; exec "$@"' - $PYTHON -S "$PWD/apart.py"
+		echo "$output" "$stderr"
+		[ "$output" = EACCES ] || [ "$name" = systemd ]
+	done
+}

@@ -139,9 +139,8 @@ static void drop_closed(struct born *born)
 
 /* ---- for all ---- */
 
-int born_keep(struct born *born, int fd)
+int born_keep(struct born *born, int fd, uint64_t inode)
 {
-	const uint64_t inode = born_inode(fd);
 	struct born_socket *socket;
 	int rc = -ENFILE;
 

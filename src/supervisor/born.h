@@ -48,10 +48,11 @@ void born_start(struct born *born);
 /**
  * born_keep() - Keep a socket until it has a port
  * @fd:		ours from now on
+ * @inode:	its number
  *
  * To be called before the program can have it. Return: 0, -ENFILE if there is no place left
  */
-int born_keep(struct born *born, int fd);
+int born_keep(struct born *born, int fd, uint64_t inode);
 
 /* born_give() - The program is about to have it */
 void born_give(struct born *born, uint64_t inode);

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -346,24 +348,44 @@ int caller_mark(const struct caller *caller, uint64_t *ret_mark)
 	return confirm(caller, 0);
 }
 
+static atomic_bool has_labels;
+
+/* Without a security module that has labels, none is added later: nobody has one. */
+static void look_for_labels(void)
+{
+	char label[256];
+	const long n = procfs_read(PROCFS_SELF, "attr/current", label, sizeof(label));
+
+	/* security/security.c, security_getprocattr; and a kernel without CONFIG_SECURITY has no such file */
+	has_labels = n != -EINVAL && n != -ESRCH;
+}
+
 static void read_label(pid_t id, char *ret_label, size_t size)
 {
-	if (procfs_read(id, "attr/current", ret_label, size) < 0)
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, look_for_labels);
+	if (!has_labels || procfs_read(id, "attr/current", ret_label, size) < 0)
 		*ret_label = '\0';
 }
 
-static void read_place(pid_t id, struct caller_place *ret_place)
+static void read_place(pid_t id, const char *home, struct caller_place *ret_place)
 {
+	char userns[CALLER_LINK];
+
 	memset(ret_place, 0, sizeof(*ret_place));
-	if (procfs_link(id, "ns/net", ret_place->netns, sizeof(ret_place->netns)))
+	ret_place->at_home = home && !procfs_link(id, "ns/user", userns, sizeof(userns)) &&
+			     !strcmp(userns, home);
+	if (!ret_place->at_home &&
+	    procfs_link(id, "ns/net", ret_place->netns, sizeof(ret_place->netns)))
 		*ret_place->netns = '\0';
 	procfs_read(id, "cgroup", ret_place->cgroup, sizeof(ret_place->cgroup));
 	read_label(id, ret_place->label, sizeof(ret_place->label));
 }
 
-int caller_place(const struct caller *caller, struct caller_place *ret_place)
+int caller_place(const struct caller *caller, const char *home, struct caller_place *ret_place)
 {
-	read_place(caller->thread, ret_place);
+	read_place(caller->thread, home, ret_place);
 	return confirm(caller, procfs_is_ours() ? 0 : -ENOSYS);
 }
 
@@ -375,7 +397,24 @@ int caller_label(const struct caller *caller, char *ret_label, size_t size)
 
 void caller_own_place(struct caller_place *ret_place)
 {
-	read_place(PROCFS_SELF, ret_place);
+	read_place(PROCFS_SELF, NULL, ret_place);
+}
+
+static char own_userns[CALLER_LINK];
+
+/* It stays what it is: a process with several threads can enter no other one (setns(2)). */
+static void look_for_userns(void)
+{
+	if (procfs_link(PROCFS_SELF, "ns/user", own_userns, sizeof(own_userns)))
+		*own_userns = '\0';
+}
+
+const char *caller_own_userns_link(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, look_for_userns);
+	return *own_userns ? own_userns : NULL;
 }
 
 uint64_t caller_own_userns(void)

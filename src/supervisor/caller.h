@@ -25,9 +25,12 @@ struct caller {
 	bool others; /* it is the process's, and that has more threads */
 };
 
+#define CALLER_LINK 64 /* bytes of a namespace's link, as "net:[4026531833]" */
+
 /* What a caller takes with it into a call, besides its user. */
 struct caller_place {
-	char netns[64]; /* link of its network namespace */
+	bool at_home;            /* see caller_place() */
+	char netns[CALLER_LINK]; /* link of its network namespace */
 	char cgroup[PATH_MAX];
 	char label[256]; /* of a security module; empty if there is none */
 };
@@ -151,8 +154,14 @@ int caller_user(const struct caller *caller, uid_t *ret_uid, gid_t *ret_gid);
 /* caller_mark() - The mark that it carries (mark.h); 0 for none. Return: 0, -ESRCH */
 int caller_mark(const struct caller *caller, uint64_t *ret_mark);
 
-/* caller_place() - Where it is. Return: 0, -errno */
-int caller_place(const struct caller *caller, struct caller_place *ret_place);
+/**
+ * caller_place() - Where it is
+ * @home:	link of a user namespace, as caller_own_userns_link() has it. A caller that is in it is at home, and
+ *		is not asked for its network namespace. NULL: nobody is
+ *
+ * Return: 0, -errno
+ */
+int caller_place(const struct caller *caller, const char *home, struct caller_place *ret_place);
 
 /* caller_label() - The same, of its label alone */
 int caller_label(const struct caller *caller, char *ret_label, size_t size);
@@ -168,6 +177,9 @@ void caller_own_place(struct caller_place *ret_place);
  * Return: 0, -errno
  */
 int caller_capabilities(const struct caller *caller, uint64_t *ret_set, uint64_t *ret_userns);
+
+/* caller_own_userns_link() - Link of this process's user namespace; NULL if it cannot be told */
+const char *caller_own_userns_link(void);
 
 /* caller_own_userns() - Number of this process's user namespace; 0 if it cannot be told */
 uint64_t caller_own_userns(void);

@@ -44,7 +44,7 @@ bool newsocket_mptcp_keeps(const struct rule *rule)
 
 static bool is_same(const struct caller_place *here, const struct caller_place *there)
 {
-	return *there->netns && !strcmp(here->netns, there->netns) &&
+	return (there->at_home || (*there->netns && !strcmp(here->netns, there->netns))) &&
 	       !strcmp(here->cgroup, there->cgroup) && !strcmp(here->label, there->label);
 }
 
@@ -69,17 +69,41 @@ static bool is_own(const struct caller_place *there)
 	return same;
 }
 
+/* A caller's user; @is_own: it is this process's */
+struct user {
+	bool is_own;
+	uid_t uid;
+	gid_t gid;
+};
+
+/* To ask for the user is dear: a thread's status is a long text. Return: as newsocket_compare_places() */
+static int compare(const struct caller *caller, struct user *ret_user)
+{
+	const char *home = rights_are_plain() ? caller_own_userns_link() : NULL;
+	struct user user = { .is_own = false };
+	struct caller_place there;
+	int rc = home ? 0 : caller_user(caller, &user.uid, &user.gid);
+
+	if (!rc) {
+		rights_look_as(user.uid, user.gid);
+		rc = caller_place(caller, home, &there);
+		rights_look_away();
+	}
+	if (!rc) {
+		user.is_own = there.at_home;
+		rc = is_own(&there) ? 0 : -EACCES;
+	}
+	if (!rc && home && !user.is_own)
+		rc = caller_user(caller, &user.uid, &user.gid);
+	*ret_user = user;
+	return rc && rc != -ESRCH ? -EACCES : rc;
+}
+
 int newsocket_compare_places(const struct caller *caller)
 {
-	struct caller_place there;
-	int rc;
+	struct user user;
 
-	rights_look(caller);
-	rc = caller_place(caller, &there);
-	rights_look_away();
-	if (rc == -ESRCH)
-		return rc;
-	return rc || !is_own(&there) ? -EACCES : 0;
+	return compare(caller, &user);
 }
 
 /*
@@ -104,15 +128,15 @@ static enum proto find_proto(int domain, int type, int protocol)
 	return policy_proto(protocol);
 }
 
-static int make_as(uid_t uid, gid_t gid, int domain, int type, int protocol)
+static int make_as(const struct user *user, int domain, int type, int protocol)
 {
 	int fd, error;
 
-	if (uid == geteuid() && gid == getegid()) {
+	if (user->is_own || (user->uid == geteuid() && user->gid == getegid())) {
 		fd = socket(domain, type | SOCK_CLOEXEC, protocol);
 		return fd < 0 ? -errno : fd;
 	}
-	if (rights_become(uid, gid)) {
+	if (rights_become(user->uid, user->gid)) {
 		fd = socket(domain, type | SOCK_CLOEXEC, protocol);
 		error = errno;
 	} else {
@@ -135,18 +159,15 @@ bool newsocket_keeps(const struct fence *fence, enum proto proto)
 
 int newsocket_make(const struct caller *caller, int domain, int type, int protocol)
 {
-	uid_t uid;
-	gid_t gid;
+	struct user user;
 	int fd, rc;
 
 	if (find_proto(domain, type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC), protocol) == PROTO_COUNT)
 		return -EPROTOTYPE;
-	rc = newsocket_compare_places(caller);
-	if (!rc)
-		rc = caller_user(caller, &uid, &gid);
+	rc = compare(caller, &user);
 	if (rc)
-		return rc == -ESRCH ? rc : -EACCES;
-	fd = make_as(uid, gid, domain, type, protocol);
+		return rc;
+	fd = make_as(&user, domain, type, protocol);
 	return fd == -EPERM ? -EACCES : fd;
 }
 

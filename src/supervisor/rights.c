@@ -45,6 +45,13 @@ struct capabilities {
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 };
 
+/* What this process has for good, once it has dropped the rest. Set before there are threads. */
+static struct {
+	bool nothing;
+	bool ptrace;
+	bool plain;
+} own_rights;
+
 /* Return: 0, -errno */
 static int get_capabilities(struct capabilities *ret_own)
 {
@@ -56,6 +63,15 @@ static int get_capabilities(struct capabilities *ret_own)
 static int set_capabilities(struct capabilities *own)
 {
 	return syscall(SYS_capset, &own->head, own->data) ? -errno : 0;
+}
+
+static bool has_one_user(void)
+{
+	uid_t uid[3];
+	gid_t gid[3];
+
+	return !getresuid(&uid[0], &uid[1], &uid[2]) && !getresgid(&gid[0], &gid[1], &gid[2]) &&
+	       uid[0] == uid[1] && uid[1] == uid[2] && gid[0] == gid[1] && gid[1] == gid[2];
 }
 
 int rights_drop(bool makes_sockets, bool looks)
@@ -78,7 +94,16 @@ int rights_drop(bool makes_sockets, bool looks)
 	own.data[0].inheritable = 0;
 	own.data[1].inheritable = 0;
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	return set_capabilities(&own);
+	rc = set_capabilities(&own);
+	own_rights.nothing = !rc && !own.data[0].permitted && !own.data[1].permitted;
+	own_rights.ptrace = own.data[0].permitted & 1U << CAP_SYS_PTRACE;
+	own_rights.plain = own_rights.nothing && has_one_user();
+	return rc;
+}
+
+bool rights_are_plain(void)
+{
+	return own_rights.plain;
 }
 
 static void set_used(int capability, bool used)
@@ -86,7 +111,7 @@ static void set_used(int capability, bool used)
 	const uint32_t bit = 1U << capability;
 	struct capabilities own;
 
-	if (get_capabilities(&own))
+	if (own_rights.nothing || get_capabilities(&own))
 		return;
 	if (used)
 		own.data[0].effective |= bit & own.data[0].permitted;
@@ -132,43 +157,50 @@ void rights_return(void)
 	set_capabilities(&own);
 }
 
-void rights_look(const struct caller *caller)
+void rights_look_as(uid_t uid, gid_t gid)
 {
 	struct capabilities own;
-	uid_t uid;
-	gid_t gid;
 
-	/* most have nothing to gain */
-	if (get_capabilities(&own) || !own.data[0].permitted)
-		return;
 	/* the folder of descriptors is its user's alone */
-	if (own.data[0].permitted & 1U << CAP_SYS_PTRACE) {
+	if (own_rights.ptrace)
 		rights_use(CAP_DAC_OVERRIDE);
+	if (own_rights.nothing || own_rights.ptrace || get_capabilities(&own))
 		return;
-	}
 	own.data[0].effective = own.data[0].permitted;
 	own.data[1].effective = own.data[1].permitted;
 	set_capabilities(&own);
-	if (!caller_user(caller, &uid, &gid) && (uid != geteuid() || gid != getegid())) {
+	if (uid != geteuid() || gid != getegid()) {
 		setfsgid(gid);
 		setfsuid(uid);
 	}
 }
 
+void rights_look(const struct caller *caller)
+{
+	uid_t uid;
+	gid_t gid;
+
+	/* most have nothing to gain */
+	if (own_rights.nothing)
+		return;
+	if (own_rights.ptrace || caller_user(caller, &uid, &gid)) {
+		uid = geteuid();
+		gid = getegid();
+	}
+	rights_look_as(uid, gid);
+}
+
 void rights_look_away(void)
 {
-	struct capabilities own;
-
-	if (!get_capabilities(&own) && own.data[0].permitted)
+	if (!own_rights.nothing)
 		rights_return();
 }
 
 int rights_read(const struct caller *caller, uint64_t address, void *ret_data, size_t size)
 {
-	struct capabilities own;
 	int rc = caller_read(caller, address, ret_data, size);
 
-	if (rc == -EPERM && !get_capabilities(&own) && own.data[0].permitted) {
+	if (rc == -EPERM && !own_rights.nothing) {
 		rights_look(caller);
 		rc = caller_read(caller, address, ret_data, size);
 		rights_look_away();

@@ -29,6 +29,18 @@
 int rights_drop(bool makes_sockets, bool looks);
 
 /**
+ * rights_are_plain() - Has this process no capability, and one user and one group alone?
+ *
+ * Then a process that it has been started with, and what that starts, has the same user, group and
+ * network namespace for as long as it stays in this user namespace. With other ids than the own ones, only
+ * CAP_SETUID, CAP_SETGID and a program that gains them could help (setuid(2)), and with another network
+ * namespace only CAP_SYS_ADMIN (setns(2), unshare(2)). A filter that is installed without capabilities
+ * needs no_new_privs, and with that no program gains any. Who has left a user namespace never comes back
+ * (user_namespaces(7)).
+ */
+bool rights_are_plain(void);
+
+/**
  * rights_look() - Look into a caller with all that this process has, and as its user, until rights_look_away()
  *
  * Without CAP_SYS_PTRACE, nobody may look at who has more capabilities (security/commoncap.c,
@@ -37,6 +49,9 @@ int rights_drop(bool makes_sockets, bool looks);
  */
 void rights_look(const struct caller *caller);
 void rights_look_away(void);
+
+/* rights_look_as() - The same, where the caller's user and group are known already */
+void rights_look_as(uid_t uid, gid_t gid);
 
 /* rights_read() - caller_read(), with rights_look() where that is needed: /proc/PID/mem is its user's alone */
 int rights_read(const struct caller *caller, uint64_t address, void *ret_data, size_t size);

@@ -278,8 +278,10 @@ static void keep_inherited(struct born *born)
 	unsigned i;
 
 	for (i = 0; i < inherited_count; i++) {
-		born_keep(born, inherited[i]);
-		born_give(born, born_inode(inherited[i]));
+		const uint64_t inode = born_inode(inherited[i]);
+
+		born_keep(born, inherited[i], inode);
+		born_give(born, inode);
 	}
 }
 
