@@ -12,6 +12,7 @@
 #include "report.h"
 #include "scene.h"
 #include "subject.h"
+#include "supervised.h"
 #include "views.h"
 
 #include <errno.h>
@@ -33,7 +34,7 @@ static void print_help(FILE *to)
 	fputs("usage: bench [OPTION]... [PATTERN]...\n"
 	      "\n"
 	      "Times socket operations under portfence against the same without. A PATTERN is a\n"
-	      "glob for a group (rows, orders, shared, start, status, threads, processes, curves), a\n"
+	      "glob for a group (rows, orders, shared, start, status, supervised, threads, processes, curves), a\n"
 	      "row (tcp4-connect), or both (curves/same*); none: everything.\n"
 	      "\n"
 	      "  --quick        short batches and fewer points, less than a minute in all\n"
@@ -237,6 +238,7 @@ static void run_all(void)
 			"status: posix_spawn of `portfence status` of 28,000 ports, to its end");
 		views_run(&effort);
 	}
+	supervised_run(&effort, wanted);
 	run_crowds("threads", "threads: of one process, not pinned; us is wall time by operations",
 		   threads, true);
 	run_crowds("processes", "processes: forked from one, not pinned", processes, false);

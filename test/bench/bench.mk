@@ -6,10 +6,11 @@ BUILD ?= build
 CC ?= cc
 CFLAGS ?= -O2 -g
 
-BENCH_DRIVER := bench calls curves measure report scene subject views
+BENCH_DRIVER := bench calls curves measure report scene subject supervised views
 BENCH_WORKER := worker holder rows server
 BENCH_SHIMS := floor least lean
 BENCH_PROGRAMS := $(BUILD)/test/bench/bench $(BUILD)/test/bench/ways $(BUILD)/test/bench/worker \
+	$(BUILD)/test/bench/sandbox \
 	$(BENCH_SHIMS:%=$(BUILD)/test/bench/%.so)
 BENCH_CFLAGS = -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wformat=2 $(CPPFLAGS) $(CFLAGS)
@@ -25,6 +26,10 @@ $(BUILD)/test/bench/bench: $(BENCH_DRIVER:%=test/bench/%.c) $(wildcard test/benc
 $(BUILD)/test/bench/worker: $(BENCH_WORKER:%=test/bench/%.c) $(wildcard test/bench/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+$(BUILD)/test/bench/sandbox: test/probes/sandbox.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $< $(LDFLAGS)
 
 # apart from `bench`: see ways.sh
 $(BUILD)/test/bench/ways: test/bench/ways.c

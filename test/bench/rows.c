@@ -185,6 +185,14 @@ static int open_udp_connected(struct rows_state *state)
 	return error;
 }
 
+static int udp_socket(struct rows_state *state)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	(void)state;
+	return fd < 0 ? errno : finish(fd, 0);
+}
+
 static int sendto_once(struct rows_state *state)
 {
 	return sendto_fd(state->fd);
@@ -294,6 +302,8 @@ static const struct rows table[] = {
 	{ "unix-connect", NULL, unix_connect },
 	{ "spawn", NULL, spawn_once },
 	{ "status", NULL, status_once },
+	/* of a supervisor that makes sockets, a birth */
+	{ "udp-socket", NULL, udp_socket },
 };
 
 const struct rows *rows_find(const char *name)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #define VARIABLES_MAX 12
+#define LAUNCHER_MAX 12 /* words before the worker's own, and NULL */
 #define IPV4_ROWS                                                                                  \
 	"tcp4-connect bind-tcp bind-udp listen udp-first udp-connect sendto sendmsg "              \
 	"sendmmsg udp-send tcp-send unix-connect write"
@@ -113,7 +114,7 @@ static void start(struct subject *subject, const char *name, int netns, bool qui
 		  const char *const *launcher, struct variables *variables)
 {
 	char *worker = scene_built("test/bench/worker"), cpu[16];
-	const char *argv[16];
+	const char *argv[LAUNCHER_MAX + 3];
 	size_t count = 0;
 
 	snprintf(cpu, sizeof(cpu), "%d", scene_cpu(0));
@@ -219,6 +220,32 @@ void subject_configured(struct subject *subject, const char *name, unsigned sect
 	free(library);
 	free(portfence);
 	free(file);
+}
+
+void subject_supervised(struct subject *subject, const char *name, const char *sandbox)
+{
+	char *filter = scene_built("test/bench/sandbox"), *portfence = scene_built("portfence");
+	const char *launcher[LAUNCHER_MAX] = { "/usr/bin/setpriv", "--bounding-set=-all",
+					       "--inh-caps=-all" };
+	struct variables variables = { .count = 0 };
+	size_t count = 3;
+	char range[32];
+
+	snprintf(range, sizeof(range), "--range=%d+%d", PLACE_OUTSIDE, PLACE_RANGE_SIZE);
+	if (sandbox) {
+		launcher[count++] = filter;
+		launcher[count++] = sandbox;
+	}
+	launcher[count++] = portfence;
+	launcher[count++] = "run";
+	launcher[count++] = "--via=supervise";
+	launcher[count++] = range;
+	launcher[count] = "--";
+	set_state(&variables, name);
+	start(subject, name, -1, false, launcher, &variables);
+	check(subject, PLACE_OUTSIDE);
+	free(portfence);
+	free(filter);
 }
 
 const struct subject_neighbour *subject_neighbours(void)

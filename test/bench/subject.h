@@ -51,6 +51,12 @@ void subject_fenced(struct subject *subject, const char *name, int netns, unsign
 void subject_configured(struct subject *subject, const char *name, unsigned sections,
 			bool launched);
 
+/**
+ * subject_supervised() - Under `portfence run --via supervise`, without any capability
+ * @sandbox: behind this filter of test/probes/sandbox.c; or NULL
+ */
+void subject_supervised(struct subject *subject, const char *name, const char *sandbox);
+
 /* A program that people preload for purposes like ours. */
 struct subject_neighbour {
 	const char *name;
