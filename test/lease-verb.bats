@@ -312,6 +312,70 @@ larger '--pool', and see 'portfence leases'" ]
 	[ "$output" = "portfence: at '@of-nobody' there is a server already; name another path" ]
 }
 
+@test "--portserver: no user takes all ports from the others" {
+	install_for_all
+	portserver "$PWD/socket"
+	cat >users.py <<-END
+		import os, signal, socket, sys
+		def ask():
+		    with socket.socket(socket.AF_UNIX) as client:
+		        client.connect(sys.argv[1])
+		        client.sendall(b"%d\n" % os.getpid())
+		        return client.makefile().read().strip()
+		def user(number):
+		    told, tell = os.pipe()
+		    child = os.fork()
+		    if child: return child, int(os.read(told, 10))
+		    os.setresuid(number, number, number)
+		    ports = 0
+		    while ask(): ports += 1
+		    os.write(tell, b"%d" % ports)
+		    signal.pause()
+		# of 30 ports: half, half of what is left, and the rest is for root
+		users = [user(number) for number in (65534, 65533, 65532)]
+		print(*[ports for child, ports in users], ask(), ask())
+		for child, ports in users:
+		    os.kill(child, signal.SIGKILL)
+		    os.waitpid(child, 0)
+		print(ask())
+	END
+	run -0 ns python3 users.py "$address"
+	[ "$(xargs <<<"$output")" = "15 8 4 20027 20028 20000" ]
+	[ "$(sort -u warned)" = "portfence: warning: a client's user has as many ports as are left for all others, and gets \
+no more; use a larger '--pool'" ]
+}
+
+@test "--portserver: no user takes all places of clients from the others" {
+	install_for_all
+	portserver "$PWD/socket"
+	cat >crowd.py <<-END
+		import os, select, socket, sys
+		def connect():
+		    client = socket.socket(socket.AF_UNIX)
+		    client.connect(sys.argv[1])
+		    return client
+		def closed(clients): return len(select.select(clients, [], [], 0)[0])
+		os.seteuid(65534)
+		# a connection has the credentials of this moment
+		silent = [connect() for _ in range(600)]
+		os.seteuid(0)
+		with connect() as ours:
+		    ours.sendall(b"%d\n" % os.getpid())
+		    port = ours.makefile().read()
+		# those that go before their ten seconds are over are the oldest
+		print(port.strip(), "before" if closed(silent) < 512 and not closed(silent[300:]) else "behind")
+	END
+	# a stall of ten seconds would close all
+	for _ in 1 2 3; do
+		run -0 ns python3 crowd.py "$address"
+		if [ "$output" = "20000 before" ]; then
+			break
+		fi
+		wait_until are_leased
+	done
+	[ "$output" = "20000 before" ]
+}
+
 @test "--portserver takes over what a killed server has left, and nothing else" {
 	portserver "$PWD/socket"
 	run -1 ns "$PORTFENCE" lease --portserver "$PWD/socket"

@@ -23,6 +23,7 @@
 
 #define REQUEST 100 /* bytes, as portserver.py reads */
 #define CLIENTS_MOST 512
+#define ACCEPTED_MOST 64                    /* before those that wait are served again */
 #define PATIENCE_NS (10 * TIMING_SECOND_NS) /* for a client that has not sent its request */
 #define BACKLOG 4096
 #define LOCK_NS 50000000 /* between two tries to lock a folder */
@@ -42,6 +43,7 @@ struct client {
 struct served {
 	int process; /* pidfd */
 	int lease;   /* the descriptor that holds it */
+	uid_t uid;   /* of the client that asked for it */
 };
 
 struct server {
@@ -54,6 +56,7 @@ struct server {
 	size_t clients;
 	struct served *served;
 	size_t serves;
+	size_t room; /* for ports of other users */
 	struct pollfd *watched;
 	bool said; /* that there was no port for somebody, since the last one that was given */
 	bool full; /* no descriptor was left for the last client */
@@ -170,22 +173,33 @@ static void say_once(struct server *server, const char *text)
 	server->said = true;
 }
 
-/* Gives back the ports of processes that have ended. */
-static void free_ended(struct server *server)
+/*
+ * Gives back the ports of processes that have ended. poll(2) looks at them behind the clients, so a process
+ * that has ended before a request has come is among them.
+ */
+static void free_ended(struct server *server, const struct pollfd *process)
 {
-	size_t i = 0;
+	size_t i = server->serves;
 
-	while (i < server->serves) {
-		struct pollfd process = { .fd = server->served[i].process, .events = POLLIN };
-
-		if (poll(&process, 1, 0) != 1) {
-			i++;
+	while (i-- > 0) {
+		if (!process[i].revents)
 			continue;
-		}
 		close(server->served[i].process);
 		close(server->served[i].lease);
 		server->served[i] = server->served[--server->serves];
 	}
+}
+
+/* Each user but the server's own has as many ports at most as are left for all others. */
+static bool has_share_left(const struct server *server, uid_t uid)
+{
+	size_t i, own = 0;
+
+	if (!uid || uid == geteuid())
+		return true;
+	for (i = 0; i < server->serves; i++)
+		own += server->served[i].uid == uid;
+	return own + server->serves < server->room;
 }
 
 /* May the client have a port for this process? Return: the process's descriptor, -1 if not */
@@ -214,13 +228,21 @@ static int judge_request(const struct client *client, pid_t pid)
 }
 
 /* Takes a port. Return: 0 if there is none */
-static uint16_t take_port(struct server *server, pid_t pid, int process)
+static uint16_t take_port(struct server *server, uid_t uid, pid_t pid, int process)
 {
 	struct lease entry = { .pid = pid };
 	struct served *served;
 	struct reason why;
-	int fd = lease_open(server->settings, true, &why), rc;
+	int fd, rc;
 
+	if (!has_share_left(server, uid)) {
+		say_once(
+			server,
+			"a client's user has as many ports as are left for all others, and gets no "
+			"more; use a larger '--pool'");
+		return 0;
+	}
+	fd = lease_open(server->settings, true, &why);
 	if (fd < 0) {
 		say_once(server, why.text);
 		return 0;
@@ -241,7 +263,7 @@ static uint16_t take_port(struct server *server, pid_t pid, int process)
 		close(fd);
 		return 0;
 	}
-	*served = (struct served){ .process = process, .lease = fd };
+	*served = (struct served){ .process = process, .lease = fd, .uid = uid };
 	server->said = false;
 	return entry.first;
 }
@@ -261,8 +283,7 @@ static void answer_request(struct server *server, const struct client *client)
 		process = judge_request(client, (pid_t)pid);
 	if (process < 0)
 		return;
-	free_ended(server);
-	port = take_port(server, (pid_t)pid, process);
+	port = take_port(server, client->uid, (pid_t)pid, process);
 	if (!port) {
 		close(process);
 		return;
@@ -287,32 +308,72 @@ static bool serve_client(struct server *server, struct client *client)
 	return true;
 }
 
-static void accept_clients(struct server *server)
+static void remove_client(struct server *server, struct client *client)
+{
+	close(client->fd);
+	*client = server->client[--server->clients];
+}
+
+static size_t count_clients(const struct server *server, uid_t uid)
+{
+	size_t i, own = 0;
+
+	for (i = 0; i < server->clients; i++)
+		own += server->client[i].uid == uid;
+	return own;
+}
+
+/*
+ * Makes room for a client. The user with the most clients loses the one that has waited longest, which
+ * has had the most time to send its request.
+ */
+static void remove_oldest(struct server *server)
+{
+	struct client *client = server->client, *oldest = client;
+	size_t most = count_clients(server, oldest->uid), own, i;
+
+	for (i = 1; i < server->clients; i++) {
+		own = client[i].uid == oldest->uid ? most : count_clients(server, client[i].uid);
+		if (own < most || (own == most && client[i].end >= oldest->end))
+			continue;
+		most = own;
+		oldest = &client[i];
+	}
+	serve_client(server, oldest);
+	remove_client(server, oldest);
+}
+
+/* Return: false if there is no memory */
+static bool add_client(struct server *server, int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 	struct client *client;
-	int fd;
 
-	while (server->clients < CLIENTS_MOST) {
-		fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0) {
-			server->full = errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
-			return;
-		}
-		server->full = false;
-		client = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len)
-				 ? NULL
-				 : array_add(&server->client, &server->clients, sizeof(*client));
-		if (!client) {
-			close(fd);
-			return;
-		}
-		client->fd = fd;
-		client->uid = peer.uid;
-		client->pid = peer.pid;
-		client->end = timing_ns(CLOCK_MONOTONIC) + PATIENCE_NS;
+	if (server->clients == CLIENTS_MOST)
+		remove_oldest(server);
+	client = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len)
+			 ? NULL
+			 : array_add(&server->client, &server->clients, sizeof(*client));
+	if (!client) {
+		close(fd);
+		return false;
 	}
+	client->fd = fd;
+	client->uid = peer.uid;
+	client->pid = peer.pid;
+	client->end = timing_ns(CLOCK_MONOTONIC) + PATIENCE_NS;
+	return true;
+}
+
+static void accept_clients(struct server *server)
+{
+	int fd, accepted = 0;
+
+	do {
+		fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		server->full = fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
+	} while (fd >= 0 && add_client(server, fd) && ++accepted < ACCEPTED_MOST);
 }
 
 static void serve_clients(struct server *server, const struct pollfd *ready)
@@ -324,10 +385,8 @@ static void serve_clients(struct server *server, const struct pollfd *ready)
 	while (i-- > 0) {
 		struct client *client = &server->client[i];
 
-		if (!(ready[i].revents && serve_client(server, client)) && client->end > now)
-			continue;
-		close(client->fd);
-		*client = server->client[--server->clients];
+		if ((ready[i].revents && serve_client(server, client)) || client->end <= now)
+			remove_client(server, client);
 	}
 }
 
@@ -341,15 +400,14 @@ static bool wait_for_work(struct server *server)
 	const size_t count = WATCHED_CLIENTS + server->clients + server->serves;
 	struct pollfd *watched = realloc(server->watched, count * sizeof(*watched));
 	/* a client that cannot be accepted stays in the queue, so the listener would be ready all the time */
-	const bool accepts = server->clients < CLIENTS_MOST && !server->full;
+	const int listener = server->full ? -1 : server->listener;
 	size_t i;
 
 	if (!watched)
 		return false;
 	server->watched = watched;
 	memcpy(watched, server->hold->watched, sizeof(server->hold->watched));
-	watched[WATCHED_LISTENER] =
-		(struct pollfd){ .fd = accepts ? server->listener : -1, .events = POLLIN };
+	watched[WATCHED_LISTENER] = (struct pollfd){ .fd = listener, .events = POLLIN };
 	watched[WATCHED_SIGNALS] = (struct pollfd){ .fd = server->signals, .events = POLLIN };
 	for (i = 0; i < server->clients; i++)
 		watched[WATCHED_CLIENTS + i] =
@@ -367,7 +425,7 @@ static void serve(struct server *server)
 {
 	while (wait_for_work(server) && !server->watched[WATCHED_SIGNALS].revents &&
 	       lease_hold_wait(server->hold, 0)) {
-		free_ended(server);
+		free_ended(server, server->watched + WATCHED_CLIENTS + server->clients);
 		serve_clients(server, server->watched + WATCHED_CLIENTS);
 		accept_clients(server);
 	}
@@ -397,10 +455,13 @@ int lease_portserver_run(const char *address, const struct lease_block *block,
 	sigset_t before;
 	int rc;
 
-	/* two descriptors for each port */
+	server.room = block->pool->count;
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
+		/* two descriptors for each port, and half of all are for clients, and for the server's own user */
+		if (server.room > files.rlim_cur / 4)
+			server.room = files.rlim_cur / 4;
 	}
 	rc = open_socket(address, hold, &server.listener);
 	if (rc)
