@@ -255,6 +255,32 @@ held; ask for no more, or take another name" ]
 	end "$pid"
 }
 
+@test "another user's lock in a shared file does not keep a name held" {
+	install -m 666 /dev/null shared
+	printf '[portfence]\npool = 20000-20099\nlease-file = %s/shared\n' "$PWD" >some.ini
+	hold 10 --name db
+	first=$pid
+	# as anybody can who reads /proc/locks
+	ns_background python3 -c '
+import fcntl, os, struct, sys, time
+file = open(sys.argv[1], "rb")
+end = 65536 * 577
+inode = os.fstat(file.fileno()).st_ino
+for line in open("/proc/locks"):
+    words = line.split()
+    if words[5].endswith(f":{inode}") and int(words[6]) >= end:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, int(words[6]), 1, 0))
+        print("ready", flush=True)
+time.sleep(100000)' "$PWD/shared" >ready
+	wait_until grep -q ready ready
+	end "$first"
+	wait_until are_leased
+	hold 10
+	[ "$block" = 20000-20009 ]
+	run -0 ns "$PORTFENCE" lease --name db < <(:)
+	[ "${lines[1]}" = 20010-20019 ]
+}
+
 @test "a damaged file of names does no harm" {
 	hold 10 --name db
 	local file=$PORTFENCE_STATE/.names.0

@@ -162,19 +162,21 @@ static off_t instance_offset(const struct entry *entry)
 	return LEASE_FILE_END + (off_t)(entry->id >> 2);
 }
 
-static bool has_block(const struct names *names, const struct entry *entry)
-{
-	struct flock lock;
-
-	return lease_file_find_lock(names->lease_fd, instance_offset(entry), instance_offset(entry),
-				    &lock) == 1;
-}
-
 static bool is_held(int fd, uint32_t index)
 {
 	struct flock lock;
 
 	return lease_file_find_lock(fd, entry_offset(index), entry_offset(index), &lock) != 0;
+}
+
+/* In a lease file of all users, anybody can find the first lock and set it. The second one is for this user alone. */
+static bool has_block(const struct names *names, const struct entry *entry)
+{
+	struct flock lock;
+
+	return lease_file_find_lock(names->lease_fd, instance_offset(entry), instance_offset(entry),
+				    &lock) == 1 &&
+	       is_held(names->fd, (uint32_t)(entry - names->entry));
 }
 
 static void sleep_ns(long ns)
