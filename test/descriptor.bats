@@ -178,22 +178,25 @@ races() {
 
 # ---- system calls
 
-# count ENGINE RANGE FAMILY PLACE: "CALL SYSTEM-CALL..." for each call of the probe, in the file counts
+# count VIA ENGINE RANGE FAMILY PLACE [shared]: "CALL SYSTEM-CALL..." for each call of the probe, in the file counts
 count() {
-	rule counted "$1" "$2"
+	local launch=(-E LD_PRELOAD="$LIBRARY" -E PORTFENCE_CONFIG="$PWD/rule.ini" -E PORTFENCE_LOG=none)
+	rule counted "$2" "$3"
 	rm -f unix.sock
-	ns strace -f -o trace -E LD_PRELOAD="$LIBRARY" -E PORTFENCE_CONFIG="$PWD/rule.ini" \
-		-E PORTFENCE_LOG=none "$PROBES/counted" "$3" 7777 "$4"
-	sed -E 's/^[0-9]+ +//' trace | awk '
-		/^write\(-1, "end"/ { print line; line = ""; next }
-		/^write\(-1, "/ { split($0, part, "\""); line = part[2]; next }
+	[ "$1" = preload ] || launch=("$PORTFENCE" run --via "$1" --config rule.ini --log none --)
+	ns strace -f -o trace "${launch[@]}" "$PROBES/counted" "$4" 7777 "${@:5}"
+	# a supervisor is traced, too
+	awk '
+		{ thread = $1; sub(/^[0-9]+ +/, "") }
+		/^write\(-1, "end"/ { print line[thread]; line[thread] = ""; next }
+		/^write\(-1, "/ { split($0, part, "\""); line[thread] = part[2]; next }
 		# where another process came in between, the rest of a call is a line of its own
 		/^<\.\.\. .* resumed>/ { next }
-		line { sub(/\(.*/, ""); line = line " " $0 }' >counts
+		line[thread] { sub(/\(.*/, ""); line[thread] = line[thread] " " $0 }' trace >counts
 	cat counts
 }
 
-# counted_at ENGINE RANGE FAMILY PLACE: what holds for both engines; the counts are added to the file both
+# counted_at VIA ENGINE RANGE FAMILY PLACE: what holds for both engines; the counts are added to the file both
 counted_at() {
 	# no connection holds a port yet
 	ns_close
@@ -202,10 +205,15 @@ counted_at() {
 	wait_tcp 7777
 	count "$@"
 	[ "$(wc -l <counts)" -gt 40 ]
-	# the third time and later; send and write at once
-	grep -E '^[a-z-]+-[34] ' counts | grep -v '^connect' | awk '
-		{ call = $1; sub(/^child-/, "", call); sub(/-[34]$/, "", call); sub(/^reply$/, "sendto", call) }
-		NF != 2 || ($2 != call && !(call == "send" && $2 == "sendto")) { print "more: " $0; bad = 1 }
+	# the third time and later; behind a supervisor's gate, it is asked each time whether the socket has a port,
+	# and where there are threads, whether sendmmsg would wait
+	grep -E '^[a-z-]+-[34] ' counts | grep -v '^connect' | awk -v via="$1" -v place="$5" '
+		{ call = $1; sub(/^child-/, "", call); sub(/-[34]$/, "", call); sub(/^reply$/, "sendto", call)
+		  sub(/^send$/, "sendto", call); asked = $1 ~ /(sendto|sendmsg|sendmmsg|reply)-/ && via == "both"
+		  want = $1 (asked ? " getsockname" : "")
+		  if (asked && call == "sendmmsg" && place == "arena") want = want " fcntl"
+		  want = want " " call }
+		$0 != want { print "not " want ": " $0; bad = 1 }
 		END { exit bad || NR < 18 }'
 	diff <(grep -E '^(send|write)-(1|2|unix) ' counts) - <<-END
 		send-1 sendto
@@ -221,7 +229,7 @@ counted_at() {
 	cat counts >>both
 }
 
-# counted ENGINE RANGE: in both families, wherever the program's addresses are
+# counted VIA ENGINE RANGE: in both families, wherever the program's addresses are
 counted() {
 	local family place
 	for family in 4 6; do
@@ -233,13 +241,50 @@ counted() {
 
 @test "bind engine: a send that has its port, a bind and a connect cost the system calls that they need" {
 	skip_missing strace
-	counted bind $BIND
+	counted preload bind $BIND
 	[ "$(grep -cxE 'bind-(tcp|udp) bind' both)" = 16 ]
 	[ "$(grep -cxE 'connect-[1-4] bind setsockopt connect' both)" = 32 ]
 }
 
 @test "kernel engine: a send that has its port and a connect cost the system calls that they need" {
 	skip_missing strace
-	counted kernel $KERNEL
+	counted preload kernel $KERNEL
 	[ "$(grep -cxE 'connect-[2-4] setsockopt connect getsockname' both)" = 24 ]
+}
+
+@test "beside a supervisor, calls cost the same, but one more to ask about a socket, or whether a call waits" {
+	skip_missing strace
+	counted both bind $BIND
+	[ "$(grep -cxE 'bind-(tcp|udp) bind' both)" = 16 ]
+	[ "$(grep -cxE 'connect-[1-4] bind setsockopt connect' both)" = 24 ]
+	[ "$(grep -cxE 'connect-[1-4] bind setsockopt fcntl connect' both)" = 8 ]
+	rm both
+	counted both kernel $KERNEL
+	[ "$(grep -cxE 'connect-[2-4] setsockopt connect getsockname' both)" = 18 ]
+	[ "$(grep -cxE 'connect-[2-4] setsockopt fcntl connect getsockname' both)" = 6 ]
+}
+
+# shared VIA: connects that share their port; a route is asked for at most once in a second
+shared() {
+	local family place fcntl begin='bind rt_sigprocmask getsockopt' ask='socket sendto recvfrom'
+	for family in 4 6; do
+		for place in stack heap static arena; do
+			fcntl=
+			[ "$1$place" != botharena ] || fcntl='fcntl '
+			ns_close
+			ns_open
+			ns_background "$PROBES/matrix" serve 7777
+			wait_tcp 7777
+			count "$1" bind 20000-20019 $family $place shared
+			[ "$(grep -cxE "shared-[0-9]+ $begin ($ask close )?$ask setsockopt bind close rt_sigprocmask ${fcntl}connect" \
+				counts)" -ge 19 ]
+			grep -qxE "shared-[0-9]+ $begin $ask setsockopt bind close rt_sigprocmask ${fcntl}connect" counts
+		done
+	done
+}
+
+@test "a connect that shares its port costs ten system calls, and four more where the route is not known" {
+	skip_missing strace
+	shared preload
+	shared both
 }

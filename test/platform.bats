@@ -197,6 +197,10 @@ holds() {
 	holds time-wait-yields-to-a-sharing-bind
 }
 
+@test "a connect that Fast Open defers tells whether a 4-tuple is free, but takes TIME_WAIT away" {
+	holds deferred-connect-takes-time-wait-away
+}
+
 @test "the kernel's own choice takes over a TIME_WAIT only after a delay" {
 	holds time-wait-keeps-the-kernel-waiting
 }

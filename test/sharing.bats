@@ -226,6 +226,52 @@ halves() {
 10.1.1.1 20" ]
 }
 
+@test "a forked child in another network namespace takes no route along either" {
+	cat >spaces.py <<-'END'
+		import ctypes, os, socket
+		libc = ctypes.CDLL(None, use_errno=True)
+		def connect(source):
+		    os.system("busybox ip link set lo up; busybox ip address add 10.9.9.9/32 dev lo;"
+		              f"busybox ip address add {source}/32 dev lo;"
+		              f"busybox ip route replace local 10.9.9.9 dev lo table local src {source}")
+		    server = socket.create_server(("10.9.9.9", 7000), backlog=100)
+		    clients = [socket.create_connection(("10.9.9.9", 7000)) for i in range(20)]
+		    print(clients[0].getsockname()[0], len({s.getsockname()[1] for s in clients}), flush=True)
+		connect("10.1.1.1")
+		assert libc.unshare(0x40000000) == 0
+		if os.fork() == 0:
+		    connect("10.2.2.2"); os._exit(0)
+		os.wait()
+	END
+	run ns "$PORTFENCE" run --range 20000-20019 --order random -- $PYTHON spaces.py
+	echo "$output"
+	[ "$output" = "10.1.1.1 20
+10.2.2.2 20" ]
+}
+
+@test "a socket that a process takes along to another network namespace is looked up in its own" {
+	cat >late.py <<-'END'
+		import ctypes, socket, struct
+		libc = ctypes.CDLL(None, use_errno=True)
+		def connect(s, port):
+		    s.connect(("127.0.0.1", port)); return s
+		def leave():
+		    s = connect(socket.socket(), 7001)
+		    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)); s.close()
+		servers = [socket.create_server(("127.0.0.1", port), backlog=9) for port in (7000, 7001)]
+		held, late = connect(socket.socket(), 7000), socket.socket()
+		# the second one shares the held port, so that the route is known
+		leave(); leave(); leave()
+		assert libc.unshare(0x40000000) == 0
+		connect(late, 7000)
+		print(held.getsockname()[1], late.getsockname()[1])
+	END
+	# the next one is held by the same connection, and no socket of the new namespace shows that
+	run ns "$PORTFENCE" run --range 20000-20001 --order sequential -- $PYTHON late.py
+	echo "$output"
+	[ "$output" = "20000 20001" ]
+}
+
 @test "one look tells that the half for connections or the range is used up, also where IPv6 sockets use it towards IPv4" {
 	cat >look.py <<-'END'
 		import socket

@@ -15,8 +15,9 @@ enum assign_call { ASSIGN_BIND, ASSIGN_CONNECT, ASSIGN_LISTEN, ASSIGN_SEND };
  * One intercepted call: what the program asked for, and what became of it.
  *
  * A fresh socket is TCP (not MPTCP) or UDP, has no address, and has SO_REUSEPORT and
- * IP_BIND_ADDRESS_NO_PORT off; of SO_REUSEADDR, it is known what it is. We then ask the kernel nothing about it. If the
- * caller is wrong about that, the socket still gets no port outside the range.
+ * IP_BIND_ADDRESS_NO_PORT off; of SO_REUSEADDR, it is known what it is. It is in the network namespace of the
+ * calling thread. We then ask the kernel nothing about all this. If the caller is wrong about that, the socket still gets
+ * no port outside the range.
  */
 struct assign {
 	enum assign_call call;

@@ -23,7 +23,7 @@ enum { STATE_TIME_WAIT = 6, STATE_CLOSE = 7, STATE_LISTEN = 10, STATE_BOUND_INAC
 
 #define TIMEWAIT_MS 60000 /* TCP_TIMEWAIT_LEN of include/net/tcp.h */
 
-void diag_start(struct diag *diag, const struct socket_calls *calls, int fd)
+void diag_start(struct diag *diag, const struct socket_calls *calls, int fd, bool same_netns)
 {
 	socklen_t len = sizeof(diag->ifindex);
 
@@ -33,7 +33,7 @@ void diag_start(struct diag *diag, const struct socket_calls *calls, int fd)
 	diag->reuse_at_once = false;
 	if (calls->getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &diag->ifindex, &len))
 		diag->ifindex = 0;
-	diag->netns = socket_calls_netns_cookie(calls, fd);
+	diag->netns = same_netns ? 0 : socket_calls_netns_cookie(calls, fd);
 }
 
 void diag_end(struct diag *diag)

@@ -10,7 +10,7 @@
 /* The questions of one assignment. Descriptors are opened when first needed. */
 struct diag {
 	const struct socket_calls *calls;
-	uint64_t netns;     /* the socket's network namespace, by SO_NETNS_COOKIE; 0 if not known */
+	uint64_t netns; /* the socket's network namespace, by SO_NETNS_COOKIE; 0: this thread's, or not known */
 	uint32_t ifindex;   /* the interface that SO_BINDTODEVICE tied the socket to; 0: none */
 	int tcp;            /* NETLINK_SOCK_DIAG, -1 if not open */
 	bool known;         /* the next three members have been read */
@@ -20,8 +20,12 @@ struct diag {
 	bool reuse_at_once; /* set by the caller: see diag_is_free() */
 };
 
-/* diag_start() - Begin; @fd is the socket that is to get a port */
-void diag_start(struct diag *diag, const struct socket_calls *calls, int fd);
+/**
+ * diag_start() - Begin
+ * @fd:		the socket that is to get a port
+ * @same_netns:	its network namespace is known to be this thread's: then nothing is asked about that
+ */
+void diag_start(struct diag *diag, const struct socket_calls *calls, int fd, bool same_netns);
 
 /* diag_end() - Close what was opened */
 void diag_end(struct diag *diag);

@@ -229,7 +229,7 @@ static int try_beside_time_wait(const struct engine_bind *search)
 
 	search->calls->getsockopt(search->fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
 	signals_hold(&signals);
-	diag_start(&diag, search->calls, search->fd);
+	diag_start(&diag, search->calls, search->fd, search->fresh);
 	guard.fd = fd_socket(family, SOCK_STREAM, 0);
 	if (guard.fd >= 0 && !set_flag(&guard, SO_REUSEADDR, 1) && !try_bind(&guard) &&
 	    diag_only_time_wait(&diag, &search->local) == 1 && !set_flag(search, SO_REUSEADDR, 1)) {
@@ -260,7 +260,7 @@ static const struct state_hints *find_waiting(const struct engine_bind *search, 
 	if (!waiting)
 		return NULL;
 	signals_hold(&signals);
-	diag_start(&diag, search->calls, search->fd);
+	diag_start(&diag, search->calls, search->fd, search->fresh);
 	rc = diag_time_wait(&diag, note_waiting, waiting);
 	diag_end(&diag);
 	signals_release(&signals);
@@ -449,7 +449,7 @@ static bool find_source(const struct engine_bind *search, struct connect_search 
 		return !conn->no_source;
 	signals_hold(&conn->signals);
 	/* even a new socket may be tied to a device: a cgroup program can do that (`ip vrf exec`) */
-	diag_start(&conn->diag, search->calls, search->fd);
+	diag_start(&conn->diag, search->calls, search->fd, search->fresh);
 	conn->diag.reuse_at_once = conn->state->repeats;
 	if (!addr_is_any(local))
 		conn->source = *local;

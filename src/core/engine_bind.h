@@ -27,7 +27,8 @@ struct engine_bind {
 	socklen_t len;
 	const struct range *range;
 	struct order_walk *walk;
-	bool fresh; /* SO_REUSEPORT is known to be off, and SO_REUSEADDR to be @reuse_addr */
+	/* SO_REUSEPORT is known to be off, SO_REUSEADDR to be @reuse_addr, and the network namespace to be this thread's */
+	bool fresh;
 	bool reuse_addr;
 	uint32_t unhinted_tries;   /* so many candidates are tried even if hinted as used */
 	struct state_hints *hints; /* NULL: there are none, or they are not wanted */

@@ -5,7 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-/* Without the peer's port: few routes depend on it, and diag_source() does not use it. */
+/*
+ * Without the peer's port: few routes depend on it, and diag_source() does not use it. @diag->netns is 0 only as long
+ * as the process has not been seen to leave its network namespace; what is remembered by then is never found again.
+ */
 static uint64_t peer_hash(const struct siphash_key *key, const struct diag *diag,
 			  const union addr *peer)
 {

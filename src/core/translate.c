@@ -37,7 +37,7 @@ static int is_on_this_machine(const struct fence *fence, int fd, const union add
 	if (addr_is_loopback(addr) || addr_is_any(addr) || addr_is_group(addr))
 		return 1;
 	signals_hold(&signals);
-	diag_start(&diag, fence->calls, fd);
+	diag_start(&diag, fence->calls, fd, false);
 	local = diag_is_local(&diag, addr);
 	diag_end(&diag);
 	signals_release(&signals);

@@ -70,6 +70,7 @@
 struct fdcache {
 	_Atomic pid_t owner; /* the process that settles; 0: the next to come, NOBODY: none */
 	_Atomic uint8_t same_netns; /* protocols, by bit */
+	struct source_addr_cache sources;
 	_Atomic uintptr_t
 		of[DESCRIPTORS]; /* an enum fdcache_state, or the mark of a thread that asks */
 };
@@ -93,6 +94,11 @@ struct fdcache *fdcache_start(void)
 		return cache;
 	munmap(cache, sizeof(*cache));
 	return NULL;
+}
+
+struct source_addr_cache *fdcache_sources(struct fdcache *cache)
+{
+	return cache ? &cache->sources : NULL;
 }
 
 static bool is_held(const struct fdcache *cache, int fd)

@@ -3,6 +3,7 @@
 #define PORTFENCE_SHIM_FDCACHE_H
 
 #include "../core/policy.h"
+#include "../core/source_addr.h"
 
 #include <stdbool.h>
 
@@ -51,6 +52,14 @@ struct fdcache *fdcache_start(void);
  * there is any socket.
  */
 void fdcache_trust_hints(void);
+
+/*
+ * fdcache_sources() - Where the source addresses of this process's connections are kept; NULL if @cache is
+ *
+ * Fresh sockets are remembered there without their network namespace, so a child may not inherit it: it may be in
+ * another one.
+ */
+struct source_addr_cache *fdcache_sources(struct fdcache *cache);
 
 /* fdcache_get() - What is remembered of a descriptor */
 enum fdcache_state fdcache_get(const struct fdcache *cache, int fd);

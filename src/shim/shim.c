@@ -99,8 +99,8 @@ static void fill_shim(struct shim *new, const struct settings *settings,
 	new->run = settings->gate;
 	new->fence.calls = &gated_calls;
 	new->fence.kernel = new->kernel;
-	new->fence.sources = &new->sources;
 	new->fdcache = fdcache_start();
+	new->fence.sources = new->fdcache ? fdcache_sources(new->fdcache) : &new->sources;
 	caller_memory_start();
 	new->log.calls = &gated_calls;
 	new->log.record = settings->record;

@@ -2,14 +2,16 @@
  * counted: calls whose system calls are to be counted. Run it under strace: a write to no descriptor
  * names each call before it is made, and another one, "end", follows it.
  *
- *   counted FAMILY PORT [PLACE]
+ *   counted FAMILY PORT [PLACE [shared]]
  *
  * FAMILY is 4 or 6. The destination is PORT of this host, where TCP is listened to. PLACE is where
  * addresses are: stack (default), heap, static, or arena, which is another thread's heap and stack.
+ * With `shared`, connections to PORT + 1 hold every port first, and connects are counted that share one.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +22,11 @@
 #include <unistd.h>
 
 #define TIMES 4
+#define SHARED_TIMES 20
 
 static int family;
 static const char *place = "stack";
+static bool shared;
 
 static void mark(const char *name)
 {
@@ -180,6 +184,28 @@ static void set_port(struct sockaddr_storage *addr, int port)
 	((struct sockaddr_in *)addr)->sin_port = htons((uint16_t)port);
 }
 
+/* A server of its own takes what holds the ports, up to the first connect that finds none left. */
+static void share(struct sockaddr_storage peer, socklen_t len, struct sockaddr_storage other)
+{
+	const struct sockaddr *to = put(&peer, sizeof(peer));
+	static const struct linger reset = { .l_onoff = 1 };
+	int server = new_socket(SOCK_STREAM), fd, i;
+
+	if (bind(server, (struct sockaddr *)&other, len) || listen(server, 1000)) {
+		perror("listen");
+		exit(2);
+	}
+	while (!connect(new_socket(SOCK_STREAM), (struct sockaddr *)&other, len))
+		;
+	for (i = 1; i <= SHARED_TIMES; i++) {
+		fd = new_socket(SOCK_STREAM);
+		COUNT(numbered("shared", i), connect(fd, to, len));
+		/* so that the next one finds every port free for its destination */
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		close(fd);
+	}
+}
+
 static void *calls(void *argument)
 {
 	struct sockaddr_storage any = { 0 }, peer, local;
@@ -197,6 +223,10 @@ static void *calls(void *argument)
 	local = peer;
 	set_port(&peer, *(int *)argument);
 	set_port(&local, *(int *)argument + 1);
+	if (shared) {
+		share(peer, len, local);
+		return NULL;
+	}
 	/* first, as long as no connection holds a port */
 	binds(any, len, local);
 	sends(peer, len);
@@ -224,6 +254,7 @@ int main(int argc, char *argv[])
 	family = argv[1][0] == '6' ? AF_INET6 : AF_INET;
 	port = atoi(argv[2]);
 	place = argc > 3 ? argv[3] : place;
+	shared = argc > 4;
 	if (strcmp(place, "arena") != 0)
 		calls(&port);
 	else if (pthread_create(&thread, NULL, calls, &port) || pthread_join(thread, NULL))
