@@ -267,6 +267,10 @@ holds() {
 	holds supervisor-needs-no-privilege
 }
 
+@test "Yama never keeps a process of the same user from reading where links of /proc/PID lead to" {
+	holds yama-restricts-attach-alone
+}
+
 @test "nothing tells which sockets a process has that is not dumpable, but by what was opened before" {
 	holds what-is-not-dumpable-hides-its-sockets
 }

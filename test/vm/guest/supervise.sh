@@ -20,6 +20,12 @@ relates() {
 	echo "status $status"
 }
 
+# restricts SCOPE: the fact of test/platform on which sockets that are born rest
+restricts() {
+	echo "$1" >/proc/sys/kernel/yama/ptrace_scope
+	/build/test/platform/yama-restricts-attach-alone
+}
+
 # served SCOPE: by a supervisor that may look into nobody, and makes the sockets
 served() {
 	relates "$1" 20000-20999 sh -c "'/build/test/probes/raw native 9; true'"
@@ -103,6 +109,9 @@ if [ "$1" = run ]; then
 	exit
 fi
 kernel=$1
+for scope in 0 1 2; do
+	try platform - "ptrace_scope $scope restricts what attaches, and not what reads" restricts $scope
+done
 try platform - 'with Yama, a supervisor serves those that it cannot look into' served 1
 case $kernel in
 5.10 | 6.1) ;;
@@ -116,6 +125,7 @@ try platform - 'where nobody may look, a name and a page are asked for from the 
 try platform - 'with Yama, one with the right to look serves children, too' as_root
 # the last ones: the kernel never lets go of 3
 try platform - 'with Yama, a lease is had' leased
+try platform - 'ptrace_scope 3 restricts what attaches, and not what reads' restricts 3
 try platform - 'where nobody may ever look, a supervisor serves all' served 3
 try platform - 'where nobody may ever look, a name and a page are asked for from the range' fetched 3
 plan
