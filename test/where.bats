@@ -93,6 +93,8 @@ cell() {
 	(
 		set -eET
 		trap - ERR
+		# its servers are known to this shell alone
+		trap ns_close EXIT
 		"cell_$1"
 	) >"log.$1" 2>&1
 	status=$?
