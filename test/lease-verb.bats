@@ -380,6 +380,10 @@ no more; use a larger '--pool'" ]
 	portserver "$PWD/socket"
 	run -1 ns "$PORTFENCE" lease --portserver "$PWD/socket"
 	[ "$output" = "portfence: at '$PWD/socket' there is a server already; name another path" ]
+	ns_background python3 -c 'import socket, time; one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); one.bind("datagrams"); time.sleep(600)'
+	wait_until [ -S datagrams ]
+	run -1 ns "$PORTFENCE" lease --portserver "$PWD/datagrams"
+	[ "$output" = "portfence: what is at '$PWD/datagrams' does not say whether a server is there: Protocol wrong type for socket; name another path" ]
 	[ "$(ask "$$\n")" = 20000 ]
 	end "$server"
 	wait_until are_leased

@@ -264,6 +264,32 @@ of() {
 	run ! grep -q '127.0.0.1:21' outer.log
 }
 
+@test "what was said once in a run is said once in a run inside, too" {
+	cat >unseen.py <<-'END'
+		import ctypes, os, socket
+		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
+		libc = ctypes.CDLL(None)
+		libc.prctl(4, 0)
+		for i in range(2): print(libc.syscall(bind, socket.socket().detach(), b"\2" + bytes(15), 16))
+	END
+	chmod a+r unseen.py
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run as_nobody "$PORTFENCE" run --via supervise --range 20000-20999 -- sh -c '
+		/usr/bin/python3 unseen.py; /usr/bin/python3 unseen.py
+		"$0" run -q --via supervise --range 21000-21099 -- /usr/bin/python3 unseen.py; true' "$PORTFENCE"
+	echo "$output"
+	[ "$(grep -c '^-1$' <<<"$output")" = 6 ]
+	[ "$(grep -c 'may not look into this process' <<<"$output")" = 2 ]
+}
+
+@test "why a run inside shares no state is said where no library says it" {
+	touch nowhere
+	run as_nobody "$PORTFENCE" run --range 20000-20999 -- env PORTFENCE_STATE="$PWD/nowhere" \
+		"$PORTFENCE" run -q --via supervise --range 21000-21099 -- "$install/raw" native 7000
+	echo "$output"
+	[ "$(grep -c 'state file is not used' <<<"$output")" = 1 ]
+}
+
 @test "calls that are refused inside are counted for the section of the run inside" {
 	printf '%s\n' '[out]' 'range = 20000-20999' '[in]' 'range = 21000' >two.ini
 	cat >refused.py <<-'END'

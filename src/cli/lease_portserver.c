@@ -97,6 +97,12 @@ static int remove_stale(const char *path, const struct sockaddr_un *name, sockle
 		return unlink(path)
 			       ? say_failure("'%s' cannot be removed: %s", path, strerror(errno))
 			       : 0;
+	/* EAGAIN: its queue is full (unix(7)) */
+	if (rc && rc != EAGAIN)
+		return say_failure(
+			"what is at '%s' does not say whether a server is there: %s; name "
+			"another path",
+			path, strerror(rc));
 	return say_failure("at '%s' there is a server already; name another path", path);
 }
 

@@ -382,7 +382,8 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 		return -EINVAL;
 	new->rule = *handover.rule;
 	new->rule.engine = ENGINE_BIND;
-	pthread_mutex_init(&new->log_lock, NULL);
+	new->run_log.log = &new->log;
+	pthread_mutex_init(&new->run_log.lock, NULL);
 	new->fence.calls = calls;
 	new->fence.rule = &new->rule;
 	new->fence.kernel = new->kernel;
@@ -544,17 +545,19 @@ int inner_compare(const struct inner_offer *offer, const struct settings *settin
 	return -EPERM;
 }
 
-/* What the supervisor may not open by a name that we give it */
+/* What the supervisor may not open by a name that we give it. Why there is no state file, the library says itself. */
 static void open_files(const struct settings *settings, int ret_files[FILES])
 {
-	const struct log_destination destination = log_destination_of(settings->log);
-	struct log log = { .destination = destination };
+	struct log log = { .application = settings->rule->name };
 	const char *warning;
 
+	log_start(&log, settings->log);
 	ret_files[FILE_ERRORS] = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	ret_files[FILE_STATE] =
 		state_find(settings->state, settings->runtime, settings->rule, &warning);
-	ret_files[FILE_LOG] = destination.to == LOG_TO_FILE ? log_open(&log) : -1;
+	if (warning && !settings->gate)
+		log_say(&log, "warning", warning);
+	ret_files[FILE_LOG] = log.destination.to == LOG_TO_FILE ? log_open(&log) : -1;
 	ret_files[FILE_RECORD] = settings->record.path ? record_open(&settings->record) : -1;
 }
 

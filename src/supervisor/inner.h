@@ -9,6 +9,7 @@
 #include "caller.h"
 #include "claims.h"
 #include "obstacle.h"
+#include "run_log.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -43,7 +44,7 @@ struct inner_offer {
 struct inner {
 	struct fence fence;
 	struct log log;
-	pthread_mutex_t log_lock; /* its log and record are the run's, which can make us wait */
+	struct run_log run_log; /* of that log */
 	uint64_t mark;
 	uid_t user; /* who asked for it */
 	struct rule rule;

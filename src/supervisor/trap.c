@@ -1059,8 +1059,7 @@ static int serve_by_rule(struct trapped_call *trapped)
 	if (rc)
 		return rc;
 	trapped->fence = inner ? &inner->fence : tree->fence;
-	trapped->log = inner ? &inner->log : tree->log;
-	trapped->log_lock = inner ? &inner->log_lock : &tree->log_lock;
+	trapped->log = inner ? &inner->run_log : &tree->log;
 	rc = serve_trapped(trapped);
 	inner_leave(&tree->inners, inner);
 	return rc;
@@ -1152,10 +1151,10 @@ void trap_serve(int listener, struct born *born, const struct fence *fence, stru
 	tree.errors = errors;
 	tree.fence = fence;
 	tree.born = born;
-	tree.log = log;
+	tree.log.log = log;
 	/* our own rights are not used by now */
 	tree.port_start = settings_port_start();
-	pthread_mutex_init(&tree.log_lock, NULL);
+	pthread_mutex_init(&tree.log.lock, NULL);
 	claims_start(&tree.claims, listener);
 	inner_start(&tree.inners, offer, &tree.claims);
 	confinement_start(&tree.confinement, starter);

@@ -59,7 +59,7 @@ static bool is_errors(const struct log *log, int fd)
 static int find_errors(const struct trapped_call *trapped)
 {
 	const struct caller program = { .pidfd = trapped->tree->program, .listener = -1 };
-	const struct log *log = trapped->log;
+	const struct log *log = trapped->log->log;
 	int fd = caller_descriptor(&trapped->caller, STDERR_FILENO);
 
 	/* what it has led elsewhere is not led back */
@@ -86,10 +86,10 @@ static int find_errors(const struct trapped_call *trapped)
  */
 static int begin_line(struct trapped_call *trapped)
 {
-	struct log *log = trapped->log;
+	struct log *log = trapped->log->log;
 	int pid = (int)caller_process(&trapped->caller), fd = find_errors(trapped);
 
-	pthread_mutex_lock(trapped->log_lock);
+	pthread_mutex_lock(&trapped->log->lock);
 	log->pid = pid;
 	log->stderr_fd = fd;
 	rights_use(CAP_DAC_OVERRIDE);
@@ -99,26 +99,25 @@ static int begin_line(struct trapped_call *trapped)
 static void end_line(struct trapped_call *trapped, int fd)
 {
 	rights_leave(CAP_DAC_OVERRIDE);
-	pthread_mutex_unlock(trapped->log_lock);
+	pthread_mutex_unlock(&trapped->log->lock);
 	if (fd >= 0)
 		close(fd);
 }
 
 void trapped_call_report(struct trapped_call *trapped, const struct assign *assign)
 {
-	struct tree *tree = trapped->tree;
-	const struct log *log = trapped->log;
+	const struct log *log = trapped->log->log;
 	const union addr *local;
 	union addr found;
 	int fd;
 
 	assign_count(trapped->fence, assign);
 	if (!log_is_on(log) && !log->record.path && assign->outcome == OUTCOME_FINE &&
-	    (!log->warnings || atomic_exchange(&tree->warned, true)))
+	    (!log->warnings || atomic_exchange(&trapped->log->warned, true)))
 		return;
 	local = log_local(log, assign, &found);
 	fd = begin_line(trapped);
-	log_assign(trapped->log, call_name(trapped), assign, local);
+	log_assign(trapped->log->log, call_name(trapped), assign, local);
 	end_line(trapped, fd);
 }
 
@@ -126,7 +125,7 @@ void trapped_call_report_mptcp(struct trapped_call *trapped, enum mptcp becomes)
 {
 	int fd = begin_line(trapped);
 
-	log_mptcp(trapped->log, becomes);
+	log_mptcp(trapped->log->log, becomes);
 	end_line(trapped, fd);
 }
 
@@ -134,10 +133,10 @@ void trapped_call_named(struct trapped_call *trapped, const struct assign *assig
 {
 	int fd;
 
-	if (!log_is_on(trapped->log) && !trapped->log->verbose)
+	if (!log_is_on(trapped->log->log) && !trapped->log->log->verbose)
 		return;
 	fd = begin_line(trapped);
-	log_named_outside(trapped->log, trapped->fence->rule, assign);
+	log_named_outside(trapped->log->log, trapped->fence->rule, assign);
 	end_line(trapped, fd);
 }
 
@@ -148,7 +147,7 @@ void trapped_call_named(struct trapped_call *trapped, const struct assign *assig
 static void write_error(struct trapped_call *trapped, const char *text)
 {
 	const int fd = begin_line(trapped);
-	struct log *log = trapped->log;
+	struct log *log = trapped->log->log;
 	struct log syslog = { .destination = log->destination,
 			      .application = log->application,
 			      .pid = log->pid };
@@ -162,14 +161,14 @@ static void write_error(struct trapped_call *trapped, const char *text)
 
 int trapped_call_refuse(struct trapped_call *trapped, const char *why)
 {
-	if (atomic_exchange(&trapped->tree->refusal, why) != why)
+	if (atomic_exchange(&trapped->log->refusal, why) != why)
 		write_error(trapped, why);
 	return -EACCES;
 }
 
 int trapped_call_unreachable(struct trapped_call *trapped)
 {
-	if (!atomic_exchange(&trapped->tree->unreachable, true))
+	if (!atomic_exchange(&trapped->log->unreachable, true))
 		write_error(
 			trapped,
 			"the supervisor may not look into this process (see ptrace(2) on access), so its "
@@ -212,7 +211,7 @@ int trapped_call_translate(struct trapped_call *trapped)
 
 	if (rc < 0) {
 		fd = begin_line(trapped);
-		log_address_unknown(trapped->log);
+		log_address_unknown(trapped->log->log);
 		end_line(trapped, fd);
 	}
 	return rc;

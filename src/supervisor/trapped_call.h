@@ -20,8 +20,7 @@ enum { CALL_CONTINUES = 1, CALL_ANSWERED };
 struct trapped_call {
 	struct tree *tree;
 	const struct fence *fence; /* of the caller's run: the tree's, or one of a run inside */
-	struct log *log;           /* of the same run */
-	pthread_mutex_t *log_lock; /* one thread at a time writes a line to that log */
+	struct run_log *log;       /* of the same run */
 	struct caller caller;
 	enum filter_call call;
 	bool has_32bit_pointers;

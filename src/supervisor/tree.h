@@ -3,15 +3,13 @@
 #define PORTFENCE_SUPERVISOR_TREE_H
 
 #include "../core/fence.h"
-#include "../core/log.h"
 #include "born.h"
 #include "caller.h"
 #include "claims.h"
 #include "confinement.h"
 #include "inner.h"
+#include "run_log.h"
 
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #define TREE_UNPORTED 1024 /* a power of two */
@@ -25,15 +23,8 @@ struct tree {
 	struct born *born;   /* sockets that are born here; NULL: callers can be looked into */
 	unsigned port_start; /* lowest port that needs no right, in our network namespace */
 
-	/* one thread at a time writes a line to the log, and takes the lock for nothing that a program can make wait */
-	pthread_mutex_t log_lock;
-	struct log *log;
-	/* what was said already */
-	_Atomic bool unreachable;
-	_Atomic bool warned;
-	_Atomic(const char *) refusal;
-
-	/* these three have locks of their own */
+	/* these four have locks of their own */
+	struct run_log log;
 	struct inners inners;
 	struct claims claims;
 	struct confinement confinement;
