@@ -345,6 +345,37 @@ os.execv(sys.argv[1], sys.argv[1:] + ["--", "'$PYTHON'", "-c", "import socket\nf
 	done
 }
 
+@test "there, a user's sockets without a port leave room for another user's" {
+	anew
+	cat >many.py <<-'END'
+		import _socket, os
+		kept = []
+		try:
+		    for k in range(150): kept.append(_socket.socket())
+		except OSError as error: print("refused", error.errno, flush=True)
+		os.write(4, b"x")
+		os.read(3, 1)
+	END
+	run -0 ns prlimit --nofile=256:256 setpriv --bounding-set=-sys_ptrace --inh-caps=-all "$install/sandbox" docker \
+		"$PORTFENCE" run --via supervise --range 20000-20999 -- $PYTHON -S -c '
+import _socket, os
+ends, go = os.pipe(), os.pipe()
+for i in range(4):
+    if os.fork(): continue
+    os.close(go[1])
+    os.dup2(go[0], 63); os.dup2(ends[1], 64); os.dup2(63, 3); os.dup2(64, 4)
+    os.execvp("setpriv", "setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 -S many.py".split())
+for i in range(4): os.read(ends[0], 1)
+for i in range(20):
+    s = _socket.socket()
+    s.bind(("127.0.0.1", 0))
+    print(s.getsockname()[1])'
+	echo "$output"
+	grep -q '^refused 23$' <<<"$output"
+	[ "$(grep -c '^2' <<<"$output")" = 20 ]
+	grep '^2' <<<"$output" | within calls
+}
+
 @test "there, of a container's root, a socket is served however many others were closed meanwhile" {
 	local as
 	anew

@@ -431,6 +431,48 @@ member() {
 	[ "$(cat said)" = True ]
 }
 
+@test "channels that a user's programs leave open take neither another user's channel nor all descriptors" {
+	cat >channels.py <<-'END'
+		import ctypes, os, select, socket, struct, sys, threading
+		libc = ctypes.CDLL(None, use_errno=True)
+		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
+		def call(fd, text, size):
+		    got = libc.syscall(bind, fd, text, size)
+		    return got if got >= 0 else -ctypes.get_errno()
+		def ask():
+		    return call(-1, ctypes.c_ulong(0x706f7274 + 1), 128)
+		def crowd(count):
+		    told, all = [], threading.Barrier(count + 1)
+		    def one():
+		        told.append(ask())
+		        all.wait()
+		        all.wait()
+		    for i in range(count): threading.Thread(target=one, daemon=True).start()
+		    all.wait()
+		    return max(told)
+		mine = ask()
+		ends, go = os.pipe(), os.pipe()
+		for i in range(2):
+		    if os.fork(): continue
+		    os.close(go[1])
+		    os.setuid(65534)
+		    os.write(ends[1], struct.pack("i", crowd(180)))
+		    os.read(go[0], 1)
+		    os._exit(0)
+		print(all(struct.unpack("i", os.read(ends[0], 4))[0] > 0 for i in range(2)))
+		one = select.poll()
+		one.register(mine, 0)
+		print(one.poll(0), ask() > 0)
+		print(call(socket.socket().detach(), struct.pack("=HH12x", socket.AF_INET, 0), 16))
+	END
+	ns prlimit --nofile=256:256 "$PORTFENCE" run -q --range 20000-20999 -- /usr/bin/python3 channels.py >said
+	diff - said <<-'END'
+		True
+		[] True
+		0
+	END
+}
+
 @test "who takes the mark of another user's run gets the rule of the run around both" {
 	mkfifo -m 666 hold
 	# shellcheck disable=SC2016 # the inner shells expand it

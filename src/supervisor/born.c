@@ -1,6 +1,7 @@
 #include "born.h"
 
 #include "caller.h"
+#include "reserve.h"
 #include "rights.h"
 
 #include <errno.h>
@@ -31,6 +32,7 @@
 #define LOOKS 10
 #define FIRST_LOOK_MS 2
 #define SWEEP_LEAST 512
+#define SHARE 32
 #define EARLY (1ULL << 63)
 
 void born_start(struct born *born)
@@ -48,11 +50,12 @@ void born_start(struct born *born)
 	born->sweep_at = SWEEP_LEAST;
 }
 
-uint64_t born_inode(int fd)
+static uint64_t now_ms(void)
 {
-	struct stat st;
+	struct timespec now;
 
-	return fstat(fd, &st) ? 0 : st.st_ino;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* ---- with the lock held ---- */
@@ -84,6 +87,7 @@ static void drop_kept(struct born *born, struct born_socket *socket)
 		*link = socket->next_bound;
 	}
 	close(socket->fd);
+	born->of_user[socket->user % BORN_USERS]--;
 	*socket = (struct born_socket){ .fd = -1, .next = born->free };
 	born->free = place;
 	born->kept--;
@@ -126,6 +130,7 @@ static int note_sockets(const struct caller *process, void *sweep)
 static void drop_closed(struct born *born)
 {
 	static struct sweep sweep;
+	const uint64_t start = now_ms();
 	int i, rc;
 
 	memset(&sweep, 0, sizeof(sweep));
@@ -135,31 +140,48 @@ static void drop_closed(struct born *born)
 		if (born->socket[i].given && !sweep.seen[i])
 			drop_kept(born, &born->socket[i]);
 	born->sweep_at = 2 * born->kept > SWEEP_LEAST ? 2 * born->kept : SWEEP_LEAST;
+	born->sweep_from = now_ms() + SHARE * (now_ms() - start + 1);
+}
+
+/* Is there room for another one of a user's? As for its descriptor, as many places have to be free as the user has. */
+static bool has_room(const struct born *born, uid_t user, int fd)
+{
+	const unsigned own = born->of_user[user % BORN_USERS];
+
+	return born->free >= 0 && born->kept + own < BORN_SOCKETS && reserve_spares(fd, own);
 }
 
 /* ---- for all ---- */
 
-int born_keep(struct born *born, int fd, uint64_t inode)
+int born_keep(struct born *born, int fd, uint64_t *ret_inode)
 {
 	struct born_socket *socket;
+	struct stat st;
 	int rc = -ENFILE;
 
+	if (fstat(fd, &st))
+		return -errno;
+	*ret_inode = st.st_ino;
 	pthread_mutex_lock(&born->lock);
-	if (born->kept >= born->sweep_at)
+	/* who has no room may ask again and again: such searches take one part in SHARE of the time */
+	if (born->kept >= born->sweep_at ||
+	    (!has_room(born, st.st_uid, fd) && now_ms() >= born->sweep_from))
 		drop_closed(born);
-	if (born->free >= 0 && inode) {
+	if (has_room(born, st.st_uid, fd)) {
 		socket = &born->socket[born->free];
 		born->free = socket->next;
-		*socket = (struct born_socket){ .inode = inode,
+		*socket = (struct born_socket){ .inode = st.st_ino,
 						.fd = fd,
-						.next = *list_of(born, inode) };
-		*list_of(born, inode) = (int)(socket - born->socket);
+						.user = st.st_uid,
+						.next = *list_of(born, st.st_ino) };
+		*list_of(born, st.st_ino) = (int)(socket - born->socket);
 		born->kept++;
+		born->of_user[st.st_uid % BORN_USERS]++;
 		rc = 0;
 	}
 	/* of another socket that had this number */
-	if ((born->settled[inode % BORN_REMEMBERED] & ~EARLY) == inode)
-		born->settled[inode % BORN_REMEMBERED] = 0;
+	if ((born->settled[st.st_ino % BORN_REMEMBERED] & ~EARLY) == st.st_ino)
+		born->settled[st.st_ino % BORN_REMEMBERED] = 0;
 	pthread_mutex_unlock(&born->lock);
 	return rc;
 }
@@ -195,14 +217,6 @@ enum born_state born_find(struct born *born, uint64_t inode, int *ret_fd, bool *
 	}
 	pthread_mutex_unlock(&born->lock);
 	return state;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* Sets when a socket is looked at next. */

@@ -5,14 +5,17 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define BORN_SOCKETS 16384
 #define BORN_REMEMBERED 65536
+#define BORN_USERS 1024
 
 /* A socket that has no port yet, and our duplicate of it. */
 struct born_socket {
 	uint64_t inode;
 	int fd;          /* -1: this place is free */
+	uid_t user;      /* whose it is */
 	int next;        /* the next one in its list; -1: none */
 	int next_bound;  /* the next one whose bind() went on; -1: none */
 	bool given;      /* the program has it */
@@ -29,9 +32,11 @@ struct born {
 	int list[BORN_SOCKETS]; /* by inode number; -1: empty */
 	int free;               /* the first free place */
 	unsigned kept;
-	unsigned sweep_at; /* so many kept sockets are looked for in all processes */
-	int bound;         /* the first whose bind() went on; -1: none */
-	uint64_t due;      /* the next look at one of them, milliseconds; UINT64_MAX: none is due */
+	unsigned of_user[BORN_USERS]; /* the same, by user; several may have the same place */
+	unsigned sweep_at;            /* so many kept sockets are looked for in all processes */
+	uint64_t sweep_from; /* and from then on, milliseconds, those of a user who has no room */
+	int bound;           /* the first whose bind() went on; -1: none */
+	uint64_t due; /* the next look at one of them, milliseconds; UINT64_MAX: none is due */
 	uint64_t settled[BORN_REMEMBERED];
 };
 
@@ -48,17 +53,14 @@ void born_start(struct born *born);
 /**
  * born_keep() - Keep a socket until it has a port
  * @fd:		ours from now on
- * @inode:	its number
+ * @ret_inode:	its number
  *
- * To be called before the program can have it. Return: 0, -ENFILE if there is no place left
+ * To be called before the program can have it. Return: 0, -ENFILE if too few are left for another one of the same user
  */
-int born_keep(struct born *born, int fd, uint64_t inode);
+int born_keep(struct born *born, int fd, uint64_t *ret_inode);
 
 /* born_give() - The program is about to have it */
 void born_give(struct born *born, uint64_t inode);
-
-/* born_inode() - Number of a socket that is open here; 0 if it cannot be told */
-uint64_t born_inode(int fd);
 
 /**
  * born_find() - What is known of a socket?

@@ -2,8 +2,10 @@
 
 #include "../core/fd.h"
 #include "../core/text.h"
+#include "../core/timing.h"
 #include "filter.h"
 #include "mark.h"
+#include "reserve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,6 +41,7 @@
 #define INNER_VERSION 1
 #define SWEEP_LEAST 32
 #define MISSED_MOST 2
+#define SHARE 32
 #define STACK (64 * 1024)
 
 /* The descriptors that come with a request, in this order, as far as they are there */
@@ -196,10 +199,14 @@ static struct inner *find_mark(const struct inners *inners, uint64_t mark)
 
 static void note_living(uint64_t mark, void *context)
 {
-	struct inner *inner = find_mark(context, mark);
+	struct inners *inners = context;
+	struct inner *inner;
 
+	pthread_mutex_lock(&inners->lock);
+	inner = find_mark(inners, mark);
 	if (inner)
 		inner->missed = 0;
+	pthread_mutex_unlock(&inners->lock);
 }
 
 /* What is to be ended, by a thread of its own: a member may have given us what close(2) waits for. */
@@ -240,18 +247,28 @@ static void end_aside(struct inner *first, int channel)
 	pthread_attr_destroy(&attributes);
 }
 
-/* Forgets the runs that have ended. Return: them, for end_aside() without the lock */
-static struct inner *sweep(struct inners *inners)
+/* Searches all processes for those of the runs. Not under the lock, as that takes long. Return: 0, -errno */
+static int search_living(struct inners *inners)
 {
-	struct inner *ended = NULL;
 	unsigned i, round;
+	int rc = 0;
 
-	for (round = 0; round < MISSED_MOST; round++) {
+	for (round = 0; !rc && round < MISSED_MOST; round++) {
+		pthread_mutex_lock(&inners->lock);
 		for (i = 0; i < inners->count; i++)
 			inners->run[i]->missed++;
-		if (mark_each(note_living, inners))
-			return NULL;
+		pthread_mutex_unlock(&inners->lock);
+		rc = mark_each(note_living, inners);
 	}
+	return rc;
+}
+
+/* Forgets the runs that were missed. Return: them, for end_aside() without the lock */
+static struct inner *forget_missed(struct inners *inners)
+{
+	struct inner *ended = NULL;
+	unsigned i;
+
 	for (i = 0; i < inners->count;) {
 		struct inner *inner = inners->run[i];
 
@@ -268,6 +285,35 @@ static struct inner *sweep(struct inners *inners)
 	return ended;
 }
 
+/*
+ * Forgets the runs that have ended, if there are many. One search at a time; and where members ask for run after run,
+ * the searches take no more than one part in SHARE of a processor.
+ */
+static void sweep(struct inners *inners)
+{
+	const int64_t start = timing_ns(CLOCK_MONOTONIC);
+	struct inner *ended = NULL;
+	bool due;
+
+	pthread_mutex_lock(&inners->lock);
+	due = (inners->count >= inners->sweep_at || inners->count == INNER_MOST) &&
+	      start >= inners->sweep_from;
+	if (due)
+		inners->sweep_from = INT64_MAX;
+	pthread_mutex_unlock(&inners->lock);
+	if (!due)
+		return;
+	if (search_living(inners))
+		due = false;
+	pthread_mutex_lock(&inners->lock);
+	if (due)
+		ended = forget_missed(inners);
+	inners->sweep_from =
+		timing_ns(CLOCK_MONOTONIC) + SHARE * (timing_ns(CLOCK_MONOTONIC) - start);
+	pthread_mutex_unlock(&inners->lock);
+	end_aside(ended, -1);
+}
+
 /* ---- the supervisor: new runs ---- */
 
 void inner_start(struct inners *inners, const struct inner_offer *offer, struct claims *claims)
@@ -279,11 +325,53 @@ void inner_start(struct inners *inners, const struct inner_offer *offer, struct 
 	inners->sweep_at = SWEEP_LEAST;
 }
 
+/* Has the other end of a channel been closed? */
+static bool is_left(int channel)
+{
+	struct pollfd end = { .fd = channel };
+
+	return poll(&end, 1, 0) == 1;
+}
+
+/*
+ * Finds a place for a new channel: the caller's own from before, one that is free or was left, or the oldest of the
+ * caller's user. Only a user who has none takes that of another. Return: NULL if too few descriptors are left
+ */
+static struct inner_opened *find_place(struct inners *inners, pid_t thread, uid_t user, int channel)
+{
+	struct inner_opened *place = NULL, *oldest = inners->opened, *users = NULL, *one;
+	rlim_t own = 0;
+
+	for (one = inners->opened; one < inners->opened + INNER_OPENED; one++) {
+		if (one->thread == thread)
+			return one;
+		if (!one->thread || is_left(one->channel))
+			place = one;
+		if (one->number < oldest->number)
+			oldest = one;
+		if (!one->thread || one->user != user)
+			continue;
+		own++;
+		if (!users || one->number < users->number)
+			users = one;
+	}
+	if (users && !(place && reserve_spares(channel, own)))
+		return users;
+	if (!reserve_spares(channel, 0))
+		return NULL;
+	return place ? place : oldest;
+}
+
 int inner_open(struct inners *inners, const struct caller *caller)
 {
-	int ends[2], old;
-	unsigned i;
+	struct inner_opened *place, old = { .thread = 0 };
+	int ends[2], rc;
+	uid_t user;
+	gid_t group;
 
+	rc = caller_user(caller, &user, &group);
+	if (rc)
+		return rc;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return -errno;
 	if (send(ends[0], &inners->offer, sizeof(inners->offer), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
@@ -292,17 +380,23 @@ int inner_open(struct inners *inners, const struct caller *caller)
 		return -EPIPE;
 	}
 	pthread_mutex_lock(&inners->lock);
-	/* what it asked for before, or who asked longest ago */
-	for (i = 0; i < INNER_OPENED && inners->opened[i].thread != caller->thread; i++)
-		;
-	if (i == INNER_OPENED)
-		i = inners->next_opened++ % INNER_OPENED;
-	old = inners->opened[i].thread ? inners->opened[i].channel : -1;
-	inners->opened[i].thread = caller->thread;
-	inners->opened[i].channel = ends[0];
+	place = find_place(inners, caller->thread, user, ends[0]);
+	if (place) {
+		old = *place;
+		*place = (struct inner_opened){
+			.thread = caller->thread,
+			.user = user,
+			.channel = ends[0],
+			.number = ++inners->last_opened,
+		};
+	}
 	pthread_mutex_unlock(&inners->lock);
-	end_aside(NULL, old);
-	return ends[1];
+	end_aside(NULL, old.thread ? old.channel : -1);
+	if (place)
+		return ends[1];
+	close(ends[0]);
+	close(ends[1]);
+	return -EMFILE;
 }
 
 /* Return: the end of the channel that was made for this caller, or -EBADF */
@@ -397,23 +491,34 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 	return 0;
 }
 
-/* Adds a run. Return: 0, -EEXIST, -ENOSPC */
+/* May the files of a new run stay open? */
+static bool spares_files(const struct inners *inners, const struct inner *new)
+{
+	const int record = new->log.record.file;
+	rlim_t own = 0;
+	unsigned i;
+
+	for (i = 0; i < inners->count; i++)
+		own += inners->run[i]->user == new->user;
+	return reserve_spares(new->log.file > record ? new->log.file : record, own);
+}
+
+/* Adds a run. Return: 0, -EEXIST, -ENOSPC, -EMFILE */
 static int add_run(struct inners *inners, struct inner *new)
 {
-	struct inner *ended = NULL;
 	int rc = 0;
 
+	sweep(inners);
 	pthread_mutex_lock(&inners->lock);
-	if (inners->count >= inners->sweep_at || inners->count == INNER_MOST)
-		ended = sweep(inners);
 	if (find_mark(inners, new->mark))
 		rc = -EEXIST;
+	else if (!spares_files(inners, new))
+		rc = -EMFILE;
 	else if (inners->count == INNER_MOST || !inner_share(new->fence.state.file))
 		rc = -ENOSPC;
 	if (!rc)
 		inners->run[inners->count++] = new;
 	pthread_mutex_unlock(&inners->lock);
-	end_aside(ended, -1);
 	return rc;
 }
 

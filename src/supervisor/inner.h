@@ -24,7 +24,7 @@
 #define INNER_ENTER (HANDOVER_PROBE + 2) /* to take the request that was sent through the channel */
 
 #define INNER_MOST 1024  /* runs inside at a time */
-#define INNER_OPENED 256 /* channels at a time; of more, the oldest is closed */
+#define INNER_OPENED 256 /* channels at a time; of more, the oldest of the same user is closed */
 
 /* What the supervisor tells, as the first message through the channel. */
 struct inner_offer {
@@ -56,6 +56,14 @@ struct inner {
 	struct inner *next; /* that has ended, too */
 };
 
+/* A channel for a request that has not come yet. */
+struct inner_opened {
+	pid_t thread; /* that asked for it; 0: not in use */
+	uid_t user;   /* of that thread */
+	int channel;
+	uint64_t number; /* of one that was opened later, it is higher */
+};
+
 /* Zeroed memory and inner_start() begin it. */
 struct inners {
 	struct inner_offer offer;
@@ -63,12 +71,10 @@ struct inners {
 	_Atomic unsigned count;
 	pthread_mutex_t lock; /* of the rest */
 	struct inner *run[INNER_MOST];
-	unsigned sweep_at; /* with so many runs, those that have ended are looked for */
-	struct {
-		pid_t thread; /* of the one that asked; 0: not in use */
-		int channel;
-	} opened[INNER_OPENED];
-	unsigned next_opened;
+	unsigned sweep_at;  /* with so many runs, those that have ended are looked for */
+	int64_t sweep_from; /* from that time on, see timing_ns() */
+	struct inner_opened opened[INNER_OPENED];
+	uint64_t last_opened;
 };
 
 /* inner_start() - Begin with no run inside. @claims: those that are held for its calls */

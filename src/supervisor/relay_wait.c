@@ -1,6 +1,7 @@
 #include "relay_wait.h"
 
 #include "../core/timing.h"
+#include "reserve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -31,7 +31,6 @@
 #define CHECK_LATER_US 200000
 #define LATER_US 1000000
 #define SHARE 128 /* the checks take at most one part in so many of a processor */
-#define RESERVE 8
 
 /*
  * Theory of operation
@@ -50,11 +49,9 @@
  * That a caller has got a signal, nothing announces: /proc has to be read. The checks
  * are so far apart that all of them together take less than 1 % of a processor.
  *
- * An errand takes two of our descriptors, as long as it waits. So that nobody takes them all, there is a dynamic
- * threshold, as switches have it for a shared buffer (Choudhury and Hahne, 1998): a new errand needs as many free
- * descriptors as its user has errands, and as many again as its process has. So a process leaves room for the
- * others of its user, and a user for other users, however many processes it has. Of the descriptors, one in
- * RESERVE is left to calls that do not wait.
+ * An errand takes two of our descriptors, as long as it waits. So that nobody takes them all, a new one needs as
+ * many free descriptors as its user has errands (reserve.h), and as many again as its process has. So a process
+ * leaves room for the others of its user, and a user for other users, however many processes it has.
  */
 
 /* A connect() on its way. */
@@ -94,17 +91,14 @@ static int64_t now_us(void)
 /* Notes an errand. Return: false if there is no room for it */
 static bool note_errand(struct errand *errand)
 {
-	struct rlimit limit = { 0 };
 	const struct errand *other;
 	rlim_t own = 0;
 	bool room;
 
-	getrlimit(RLIMIT_NOFILE, &limit);
 	pthread_mutex_lock(&waiting.lock);
 	for (other = waiting.all; other; other = other->other)
 		own += (other->process == errand->process) + (other->user == errand->user);
-	/* its descriptor was the lowest that was free, so about so many are in use */
-	room = own + (rlim_t)errand->fd < limit.rlim_cur - limit.rlim_cur / RESERVE;
+	room = reserve_spares(errand->fd, own);
 	if (room) {
 		errand->other = waiting.all;
 		errand->link = &waiting.all;
@@ -388,7 +382,7 @@ static int begin_errand(struct trapped_call *trapped, struct errand *errand)
 	if (caller_user(caller, &errand->user, &group))
 		errand->user = geteuid();
 	errand->fd = fcntl(trapped->fd, F_DUPFD_CLOEXEC, 3);
-	if (errand->fd < 0 || !note_errand(errand)) {
+	if (!note_errand(errand)) {
 		rc = -EMFILE;
 	} else {
 		rc = start_thread(run_errand, errand);

@@ -278,10 +278,10 @@ static void keep_inherited(struct born *born)
 	unsigned i;
 
 	for (i = 0; i < inherited_count; i++) {
-		const uint64_t inode = born_inode(inherited[i]);
+		uint64_t inode;
 
-		born_keep(born, inherited[i], inode);
-		born_give(born, inode);
+		if (!born_keep(born, inherited[i], &inode))
+			born_give(born, inode);
 	}
 }
 

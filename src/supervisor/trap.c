@@ -696,8 +696,8 @@ static int hand_over(struct trapped_call *trapped, int fd, bool cloexec)
 static int answer_with_socket(struct trapped_call *trapped, int fd)
 {
 	struct born *born = trapped->tree->born;
-	const uint64_t inode = born_inode(fd);
-	int rc = born ? born_keep(born, fd, inode) : 0;
+	uint64_t inode = 0;
+	int rc = born ? born_keep(born, fd, &inode) : 0;
 
 	if (!rc)
 		rc = hand_over(trapped, fd, trapped->argument[1] & SOCK_CLOEXEC);
