@@ -22,7 +22,7 @@ beside() {
 	shift
 	export TIMES=${times:-1}
 	mkfifo hold go
-	ns_background sh -c 'exec "$@" <go' - "$PORTFENCE" run --via supervise --order random --range $RANGE --map 8000 --log "${log:-none}" -- \
+	ns_background sh -c 'exec "$@" <go' - ${descriptors:+prlimit "--nofile=$descriptors:$descriptors"} "$PORTFENCE" run --via supervise --order random --range $RANGE --map 8000 --log "${log:-none}" -- \
 		sh -c '"$@" <hold >said & probe=$!; read line; for i in $(seq "$TIMES"); do "$0" native 7000; done >calls; echo end >>calls; wait $probe' "$install/raw" "$@"
 	exec 5>go 4>hold
 	wait_until grep -qx "$said" said
@@ -51,6 +51,12 @@ beside() {
 	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
 	wait_tcp 7000
 	beside held "$install/rights" hold page 1200
+}
+
+@test "a user's calls that wait for memory leave descriptors for another user's" {
+	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
+	wait_tcp 7000
+	descriptors=256 beside held "$install/rights" hold page 400 65534
 }
 
 @test "a program whose standard error cannot be looked at delays no line of another's" {

@@ -9,6 +9,7 @@
 #include "../core/translate.h"
 #include "newsocket.h"
 #include "relay.h"
+#include "reserve.h"
 #include "rights.h"
 #include "trapped_call.h"
 #include "workers.h"
@@ -1083,6 +1084,54 @@ static void answer_call(struct trapped_call *trapped, int rc)
 					     &trapped->caller);
 }
 
+/* Calls in hand: of all users; and by user, of whom several may have the same
+ * place, while there are many */
+#define MANY_CALLS 16
+#define CALL_USERS 1024
+
+static struct {
+	_Atomic unsigned all;
+	_Atomic unsigned of_user[CALL_USERS];
+} in_hand;
+
+/* A call whose user has so many that wait that too few descriptors would be
+ * left for others. Return: -errno */
+static int refuse_crowd(struct trapped_call *trapped)
+{
+	trapped->fence = trapped->tree->fence;
+	trapped->log = &trapped->tree->log;
+	trapped_call_refuse(trapped, "so many calls of this user wait in the supervisor that this "
+				     "one fails; give "
+				     "the run a higher hard limit of open files ('ulimit -Hn')");
+	return -ENOBUFS;
+}
+
+/* Serves a call, which may wait for as long as its caller likes (workers.c).
+ * Return: as serve_trapped() */
+static int serve_in_crowd(struct trapped_call *trapped)
+{
+	const unsigned all = atomic_fetch_add(&in_hand.all, 1);
+	const int pidfd = trapped->caller.pidfd;
+	_Atomic unsigned *own = NULL;
+	bool spares = true;
+	uid_t user;
+	gid_t group;
+	int rc;
+
+	/* most calls end at once */
+	if (all >= MANY_CALLS && !caller_user(&trapped->caller, &user, &group)) {
+		own = &in_hand.of_user[user % CALL_USERS];
+		/* where it is not opened, a call takes two descriptors at most */
+		spares = reserve_spares(pidfd >= 0 ? pidfd : (int)(2 * all),
+					atomic_fetch_add(own, 1));
+	}
+	rc = spares ? serve_by_rule(trapped) : refuse_crowd(trapped);
+	if (own)
+		atomic_fetch_sub(own, 1);
+	atomic_fetch_sub(&in_hand.all, 1);
+	return rc;
+}
+
 static void serve_notification(struct tree *tree, const struct seccomp_notif *notif)
 {
 	const pid_t thread = (pid_t)notif->pid;
@@ -1099,7 +1148,7 @@ static void serve_notification(struct tree *tree, const struct seccomp_notif *no
 	rc = tree->born ? caller_unopened(tree->listener, notif->id, thread, &trapped.caller)
 			: caller_open(tree->listener, notif->id, thread, &trapped.caller);
 	if (!rc) {
-		rc = serve_by_rule(&trapped);
+		rc = serve_in_crowd(&trapped);
 		caller_close(&trapped.caller);
 	}
 	if (rc != CALL_ANSWERED)
