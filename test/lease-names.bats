@@ -186,6 +186,28 @@ held; ask for no more, or take another name" ]
 	wait_until are_leased
 }
 
+@test "--detach: if it is killed once it has started the holder, the holder can be released" {
+	# the first system call behind the fork is the same one each time
+	detach() {
+		ns strace -qq -o calls "${@:2}" "$PORTFENCE" lease 10 --name db --detach || [ "$1" = killed ]
+	}
+	ns "$PORTFENCE" lease 10 --name db < <(:)
+	wait_until are_leased
+	detach whole
+	ns "$PORTFENCE" lease --release db
+	number=$(grep -nE '^(clone|fork|vfork)' calls | tail -n 1 | cut -d : -f 1)
+	head -n $((number + 1)) calls >until
+	call=$(tail -n 1 until)
+	call=${call%%(*}
+	detach killed -e inject="$call:signal=KILL:when=$(grep -c "^$call(" until)"
+	grep -E '^(clone|fork|vfork)' calls
+	[ "$(tail -n 1 calls)" = "+++ killed by SIGKILL +++" ]
+	# it notes itself a moment later
+	wait_until eval 'kill -0 "$(field "answer[\"leases\"][0][\"pid\"]")"'
+	run -0 ns "$PORTFENCE" lease --release db
+	wait_until are_leased
+}
+
 @test "--release leaves others the block, and says who they are" {
 	hold 10 --name db
 	run -1 ns "$PORTFENCE" lease --release db

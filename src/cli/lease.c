@@ -1,3 +1,4 @@
+#include "../core/fd.h"
 #include "../core/ownership.h"
 #include "../core/pool.h"
 #include "lease_block.h"
@@ -7,6 +8,7 @@
 #include "verbs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
@@ -245,11 +247,17 @@ static pid_t find_detached(const struct held *held)
 	return pid;
 }
 
-/* What the process that stays does: only a signal ends it. */
-static void stay(const struct held *held)
+/*
+ * What the process that stays does: only a signal ends it. It notes itself as the holder, so that it is
+ * the one to be released even if the process that started it is killed here. Then it writes to @ready.
+ */
+static void stay(struct held *held, int ready)
 {
 	sigset_t none;
 
+	held->taken.entry.pid = getpid();
+	if (lease_block_publish(&held->taken) || fd_write(ready, "", 1) != 1)
+		_exit(say_status());
 	sigemptyset(&none);
 	signal(SIGTERM, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -260,6 +268,25 @@ static void stay(const struct held *held)
 		errno = 0;
 	for (;;)
 		pause();
+}
+
+/* Starts the process that stays. Return: 0 once it holds the lease, or say_status() */
+static int start_holder(struct held *held, pid_t *ret_pid)
+{
+	int ready[2];
+	char text;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC) || (pid = fork()) < 0)
+		return say_failure("no process can be started for the lease: %s", strerror(errno));
+	if (!pid) {
+		close(ready[0]);
+		stay(held, ready[1]);
+	}
+	close(ready[1]);
+	*ret_pid = pid;
+	/* it has said what is wrong */
+	return fd_read_all(ready[0], &text, 1) == 1 ? 0 : say_status();
 }
 
 static int detach_lease(const struct option_values *given, uint32_t count)
@@ -276,13 +303,8 @@ static int detach_lease(const struct option_values *given, uint32_t count)
 		return rc;
 	other = find_detached(&held);
 	if (!other)
-		pid = fork();
-	if (pid < 0)
-		return say_failure("no process can be started for the lease: %s", strerror(errno));
-	if (!other && !pid)
-		stay(&held);
+		rc = start_holder(&held, &pid);
 	held.taken.entry.pid = other ? other : pid;
-	rc = other ? 0 : lease_block_publish(&held.taken);
 	if (!rc)
 		rc = print_block(&held, given->value[OPTION_JSON]);
 	/* it is our child, so that its number is its own until it is waited for */
@@ -310,7 +332,7 @@ static int release_lease(const struct option_values *given)
 		return say_failure("%s", why.text);
 	if (fd >= 0)
 		rc = lease_name_list(fd, &list, &count);
-	for (i = 0; !rc && i < count; i++) {
+	for (i = 0; rc >= 0 && i < count; i++) {
 		if (strcmp(list[i].name, name) != 0)
 			continue;
 		others += !list[i].detached;
@@ -319,6 +341,9 @@ static int release_lease(const struct option_values *given)
 			rc = lease_name_release(fd, &list[i]);
 	}
 	free(list);
+	/* a list that ends early has some of them, perhaps */
+	if (rc > 0)
+		rc = -EBUSY;
 	if (rc)
 		return say_failure("the lease '%s' cannot be released: %s", name, strerror(-rc));
 	if (!others && !released)
