@@ -10,8 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Fills in who holds leases that have a name. Of those of other users, the lease itself tells. */
-static void add_names(const struct settings *settings, struct held_leases *leases)
+/*
+ * Fills in who holds leases that have a name. Of those of other users, the lease itself tells.
+ *
+ * Return: as lease_list(); 0 if the names cannot be read, and a warning says so
+ */
+static int add_names(const struct settings *settings, struct held_leases *leases)
 {
 	const struct lease *first;
 	struct reason why;
@@ -21,23 +25,24 @@ static void add_names(const struct settings *settings, struct held_leases *lease
 	if (fd < 0) {
 		if (fd != -ENOENT)
 			say_warning(NULL, why.text);
-		return;
+		return 0;
 	}
 	rc = lease_name_list(fd, &leases->holder, &leases->holders);
 	close(fd);
-	if (rc)
-		return;
+	if (rc < 0)
+		return rc;
 	lease_holder_find(leases->holder, leases->holders);
 	for (i = 0; i < leases->count; i++)
 		if (held_leases_holders(leases, &leases->lease[i], &first) &&
 		    first != &leases->lease[i])
 			leases->lease[i] = *first;
+	return rc;
 }
 
 int held_leases_read(const struct settings *settings, struct held_leases *ret_leases,
 		     struct reason *ret_why)
 {
-	int fd = lease_open(settings, false, ret_why), rc;
+	int fd = lease_open(settings, false, ret_why), rc, names;
 
 	memset(ret_leases, 0, sizeof(*ret_leases));
 	if (fd < 0)
@@ -46,9 +51,11 @@ int held_leases_read(const struct settings *settings, struct held_leases *ret_le
 	close(fd);
 	if (rc < 0)
 		return reason_fail(rc, ret_why, "the leases cannot be read: %s", strerror(-rc));
-	add_names(settings, ret_leases);
+	names = add_names(settings, ret_leases);
 	lease_holder_find(ret_leases->lease, ret_leases->count);
-	if (rc)
+	if (names < 0)
+		say_warning(NULL, "the names of the leases cannot be read");
+	if (rc || names > 0)
 		say_warning(NULL, "there are more leases than can be listed: somebody holds "
 				  "thousands of locks");
 	return 0;

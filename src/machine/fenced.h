@@ -4,6 +4,7 @@
 
 #include "../core/arena.h"
 #include "../core/policy.h"
+#include "procfs.h"
 
 #include <sys/types.h>
 #include <time.h>
@@ -53,5 +54,8 @@ void fenced_forget(struct fenced_looks *looks);
  * Source: proc_pid_stat(5), starttime.
  */
 time_t fenced_since(pid_t pid);
+
+/* fenced_started() - When the process was started that @stat was read of */
+time_t fenced_started(const struct procfs_stat *stat);
 
 #endif

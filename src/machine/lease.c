@@ -167,17 +167,10 @@ static int compare_leases(const void *a, const void *b)
 	return one->first - other->first;
 }
 
-/* The leases that are listed. */
-struct list {
-	int fd;
-	struct lease *lease;
-	size_t count;
-};
-
 /* Without a record that fits the lock, the rest is not known. */
 static int add_lease(void *context, uint32_t first, uint32_t last)
 {
-	struct list *list = context;
+	struct lease_list *list = context;
 	struct lease *lease = array_add(&list->lease, &list->count, sizeof(*lease)), told;
 
 	if (!lease)
@@ -189,18 +182,30 @@ static int add_lease(void *context, uint32_t first, uint32_t last)
 	return 0;
 }
 
-int lease_list(int fd, struct lease **ret_lease, size_t *ret_count)
+int lease_list_by(int fd, lease_file_found_fn *add, int (*compare)(const void *, const void *),
+		  struct lease_list *ret_list)
 {
-	struct list list = { .fd = fd };
-	int rc = lease_file_walk(fd, add_lease, &list);
+	struct lease_list list = { .fd = fd };
+	int rc = lease_file_walk(fd, add, &list);
 
 	if (rc < 0) {
 		free(list.lease);
 		return rc;
 	}
-	array_sort(list.lease, list.count, sizeof(*list.lease), compare_leases);
-	*ret_lease = list.lease;
-	*ret_count = list.count;
+	array_sort(list.lease, list.count, sizeof(*list.lease), compare);
+	*ret_list = list;
+	return rc;
+}
+
+int lease_list(int fd, struct lease **ret_lease, size_t *ret_count)
+{
+	struct lease_list list;
+	int rc = lease_list_by(fd, add_lease, compare_leases, &list);
+
+	if (rc >= 0) {
+		*ret_lease = list.lease;
+		*ret_count = list.count;
+	}
 	return rc;
 }
 

@@ -41,6 +41,23 @@ int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_f
 /* lease_publish() - Tell others who has a lease: this user since now, and the rest from @lease. Return: 0 or -errno */
 int lease_publish(int fd, const struct lease *lease);
 
+/* Leases that are collected. */
+struct lease_list {
+	int fd;
+	struct lease *lease; /* for the caller to free */
+	size_t count;
+};
+
+/**
+ * lease_list_by() - Collect what stands behind all locks of a file
+ * @add:	is given @ret_list for each lock; see lease_file_walk()
+ * @compare:	order of the list
+ *
+ * Return: as lease_list()
+ */
+int lease_list_by(int fd, lease_file_found_fn *add, int (*compare)(const void *, const void *),
+		  struct lease_list *ret_list);
+
 /**
  * lease_list() - All leases, by ascending port, but for one that @fd itself has
  * @ret_lease:	for the caller to free

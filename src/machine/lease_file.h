@@ -33,6 +33,7 @@ struct lease {
 	char map[LEASE_MAP];            /* of lease_set_map() */
 	char name[LEASE_NAME_MOST + 1]; /* see lease_name; "" if it has none */
 	bool detached;                  /* held until lease_name_release() */
+	bool judged;                    /* lease_holder_find() has been here */
 	char heir[PROCESSES_NAME]; /* name of process @pid, once the command has ended; else "" */
 };
 

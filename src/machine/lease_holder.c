@@ -13,10 +13,10 @@
 /* Is the process that took the lease still there, and no other that has its number now? */
 static bool took_it_and_lives(const struct lease *lease)
 {
-	struct procfs_status status;
+	struct procfs_stat stat;
 
-	return !procfs_status(lease->pid, &status) && status.has_memory &&
-	       fenced_since(lease->pid) <= lease->since / SECOND_NS + 1;
+	return !procfs_stat(lease->pid, &stat) && stat.has_memory &&
+	       fenced_started(&stat) <= lease->since / SECOND_NS + 1;
 }
 
 /* A port of one of our variables in an environment; 0 if it is not there */
@@ -75,7 +75,9 @@ void lease_holder_find(struct lease *lease, size_t count)
 	size_t i;
 
 	for (i = 0; heirs && text && i < count; i++) {
-		heirs[i].wanted = lease[i].known && !took_it_and_lives(&lease[i]);
+		heirs[i].wanted =
+			lease[i].known && !lease[i].judged && !took_it_and_lives(&lease[i]);
+		lease[i].judged = true;
 		if (heirs[i].wanted)
 			lease[i].pid = 0;
 		wanted |= heirs[i].wanted;

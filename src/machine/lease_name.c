@@ -428,15 +428,9 @@ int lease_name_publish(int fd, const struct lease_named *named, const struct lea
 
 /* ---- listing ---- */
 
-struct holders {
-	int fd;
-	struct lease *lease;
-	size_t count;
-};
-
 static int add_holders(void *context, uint32_t first, uint32_t last)
 {
-	struct holders *holders = context;
+	struct lease_list *holders = context;
 	uint32_t slot;
 	struct lease lease, *added;
 
@@ -462,17 +456,14 @@ static int compare_holders(const void *a, const void *b)
 
 int lease_name_list(int fd, struct lease **ret_lease, size_t *ret_count)
 {
-	struct holders holders = { .fd = fd };
-	int rc = lease_file_walk(fd, add_holders, &holders);
+	struct lease_list list;
+	int rc = lease_list_by(fd, add_holders, compare_holders, &list);
 
-	if (rc < 0) {
-		free(holders.lease);
-		return rc;
+	if (rc >= 0) {
+		*ret_lease = list.lease;
+		*ret_count = list.count;
 	}
-	array_sort(holders.lease, holders.count, sizeof(*holders.lease), compare_holders);
-	*ret_lease = holders.lease;
-	*ret_count = holders.count;
-	return 0;
+	return rc;
 }
 
 /* ---- giving back ---- */
@@ -503,13 +494,15 @@ static int is_listed(int fd, const struct lease *lease)
 {
 	struct lease *list = NULL;
 	size_t count = 0, i;
-	int rc = lease_name_list(fd, &list, &count);
+	int cut = lease_name_list(fd, &list, &count);
+	bool found = false;
 
-	for (i = 0; i < count && !rc; i++)
-		rc = list[i].pid == lease->pid && list[i].since == lease->since &&
-		     list[i].detached && !strcmp(list[i].name, lease->name);
+	for (i = 0; i < count && !found; i++)
+		found = list[i].pid == lease->pid && list[i].since == lease->since &&
+			list[i].detached && !strcmp(list[i].name, lease->name);
 	free(list);
-	return rc;
+	/* it may be in the part that is not listed */
+	return found ? 1 : cut > 0 ? -EBUSY : cut;
 }
 
 int lease_name_release(int fd, const struct lease *lease)

@@ -56,7 +56,7 @@ int lease_name_publish(int fd, const struct lease_named *named, const struct lea
  * lease_name_list() - All holders of all names, by ascending port, then by the time since when
  * @ret_lease:	for the caller to free
  *
- * Return: 0, or -errno
+ * Return: as lease_list()
  */
 int lease_name_list(int fd, struct lease **ret_lease, size_t *ret_count);
 

@@ -147,7 +147,7 @@ int procfs_stat(pid_t id, struct procfs_stat *ret_stat)
 {
 	char text[1024];
 	const char *rest;
-	unsigned long long ticks, rss_limit;
+	unsigned long long ticks, memory, rss_limit;
 	char state;
 	long n = procfs_read(id, "stat", text, sizeof(text));
 
@@ -157,12 +157,13 @@ int procfs_stat(pid_t id, struct procfs_stat *ret_stat)
 	rest = strrchr(text, ')');
 	if (!rest || sscanf(rest + 1,
 			    " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-			    "%*s %*s %llu %*s %*s %llu",
-			    &state, &ticks, &rss_limit) != 3)
+			    "%*s %*s %llu %llu %*s %llu",
+			    &state, &ticks, &memory, &rss_limit) != 4)
 		return -EBADMSG;
 	ret_stat->state = state;
 	ret_stat->started = ticks;
 	ret_stat->rss_limit = rss_limit;
+	ret_stat->has_memory = memory;
 	return 0;
 }
 

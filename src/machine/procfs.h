@@ -40,6 +40,7 @@ struct procfs_stat {
 	char state;         /* 'R' runs, 'D' waits for what no signal interrupts, ... */
 	uint64_t started;   /* clock ticks (sysconf(3)) after the machine's start */
 	uint64_t rss_limit; /* soft limit RLIMIT_RSS */
+	bool has_memory;    /* as procfs_status has it */
 };
 
 /* procfs_is_ours() - Is /proc of this PID namespace? If not, its ids are those of others */
