@@ -288,3 +288,33 @@ shared() {
 	shared preload
 	shared both
 }
+
+# known: "ROW SUBJECT MORE" of the calls that are known, but for a program's start
+known() {
+	grep -vE '^(#|start )' "$ROOT/test/bench/calls.txt"
+}
+
+@test "the calls that a fenced operation makes besides its own are those of the bench's table" {
+	[ -x "$BUILD/test/bench/bench" ] || skip "the bench is not built"
+	run env BUILD="$BUILD" "$BUILD/test/bench/bench" --calls --known "$ROOT/test/bench/calls.txt" rows shared
+	echo "$output"
+	[ "$status" = 0 ]
+	# of the shared ones, a question for the route is a part
+	diff <(known) <(awk '
+		/^shared:/ { shared = 1 }
+		/^[^ ]/ { row = shared ? "shared" : $1; $1 = "" }
+		$1 == "kernel" || $1 == "bind" { printf "%s %s %d\n", row, $1, $3 + 0.5 }' <<<"$output")
+}
+
+@test "the manual's table of calls is the bench's" {
+	local names='TCP connect, IPv4=tcp4-connect|TCP connect, IPv6=tcp6-connect|bind to port 0, TCP=bind-tcp
+		bind to port 0, UDP=bind-udp|listen, unbound=listen|first sendto, UDP=udp-first|connect, UDP=udp-connect
+		sendto, port known=sendto|sendmsg, port known=sendmsg|sendmmsg of 16, port known=sendmmsg
+		send, UDP=udp-send|send, TCP=tcp-send|write=write|connect, UNIX socket=unix-connect
+		TCP connect, shared port=shared'
+	diff <(known | sed -E 's/ (kernel|bind)//' | uniq) <(awk -F'|' -v names="${names//[$'\t']/}" '
+		BEGIN { count = split(names, pairs, /[|\n]/)
+			for (i = 1; i <= count; i++) { split(pairs[i], pair, "="); row[pair[1]] = pair[2] } }
+		/^\.SH/ { speed = /SPEED/ }
+		speed && $5 ~ /^\+/ { print row[$1], substr($5, 2) }' "$ROOT/src/man/portfence.7")
+}

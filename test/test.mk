@@ -129,7 +129,7 @@ $(BUILD)/test/faults/injector.so: test/faults/injector.c test/faults/faults.h te
 	$(say) CC $@
 	$(Q)$(CC) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(TEST_CFLAGS) -fPIC -fvisibility=hidden -shared -o $@ $< -ldl $(LDFLAGS)
 
-core-programs: all $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS)
+core-programs: all bench-programs $(PLATFORM) $(UNIT_PROGRAMS) $(PROBE_PROGRAMS)
 
 test-programs: core-programs $(BUILD)/test/soak/soak $(BUILD)/test/transparent/transparent \
 	$(BUILD)/test/faults/faults $(BUILD)/test/faults/hostile $(BUILD)/test/faults/injector.so

@@ -6,6 +6,7 @@
  * operation is), server.h (the far end), measure.c (how it is compared),
  * curves.c (how a range is filled), subject.c (what is compared).
  */
+#include "calls.h"
 #include "curves.h"
 #include "measure.h"
 #include "place.h"
@@ -40,6 +41,8 @@ static void print_help(FILE *to)
 	      "  --quick        short batches and fewer points, less than a minute in all\n"
 	      "  --rounds N     batches for each subject, at least 3; default 21\n"
 	      "  --batch MS     how long a batch takes; default 30\n"
+	      "  --calls        only count system calls; exit status 1 if they are more than known\n"
+	      "  --known FILE   the counts that are known; default: test/bench/calls.txt\n"
 	      "  --cpu          count CPU time, not time; for a machine that has other work\n"
 	      "  --json FILE    write all results to FILE\n"
 	      "  --svg FILE     plot the occupancy curves (needs gnuplot)\n"
@@ -125,12 +128,14 @@ static void run_rows(void)
 		return;
 	subject_plain(&subjects[count++], "plain", -1);
 	subject_plain(&subjects[count++], "control", -1);
-	subject_shim(&subjects[count++], "floor", -1);
-	subject_shim(&subjects[count++], "least", -1);
+	if (!effort.calls) {
+		subject_shim(&subjects[count++], "floor", -1);
+		subject_shim(&subjects[count++], "least", -1);
+	}
 	subject_fenced(&subjects[count++], "kernel", -1, PLACE_INSIDE, NULL);
 	subject_fenced(&subjects[count++], "bind", -1, PLACE_OUTSIDE, NULL);
 	report_group("rows: from socket() to close(), or one call on a socket that has its port");
-	for (; neighbour->name; neighbour++) {
+	for (; neighbour->name && !effort.calls; neighbour++) {
 		if (subject_neighbour_start(&subjects[count], neighbour, &servers[count]))
 			count++;
 		else
@@ -233,6 +238,10 @@ static void run_all(void)
 	}
 	run_orders();
 	run_start();
+	if (effort.calls) {
+		scene_stop(&server);
+		return;
+	}
 	if (wanted("status", "status")) {
 		report_group(
 			"status: posix_spawn of `portfence status` of 28,000 ports, to its end");
@@ -258,11 +267,13 @@ static unsigned parse_number(const char *text, unsigned least, unsigned most)
 
 int main(int argc, char **argv)
 {
-	enum { QUICK = 256, ROUNDS, BATCH, CPU, JSON, SVG, FOLDER };
+	enum { QUICK = 256, ROUNDS, BATCH, CALLS, KNOWN, CPU, JSON, SVG, FOLDER };
 	static const struct option options[] = {
 		{ "quick", no_argument, NULL, QUICK },
 		{ "rounds", required_argument, NULL, ROUNDS },
 		{ "batch", required_argument, NULL, BATCH },
+		{ "calls", no_argument, NULL, CALLS },
+		{ "known", required_argument, NULL, KNOWN },
 		{ "cpu", no_argument, NULL, CPU },
 		{ "json", required_argument, NULL, JSON },
 		{ "svg", required_argument, NULL, SVG },
@@ -271,6 +282,7 @@ int main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *json = NULL, *svg = NULL, *build = getenv("BUILD");
+	const char *known = "test/bench/calls.txt";
 	int option, rc;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -285,6 +297,12 @@ int main(int argc, char **argv)
 			break;
 		case BATCH:
 			effort.batch_ns = parse_number(optarg, 1, 10000) * INT64_C(1000000);
+			break;
+		case CALLS:
+			effort.calls = true;
+			break;
+		case KNOWN:
+			known = optarg;
 			break;
 		case CPU:
 			effort.cpu = true;
@@ -307,6 +325,7 @@ int main(int argc, char **argv)
 		}
 	}
 	patterns = argv + optind;
+	calls_read(known);
 	scene_begin(build && *build ? build : "build");
 	report_machine(&effort);
 	run_all();
@@ -318,5 +337,5 @@ int main(int argc, char **argv)
 		report_note("gnuplot is not installed: no plot");
 	else if (rc)
 		die("'%s': not plotted", svg);
-	return 0;
+	return effort.calls && report_grown() ? 1 : 0;
 }

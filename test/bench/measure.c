@@ -148,6 +148,16 @@ static void conclude(struct measure_result *result, unsigned i, unsigned rounds)
 	spread(list, rounds, &result->ns);
 }
 
+/* Counts in batches of so many operations; the first batch warms up. */
+static void count_calls(const struct measure *measure, unsigned i, int operations,
+			struct measure_result *result)
+{
+	struct subject_batch batch;
+
+	if (measure->counts && run(measure, i, result, &batch))
+		result->calls = calls_count(&measure->subjects[i], measure->row, operations);
+}
+
 void measure_run(const struct measure *measure, const struct measure_effort *effort,
 		 struct measure_result *ret_results)
 {
@@ -155,12 +165,17 @@ void measure_run(const struct measure *measure, const struct measure_effort *eff
 	bool cpu = effort->cpu && strcmp(measure->row, "spawn");
 	unsigned turns[MEASURE_SUBJECTS_MAX], round, turn, i;
 
-	for (i = 0; i < measure->count; i++) {
+	for (i = 0; i < measure->count && effort->calls; i++) {
+		begin(measure, i, &ret_results[i]);
+		ret_results[i].batch = 1;
+		count_calls(measure, i, strcmp(measure->row, "spawn") ? 100 : 4, &ret_results[i]);
+	}
+	for (i = 0; i < measure->count && !effort->calls; i++) {
 		turns[i] = i;
 		begin(measure, i, &ret_results[i]);
 		calibrate(measure, i, effort->batch_ns, &ret_results[i]);
 	}
-	for (round = 0; round < effort->rounds; round++) {
+	for (round = 0; round < effort->rounds && !effort->calls; round++) {
 		shuffle(turns, measure->count);
 		for (turn = 0; turn < measure->count; turn++) {
 			i = turns[turn];
@@ -169,13 +184,11 @@ void measure_run(const struct measure *measure, const struct measure_effort *eff
 						   (double)batch.operations;
 		}
 	}
-	for (i = 0; i < measure->count; i++) {
+	for (i = 0; i < measure->count && !effort->calls; i++) {
 		if (ret_results[i].missing)
 			continue;
 		conclude(&ret_results[i], i, effort->rounds);
-		if (measure->counts)
-			ret_results[i].calls =
-				calls_count(&measure->subjects[i], measure->row,
-					    ret_results[i].ns.median > SLOW_NS ? 4 : 100);
+		count_calls(measure, i, ret_results[i].ns.median > SLOW_NS ? 4 : 100,
+			    &ret_results[i]);
 	}
 }

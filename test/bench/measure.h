@@ -11,6 +11,7 @@ struct measure_effort {
 	unsigned rounds;
 	int64_t batch_ns; /* what one batch is calibrated to take */
 	bool quick;       /* leave points out */
+	bool calls;       /* count system calls and time nothing */
 	bool cpu; /* by CPU time, on a machine with other work; what is started goes by the wall */
 };
 

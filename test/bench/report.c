@@ -1,5 +1,7 @@
 #include "report.h"
 
+#include "calls.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -14,6 +16,8 @@
 
 static struct measure_result *kept;
 static size_t kept_count, kept_room;
+static bool calls_only;
+static unsigned rows_grown;
 
 /* The targets; a name without a range of percents stands for any. */
 static const struct target {
@@ -143,6 +147,11 @@ void report_machine(const struct measure_effort *effort)
 {
 	char text[3 * TEXT_MAX];
 
+	calls_only = effort->calls;
+	if (calls_only) {
+		puts("more: system calls that an operation makes besides the plain one's");
+		return;
+	}
 	describe_machine(text);
 	printf("%s\n", text);
 	printf("%u rounds of one batch each, about %.0f ms; medians with quartiles; ratio and "
@@ -155,8 +164,11 @@ void report_machine(const struct measure_effort *effort)
 
 void report_group(const char *title)
 {
-	printf("\n%s\n%-22s %-17s %10s %7s %8s %15s %9s %7s  %s\n", title, "", "", "us", "spread",
-	       "ratio", "quartiles", "extra us", "calls", "target");
+	printf("\n%s\n%-22s %-17s %7s %5s", title, "", "", "calls", "more");
+	if (!calls_only)
+		printf(" %10s %7s %8s %15s %9s  %s", "us", "spread", "ratio", "quartiles",
+		       "extra us", "target");
+	putchar('\n');
 	fflush(stdout);
 }
 
@@ -183,30 +195,74 @@ static void describe_label(const struct measure_result *result, char text[TEXT_M
 		snprintf(text, TEXT_MAX, "%s", result->label);
 }
 
-static void print_result(const struct measure_result *result, bool first)
+/* The row of a group that has one row only is known by the group's name. */
+static const char *known_row(const struct measure_result *result)
 {
-	char label[TEXT_MAX] = "", calls[TEXT_MAX] = "", target[TEXT_MAX];
+	return strcmp(result->group, "rows") ? result->group : result->label;
+}
 
-	if (first)
-		describe_label(result, label);
-	if (result->missing) {
-		printf("%-22s %-17s gave no answer\n", label, result->subject);
+/* @plain: the first of its row */
+static void print_calls(const struct measure_result *result, const struct measure_result *plain)
+{
+	if (result->calls < 0)
+		printf("%7s %5s", "", "");
+	else if (result == plain || plain->calls < 0)
+		printf("%7.1f %5s", result->calls, "");
+	else
+		printf("%7.1f %5.1f", result->calls, result->calls - plain->calls);
+}
+
+/* A route that is asked for once in a second is a part of a call, which does not count. */
+static void print_growth(const struct measure_result *result, const struct measure_result *plain)
+{
+	int known = calls_known(known_row(result), result->subject);
+
+	if (known < 0 || result->calls < 0 || plain->calls < 0 ||
+	    result->calls - plain->calls < known + 0.5)
 		return;
-	}
-	if (result->calls >= 0)
-		snprintf(calls, sizeof(calls), "%.1f", result->calls);
+	printf("  GREW: %d more calls are known", known);
+	rows_grown++;
+}
+
+static void print_times(const struct measure_result *result, bool first)
+{
+	char target[TEXT_MAX];
+
 	describe_target(result, target);
-	printf("%-22s %-17s %10.3f %6.1f%% ", label, result->subject, result->ns.median / 1e3,
+	printf(" %10.3f %6.1f%% ", result->ns.median / 1e3,
 	       100 * (result->ns.high - result->ns.low) / result->ns.median);
 	if (first)
 		printf("%8s %15s %9s", "", "", "");
 	else
 		printf("%8.3f %7.3f-%-7.3f %9.3f", result->ratio.median, result->ratio.low,
 		       result->ratio.high, result->extra.median / 1e3);
-	printf(" %7s  %s", calls, target);
+	printf("  %s", target);
+}
+
+/* @plain: the first of its row */
+static void print_result(const struct measure_result *result, const struct measure_result *plain)
+{
+	char label[TEXT_MAX] = "";
+
+	if (result == plain)
+		describe_label(result, label);
+	printf("%-22s %-17s ", label, result->subject);
+	if (result->missing) {
+		puts("gave no answer");
+		return;
+	}
+	print_calls(result, plain);
+	if (!calls_only)
+		print_times(result, result == plain);
+	print_growth(result, plain);
 	if (result->wrong)
 		printf("  %" PRIu64 " went wrong: %s", result->wrong, strerror(result->error));
 	putchar('\n');
+}
+
+unsigned report_grown(void)
+{
+	return rows_grown;
 }
 
 void report_add(const struct measure_result *results, unsigned count)
@@ -223,7 +279,7 @@ void report_add(const struct measure_result *results, unsigned count)
 		kept_room = room;
 	}
 	for (i = 0; i < count; i++) {
-		print_result(&results[i], i == 0);
+		print_result(&results[i], &results[0]);
 		kept[kept_count++] = results[i];
 	}
 	fflush(stdout);

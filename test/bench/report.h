@@ -13,6 +13,9 @@ void report_group(const char *title);
 /* report_add() - Prints results, one line each, and keeps them */
 void report_add(const struct measure_result *results, unsigned count);
 
+/* report_grown() - How many rows make more system calls than are known, see calls_known() */
+unsigned report_grown(void);
+
 /* report_note() - Says a word between the rows */
 __attribute__((format(printf, 1, 2))) void report_note(const char *format, ...);
 

@@ -126,6 +126,9 @@ static void start(struct subject *subject, const char *name, int netns, bool qui
 	argv[count] = NULL;
 	set(variables, "PATH=/usr/local/bin:/usr/bin:/bin");
 	set(variables, "HOME=%s", scene_folder());
+	/* with a sanitizer in the library, a program starts only with its options */
+	if (getenv("ASAN_OPTIONS"))
+		set(variables, "ASAN_OPTIONS=%s", getenv("ASAN_OPTIONS"));
 	memset(subject, 0, sizeof(*subject));
 	snprintf(subject->name, sizeof(subject->name), "%s", name);
 	scene_start(&subject->process, netns, quiet, argv, (const char *const *)variables->text);
