@@ -1,28 +1,22 @@
 /*
- * rights: what a caller tries that it may not do, so that the supervisor does
- *it. To be started by root.
+ * rights: what a caller tries that it may not do, so that the supervisor does it. To be started by root.
  *
- *	rights reuse bind|read|write	an unprivileged process calls, with an
- *argument in a page that is held, and is killed; its number becomes that of a
- *process of root's (in a PID namespace with few numbers); then the page is
- *filled. "port N", "received N", "number N"
- *	rights options [root]		messages to port 8000 with options for
- *root: "OPTION ERRNO"
- *	rights zerocopy			a message that the kernel holds back
- *while root sends one
- *	rights landlock			binds and connects under rules that
- *forbid them
- *	rights bind PORT [drop]		bind to a port, perhaps without any
- *capability: ERRNO rights hold page|lock|stderr	a bind that waits, until
- *standard input ends: "held". For memory, for a locked socket, or because the
- *standard error is a file of a file system that does not answer rights hold
- *page N [USER]	N such binds; or as that user, until one of them is refused
- *	rights wait N			N connects to port 8000, whose queue is
- *full: "N wait" rights storm			again and again, a process with
- *20 calls of each of these two kinds that is killed at another moment each
- *time, until standard input ends: "storms"
- *	rights batch			1,024 messages of which the last is
- *mapped: "sent N"
+ *	rights reuse bind|read|write	an unprivileged process calls, with an argument in a page that is
+ *					held, and is killed; its number becomes that of a process of root's
+ *					(in a PID namespace with few numbers); then the page is filled.
+ *					"port N", "received N", "number N"
+ *	rights options [root]		messages to port 8000 with options for root: "OPTION ERRNO"
+ *	rights zerocopy			a message that the kernel holds back while root sends one
+ *	rights landlock			binds and connects under rules that forbid them
+ *	rights bind PORT [drop]		bind to a port, perhaps without any capability: ERRNO
+ *	rights hold page|lock|stderr	a bind that waits, until standard input ends: "held". For memory, for a
+ *					locked socket, or because the standard error is a file of a file system
+ *					that does not answer
+ *	rights hold page N [USER]	N such binds; as that user, until the supervisor refuses one: "held"
+ *	rights wait N			N connects to port 8000, whose queue is full: "N wait"
+ *	rights storm			again and again, a process with 20 calls of each of these two kinds that is
+ *					killed at another moment each time, until standard input ends: "storms"
+ *	rights batch			1,024 messages of which the last is mapped: "sent N"
  */
 #include "held.h"
 #include "silent.h"
@@ -197,8 +191,7 @@ static void call(const char *what, int fd, int to)
 	_exit(0);
 }
 
-/* Forks until a child has the number, which then stays as root until @end is
- * closed */
+/* Forks until a child has the number, which then stays as root until @end is closed */
 static pid_t reuse(pid_t wanted, const int end[2], const int told[2])
 {
 	pid_t pid;
@@ -236,8 +229,7 @@ static int run_reuse(const char *what)
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) || pipe(end) || pipe(told))
 		return 1;
 	memcpy(page, &addr, sizeof(addr));
-	/* the kernel gives the first 300 numbers once (kernel/pid.c, RESERVED_PIDS)
-   */
+	/* the kernel gives the first 300 numbers once (kernel/pid.c, RESERVED_PIDS) */
 	do {
 		caller = fork();
 		if (!caller && getpid() <= 300)
@@ -398,8 +390,7 @@ static int run_bind(int port, int drop)
 static int locked;
 static void *held_page;
 
-/* It has the socket's lock while it copies the page (net/ipv4/tcp.c,
- * tcp_sendmsg). */
+/* It has the socket's lock while it copies the page (net/ipv4/tcp.c, tcp_sendmsg). */
 static void *lock_socket(void *unused)
 {
 	if (write(locked, held_page, HELD_SIZE) < 0)
@@ -451,8 +442,7 @@ static void until_end(void)
 	_exit(0);
 }
 
-/* The supervisor writes a line for the bind, and looks at standard error
- * before. */
+/* The supervisor writes a line for the bind, and looks at standard error before. */
 static int run_hold_stderr(void)
 {
 	int held = new_socket(SOCK_STREAM, -1);
