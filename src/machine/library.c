@@ -65,13 +65,25 @@ static const char *own_linker(void)
 	return "";
 }
 
+/* What our own linker puts for $LIB: asked once, as to follow its links takes a dozen calls. Return: NULL if it cannot be told */
+static const char *find_own_lib(void)
+{
+	static char lib[PATH_MAX];
+	static bool asked, told;
+
+	if (!asked)
+		told = find_lib(own_linker(), lib);
+	asked = true;
+	return told ? lib : NULL;
+}
+
 /* Puts @lib where @library has the folder of our own linker. Return: false if it has not */
 static bool replace_lib(const char *library, const char *lib, char ret_path[PATH_MAX])
 {
-	char own[PATH_MAX], part[PATH_MAX + 2];
-	const char *found = NULL, *next = library;
+	const char *own = find_own_lib(), *found = NULL, *next = library;
+	char part[PATH_MAX + 2];
 
-	if (!find_lib(own_linker(), own))
+	if (!own)
 		return false;
 	snprintf(part, sizeof(part), "/%s/", own);
 	while ((next = strstr(next, part)))
@@ -82,9 +94,12 @@ static bool replace_lib(const char *library, const char *lib, char ret_path[PATH
 
 bool library_of_linker(const char *library, const char *linker, char ret_path[PATH_MAX])
 {
+	const char *own = find_own_lib();
 	char lib[PATH_MAX];
 
-	return find_lib(linker, lib) && replace_lib(library, lib, ret_path);
+	if (own && !strcmp(linker, own_linker()))
+		return replace_lib(library, own, ret_path);
+	return own && find_lib(linker, lib) && replace_lib(library, lib, ret_path);
 }
 
 bool library_has_siblings(const char *library)

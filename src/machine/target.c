@@ -81,15 +81,33 @@ int target_find(const char *command, struct target *ret_target)
 	return rc;
 }
 
+/* The beginning of a file, in which most have all their headers. */
+struct beginning {
+	int fd;
+	ssize_t size;
+	char data[1024];
+};
+
+/* Return: false if the file is shorter */
+static bool read_at(const struct beginning *file, off_t offset, void *ret_data, size_t size)
+{
+	if (offset < 0 || offset > file->size || size > (size_t)(file->size - offset))
+		return pread(file->fd, ret_data, size, offset) == (ssize_t)size;
+	memcpy(ret_data, file->data + offset, size);
+	return true;
+}
+
 /* Reads the program headers of an ELF file. Return: 0, -ENOEXEC, or another -errno */
 static int read_image(int fd, struct image *ret_image)
 {
 	unsigned char ident[EI_NIDENT];
+	struct beginning file = { .fd = fd };
 	struct image image = { 0 };
 	bool wide;
 	unsigned i, count;
 
-	if (pread(fd, ident, sizeof(ident), 0) != sizeof(ident) || memcmp(ident, ELFMAG, SELFMAG))
+	file.size = pread(fd, file.data, sizeof(file.data), 0);
+	if (!read_at(&file, 0, ident, sizeof(ident)) || memcmp(ident, ELFMAG, SELFMAG))
 		return -ENOEXEC;
 	image.class = ident[EI_CLASS];
 	image.data = ident[EI_DATA];
@@ -103,8 +121,7 @@ static int read_image(int fd, struct image *ret_image)
 		Elf64_Ehdr wide;
 		Elf32_Ehdr narrow;
 	} head;
-	if (pread(fd, &head, sizeof(head), 0) <
-	    (ssize_t)(wide ? sizeof(head.wide) : sizeof(head.narrow)))
+	if (!read_at(&file, 0, &head, wide ? sizeof(head.wide) : sizeof(head.narrow)))
 		return -ENOEXEC;
 	image.machine = wide ? head.wide.e_machine : head.narrow.e_machine;
 	count = wide ? head.wide.e_phnum : head.narrow.e_phnum;
@@ -116,8 +133,7 @@ static int read_image(int fd, struct image *ret_image)
 
 		if (wide) {
 			offset = (off_t)(head.wide.e_phoff + i * sizeof(wide_entry));
-			if (pread(fd, &wide_entry, sizeof(wide_entry), offset) !=
-			    sizeof(wide_entry))
+			if (!read_at(&file, offset, &wide_entry, sizeof(wide_entry)))
 				return -ENOEXEC;
 			if (wide_entry.p_type != PT_INTERP)
 				continue;
@@ -125,8 +141,7 @@ static int read_image(int fd, struct image *ret_image)
 			size = wide_entry.p_filesz;
 		} else {
 			offset = (off_t)(head.narrow.e_phoff + i * sizeof(narrow_entry));
-			if (pread(fd, &narrow_entry, sizeof(narrow_entry), offset) !=
-			    sizeof(narrow_entry))
+			if (!read_at(&file, offset, &narrow_entry, sizeof(narrow_entry)))
 				return -ENOEXEC;
 			if (narrow_entry.p_type != PT_INTERP)
 				continue;
@@ -134,7 +149,7 @@ static int read_image(int fd, struct image *ret_image)
 			size = narrow_entry.p_filesz;
 		}
 		if (size >= sizeof(image.interpreter) ||
-		    pread(fd, image.interpreter, size, offset) != (ssize_t)size)
+		    !read_at(&file, offset, image.interpreter, size))
 			return -ENOEXEC;
 		image.interpreted = true;
 	}
