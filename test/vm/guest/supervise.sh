@@ -23,6 +23,7 @@ relates() {
 # restricts SCOPE: the fact of test/platform on which sockets that are born rest
 restricts() {
 	echo "$1" >/proc/sys/kernel/yama/ptrace_scope
+	[ "$(cat /proc/sys/kernel/yama/ptrace_scope)" = "$1" ] || return
 	/build/test/platform/yama-restricts-attach-alone
 }
 
