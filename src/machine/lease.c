@@ -104,9 +104,8 @@ static int lock_first(const struct search *search, uint16_t *ret_first)
 }
 
 /*
- * One look at the sockets before, so as to pass over what is in use, and one behind
- * the lock: the sockets that the first one has seen may be those of before the last
- * holder. Ports on which there is a socket by then are passed over from then on.
+ * The look at the sockets comes behind the lock: what was seen before it may be the sockets of the last
+ * holder. Ports on which there is a socket are passed over from then on.
  */
 static int take_block(struct search *search, uint16_t *ret_first)
 {
@@ -131,7 +130,7 @@ int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_f
 {
 	struct search *search = calloc(1, sizeof(*search));
 	struct stat st;
-	int rc;
+	int rc = -EADDRINUSE;
 
 	if (!search)
 		return -ENOMEM;
@@ -139,12 +138,10 @@ int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_f
 	search->pool = pool;
 	search->count = count;
 	search->end = timing_ns(CLOCK_MONOTONIC) + LEASE_FILE_SEARCH_NS;
-	rc = find_used(search->used);
-	for (search->allowed = IS_FREE; !rc && search->allowed < IS_USED; search->allowed++) {
+	for (search->allowed = IS_FREE; search->allowed < IS_USED; search->allowed++) {
 		rc = take_block(search, ret_first);
 		if (rc != -EADDRINUSE)
 			break;
-		rc = search->allowed == IS_WAITING ? rc : 0;
 	}
 	free(search);
 	/* logind removes what a user has left in /dev/shm (logind.conf(5), RemoveIPC) */
