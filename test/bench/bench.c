@@ -35,7 +35,7 @@ static void print_help(FILE *to)
 	fputs("usage: bench [OPTION]... [PATTERN]...\n"
 	      "\n"
 	      "Times socket operations under portfence against the same without. A PATTERN is a\n"
-	      "glob for a group (rows, orders, shared, start, status, supervised, threads, processes, curves), a\n"
+	      "glob for a group (rows, orders, shared, start, lease, status, supervised, threads, processes, curves), a\n"
 	      "row (tcp4-connect), or both (curves/same*); none: everything.\n"
 	      "\n"
 	      "  --quick        short batches and fewer points, less than a minute in all\n"
@@ -195,6 +195,23 @@ static void run_start(void)
 	stop_all(subjects, count);
 }
 
+static void run_lease(void)
+{
+	static const char *const labels[] = { "spawn", "lease", NULL };
+	struct subject subject;
+
+	if (!any_wanted("lease", labels))
+		return;
+	/* beside the worker, which looks for it there */
+	free(scene_built("portfence"));
+	subject_plain(&subject, "plain", -1);
+	report_group(
+		"lease: posix_spawn of /bin/true, and of `portfence lease`, taken and released");
+	run_row("lease", "spawn", 1, 1, &subject, 1);
+	run_row("lease", "lease", 1, 1, &subject, 1);
+	stop_all(&subject, 1);
+}
+
 /* Connect and bind by many at once. */
 static void run_crowds(const char *group, const char *title, const unsigned *crowds, bool threads)
 {
@@ -242,6 +259,7 @@ static void run_all(void)
 		scene_stop(&server);
 		return;
 	}
+	run_lease();
 	if (wanted("status", "status")) {
 		report_group(
 			"status: posix_spawn of `portfence status` of 28,000 ports, to its end");

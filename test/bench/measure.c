@@ -162,7 +162,7 @@ void measure_run(const struct measure *measure, const struct measure_effort *eff
 		 struct measure_result *ret_results)
 {
 	struct subject_batch batch;
-	bool cpu = effort->cpu && strcmp(measure->row, "spawn");
+	bool cpu = effort->cpu && strcmp(measure->row, "spawn") && strcmp(measure->row, "lease");
 	unsigned turns[MEASURE_SUBJECTS_MAX], round, turn, i;
 
 	for (i = 0; i < measure->count && effort->calls; i++) {

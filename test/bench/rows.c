@@ -258,29 +258,54 @@ static int spawn_once(struct rows_state *state)
 	return spawn("/bin/true", NULL, argv);
 }
 
-/* portfence is beside us: see views.c */
-static int status_once(struct rows_state *state)
+/* Runs portfence, which is beside us (see views.c), to its end. Return: errno's value */
+static int spawn_portfence(posix_spawn_file_actions_t *actions, char *argv[])
 {
-	char path[PATH_MAX], range[16];
-	char *argv[] = { path, (char *)"status", (char *)"--range", range, NULL };
-	posix_spawn_file_actions_t actions;
+	char path[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - sizeof("portfence"));
-	char *slash;
 	int error;
 
-	(void)state;
 	if (len < 0)
 		return errno;
 	path[len] = '\0';
-	slash = strrchr(path, '/');
-	strcpy(slash + 1, "portfence");
-	snprintf(range, sizeof(range), "%u-%u", PLACE_VIEW, PLACE_VIEW + PLACE_VIEW_SIZE - 1);
-	error = posix_spawn_file_actions_init(&actions);
+	strcpy(strrchr(path, '/') + 1, "portfence");
+	error = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	return error ? error : spawn(path, actions, argv);
+}
+
+static int status_once(struct rows_state *state)
+{
+	char range[16];
+	char *argv[] = { (char *)"portfence", (char *)"status", (char *)"--range", range, NULL };
+	posix_spawn_file_actions_t actions;
+	int error = posix_spawn_file_actions_init(&actions);
+
+	(void)state;
 	if (error)
 		return error;
-	error = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	snprintf(range, sizeof(range), "%u-%u", PLACE_VIEW, PLACE_VIEW + PLACE_VIEW_SIZE - 1);
+	error = spawn_portfence(&actions, argv);
+	posix_spawn_file_actions_destroy(&actions);
+	return error;
+}
+
+/* Takes a lease, which ends at once with the standard input. */
+static int lease_once(struct rows_state *state)
+{
+	char *argv[] = { (char *)"portfence", (char *)"lease", NULL };
+	posix_spawn_file_actions_t actions;
+	int error = posix_spawn_file_actions_init(&actions), input[2];
+
+	(void)state;
+	if (error)
+		return error;
+	if (pipe2(input, O_CLOEXEC))
+		return errno;
+	close(input[1]);
+	error = posix_spawn_file_actions_adddup2(&actions, input[0], STDIN_FILENO);
 	if (!error)
-		error = spawn(path, &actions, argv);
+		error = spawn_portfence(&actions, argv);
+	close(input[0]);
 	posix_spawn_file_actions_destroy(&actions);
 	return error;
 }
@@ -302,6 +327,7 @@ static const struct rows table[] = {
 	{ "unix-connect", NULL, unix_connect },
 	{ "spawn", NULL, spawn_once },
 	{ "status", NULL, status_once },
+	{ "lease", NULL, lease_once },
 	/* of a supervisor that makes sockets, a birth */
 	{ "udp-socket", NULL, udp_socket },
 };
