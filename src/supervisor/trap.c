@@ -1084,8 +1084,7 @@ static void answer_call(struct trapped_call *trapped, int rc)
 					     &trapped->caller);
 }
 
-/* Calls in hand: of all users; and by user, of whom several may have the same
- * place, while there are many */
+/* Calls in hand: of all users; and while there are many, by user. Several users may have the same place. */
 #define MANY_CALLS 16
 #define CALL_USERS 1024
 
@@ -1094,20 +1093,19 @@ static struct {
 	_Atomic unsigned of_user[CALL_USERS];
 } in_hand;
 
-/* A call whose user has so many that wait that too few descriptors would be
- * left for others. Return: -errno */
+/* Refuses a call. Its user has so many calls in hand that too few descriptors are left for others. Return: -errno */
 static int refuse_crowd(struct trapped_call *trapped)
 {
 	trapped->fence = trapped->tree->fence;
 	trapped->log = &trapped->tree->log;
-	trapped_call_refuse(trapped, "so many calls of this user wait in the supervisor that this "
-				     "one fails; give "
-				     "the run a higher hard limit of open files ('ulimit -Hn')");
+	trapped_call_refuse(trapped,
+			    "so many calls of this user wait in the supervisor that this one "
+			    "fails; give the run a higher hard limit of open files "
+			    "('ulimit -Hn')");
 	return -ENOBUFS;
 }
 
-/* Serves a call, which may wait for as long as its caller likes (workers.c).
- * Return: as serve_trapped() */
+/* Serves a call, which may wait for as long as its caller likes (workers.c). Return: as serve_trapped() */
 static int serve_in_crowd(struct trapped_call *trapped)
 {
 	const unsigned all = atomic_fetch_add(&in_hand.all, 1);
