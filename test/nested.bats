@@ -7,6 +7,7 @@
 bats_require_minimum_version 1.5.0
 load lib/helpers
 load lib/supervise
+load lib/machine
 
 WAYS="auto preload both"
 
@@ -487,4 +488,18 @@ member() {
 	cat owner other
 	sed -n 's/zero //p' owner | tr ' ' '\n' | all_within 21000 21099
 	sed -n 's/zero //p' other | tr ' ' '\n' | all_within 20000 20999
+}
+
+@test "a program that gains rights inside another user's run is served by the run around it" {
+	needs_suid
+	needs_file_capabilities
+	cp "$BATS_FILE_TMPDIR/unborn-static" plain
+	cp plain setuid && chmod 4755 setuid
+	cp plain setgid && chgrp root setgid && chmod 2755 setgid
+	cp plain capable && setcap cap_net_bind_service+p capable
+	member --range 21000-21099 -- sh -c 'for each in plain setuid setgid capable; do echo "$each $("./$each" zero)"; done' >said
+	cat said
+	sed -n 's/plain zero //p' said | tr ' ' '\n' | all_within 21000 21099
+	[ "$(grep -c 'zero [1-9]' said)" = 4 ]
+	sed -n 's/.*\(setuid\|setgid\|capable\) zero //p' said | tr ' ' '\n' | all_within 20000 20999
 }

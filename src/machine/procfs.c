@@ -102,11 +102,23 @@ static bool read_field(const char *line, const char *name, int base, uint64_t *r
 	return true;
 }
 
+/* Reads the ids of a line: real, effective, saved, for access to files. Return: false if it is the line of another name */
+static bool read_ids(const char *line, const char *name, struct procfs_status *status,
+		     unsigned ret_id[4])
+{
+	if (strncmp(line, name, strlen(name)) != 0 ||
+	    sscanf(line + strlen(name), ": %u %u %u %u", &ret_id[0], &ret_id[1], &ret_id[2],
+		   &ret_id[3]) != 4)
+		return false;
+	status->mixed |= ret_id[0] != ret_id[1] || ret_id[1] != ret_id[2] || ret_id[2] != ret_id[3];
+	return true;
+}
+
 static bool read_status_line(char *line, void *context)
 {
 	struct procfs_status *status = context;
-	unsigned effective, of_files;
 	uint64_t value;
+	unsigned id[4];
 
 	if (!strncmp(line, "Name:\t", 6))
 		snprintf(status->name, sizeof(status->name), "%.*s", PROCFS_NAME - 1, line + 6);
@@ -116,19 +128,19 @@ static bool read_status_line(char *line, void *context)
 		status->parent = (pid_t)value;
 	else if (read_field(line, "Threads", 10, &value))
 		status->threads = (unsigned)value;
-	else if (!strncmp(line, "Uid:", 4) &&
-		 sscanf(line, "Uid: %*u %u %*u %u", &effective, &of_files) == 2) {
-		status->uid = effective;
-		status->file_uid = of_files;
-	} else if (!strncmp(line, "Gid:", 4) && sscanf(line, "Gid: %*u %*u %*u %u", &of_files) == 1)
-		status->file_gid = of_files;
+	else if (read_ids(line, "Uid", status, id)) {
+		status->uid = id[1];
+		status->file_uid = id[3];
+	} else if (read_ids(line, "Gid", status, id))
+		status->file_gid = id[3];
 	else if (read_field(line, "Seccomp", 10, &value))
 		status->seccomp = (int)value;
 	else if (read_field(line, "VmSize", 10, &value))
 		status->has_memory = true;
 	else if (!read_field(line, "SigPnd", 16, &status->pending) &&
 		 !read_field(line, "ShdPnd", 16, &status->shared_pending) &&
-		 !read_field(line, "SigBlk", 16, &status->blocked))
+		 !read_field(line, "SigBlk", 16, &status->blocked) &&
+		 !read_field(line, "CapPrm", 16, &status->permitted))
 		read_field(line, "CapEff", 16, &status->capabilities);
 	return true;
 }

@@ -27,10 +27,12 @@ struct procfs_status {
 	uid_t uid;      /* effective */
 	uid_t file_uid; /* for access to files */
 	gid_t file_gid;
+	bool mixed; /* its real, effective, saved and file ids are not all the same, of user or group */
 	uint64_t pending;        /* signals of the thread, bit 0 is signal 1 */
 	uint64_t shared_pending; /* signals of the process */
 	uint64_t blocked;        /* signals */
 	uint64_t capabilities;   /* effective, in its own user namespace */
+	uint64_t permitted;      /* the same, permitted */
 	int seccomp;             /* SECCOMP_MODE_*; 0 where the kernel has no filters */
 	bool has_memory;         /* false of a kernel thread, and of what has nearly ended */
 };

@@ -435,6 +435,28 @@ int caller_capabilities(const struct caller *caller, uint64_t *ret_set, uint64_t
 	return 0;
 }
 
+int caller_rights(const struct caller *caller, struct caller_rights *ret_rights)
+{
+	struct procfs_status status;
+	int rc = read_status(caller, &status);
+
+	if (rc)
+		return rc;
+	*ret_rights = (struct caller_rights){ .uid = status.file_uid,
+					      .gid = status.file_gid,
+					      .mixed = status.mixed,
+					      .permitted = status.permitted };
+	/* one that cannot be told may be ours */
+	if (status.permitted) {
+		const uint64_t userns = procfs_number(caller->thread, "ns/user");
+
+		if (userns && userns != caller_own_userns())
+			ret_rights->permitted = 0;
+		rc = confirm(caller, 0);
+	}
+	return rc;
+}
+
 bool caller_is_signalled(const struct caller *caller)
 {
 	struct procfs_status status;

@@ -27,6 +27,14 @@ struct caller {
 
 #define CALLER_LINK 64 /* bytes of a namespace's link, as "net:[4026531833]" */
 
+/* What a caller may do. */
+struct caller_rights {
+	uid_t uid; /* it accesses files as */
+	gid_t gid;
+	bool mixed;         /* it has other user or group ids, too */
+	uint64_t permitted; /* its capabilities, as far as they hold in this process's user namespace */
+};
+
 /* What a caller takes with it into a call, besides its user. */
 struct caller_place {
 	bool at_home;            /* see caller_place() */
@@ -177,6 +185,9 @@ void caller_own_place(struct caller_place *ret_place);
  * Return: 0, -errno
  */
 int caller_capabilities(const struct caller *caller, uint64_t *ret_set, uint64_t *ret_userns);
+
+/* caller_rights() - What it may do. Return: 0, -errno */
+int caller_rights(const struct caller *caller, struct caller_rights *ret_rights);
 
 /* caller_own_userns_link() - Link of this process's user namespace; NULL if it cannot be told */
 const char *caller_own_userns_link(void);

@@ -6,6 +6,7 @@
 #include "filter.h"
 #include "mark.h"
 #include "reserve.h"
+#include "rights.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -465,11 +466,9 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 		 const struct caller *caller, const struct socket_calls *calls)
 {
 	struct handover handover;
-	uid_t uid;
-	gid_t gid;
 	int rc = handover_read_foreign(request->rule, &new->arena, &handover);
 
-	rc = rc ? rc : caller_user(caller, &uid, &gid);
+	rc = rc ? rc : caller_rights(caller, &new->starter);
 	if (rc)
 		return rc;
 	if (text_has_control(handover.rule->name))
@@ -486,8 +485,7 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 	files[FILE_STATE] = -1;
 	if (rc)
 		return rc;
-	new->user = uid;
-	start_log(new, &handover, files, uid == geteuid());
+	start_log(new, &handover, files, new->starter.uid == geteuid());
 	return 0;
 }
 
@@ -499,7 +497,7 @@ static bool spares_files(const struct inners *inners, const struct inner *new)
 	unsigned i;
 
 	for (i = 0; i < inners->count; i++)
-		own += inners->run[i]->user == new->user;
+		own += inners->run[i]->starter.uid == new->starter.uid;
 	return reserve_spares(new->log.file > record ? new->log.file : record, own);
 }
 
@@ -554,17 +552,19 @@ int inner_enter(struct inners *inners, const struct caller *caller,
 }
 
 /*
- * Anybody can take the mark, as anybody can read it. So of other users than the run's own and root, none becomes a
- * member of it. What root starts is for the users that root's programs become; and in a user's own tree there are
- * no others.
+ * Anybody can take the mark, as anybody can read it. And a program that gains rights, as a setuid one does, carries
+ * the mark of the user who starts it, who may not say where it sends what. So no caller becomes a member that may do
+ * anything that the run's own user may not. What root starts is for the users that root's programs become. In a tree
+ * without any right, no program gains one.
  */
 static bool may_belong(const struct inner *inner, const struct caller *caller)
 {
-	uid_t uid;
-	gid_t gid;
+	const struct caller_rights *starter = &inner->starter;
+	struct caller_rights now;
 
-	return !inner->user || inner->user == geteuid() ||
-	       (!caller_user(caller, &uid, &gid) && (!uid || uid == inner->user));
+	return !starter->uid || rights_are_plain() ||
+	       (!caller_rights(caller, &now) && !now.mixed && now.uid == starter->uid &&
+		now.gid == starter->gid && !(now.permitted & ~starter->permitted));
 }
 
 int inner_find(struct inners *inners, const struct caller *caller, struct inner **ret_inner)

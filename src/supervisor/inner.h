@@ -46,7 +46,7 @@ struct inner {
 	struct log log;
 	struct run_log run_log; /* of that log */
 	uint64_t mark;
-	uid_t user; /* who asked for it */
+	struct caller_rights starter; /* of the process that asked for it */
 	struct rule rule;
 	struct engine_kernel kernel[PROTO_COUNT];
 	struct source_addr_cache sources;
