@@ -503,3 +503,41 @@ member() {
 	[ "$(grep -c 'zero [1-9]' said)" = 4 ]
 	sed -n 's/.*\(setuid\|setgid\|capable\) zero //p' said | tr ' ' '\n' | all_within 20000 20999
 }
+
+@test "runs inside that one user keeps leave places for those of other users" {
+	cat >runs.py <<-'END'
+		import ctypes, os, resource, socket, struct
+		libc = ctypes.CDLL(None, use_errno=True)
+		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
+		def ask(what):
+		    got = libc.syscall(bind, -1, ctypes.c_ulong(0x706f7274 + what), 128)
+		    return got if got >= 0 else -ctypes.get_errno()
+		ends, end = os.pipe(), os.pipe()
+		def enter():
+		    resource.setrlimit(resource.RLIMIT_RSS, (0x7066 << 48 | os.getpid(), -1))
+		    one = socket.socket(fileno=ask(1))
+		    one.recv(100)
+		    one.send(struct.pack("QQ4096s", 1, 0, b"4 0 section=x range=21000-21009 end"))
+		    os.write(ends[1], struct.pack("i", ask(2)))
+		    os.close(end[1])
+		    os.read(end[0], 1)
+		    os._exit(0)
+		told = []
+		for i in range(1025):
+		    os.fork() or enter()
+		    told.append(struct.unpack("i", os.read(ends[0], 4))[0])
+		    if told[-1]: break
+		print(len(told), told[-1], flush=True)
+		open("full", "w").close()
+		open("hold").read()
+	END
+	mkfifo -m 666 hold
+	ns "$PORTFENCE" run -q --range 20000-20999 -- bash -c '
+		"${@:3}" /usr/bin/python3 runs.py >said &
+		until [ -e full ]; do kill -0 $! || exit; done
+		setpriv --reuid 65533 --regid 65533 --clear-groups "$1" run --range 22000-22009 -- "$2" zero >other
+		: >hold
+		wait $!' - "$PORTFENCE" "$BATS_FILE_TMPDIR/unborn-static" "${AS_NOBODY[@]}"
+	[ "$(cat said)" = "513 -28" ]
+	sed -n 's/zero //p' other | tr ' ' '\n' | all_within 22000 22009
+}

@@ -287,18 +287,37 @@ static struct inner *forget_missed(struct inners *inners)
 }
 
 /*
- * Forgets the runs that have ended, if there are many. One search at a time; and where members ask for run after run,
+ * Is there room for a new run? As many places have to be free as its user has, so that no user takes them all; but the
+ * outer run's own user may. And its files may have to stay open. Return: 0, -EMFILE, -ENOSPC
+ */
+static int find_room(const struct inners *inners, const struct inner *new)
+{
+	const int record = new->log.record.file;
+	const uid_t user = new->starter.uid;
+	unsigned i, own = 0;
+
+	for (i = 0; i < inners->count; i++)
+		own += inners->run[i]->starter.uid == user;
+	if (!reserve_spares(new->log.file > record ? new->log.file : record, own))
+		return -EMFILE;
+	if (user && user != geteuid())
+		return inners->count + own < INNER_MOST ? 0 : -ENOSPC;
+	return inners->count < INNER_MOST ? 0 : -ENOSPC;
+}
+
+/*
+ * Forgets the runs that have ended, if there are many, or no room for a new one. One search at a time; and where members ask for run after run,
  * the searches take no more than one part in SHARE of a processor.
  */
-static void sweep(struct inners *inners)
+static void sweep(struct inners *inners, const struct inner *new)
 {
 	const int64_t start = timing_ns(CLOCK_MONOTONIC);
 	struct inner *ended = NULL;
 	bool due;
 
 	pthread_mutex_lock(&inners->lock);
-	due = (inners->count >= inners->sweep_at || inners->count == INNER_MOST) &&
-	      start >= inners->sweep_from;
+	due = start >= inners->sweep_from &&
+	      (inners->count >= inners->sweep_at || find_room(inners, new));
 	if (due)
 		inners->sweep_from = INT64_MAX;
 	pthread_mutex_unlock(&inners->lock);
@@ -489,30 +508,15 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 	return 0;
 }
 
-/* May the files of a new run stay open? */
-static bool spares_files(const struct inners *inners, const struct inner *new)
-{
-	const int record = new->log.record.file;
-	rlim_t own = 0;
-	unsigned i;
-
-	for (i = 0; i < inners->count; i++)
-		own += inners->run[i]->starter.uid == new->starter.uid;
-	return reserve_spares(new->log.file > record ? new->log.file : record, own);
-}
-
 /* Adds a run. Return: 0, -EEXIST, -ENOSPC, -EMFILE */
 static int add_run(struct inners *inners, struct inner *new)
 {
-	int rc = 0;
+	int rc;
 
-	sweep(inners);
+	sweep(inners, new);
 	pthread_mutex_lock(&inners->lock);
-	if (find_mark(inners, new->mark))
-		rc = -EEXIST;
-	else if (!spares_files(inners, new))
-		rc = -EMFILE;
-	else if (inners->count == INNER_MOST || !inner_share(new->fence.state.file))
+	rc = find_mark(inners, new->mark) ? -EEXIST : find_room(inners, new);
+	if (!rc && !inner_share(new->fence.state.file))
 		rc = -ENOSPC;
 	if (!rc)
 		inners->run[inners->count++] = new;
@@ -698,8 +702,8 @@ int inner_submit(int channel, const struct settings *settings, struct obstacle *
 		obstacle_set(ret_obstacle, "the range has too many gaps to tell it to the "
 					   "supervisor of the outer 'portfence run'");
 	else if (rc == -ENOSPC)
-		obstacle_set(ret_obstacle, "the outer 'portfence run' has %d others inside already",
-			     INNER_MOST);
+		obstacle_set(ret_obstacle,
+			     "the outer 'portfence run' has too many others inside already");
 	else if (rc)
 		obstacle_set(ret_obstacle, "the supervisor of the outer 'portfence run' fails: %s",
 			     strerror(-rc));
