@@ -368,6 +368,22 @@ member() {
 		*) run ! grep -q engine= syslog ;;
 		esac
 	done
+	# nor to the outer program's standard error, of which the user has no more than the name
+	cat >errors.py <<-'END'
+		import ctypes, os, socket, sys
+		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
+		one = socket.socket()
+		os.close(2)
+		got = ctypes.CDLL(None).syscall(bind, one.fileno(), b"\2\0" + 14 * b"\0", 16)
+		print(got, one.getsockname()[1])
+	END
+	(umask 077 && : >errors)
+	ns "$PORTFENCE" run -q --range 20000-20999 -- bash -c '"${@:2}" /usr/bin/python3 -c "import os, sys
+os.dup2(os.open(\"errors\", os.O_PATH), 2)
+os.execv(sys.argv[1], sys.argv[1:])" "$1" run -q --range 21000-21099 --log stderr -- /usr/bin/python3 errors.py
+		echo the end >&2' - "$PORTFENCE" "${AS_NOBODY[@]}" >said 2>errors
+	sed -n 's/0 //p' said | all_within 21000 21099
+	[ "$(cat errors)" = "the end" ]
 }
 
 @test "a port below 1024 is given to a run inside only if its program may have it" {

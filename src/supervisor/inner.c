@@ -436,14 +436,20 @@ static int take_channel(struct inners *inners, const struct caller *caller)
 	return channel;
 }
 
-/* Is it what a path can be opened as, and may the member who has opened it write to it? */
-static bool is_open_to_write(int fd)
+/* May the member who has opened it write to it? */
+static bool is_writable(int fd)
 {
 	const int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+
+	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* And is it what a path can be opened as? */
+static bool is_open_to_write(int fd)
+{
 	struct stat st;
 
-	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY &&
-	       !fstat(fd, &st) &&
+	return is_writable(fd) && !fstat(fd, &st) &&
 	       (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode));
 }
 
@@ -462,7 +468,7 @@ static void start_log(struct inner *inner, const struct handover *handover, int 
 	log->verbose = handover->verbose;
 	log->destination = log_destination_of(handover->log);
 	log->stderr_fd = -1;
-	if (files[FILE_ERRORS] >= 0 && !fstat(files[FILE_ERRORS], &st)) {
+	if (is_writable(files[FILE_ERRORS]) && !fstat(files[FILE_ERRORS], &st)) {
 		log->stderr_dev = st.st_dev;
 		log->stderr_ino = st.st_ino;
 	}
