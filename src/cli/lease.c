@@ -256,8 +256,10 @@ static void stay(struct held *held, int ready)
 	sigset_t none;
 
 	held->taken.entry.pid = getpid();
-	if (lease_block_publish(&held->taken) || fd_write(ready, "", 1) != 1)
+	if (lease_block_publish(&held->taken))
 		_exit(say_status());
+	/* it fails if the process that waits for it was killed */
+	fd_write(ready, "", 1);
 	sigemptyset(&none);
 	signal(SIGTERM, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
