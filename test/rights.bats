@@ -193,6 +193,12 @@ as_plain() {
 	run ns "$PORTFENCE" run --via supervise --range 500-599 -- "$install/rights" bind 0 drop
 	echo "$output"
 	[ "$(tail -n 1 <<<"$output")" = EACCES ]
+	# nor by a map, in a namespace over which the supervisor has all rights
+	run as_nobody "$PORTFENCE" run --via supervise --range 500-599 --map 8000 -- unshare -Urn "$install/rights" bind 8000
+	[ "$(tail -n 1 <<<"$output")" = 0 ]
+	run as_nobody "$PORTFENCE" run --via supervise --range 500-599 --map 8000 -- unshare -Urn "$install/rights" bind 8000 drop
+	echo "$output"
+	[ "$(tail -n 1 <<<"$output")" = EACCES ]
 }
 
 @test "after a bind that only the kernel could decide, a bind to port 0 gets a port at once" {

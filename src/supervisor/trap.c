@@ -243,13 +243,16 @@ static int choose_port(struct trapped_call *trapped, struct assign *assign)
 /* Begins a call whose port is chosen, or that names one which the rule has a say in. */
 static int begin_assign(struct trapped_call *trapped, struct assign *assign)
 {
-	unsigned lowest = lowest_port(trapped->fence->rule);
+	/* a port of the map is the one that it gets */
+	unsigned lowest =
+		assign->program_port ? addr_port(&assign->addr) : lowest_port(trapped->fence->rule);
 	bool chooses = assign->moved || !(assign->call == ASSIGN_BIND && addr_port(&assign->addr));
 	int rc;
 
 	if (chooses && has_range(trapped))
 		return ASSIGN_GO_ON;
-	if (chooses && lowest < IPPORT_RESERVED && rights_exceed(trapped->fd) &&
+	if ((chooses || assign->program_port) && lowest < IPPORT_RESERVED &&
+	    rights_exceed(trapped->fd) &&
 	    !rights_caller_has(&trapped->caller, trapped->fd, CAP_NET_BIND_SERVICE))
 		return trapped_call_refuse(
 			trapped, "a port of the range needs a right that this process does "
