@@ -78,6 +78,11 @@ beside() {
 	beside '300 wait' "$install/rights" wait 300
 }
 
+@test "a mapped connect that is half made when its process is killed delays no other" {
+	run -0 ns "$PORTFENCE" run -q --via supervise --range $RANGE --map 8000,8001 -- "$install/rights" linger
+	[ "$output" = 0 ]
+}
+
 @test "1,024 messages of which the last is mapped are sent by one call" {
 	run ns "$PORTFENCE" run --via supervise --range $RANGE --map 8000 -- "$install/rights" batch
 	[ "${lines[*]}" = "sent 1024 none 0" ]

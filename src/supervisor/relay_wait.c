@@ -65,6 +65,7 @@ struct errand {
 	int fd;
 	union addr to;
 	socklen_t len;
+	int result;    /* see end_aside() */
 	int64_t limit; /* how long the socket lets a connect() wait, in microseconds; 0: for ever */
 	int64_t begun;
 };
@@ -200,6 +201,25 @@ static int start_thread(void *(*run)(void *), void *context)
 	return -rc;
 }
 
+static void *run_end(void *context)
+{
+	struct errand *errand = context;
+
+	end_errand(errand, errand->result);
+	return NULL;
+}
+
+/*
+ * Ends an errand from the thread that polls. If nobody else has the socket any more, and the program has set
+ * SO_LINGER, close(2) waits for a peer that may never answer.
+ */
+static void end_aside(struct errand *errand, int rc)
+{
+	errand->result = rc;
+	if (start_thread(run_end, errand))
+		end_errand(errand, rc);
+}
+
 /* ---- the thread that polls ---- */
 
 /* Return: false if there is no memory for one more */
@@ -239,7 +259,7 @@ static void take_added(void)
 		if (make_room())
 			waiting.errand[waiting.count++] = errand;
 		else
-			end_errand(errand, -ENOBUFS);
+			end_aside(errand, -ENOBUFS);
 	}
 }
 
@@ -271,11 +291,11 @@ static void end_ready(void)
 		errand = waiting.errand[i];
 		if (waiting.poll[2 + 2 * i].revents) {
 			drop_errand(i);
-			end_errand(errand, -ESRCH);
+			end_aside(errand, -ESRCH);
 		} else if (waiting.poll[1 + 2 * i].revents) {
 			drop_errand(i);
 			if (start_thread(run_errand, errand))
-				end_errand(errand, -ENOBUFS);
+				end_aside(errand, -ENOBUFS);
 		}
 	}
 }
@@ -306,7 +326,7 @@ static int64_t check_all(void)
 		rc = check_errand(errand, start);
 		if (rc != CALL_CONTINUES) {
 			drop_errand(i);
-			end_errand(errand, rc);
+			end_aside(errand, rc);
 			continue;
 		}
 		if (start - errand->begun < LATER_US)

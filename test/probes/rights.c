@@ -14,6 +14,8 @@
  *					that does not answer
  *	rights hold page N [USER]	N such binds; as that user, until the supervisor refuses one: "held"
  *	rights wait N			N connects to port 8000, whose queue is full: "N wait"
+ *	rights linger			a process is killed whose connect to port 8000 is half made, with SO_LINGER and
+ *					a peer that hears nothing; then a connect to port 8001 waits: ERRNO
  *	rights storm			again and again, a process with 20 calls of each of these two kinds that is
  *					killed at another moment each time, until standard input ends: "storms"
  *	rights batch			1,024 messages of which the last is mapped: "sent N"
@@ -26,7 +28,9 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -520,6 +524,70 @@ static int run_wait(int count)
 	_exit(0);
 }
 
+static void wait_state(int fd, uint8_t wanted)
+{
+	uint8_t state;
+	socklen_t len;
+
+	do
+		len = sizeof(state);
+	while (!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) && state != wanted);
+}
+
+/* Return: a process that connects, and whose result is the errno */
+static pid_t start_connect(int fd, int port)
+{
+	struct sockaddr_in to = local(port);
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(syscall(SYS_connect, fd, &to, sizeof(to)) ? errno : 0);
+	return pid;
+}
+
+/* Two sockets that connect to each other, of which one hears nothing: so the other never gets further. */
+static void make_half(void)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	const struct sock_fprog deaf = { 1, &nothing };
+	const struct linger lingers = { 1, 100000 };
+	int peer = new_socket(SOCK_STREAM | SOCK_NONBLOCK, MAPPED);
+	int half = new_socket(SOCK_STREAM, 0);
+	struct sockaddr_in to;
+	socklen_t len = sizeof(to);
+	pid_t pid;
+
+	getsockname(half, (struct sockaddr *)&to, &len);
+	setsockopt(half, SOL_SOCKET, SO_LINGER, &lingers, sizeof(lingers));
+	setsockopt(peer, SOL_SOCKET, SO_ATTACH_FILTER, &deaf, sizeof(deaf));
+	connect(peer, (struct sockaddr *)&to, sizeof(to));
+	pid = start_connect(half, MAPPED);
+	wait_state(half, TCP_SYN_RECV);
+	close(half);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static int run_linger(void)
+{
+	int listener = new_socket(SOCK_STREAM, MAPPED + 1), fd = new_socket(SOCK_STREAM, -1),
+	    status;
+	pid_t pid;
+
+	alarm(600);
+	make_half();
+	listen(listener, 0);
+	/* it has room for one */
+	waitpid(start_connect(new_socket(SOCK_STREAM, -1), MAPPED + 1), &status, 0);
+	pid = start_connect(fd, MAPPED + 1);
+	wait_state(fd, TCP_SYN_SENT);
+	accept(listener, NULL, NULL);
+	waitpid(pid, &status, 0);
+	errno = WEXITSTATUS(status);
+	puts(result(errno ? -1 : 0));
+	return 0;
+}
+
 #define STORM 20
 
 static void storm(void)
@@ -590,6 +658,8 @@ int main(int argc, char *argv[])
 				argc > 4 ? (uid_t)atoi(argv[4]) : 0);
 	if (!strcmp(what, "storm"))
 		return run_storm();
+	if (!strcmp(what, "linger"))
+		return run_linger();
 	if (!strcmp(what, "wait"))
 		return run_wait(atoi(how));
 	return 2;
