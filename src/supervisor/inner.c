@@ -287,8 +287,8 @@ static struct inner *forget_missed(struct inners *inners)
 }
 
 /*
- * Is there room for a new run? As many places have to be free as its user has, so that no user takes them all; but the
- * outer run's own user may. And its files may have to stay open. Return: 0, -EMFILE, -ENOSPC
+ * Finds out whether there is room for a new run. As many places have to be free as its user has already, so that no
+ * user takes them all, except the outer run's own. Its files need descriptors as well. Return: 0, -EMFILE, -ENOSPC
  */
 static int find_room(const struct inners *inners, const struct inner *new)
 {
@@ -306,8 +306,8 @@ static int find_room(const struct inners *inners, const struct inner *new)
 }
 
 /*
- * Forgets the runs that have ended, if there are many, or no room for a new one. One search at a time; and where members ask for run after run,
- * the searches take no more than one part in SHARE of a processor.
+ * Forgets the runs that have ended, if there are many, or no room for a new one. There is one search at a time. Where
+ * members ask for run after run, the searches take no more than one part in SHARE of a processor.
  */
 static void sweep(struct inners *inners, const struct inner *new)
 {
