@@ -292,6 +292,13 @@ hold_hostile() {
 	grep -q 'larger than 64 kB' line
 }
 
+@test "of another user's process, no memory is read, as that could take for ever" {
+	hold_hostile PORTFENCE_APP=x 24000
+	ns strace -qq -f -o calls -e trace=open,openat "$PORTFENCE" audit --pid "$pid" >said || true
+	grep -q "\"$pid/environ\"\|/proc/$pid/environ" calls
+	run ! grep -q "$pid/mem" calls
+}
+
 @test "names of other users' processes that reorder text or are not UTF-8 are reported without printing them" {
 	hold_hostile PORTFENCE_APP=$'\xe2\x80\xaedrowssap' 24000
 	first=$pid

@@ -176,18 +176,30 @@ static int read_environment(pid_t pid, struct subject *subject)
 	return 0;
 }
 
+static bool is_of_our_user(pid_t pid)
+{
+	struct procfs_status status;
+
+	return !procfs_status(pid, &status) && status.uid == geteuid();
+}
+
 /*
  * The path that it was started by, a script's own or a symlink's, is in the
  * process's memory alone (getauxval(3), AT_EXECFN). To read it takes the right to
- * trace the process; without it, the command line's first word has to do.
+ * trace the process; without it, the command line's first word has to do. So it has
+ * for another user's process: that may have put a page of a file system of its own
+ * there, and would let us wait for ever. Of a command line and an environment, the
+ * kernel reads no such page (fs/proc/base.c, FOLL_ANON).
  */
 static void read_started_as(pid_t pid, const char *first_word, char ret_path[PATH_MAX])
 {
 	Elf64_auxv_t table[64];
-	long n = procfs_read(pid, "auxv", (char *)table, sizeof(table));
+	long n = 0;
 	size_t i;
 
 	snprintf(ret_path, PATH_MAX, "%s", first_word);
+	if (is_of_our_user(pid))
+		n = procfs_read(pid, "auxv", (char *)table, sizeof(table));
 	for (i = 0; n > 0 && i < (size_t)n / sizeof(table[0]); i++) {
 		char path[PATH_MAX];
 
