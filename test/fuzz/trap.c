@@ -484,6 +484,13 @@ int caller_capabilities(const struct caller *caller, uint64_t *ret_set, uint64_t
 	return -draw_error();
 }
 
+int caller_rights(const struct caller *caller, struct caller_rights *ret_rights)
+{
+	(void)caller;
+	memset(ret_rights, 0, sizeof(*ret_rights));
+	return -draw_error();
+}
+
 uint64_t caller_own_userns(void)
 {
 	return 1;
@@ -611,12 +618,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fence.state.sequence = &file->sequence;
 	answers = &fuzz;
 	clock_ns = 5000000000ULL;
+	/* it has all capabilities, and keeps what a supervisor keeps */
+	rights_drop(true, true);
 	tree->listener = LISTENER;
 	tree->program = tree->errors = -1;
 	tree->fence = &fence;
-	tree->log = &log;
+	tree->log.log = &log;
 	tree->port_start = fuzz_byte(&fuzz) & 1 ? 1024 : 30000;
-	pthread_mutex_init(&tree->log_lock, NULL);
+	pthread_mutex_init(&tree->log.lock, NULL);
 	claims_start(&tree->claims, LISTENER);
 	confinement_start(&tree->confinement, -1);
 	for (rounds = 1 + fuzz_byte(&fuzz) % 4; rounds; rounds--)
