@@ -99,6 +99,11 @@ int caller_open(int listener, uint64_t id, pid_t thread, struct caller *ret_call
 			   ret_caller);
 }
 
+int caller_reopen(const struct caller *caller, struct caller *ret_caller)
+{
+	return caller_open(caller->listener, caller->id, caller->thread, ret_caller);
+}
+
 int caller_open_program(pid_t program, struct caller *ret_caller)
 {
 	return open_caller((struct caller){ .thread = program, .listener = NO_LISTENER },

@@ -57,6 +57,9 @@ int caller_open(int listener, uint64_t id, pid_t thread, struct caller *ret_call
 /* caller_unopened() - The same, of whom no descriptor is likely to be wanted: that is slower then, and all else as fast */
 int caller_unopened(int listener, uint64_t id, pid_t thread, struct caller *ret_caller);
 
+/* caller_reopen() - Begin to look at the same thread for longer than @caller lasts. Return: as caller_open() */
+int caller_reopen(const struct caller *caller, struct caller *ret_caller);
+
 /* caller_open_program() - Begin to look at this process's own parent, which waits for no answer. Return: 0, -errno */
 int caller_open_program(pid_t program, struct caller *ret_caller);
 

@@ -394,7 +394,7 @@ static int begin_errand(struct trapped_call *trapped, struct errand *errand)
 {
 	const struct caller *caller = &trapped->caller;
 	gid_t group;
-	int rc = caller_open(caller->listener, caller->id, caller->thread, &errand->caller);
+	int rc = caller_reopen(caller, &errand->caller);
 
 	if (rc)
 		return rc;
