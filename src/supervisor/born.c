@@ -1,5 +1,6 @@
 #include "born.h"
 
+#include "../core/timing.h"
 #include "caller.h"
 #include "reserve.h"
 #include "rights.h"
@@ -8,7 +9,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /*
@@ -52,10 +52,7 @@ void born_start(struct born *born)
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)timing_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 /* ---- with the lock held ---- */
