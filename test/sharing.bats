@@ -198,18 +198,27 @@ halves() {
 	[ "$output" = 20 ]
 }
 
+# spaces_code <CODE: writes spaces.py. Its route_from(SOURCE) makes a route to 10.9.9.9, with that source address, in the
+# network namespace that it is called in.
 # iproute2's ip has a libcap whose constructor calls prctl(2) before a sanitizer in the library is ready; no
 # preload reaches busybox.
-@test "a process that goes from one network namespace to another takes no route along" {
+spaces_code() {
 	cat >spaces.py <<-'END'
 		import ctypes, os, socket
 		libc = ctypes.CDLL(None, use_errno=True)
-		def space(source):
-		    assert libc.unshare(0x40000000) == 0
+		def route_from(source):
 		    os.system("busybox ip link set lo up; busybox ip address add 10.9.9.9/32 dev lo;"
-		              "busybox ip route replace local 10.9.9.9 dev lo table local src 10.9.9.9;"
 		              f"busybox ip address add {source}/32 dev lo;"
 		              f"busybox ip route replace local 10.9.9.9 dev lo table local src {source}")
+	END
+	cat >>spaces.py
+}
+
+@test "a process that goes from one network namespace to another takes no route along" {
+	spaces_code <<-'END'
+		def space(source):
+		    assert libc.unshare(0x40000000) == 0
+		    route_from(source)
 		    return os.open("/proc/self/ns/net", os.O_RDONLY)
 		held = []
 		def connect():
@@ -227,13 +236,9 @@ halves() {
 }
 
 @test "a forked child in another network namespace takes no route along either" {
-	cat >spaces.py <<-'END'
-		import ctypes, os, socket
-		libc = ctypes.CDLL(None, use_errno=True)
+	spaces_code <<-'END'
 		def connect(source):
-		    os.system("busybox ip link set lo up; busybox ip address add 10.9.9.9/32 dev lo;"
-		              f"busybox ip address add {source}/32 dev lo;"
-		              f"busybox ip route replace local 10.9.9.9 dev lo table local src {source}")
+		    route_from(source)
 		    server = socket.create_server(("10.9.9.9", 7000), backlog=100)
 		    clients = [socket.create_connection(("10.9.9.9", 7000)) for i in range(20)]
 		    print(clients[0].getsockname()[0], len({s.getsockname()[1] for s in clients}), flush=True)
