@@ -254,11 +254,11 @@ int ownership_open_folder(const char *path)
 	return rc ? rc : fd;
 }
 
-bool ownership_is_private(int fd, off_t *ret_size)
+bool ownership_is_private(int fd, uid_t user, off_t *ret_size)
 {
 	struct stat st;
 
-	if (fd_stat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+	if (fd_stat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != user ||
 	    st.st_mode & (S_IRWXG | S_IRWXO))
 		return false;
 	*ret_size = st.st_size;

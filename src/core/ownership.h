@@ -39,8 +39,8 @@ int ownership_open(const char *path, int flags, mode_t mode, bool *ret_safe);
  */
 int ownership_open_folder(const char *path);
 
-/* ownership_is_private() - Is it a regular file that nobody but this user can open? @ret_size: its bytes */
-bool ownership_is_private(int fd, off_t *ret_size);
+/* ownership_is_private() - Is it a regular file that nobody but @user can open? @ret_size: its bytes */
+bool ownership_is_private(int fd, uid_t user, off_t *ret_size);
 
 /* ownership_path() - Where it is, whatever links led to it. Return: 0 or -errno. Source: proc_pid_fd(5) */
 int ownership_path(int fd, char ret_path[PATH_MAX]);

@@ -271,7 +271,7 @@ static bool is_state_file(int fd)
 {
 	off_t size;
 
-	return ownership_is_private(fd, &size) && size == (off_t)sizeof(struct state_file);
+	return ownership_is_private(fd, user(), &size) && size == (off_t)sizeof(struct state_file);
 }
 
 /* Was the file made by an older version of portfence, for this user? */
@@ -283,20 +283,23 @@ static bool is_older(int fd)
 	} head;
 	off_t size;
 
-	return ownership_is_private(fd, &size) &&
+	return ownership_is_private(fd, user(), &size) &&
 	       fd_read_all(fd, &head, sizeof(head)) == (long)sizeof(head) &&
 	       head.magic == STATE_MAGIC && head.version < STATE_VERSION;
 }
 
 /*
- * Opens the file where it nearly always is. Its folder is not checked, because
- * is_state_file() checks the file.
+ * Opens the file where it nearly always is. Its folder is not checked, because is_state_file() checks the file: in
+ * a folder of another's, that one could at most put another state file of this user's in its place.
  */
-static int open_usual(const char *name)
+static int open_usual(const char *folder, const char *name)
 {
-	char path[SHM_FOLDER_SIZE + 1 + NAME_MAX];
+	char path[PATH_MAX + 1 + NAME_MAX], *end;
 
-	stpcpy(stpcpy(shm_folder(path), "/"), name);
+	if (folder && strlen(folder) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	end = folder ? stpcpy(path, folder) : shm_folder(path);
+	stpcpy(stpcpy(end, "/"), name);
 	return open_file(AT_FDCWD, path);
 }
 
@@ -327,8 +330,10 @@ static int replace_older(int directory, const char *name, int older)
 	"the state is in XDG_RUNTIME_DIR, as its folder in /dev/shm is not this user's alone; "    \
 	"remove that one"
 
-/* As state_find() */
-static int find_file(const char *folder, const char *runtime, const char *application,
+/*
+ * As state_find(). @guess: open it where it nearly always is, even if it may turn out to be of an older version
+ */
+static int find_file(const char *folder, const char *runtime, const char *application, bool guess,
 		     const char **ret_warning)
 {
 	bool squatted = false;
@@ -336,7 +341,7 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	int directory, fd;
 
 	file_name(application, name);
-	fd = folder ? -ENOENT : open_usual(name);
+	fd = guess ? open_usual(folder, name) : -ENOENT;
 	*ret_warning = NULL;
 	if (fd >= 0 && is_state_file(fd))
 		return fd;
@@ -423,19 +428,25 @@ static bool repeats_seed(const struct state_head *head, const struct rule *rule)
 int state_find(const char *folder, const char *runtime, const struct rule *rule,
 	       const char **ret_warning)
 {
-	return find_file(folder, runtime, rule->name, ret_warning);
+	return find_file(folder, runtime, rule->name, false, ret_warning);
 }
 
-/* @foreign: as for map_file(); else find_file() has judged it already */
+/*
+ * @foreign: as for map_file(); else find_file() has judged it already
+ *
+ * Return: 0; -ESTALE for a guess that is of an older version; -ENOMEM
+ */
 static int use_file(int fd, bool foreign, const struct rule *rule, struct state *ret_state)
 {
-	struct state_head head = { .repeats = 0 };
+	struct state_head head = { .magic = 0 };
 	struct state state = { 0 };
 
 	if (fd >= 0 && (!foreign || is_state_file(fd)))
 		state.file = map_file(fd, foreign, &head);
 	if (fd >= 0)
 		fd_close(fd);
+	if (!foreign && !state.file && head.magic == STATE_MAGIC && head.version < STATE_VERSION)
+		return -ESTALE;
 	if (fd >= 0 && !state.file)
 		state.warning = NOT_USED("it is damaged, or of another version or user");
 	if (!state.file) {
@@ -468,8 +479,12 @@ int state_open(const char *folder, const char *runtime, const struct rule *rule,
 	       struct state *ret_state)
 {
 	const char *warning;
-	int rc = use_file(find_file(folder, runtime, rule->name, &warning), false, rule, ret_state);
+	int rc = use_file(find_file(folder, runtime, rule->name, true, &warning), false, rule,
+			  ret_state);
 
+	if (rc == -ESTALE)
+		rc = use_file(find_file(folder, runtime, rule->name, false, &warning), true, rule,
+			      ret_state);
 	if (!rc && warning)
 		ret_state->warning = warning;
 	return rc;

@@ -183,7 +183,7 @@ int lease_file_open_own(const struct settings *settings, const char *own_name, b
 	if (fd < 0)
 		return reason_fail(fd, ret_why, "the lease file '%.160s/%s' cannot be opened: %s",
 				   where, name, strerror(-fd));
-	if (ownership_is_private(fd, &bytes))
+	if (ownership_is_private(fd, geteuid(), &bytes))
 		return fd;
 	close(fd);
 	return reason_fail(
