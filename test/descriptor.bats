@@ -295,6 +295,49 @@ shared() {
 	! has_gate || shared both
 }
 
+# calls_of COMMAND...: what /bin/true calls from its execve on, one name a line, in the file names; its state file
+# is where it is without any setting, and there already, in a /dev/shm of the test's own
+calls_of() {
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns unshare -m env -u PORTFENCE_STATE sh -c 'mount -t tmpfs none /dev/shm && "$@" && strace -f -o trace "$@"' - \
+		"$@" /bin/true
+	awk '
+		{ thread = $1; sub(/^[0-9]+ +/, "") }
+		/^execve\("\/bin\/true"/ { program = thread; next }
+		thread == program && /^[a-z]/ { sub(/\(.*/, ""); print }' trace >names
+}
+
+@test "a process that makes no socket costs twelve system calls more, of which the dynamic linker makes seven" {
+	skip_missing strace
+	has_gate || skip "with AddressSanitizer, a library has no gate"
+	calls_of
+	mv names plain
+	rule true bind $BIND
+	calls_of "$PORTFENCE" run --via both --config rule.ini --log none --
+	[ $(($(wc -l <names) - $(wc -l <plain))) = 12 ]
+	[ "$(tail -n 6 names | sed 's/newfstatat/fstat/; s/mmap2/mmap/; s/fstat64/fstat/' | xargs)" = \
+		"fstat openat fstat mmap close exit_group" ]
+	# the range is judged once for all protocols
+	rule true kernel $KERNEL
+	calls_of "$PORTFENCE" run --via both --config rule.ini --log none --
+	[ $(($(wc -l <names) - $(wc -l <plain))) = 31 ]
+	[ "$(grep -cx socket names)" = 1 ]
+}
+
+@test "what run hands over may be more than fits into the library's own memory" {
+	local ports
+	ports=$(seq -s , 20001 2 20499)
+	ns "$PORTFENCE" run --via both --range "$ports" -- \
+		python3 -c '
+import os, socket
+# it is kept once as it is, and once in words
+assert len(os.environ["PORTFENCE_RULE"]) > 2500
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.sendto(b"x", ("127.0.0.1", 7777))
+print(udp.getsockname()[1])' >said
+	all_within 20001 20999 <said
+}
+
 # known: "ROW SUBJECT MORE" of the calls that are known, but for a program's start
 known() {
 	grep -vE '^(#|start )' "$ROOT/test/bench/calls.txt"

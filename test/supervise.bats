@@ -453,6 +453,60 @@ supervisor_there() {
 	[ "$(grep -c ' 0$' calls)" = 8 ]
 }
 
+# first_calls HOW: `taken` has something at the gate's place before it makes a socket; `many` makes the first calls in
+# eight threads at once, and in their children
+first_calls() {
+	ns "$PORTFENCE" run --via both --range 20000-20999 -- python3 - "$1" <<-'END'
+		import ctypes, os, re, socket, sys, threading
+		if sys.argv[1] == "taken":
+		    libc = ctypes.CDLL(None, use_errno=True)
+		    libc.mmap.restype = ctypes.c_void_p
+		    place = int(re.search(r" gate=(\d+)", os.environ["PORTFENCE_RULE"])[1])
+		    # readable, writable; private, anonymous, without replacing anything
+		    got = libc.mmap(ctypes.c_void_p(place), ctypes.c_size_t(4096), 3, 0x100022, -1, ctypes.c_long(0))
+		    assert got == place, got
+		    ctypes.memset(place, ord("x"), 4096)
+		def call():
+		    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		    udp.sendto(b"x", ("127.0.0.1", 9))
+		    tcp = socket.socket()
+		    tcp.connect(("127.0.0.1", 7000))
+		    os.write(1, b"%d\n%d\n" % (udp.getsockname()[1], tcp.getsockname()[1]))
+		meet = threading.Barrier(8)
+		def first():
+		    meet.wait()
+		    pid = os.fork()
+		    call()
+		    if not pid:
+		        os._exit(0)
+		    assert os.waitpid(pid, 0)[1] == 0
+		if sys.argv[1] == "taken":
+		    call()
+		    assert ctypes.string_at(place, 4096) == b"x" * 4096
+		else:
+		    threads = [threading.Thread(target=first) for _ in range(8)]
+		    for thread in threads: thread.start()
+		    for thread in threads: thread.join()
+	END
+}
+
+@test "where the program has something at the gate's place, it stays there, and the supervisor serves the calls" {
+	serve
+	first_calls taken >said
+	[ "$(wc -l <said)" = 2 ]
+	all_within 20000 20999 <said
+}
+
+@test "threads and their children that make a process's first calls at once stay in the range" {
+	local i
+	serve
+	for i in 1 2 3 4 5; do
+		first_calls many >said
+		[ "$(wc -l <said)" = 32 ]
+		all_within 20000 20999 <said
+	done
+}
+
 @test "where another library stands between the shim and libc, its function is called, and the supervisor looks" {
 	local supervisor
 	cc -w -shared -fPIC -o "$install/between.so" -x c - <<-'END'

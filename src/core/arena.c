@@ -13,6 +13,12 @@ struct arena_chunk {
 	alignas(max_align_t) unsigned char data[];
 };
 
+void arena_start(struct arena *arena, void *memory, size_t size)
+{
+	arena->chunks = memory;
+	arena->chunks->size = size - sizeof(*arena->chunks);
+}
+
 void *arena_alloc(struct arena *arena, size_t size)
 {
 	struct arena_chunk *chunk = arena->chunks;

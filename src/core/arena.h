@@ -15,6 +15,12 @@ struct arena {
 };
 
 /**
+ * arena_start() - Begin an empty arena with memory that needs no system call
+ * @memory:	zeroed, aligned for any object; it belongs to the arena for good, which must not be freed
+ */
+void arena_start(struct arena *arena, void *memory, size_t size);
+
+/**
  * arena_alloc() - Get zeroed memory, aligned for any object
  *
  * Return: NULL if the kernel has none left

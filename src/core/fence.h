@@ -10,15 +10,15 @@
 
 /*
  * The shim or the supervisor builds and publishes it once. In this process's own memory
- * only what @kernel and @sources point to changes later, and that is made of atomics.
+ * only @sources and what it and @kernel point to change later, and that is made of atomics.
  */
 struct fence {
 	const struct socket_calls *calls;
 	const struct rule
 		*rule; /* NULL: no valid configuration, every call that needs a port fails */
 	struct state state;
-	struct engine_kernel *kernel; /* one for each protocol */
-	struct source_addr_cache *sources;
+	struct engine_kernel *kernel;              /* one for each protocol */
+	struct source_addr_cache *_Atomic sources; /* NULL: no source address is remembered yet */
 };
 
 #endif

@@ -60,18 +60,18 @@ int source_addr_find(struct source_addr_cache *cache, const struct siphash_key *
 {
 	uint64_t peer_id = peer_hash(key, diag, peer),
 		 now = (uint64_t)timing_ns(CLOCK_MONOTONIC_COARSE) / 1000000, address[2];
-	struct source_addr_slot *slot = &cache->slot[peer_id % SOURCE_ADDR_SLOTS];
+	struct source_addr_slot *slot = cache ? &cache->slot[peer_id % SOURCE_ADDR_SLOTS] : NULL;
 	uint8_t bytes[16];
 	int rc;
 
-	if (read_slot(slot, key, peer_id, now, address)) {
+	if (slot && read_slot(slot, key, peer_id, now, address)) {
 		/* v4-mapped for IPv4: callers use the form of addr_bytes() only */
 		addr_wildcard(ret_source, AF_INET6);
 		memcpy(&ret_source->in6.sin6_addr, address, sizeof(address));
 		return 0;
 	}
 	rc = diag_source(diag, peer, ret_source);
-	if (rc)
+	if (rc || !slot)
 		return rc;
 	addr_bytes(ret_source, bytes);
 	memcpy(address, bytes, sizeof(address));

@@ -29,6 +29,7 @@ struct source_addr_cache {
 
 /**
  * source_addr_find() - Find the source address towards a peer, in the cache or from the kernel
+ * @cache:	NULL: the kernel is asked
  * @key:	key of the hashes in the cache
  * @ret_source:	address with port 0
  *

@@ -2,6 +2,7 @@
 
 #include "sandbox.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -42,10 +43,10 @@
  *   Other processes may share it, too: so a port outside the range is remembered
  *   only where bind() has been seen to give it.
  * - A forked child has a table of its own, copied at another moment than its
- *   memory: the page is MADV_WIPEONFORK, so it begins with nothing.
+ *   memory: the pages are MADV_WIPEONFORK, so it begins with nothing.
  * - A child of vfork has a table of its own and shares the memory. It may
  *   forget, which is harmless. It may not settle a number, nor note it as foreign:
- *   the page has an owner, and the kernel is asked for the process's id.
+ *   the pages have an owner, and the kernel is asked for the process's id.
  * - A thread that leaves the others' table ends all remembering, and so does a
  *   clone() that shares the memory and not the table.
  *
@@ -58,6 +59,10 @@
  *
  * Fresh sockets are not held to the same proof. The memory only says which
  * questions need not be asked before a bind, and the bind fails where it is wrong.
+ *
+ * Most processes of a tree never make a socket. So the pages come with the first one
+ * that there is something to remember of. A filter of the program's own may forbid the
+ * calls for it, so a process gets its pages before its filter, or never.
  */
 
 #define NOBODY (-1)
@@ -67,12 +72,18 @@
 #define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 
 /* After a fork all of it is 0. What is not used takes no memory. */
-struct fdcache {
+struct pages {
 	_Atomic pid_t owner; /* the process that settles; 0: the next to come, NOBODY: none */
 	_Atomic uint8_t same_netns; /* protocols, by bit */
 	struct source_addr_cache sources;
 	_Atomic uintptr_t
 		of[DESCRIPTORS]; /* an enum fdcache_state, or the mark of a thread that asks */
+};
+
+/* It outlives a fork. */
+struct fdcache {
+	struct pages *_Atomic pages; /* NULL, then set once; nothing was remembered before */
+	atomic_bool lost;            /* there are none, and there will be none */
 };
 
 /* Written at start, then never. It outlives a fork. */
@@ -85,39 +96,87 @@ void fdcache_trust_hints(void)
 
 struct fdcache *fdcache_start(void)
 {
-	struct fdcache *cache = mmap(NULL, sizeof(*cache), PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static struct fdcache cache;
 
-	if (cache == MAP_FAILED)
+	return &cache;
+}
+
+static struct pages *find_pages(const struct fdcache *cache)
+{
+	return cache ? atomic_load_explicit(&cache->pages, memory_order_acquire) : NULL;
+}
+
+/* Return: NULL if the kernel has none, or does not wipe them */
+static struct pages *map_pages(void)
+{
+	struct pages *pages = mmap(NULL, sizeof(*pages), PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED)
 		return NULL;
-	if (!madvise(cache, sizeof(*cache), MADV_WIPEONFORK))
-		return cache;
-	munmap(cache, sizeof(*cache));
+	if (!madvise(pages, sizeof(*pages), MADV_WIPEONFORK))
+		return pages;
+	munmap(pages, sizeof(*pages));
 	return NULL;
+}
+
+/* Finds the pages, or makes them where they may be made. Keeps errno. Return: NULL if there are none */
+static struct pages *need_pages(struct fdcache *cache)
+{
+	struct pages *pages = find_pages(cache), *other = NULL;
+	int saved = errno;
+
+	if (pages || !cache || sandbox_is_filtered() || atomic_load(&cache->lost))
+		return pages;
+	pages = map_pages();
+	errno = saved;
+	if (!pages) {
+		atomic_store(&cache->lost, true);
+		return NULL;
+	}
+	/* published when a fork already wipes them */
+	if (atomic_compare_exchange_strong(&cache->pages, &other, pages))
+		return pages;
+	munmap(pages, sizeof(*pages));
+	return other;
+}
+
+void fdcache_prepare(struct fdcache *cache)
+{
+	need_pages(cache);
 }
 
 struct source_addr_cache *fdcache_sources(struct fdcache *cache)
 {
-	return cache ? &cache->sources : NULL;
+	struct pages *pages = find_pages(cache);
+
+	return pages ? &pages->sources : NULL;
 }
 
-static bool is_held(const struct fdcache *cache, int fd)
+/* Return: what is remembered of a number; NULL if nothing can be */
+static _Atomic uintptr_t *find_slot(struct pages *pages, int fd)
 {
-	return cache && fd >= 0 && fd < DESCRIPTORS;
+	return pages && fd >= 0 && fd < DESCRIPTORS ? &pages->of[fd] : NULL;
 }
 
-static void set_state(struct fdcache *cache, int fd, enum fdcache_state state)
+static _Atomic uintptr_t *slot_of(const struct fdcache *cache, int fd)
 {
-	atomic_store_explicit(&cache->of[fd], state, memory_order_relaxed);
+	return find_slot(find_pages(cache), fd);
+}
+
+static void set_state(_Atomic uintptr_t *slot, enum fdcache_state state)
+{
+	atomic_store_explicit(slot, state, memory_order_relaxed);
 }
 
 enum fdcache_state fdcache_get(const struct fdcache *cache, int fd)
 {
+	const _Atomic uintptr_t *slot = slot_of(cache, fd);
 	uintptr_t state;
 
-	if (!is_held(cache, fd))
+	if (!slot)
 		return FDCACHE_UNKNOWN;
-	state = atomic_load_explicit(&cache->of[fd], memory_order_relaxed);
+	state = atomic_load_explicit(slot, memory_order_relaxed);
 	return state <= FDCACHE_TCP6_REUSE ? (enum fdcache_state)state : FDCACHE_UNKNOWN;
 }
 
@@ -154,50 +213,56 @@ static enum fdcache_state kind_of_new(int domain, int type, int protocol)
 	}
 }
 
-static pid_t get_owner(const struct fdcache *cache)
+static pid_t get_owner(const struct pages *pages)
 {
-	return atomic_load_explicit(&cache->owner, memory_order_relaxed);
+	return atomic_load_explicit(&pages->owner, memory_order_relaxed);
 }
 
-static bool owns(struct fdcache *cache)
+static bool owns(struct pages *pages)
 {
 	/* not libc's function, whose result a library between may have made up */
 	pid_t self = (pid_t)syscall(SYS_getpid), owner = 0;
 
 	return atomic_compare_exchange_strong_explicit(
-		       &cache->owner, &owner, self, memory_order_relaxed, memory_order_relaxed) ||
+		       &pages->owner, &owner, self, memory_order_relaxed, memory_order_relaxed) ||
 	       owner == self;
 }
 
 void fdcache_note_new(struct fdcache *cache, int fd, int domain, int type, int protocol)
 {
 	enum fdcache_state state = kind_of_new(domain, type, protocol);
+	struct pages *pages = need_pages(cache);
+	_Atomic uintptr_t *slot = find_slot(pages, fd);
 
-	if (!is_held(cache, fd))
+	if (!slot)
 		return;
 	if (fdcache_is_foreign(state)) {
 		fdcache_note_foreign(cache, fd, state);
 		return;
 	}
 	/* or a child of vfork could be the first to settle, and would then own the page */
-	if (get_owner(cache) == 0 && !sandbox_is_filtered())
-		owns(cache);
-	set_state(cache, fd, get_owner(cache) == NOBODY ? FDCACHE_UNKNOWN : state);
+	if (get_owner(pages) == 0 && !sandbox_is_filtered())
+		owns(pages);
+	set_state(slot, get_owner(pages) == NOBODY ? FDCACHE_UNKNOWN : state);
 }
 
 void fdcache_note_foreign(struct fdcache *cache, int fd, enum fdcache_state state)
 {
-	if (!is_held(cache, fd))
+	struct pages *pages = find_pages(cache);
+	_Atomic uintptr_t *slot = find_slot(pages, fd);
+
+	if (!slot)
 		return;
-	if (get_owner(cache) == NOBODY || sandbox_is_filtered() || !(hints_trusted || owns(cache)))
+	if (get_owner(pages) == NOBODY || sandbox_is_filtered() || !(hints_trusted || owns(pages)))
 		state = FDCACHE_UNKNOWN;
-	atomic_store(&cache->of[fd], state);
+	atomic_store(slot, state);
 }
 
 void fdcache_note_nonblock(struct fdcache *cache, int fd, bool nonblock)
 {
 	if (fdcache_is_foreign(fdcache_get(cache, fd)))
-		set_state(cache, fd, nonblock ? FDCACHE_FOREIGN_NONBLOCK : FDCACHE_FOREIGN);
+		set_state(slot_of(cache, fd),
+			  nonblock ? FDCACHE_FOREIGN_NONBLOCK : FDCACHE_FOREIGN);
 }
 
 void fdcache_note_reuse(struct fdcache *cache, int fd, bool on)
@@ -205,15 +270,15 @@ void fdcache_note_reuse(struct fdcache *cache, int fd, bool on)
 	switch (fdcache_get(cache, fd)) {
 	case FDCACHE_TCP4:
 	case FDCACHE_TCP4_REUSE:
-		set_state(cache, fd, on ? FDCACHE_TCP4_REUSE : FDCACHE_TCP4);
+		set_state(slot_of(cache, fd), on ? FDCACHE_TCP4_REUSE : FDCACHE_TCP4);
 		break;
 	case FDCACHE_TCP6:
 	case FDCACHE_TCP6_REUSE:
-		set_state(cache, fd, on ? FDCACHE_TCP6_REUSE : FDCACHE_TCP6);
+		set_state(slot_of(cache, fd), on ? FDCACHE_TCP6_REUSE : FDCACHE_TCP6);
 		break;
 	case FDCACHE_UDP4:
 	case FDCACHE_UDP6:
-		set_state(cache, fd, FDCACHE_UNKNOWN);
+		set_state(slot_of(cache, fd), FDCACHE_UNKNOWN);
 		break;
 	default:
 		break;
@@ -222,47 +287,59 @@ void fdcache_note_reuse(struct fdcache *cache, int fd, bool on)
 
 void fdcache_note_bound(struct fdcache *cache, int fd)
 {
-	if (is_held(cache, fd) && get_owner(cache) != NOBODY)
-		set_state(cache, fd, FDCACHE_BOUND);
+	struct pages *pages = find_pages(cache);
+	_Atomic uintptr_t *slot = find_slot(pages, fd);
+
+	if (slot && get_owner(pages) != NOBODY)
+		set_state(slot, FDCACHE_BOUND);
 }
 
 void fdcache_ask(struct fdcache *cache, int fd, const void *mark)
 {
-	if (is_held(cache, fd))
-		atomic_store(&cache->of[fd], (uintptr_t)mark);
+	_Atomic uintptr_t *slot = find_slot(need_pages(cache), fd);
+
+	if (slot)
+		atomic_store(slot, (uintptr_t)mark);
 }
 
 void fdcache_settle(struct fdcache *cache, int fd, enum fdcache_state state, const void *mark)
 {
+	struct pages *pages = find_pages(cache);
+	_Atomic uintptr_t *slot = find_slot(pages, fd);
 	uintptr_t asked = (uintptr_t)mark;
 
-	if (is_held(cache, fd) && owns(cache))
-		atomic_compare_exchange_strong(&cache->of[fd], &asked, state);
+	if (slot && owns(pages))
+		atomic_compare_exchange_strong(slot, &asked, state);
 }
 
 void fdcache_forget(struct fdcache *cache, int fd)
 {
+	_Atomic uintptr_t *slot = slot_of(cache, fd);
+
 	/* not to write where nothing is saves most processes a page */
-	if (is_held(cache, fd) && atomic_load(&cache->of[fd]) != FDCACHE_UNKNOWN)
-		set_state(cache, fd, FDCACHE_UNKNOWN);
+	if (slot && atomic_load(slot) != FDCACHE_UNKNOWN)
+		set_state(slot, FDCACHE_UNKNOWN);
 }
 
 void fdcache_replace(struct fdcache *cache, int fd)
 {
-	if (is_held(cache, fd))
-		atomic_store(&cache->of[fd], FDCACHE_UNKNOWN);
+	_Atomic uintptr_t *slot = slot_of(cache, fd);
+
+	if (slot)
+		atomic_store(slot, FDCACHE_UNKNOWN);
 }
 
 static void forget_all(struct fdcache *cache, bool foreign)
 {
+	struct pages *pages = find_pages(cache);
 	int fd;
 
-	for (fd = 0; cache && fd < DESCRIPTORS; fd++) {
-		uintptr_t state = atomic_load(&cache->of[fd]);
+	for (fd = 0; pages && fd < DESCRIPTORS; fd++) {
+		uintptr_t state = atomic_load(&pages->of[fd]);
 
 		if (state != FDCACHE_UNKNOWN &&
 		    (foreign || !fdcache_is_foreign(fdcache_get(cache, fd))))
-			atomic_store(&cache->of[fd], FDCACHE_UNKNOWN);
+			atomic_store(&pages->of[fd], FDCACHE_UNKNOWN);
 	}
 }
 
@@ -273,22 +350,29 @@ void fdcache_dissolve(struct fdcache *cache)
 
 void fdcache_disown(struct fdcache *cache)
 {
-	if (!cache)
+	/* a forked child may remember again, so its pages are made even for nothing */
+	struct pages *pages = need_pages(cache);
+
+	if (!pages)
 		return;
-	atomic_store(&cache->owner, NOBODY);
-	atomic_store(&cache->same_netns, 0);
+	atomic_store(&pages->owner, NOBODY);
+	atomic_store(&pages->same_netns, 0);
 	forget_all(cache, true);
 }
 
 bool fdcache_same_netns(const struct fdcache *cache, enum proto proto)
 {
-	return cache &&
-	       atomic_load_explicit(&cache->same_netns, memory_order_relaxed) & 1U << proto;
+	struct pages *pages = find_pages(cache);
+
+	return pages &&
+	       atomic_load_explicit(&pages->same_netns, memory_order_relaxed) & 1U << proto;
 }
 
 void fdcache_set_same_netns(struct fdcache *cache, enum proto proto)
 {
-	if (cache && !fdcache_same_netns(cache, proto) && get_owner(cache) != NOBODY)
-		atomic_fetch_or_explicit(&cache->same_netns, (uint8_t)(1U << proto),
+	struct pages *pages = find_pages(cache);
+
+	if (pages && !fdcache_same_netns(cache, proto) && get_owner(pages) != NOBODY)
+		atomic_fetch_or_explicit(&pages->same_netns, (uint8_t)(1U << proto),
 					 memory_order_relaxed);
 }

@@ -39,11 +39,14 @@ static inline bool fdcache_is_foreign(enum fdcache_state state)
 	return state >= FDCACHE_FOREIGN && state <= FDCACHE_FOREIGN_NONBLOCK;
 }
 
-/* The cache of one process; NULL where nothing can be remembered. Atomics. */
+/* The cache of one process; NULL where nothing is to be remembered. Atomics. */
 struct fdcache;
 
-/* fdcache_start() - Make an empty cache. Return: the cache, or NULL */
+/* fdcache_start() - The cache, which makes no system call before there is something to remember */
 struct fdcache *fdcache_start(void);
+
+/* fdcache_prepare() - Take the memory now that the cache may need: a filter may forbid it later. Keeps errno. */
+void fdcache_prepare(struct fdcache *cache);
 
 /*
  * fdcache_trust_hints() - Somebody else checks what a foreign descriptor is
@@ -54,7 +57,7 @@ struct fdcache *fdcache_start(void);
 void fdcache_trust_hints(void);
 
 /*
- * fdcache_sources() - Where the source addresses of this process's connections are kept; NULL if @cache is
+ * fdcache_sources() - Where the source addresses of this process's connections are kept; NULL: nowhere yet
  *
  * Fresh sockets are remembered there without their network namespace, so a child may not inherit it: it may be in
  * another one.

@@ -4,7 +4,9 @@
 #include "next_symbol.h"
 #include "real.h"
 
+#include <errno.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -18,7 +20,8 @@
  * looks at it. That takes some microseconds. A call that our hooks have fenced
  * need not be looked at again. So the filter lets calls pass that come from one
  * page, at an address that is drawn for each run. The code of that page is ours:
- * it is moved there from where the dynamic linker has put it, before its first use.
+ * it is moved there from where the dynamic linker has put it, by the first call
+ * that is to go through it, as most processes of a tree make none.
  *
  * The gate is no wall: a program may call the page by itself.
  */
@@ -104,14 +107,55 @@ static bool move_code(void *page)
 	return false;
 }
 
+/* Written by gate_open(), before it publishes anything */
+static union {
+	void *page;
+	gate_fn *code;
+} place;
+
+static void put_gate(void)
+{
+	static atomic_flag tried = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&tried))
+		__atomic_store_n(&gate_published, move_code(place.page) ? place.code : NULL,
+				 __ATOMIC_RELAXED);
+}
+
+/*
+ * Stands for the gate until the code is in its place. A call that comes while another thread moves it,
+ * or where it cannot be moved, is made from here: the filter stops it, and the supervisor serves it.
+ */
+static long first_gate(long nr, long a, long b, long c, long d, long e, long f)
+{
+	int saved = errno;
+	gate_fn *code;
+	long result;
+
+	put_gate();
+	code = gate();
+	if (code && code != first_gate) {
+		errno = saved;
+		return code(nr, a, b, c, d, e, f);
+	}
+	result = syscall(nr, a, b, c, d, e, f);
+	result = result < 0 ? -errno : result;
+	errno = saved;
+	return result;
+}
+
+void gate_prepare(void)
+{
+	int saved = errno;
+
+	if (gate() == first_gate)
+		put_gate();
+	errno = saved;
+}
+
 void gate_open(uint64_t address)
 {
-	void *page = (void *)(uintptr_t)address;
-	union {
-		void *page;
-		gate_fn *code;
-	} gate = { .page = page };
-
+	gate_fn *none = NULL;
 	const void *threads = address ? next_symbol("pthread_testcancel") : NULL;
 
 	if (!address || !is_libc((void *)REAL(bind), threads) ||
@@ -119,8 +163,10 @@ void gate_open(uint64_t address)
 	    !is_libc((void *)REAL(sendto), threads) || !is_libc((void *)REAL(sendmsg), threads) ||
 	    !is_libc((void *)REAL(sendmmsg), threads))
 		return;
-	if (move_code(page))
-		__atomic_store_n(&gate_published, gate.code, __ATOMIC_RELAXED);
+	place.page = (void *)(uintptr_t)address;
+	/* another thread may be faster, and be through it already */
+	__atomic_compare_exchange_n(&gate_published, &none, first_gate, false, __ATOMIC_RELEASE,
+				    __ATOMIC_RELAXED);
 }
 
 #else
@@ -129,6 +175,10 @@ void gate_open(uint64_t address)
 {
 	/* the gate is not written for this processor: the supervisor looks at every call */
 	(void)address;
+}
+
+void gate_prepare(void)
+{
 }
 
 #endif

@@ -8,17 +8,23 @@
 /* Makes a system call: its number, then its arguments. Return: what the kernel returns, -errno if it failed */
 typedef long gate_fn(long nr, long a, long b, long c, long d, long e, long f);
 
-/* Set once at start, by relaxed atomics; NULL: there is no gate, and libc's functions make the calls */
+/*
+ * Set at start and at the first call, by relaxed atomics; NULL: there is no gate, and libc's functions make
+ * the calls
+ */
 extern gate_fn *gate_published;
 
 /**
- * gate_open() - Put the page where the filter expects it
+ * gate_open() - Let the first call through the gate put the page where the filter expects it
  * @address:	of the page; 0: there is no such filter
  *
  * Where that fails, nothing is lost but time: the filter stops calls from elsewhere, and the supervisor
  * serves them.
  */
 void gate_open(uint64_t address);
+
+/* gate_prepare() - Put the page there now: a filter may forbid it later. Keeps errno. */
+void gate_prepare(void);
 
 /*
  * gate_works() - Does the filter let calls through the gate pass?

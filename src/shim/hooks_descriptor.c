@@ -122,27 +122,35 @@ static int make_stream(struct shim *shim, int domain, int type, int *protocol)
 	return make_mptcp(shim, domain, type, fd, protocol);
 }
 
+/*
+ * What a process needs once it has a socket is made with the first one: a call on a socket that is none of
+ * ours makes no other.
+ */
+static void note_made(int fd, int domain, int type, int protocol)
+{
+	gate_prepare();
+	fdcache_note_new(shim_get()->fdcache, fd, domain, type, protocol);
+}
+
 EXPORT int socket(int domain, int type, int protocol)
 {
 	struct shim *shim = shim_get();
-	struct fdcache *cache = shim->fdcache;
 	int fd = shim->fenced && is_stream(domain, type)
 			 ? make_stream(shim, domain, type, &protocol)
 			 : gated_socket(domain, type, protocol);
 
 	if (fd >= 0)
-		fdcache_note_new(cache, fd, domain, type, protocol);
+		note_made(fd, domain, type, protocol);
 	return fd;
 }
 
 EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
 {
-	struct fdcache *cache = shim_get()->fdcache;
 	int result = REAL(socketpair)(domain, type, protocol, fds);
 
 	if (!result) {
-		fdcache_note_new(cache, fds[0], domain, type, protocol);
-		fdcache_note_new(cache, fds[1], domain, type, protocol);
+		note_made(fds[0], domain, type, protocol);
+		note_made(fds[1], domain, type, protocol);
 	}
 	return result;
 }

@@ -1,5 +1,6 @@
 #include "libc.h"
 
+#include "gate.h"
 #include "real.h"
 #include "sandbox.h"
 #include "shim.h"
@@ -10,7 +11,8 @@
 /*
  * Theory of operation
  *
- * This hook changes nothing. It notes what a process forbids itself or others.
+ * This hook changes nothing. It notes what a process forbids itself or others. What else
+ * comes with a first socket is made before that.
  */
 
 /* The kernel engine asks the kernel about each socket. The bind engine needs no question about a fresh one. */
@@ -37,6 +39,10 @@ EXPORT int prctl(int option, ...)
 	for (i = 0; i < 4; i++)
 		argument[i] = va_arg(rest, unsigned long);
 	va_end(rest);
+	if (sandbox_begins(option)) {
+		fdcache_prepare(shim_get()->fdcache);
+		gate_prepare();
+	}
 	result = REAL(prctl)(option, argument[0], argument[1], argument[2], argument[3]);
 	if (result == 0)
 		note_prctl(option, argument[0]);

@@ -24,19 +24,18 @@
 /* Atomics. A forked child inherits them, as it inherits the filter. */
 static atomic_bool filtered, closed, unseen;
 
+bool sandbox_begins(int option)
+{
+	return option == PR_SET_NO_NEW_PRIVS || option == PR_SET_SECCOMP;
+}
+
 void sandbox_note_prctl(int option, unsigned long value)
 {
-	switch (option) {
-	case PR_SET_NO_NEW_PRIVS:
-	case PR_SET_SECCOMP:
+	if (sandbox_begins(option)) {
 		atomic_store_explicit(&filtered, true, memory_order_relaxed);
 		caller_memory_trust();
-		break;
-	case PR_SET_DUMPABLE:
+	} else if (option == PR_SET_DUMPABLE) {
 		atomic_store_explicit(&closed, value == 0, memory_order_relaxed);
-		break;
-	default:
-		break;
 	}
 }
 

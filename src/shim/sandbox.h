@@ -4,6 +4,9 @@
 
 #include <stdbool.h>
 
+/* sandbox_begins() - Is this an option by which prctl() sets a filter, or by which a process prepares for one? */
+bool sandbox_begins(int option);
+
 /* sandbox_note_prctl() - prctl() has succeeded; its first two arguments */
 void sandbox_note_prctl(int option, unsigned long value);
 

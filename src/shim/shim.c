@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <stdalign.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -90,17 +92,27 @@ static void find_warnings(struct shim *new, const struct settings *settings, str
 				note_warning, &warnings);
 }
 
-static void fill_shim(struct shim *new, const struct settings *settings,
-		      const struct mistakes *mistakes, struct arena *arena)
+/* The protocols nearly always have one range in common, which is judged once. */
+static void prepare_kernel_engine(struct shim *new, const struct rule *rule)
 {
 	int proto;
 
+	for (proto = 0; proto < PROTO_COUNT; proto++)
+		if (proto && rule->range[proto] == rule->range[proto - 1])
+			new->kernel[proto].serves = new->kernel[proto - 1].serves;
+		else
+			engine_kernel_prepare(&new->kernel[proto], &gated_calls,
+					      rule->range[proto]);
+}
+
+static void fill_shim(struct shim *new, const struct settings *settings,
+		      const struct mistakes *mistakes, struct arena *arena)
+{
 	new->fenced = true;
 	new->run = settings->gate;
 	new->fence.calls = &gated_calls;
 	new->fence.kernel = new->kernel;
 	new->fdcache = fdcache_start();
-	new->fence.sources = new->fdcache ? fdcache_sources(new->fdcache) : &new->sources;
 	caller_memory_start();
 	new->log.calls = &gated_calls;
 	new->log.record = settings->record;
@@ -116,10 +128,8 @@ static void fill_shim(struct shim *new, const struct settings *settings,
 	} else {
 		new->fence.rule = settings->rule;
 		new->maps = settings->rule->map;
-		for (proto = 0; settings->rule->engine == ENGINE_KERNEL && proto < PROTO_COUNT;
-		     proto++)
-			engine_kernel_prepare(&new->kernel[proto], &gated_calls,
-					      settings->rule->range[proto]);
+		if (settings->rule->engine == ENGINE_KERNEL)
+			prepare_kernel_engine(new, settings->rule);
 		find_warnings(new, settings, arena);
 	}
 }
@@ -167,14 +177,33 @@ static bool must_leave_it(const struct settings *settings)
 	       !settings->rule->map && !gate_works();
 }
 
+/*
+ * What `run` hands over fits in here, so that its reader needs no memory from the kernel. It lies in .data,
+ * which the dynamic linker maps from the file together with the rest; .bss would take a mapping of its own.
+ * One thread has it.
+ */
+static struct {
+	alignas(max_align_t) char room[4096];
+} first_memory __attribute__((section(".data")));
+
+static void start_arena(struct arena *arena)
+{
+	static atomic_flag taken = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&taken))
+		arena_start(arena, &first_memory, sizeof(first_memory));
+}
+
 static struct shim *build_shim(void)
 {
 	struct mistakes mistakes = { .count = 0 };
 	struct settings settings = { .rule = NULL };
 	struct arena arena = { .used = 0 };
-	struct shim *new = arena_alloc(&arena, sizeof(*new));
+	struct shim *new;
 	int rc;
 
+	start_arena(&arena);
+	new = arena_alloc(&arena, sizeof(*new));
 	if (!new) {
 		helpless.fence.calls = &gated_calls;
 		log_start(&helpless.log, NULL);

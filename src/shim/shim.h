@@ -21,7 +21,6 @@ struct shim {
 	bool maps;    /* the rule has a map: addresses are translated */
 	struct fence fence;
 	struct engine_kernel kernel[PROTO_COUNT];
-	struct source_addr_cache sources;
 	struct fdcache *fdcache;
 	struct child_environ_kept kept;
 	struct log log;

@@ -30,6 +30,8 @@ int with_port_begin(struct shim *shim, struct assign *assign, const char *name)
 	int rc;
 
 	use_fresh_hint(shim, assign);
+	if (!shim->fence.sources)
+		shim->fence.sources = fdcache_sources(shim->fdcache);
 	rc = assign_begin(&shim->fence, assign);
 	if (assign->fresh && assign->same_netns)
 		fdcache_set_same_netns(shim->fdcache, assign->proto);

@@ -1,7 +1,7 @@
 /*
  * own_filter: a program that forbids itself what it does not need, by a seccomp filter of its own; then
  * it makes one call. Forbidden is what it never calls: getsockname, getsockopt, rt_sigprocmask, fcntl,
- * rt_sigpending, getpid, ppoll, pwritev2 and netlink sockets.
+ * rt_sigpending, getpid, madvise, mremap, ppoll, pwritev2 and netlink sockets.
  *
  *   own_filter ACTION SET CALL [PORT]    prints "CALL", and a local port where the socket has one
  *
@@ -65,6 +65,8 @@ static void set_filter(unsigned action, int raw)
 {
 	struct sock_filter code[] = {
 		LOAD(nr),
+		IS(SYS_madvise, 14, 0),
+		IS(SYS_mremap, 13, 0),
 		IS(SYS_getsockopt, 12, 0),
 		IS(SYS_rt_sigprocmask, 11, 0),
 		IS(SYS_ppoll, 10, 0),
@@ -152,9 +154,21 @@ static int make_call(const char *call)
 	return fd;
 }
 
+static int make_unix_sockets(void)
+{
+	int datagram = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		fail("socketpair");
+	if (bind(datagram, (struct sockaddr *)&name, sizeof(name)))
+		fail("bind");
+	unlink(name.sun_path);
+	return datagram;
+}
+
 int main(int argc, char *argv[])
 {
-	int forked, datagram, fd;
+	int forked, datagram = -1, fd;
 	pthread_t thread;
 
 	if (argc < 4)
@@ -163,12 +177,9 @@ int main(int argc, char *argv[])
 	forked = !strcmp(argv[3], "ipc-forked");
 	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	peer.sin_port = htons((uint16_t)(argc > 4 ? atoi(argv[4]) : 0));
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
-		fail("socketpair");
-	datagram = socket(AF_UNIX, SOCK_DGRAM, 0);
-	if (bind(datagram, (struct sockaddr *)&name, sizeof(name)))
-		fail("bind");
-	unlink(name.sun_path);
+	/* the others have no socket before the filter */
+	if (!strncmp(argv[3], "ipc", 3))
+		datagram = make_unix_sockets();
 	if (forked && fork()) {
 		wait(&result);
 		return WIFEXITED(result) ? WEXITSTATUS(result) : 1;

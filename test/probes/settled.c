@@ -849,6 +849,69 @@ static void way_dup2_fails(void)
 		die("dup2");
 }
 
+/* ---- before the process has a socket ---- */
+
+static pthread_t early_thread;
+
+/* It has a table of its own before there is anything to remember, and uses its numbers later. */
+static void *leave_early(void *unused)
+{
+	check(unshare(CLONE_FILES), "unshare");
+	atomic_store(&turn, 1);
+	while (atomic_load(&turn) != 2)
+		sched_yield();
+	check(dup2(udp(), unbound), "dup2");
+	if (settle(unbound))
+		die("send");
+	return unused;
+}
+
+static void begin_early_unshare(void)
+{
+	if (pthread_create(&early_thread, NULL, leave_early, NULL))
+		die("thread");
+	while (atomic_load(&turn) != 1)
+		sched_yield();
+}
+
+static void way_early_unshare(void)
+{
+	atomic_store(&turn, 2);
+	pthread_join(early_thread, NULL);
+	note(unbound);
+}
+
+/* The child's first socket is none of its parent's. */
+static void begin_early_fork(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		number = udp();
+		unbound = udp();
+		note(number);
+		way_fork();
+		way_dup2();
+		note(number);
+		_exit(0);
+	}
+	wait_for(pid);
+}
+
+static void way_early_fork(void)
+{
+	way_fork();
+	way_dup2();
+}
+
+static void begin(void (*way)(void))
+{
+	if (way == way_early_unshare)
+		begin_early_unshare();
+	else if (way == way_early_fork)
+		begin_early_fork();
+}
+
 static const struct way {
 	const char *name;
 	void (*go)(void);
@@ -871,6 +934,8 @@ static const struct way {
 	{ "dup2-fails", way_dup2_fails, false, false },
 	{ "dup2-itself", way_dup2_itself, false, false },
 	{ "dup3", way_dup3, false, false },
+	{ "early-fork", way_early_fork, false, false },
+	{ "early-unshare", way_early_unshare, false, false },
 	{ "fclose-socket", way_fclose_socket, false, false },
 	{ "fork", way_fork, false, false },
 	{ "fork-thread", way_fork_thread, false, false },
@@ -943,9 +1008,10 @@ static void go(const struct way *way, int port)
 	const struct rlimit limit = { 10000, 10000 };
 
 	check(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+	peer = host(way->inherits ? NOWHERE : port);
+	begin(way->go);
 	number = way->inherits ? INHERITED : udp();
 	unbound = udp();
-	peer = host(way->inherits ? NOWHERE : port);
 	if (way->inherits)
 		settle(number);
 	else
