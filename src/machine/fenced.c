@@ -125,14 +125,6 @@ static int read_maps(pid_t pid, char ret_section[NAME_MAX + 1])
 	return rc ? rc : mapped.library;
 }
 
-/* Does it run under a seccomp filter? */
-static bool is_filtered(pid_t pid)
-{
-	struct procfs_status status;
-
-	return !procfs_status(pid, &status) && status.seccomp == SECCOMP_MODE_FILTER;
-}
-
 /* ---- what it was started with ---- */
 
 static const char *variable(const struct subject *subject, const char *name)
@@ -176,13 +168,6 @@ static int read_environment(pid_t pid, struct subject *subject)
 	return 0;
 }
 
-static bool is_of_our_user(pid_t pid)
-{
-	struct procfs_status status;
-
-	return !procfs_status(pid, &status) && status.uid == geteuid();
-}
-
 /*
  * The path that it was started by, a script's own or a symlink's, is in the
  * process's memory alone (getauxval(3), AT_EXECFN). To read it takes the right to
@@ -191,14 +176,14 @@ static bool is_of_our_user(pid_t pid)
  * there, and would let us wait for ever. Of a command line and an environment, the
  * kernel reads no such page (fs/proc/base.c, FOLL_ANON).
  */
-static void read_started_as(pid_t pid, const char *first_word, char ret_path[PATH_MAX])
+static void read_started_as(pid_t pid, bool ours, const char *first_word, char ret_path[PATH_MAX])
 {
 	Elf64_auxv_t table[64];
 	long n = 0;
 	size_t i;
 
 	snprintf(ret_path, PATH_MAX, "%s", first_word);
-	if (is_of_our_user(pid))
+	if (ours)
 		n = procfs_read(pid, "auxv", (char *)table, sizeof(table));
 	for (i = 0; n > 0 && i < (size_t)n / sizeof(table[0]); i++) {
 		char path[PATH_MAX];
@@ -217,7 +202,7 @@ static void read_started_as(pid_t pid, const char *first_word, char ret_path[PAT
  * The executable is read last. Its link goes when the memory goes, so if it is
  * there, nothing that was read before it is empty because the process has ended.
  */
-static int read_subject(pid_t pid, struct subject *subject)
+static int read_subject(pid_t pid, bool ours, struct subject *subject)
 {
 	long n = procfs_read(pid, "cmdline", subject->args, sizeof(subject->args));
 	size_t len, i;
@@ -225,7 +210,7 @@ static int read_subject(pid_t pid, struct subject *subject)
 
 	if (n < 0)
 		return (int)n;
-	read_started_as(pid, subject->args, subject->started_as);
+	read_started_as(pid, ours, subject->args, subject->started_as);
 	for (i = 0; i + 1 < (size_t)n; i++)
 		if (!subject->args[i])
 			subject->args[i] = ' ';
@@ -435,12 +420,14 @@ const struct fenced *fenced_look(struct fenced_looks *looks, pid_t pid)
 	struct subject subject = { .size = 0 };
 	const struct fenced *fenced;
 	int mapped = read_maps(pid, subject.section), rc;
+	struct procfs_status status;
 
 	if (mapped < 0)
 		return explain_failure(mapped);
-	if (!mapped && !is_filtered(pid))
+	rc = procfs_status(pid, &status);
+	if (!mapped && (rc || status.seccomp != SECCOMP_MODE_FILTER))
 		return &not_fenced;
-	rc = read_subject(pid, &subject);
+	rc = read_subject(pid, !rc && status.uid == geteuid(), &subject);
 	if (rc)
 		fenced = explain_failure(rc);
 	else if (!mapped && !variable(&subject, variables_name(VARIABLE_RULE)))

@@ -32,7 +32,6 @@
 #define LOOKS 10
 #define FIRST_LOOK_MS 2
 #define SWEEP_LEAST 512
-#define SHARE 32
 #define EARLY (1ULL << 63)
 
 void born_start(struct born *born)
@@ -84,7 +83,7 @@ static void drop_kept(struct born *born, struct born_socket *socket)
 		*link = socket->next_bound;
 	}
 	close(socket->fd);
-	born->of_user[socket->user % BORN_USERS]--;
+	--*reserve_of_user(&born->of_user, socket->user);
 	*socket = (struct born_socket){ .fd = -1, .next = born->free };
 	born->free = place;
 	born->kept--;
@@ -127,7 +126,7 @@ static int note_sockets(const struct caller *process, void *sweep)
 static void drop_closed(struct born *born)
 {
 	static struct sweep sweep;
-	const uint64_t start = now_ms();
+	const int64_t start = timing_ns(CLOCK_MONOTONIC);
 	int i, rc;
 
 	memset(&sweep, 0, sizeof(sweep));
@@ -137,13 +136,13 @@ static void drop_closed(struct born *born)
 		if (born->socket[i].given && !sweep.seen[i])
 			drop_kept(born, &born->socket[i]);
 	born->sweep_at = 2 * born->kept > SWEEP_LEAST ? 2 * born->kept : SWEEP_LEAST;
-	born->sweep_from = now_ms() + SHARE * (now_ms() - start + 1);
+	born->sweep_from = timing_next_search(start);
 }
 
 /* Is there room for another one of a user's? As for its descriptor, as many places have to be free as the user has. */
-static bool has_room(const struct born *born, uid_t user, int fd)
+static bool has_room(struct born *born, uid_t user, int fd)
 {
-	const unsigned own = born->of_user[user % BORN_USERS];
+	const unsigned own = *reserve_of_user(&born->of_user, user);
 
 	return born->free >= 0 && born->kept + own < BORN_SOCKETS && reserve_spares(fd, own);
 }
@@ -160,9 +159,9 @@ int born_keep(struct born *born, int fd, uint64_t *ret_inode)
 		return -errno;
 	*ret_inode = st.st_ino;
 	pthread_mutex_lock(&born->lock);
-	/* who has no room may ask again and again: such searches take one part in SHARE of the time */
+	/* a user who has no room may ask again and again */
 	if (born->kept >= born->sweep_at ||
-	    (!has_room(born, st.st_uid, fd) && now_ms() >= born->sweep_from))
+	    (!has_room(born, st.st_uid, fd) && timing_ns(CLOCK_MONOTONIC) >= born->sweep_from))
 		drop_closed(born);
 	if (has_room(born, st.st_uid, fd)) {
 		socket = &born->socket[born->free];
@@ -173,7 +172,7 @@ int born_keep(struct born *born, int fd, uint64_t *ret_inode)
 						.next = *list_of(born, st.st_ino) };
 		*list_of(born, st.st_ino) = (int)(socket - born->socket);
 		born->kept++;
-		born->of_user[st.st_uid % BORN_USERS]++;
+		++*reserve_of_user(&born->of_user, st.st_uid);
 		rc = 0;
 	}
 	/* of another socket that had this number */

@@ -2,6 +2,8 @@
 #ifndef PORTFENCE_SUPERVISOR_BORN_H
 #define PORTFENCE_SUPERVISOR_BORN_H
 
+#include "reserve.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +11,6 @@
 
 #define BORN_SOCKETS 16384
 #define BORN_REMEMBERED 65536
-#define BORN_USERS 1024
 
 /* A socket that has no port yet, and our duplicate of it. */
 struct born_socket {
@@ -32,10 +33,10 @@ struct born {
 	int list[BORN_SOCKETS]; /* by inode number; -1: empty */
 	int free;               /* the first free place */
 	unsigned kept;
-	unsigned of_user[BORN_USERS]; /* the same, by user; several may have the same place */
+	struct reserve_users of_user; /* the same, by user */
 	unsigned sweep_at;            /* so many kept sockets are looked for in all processes */
-	uint64_t sweep_from; /* and from then on, milliseconds, those of a user who has no room */
-	int bound;           /* the first whose bind() went on; -1: none */
+	int64_t sweep_from; /* and from then on, see timing_next_search(), those of a user who has no room */
+	int bound;          /* the first whose bind() went on; -1: none */
 	uint64_t due; /* the next look at one of them, milliseconds; UINT64_MAX: none is due */
 	uint64_t settled[BORN_REMEMBERED];
 };

@@ -42,7 +42,6 @@
 #define INNER_VERSION 1
 #define SWEEP_LEAST 32
 #define MISSED_MOST 2
-#define SHARE 32
 #define STACK (64 * 1024)
 
 /* The descriptors that come with a request, in this order, as far as they are there */
@@ -307,7 +306,7 @@ static int find_room(const struct inners *inners, const struct inner *new)
 
 /*
  * Forgets the runs that have ended, if there are many, or no room for a new one. There is one search at a time. Where
- * members ask for run after run, the searches take no more than one part in SHARE of a processor.
+ * members ask for run after run, they wait for the next one.
  */
 static void sweep(struct inners *inners, const struct inner *new)
 {
@@ -328,8 +327,7 @@ static void sweep(struct inners *inners, const struct inner *new)
 	pthread_mutex_lock(&inners->lock);
 	if (due)
 		ended = forget_missed(inners);
-	inners->sweep_from =
-		timing_ns(CLOCK_MONOTONIC) + SHARE * (timing_ns(CLOCK_MONOTONIC) - start);
+	inners->sweep_from = timing_next_search(start);
 	pthread_mutex_unlock(&inners->lock);
 	end_aside(ended, -1);
 }

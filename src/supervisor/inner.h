@@ -72,7 +72,7 @@ struct inners {
 	pthread_mutex_t lock; /* of the rest */
 	struct inner *run[INNER_MOST];
 	unsigned sweep_at;  /* with so many runs, those that have ended are looked for */
-	int64_t sweep_from; /* from that time on, see timing_ns() */
+	int64_t sweep_from; /* from that time on, see timing_next_search() */
 	struct inner_opened opened[INNER_OPENED];
 	uint64_t last_opened;
 };

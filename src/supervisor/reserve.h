@@ -4,8 +4,20 @@
 
 #include <stdbool.h>
 #include <sys/resource.h>
+#include <sys/types.h>
 
 #define RESERVE_PART 8 /* it is one part in so many */
+
+/* How many descriptors or calls each user has here, by user. Several users may have the same place. Atomics. */
+#define RESERVE_USERS 1024
+struct reserve_users {
+	_Atomic unsigned count[RESERVE_USERS];
+};
+
+static inline _Atomic unsigned *reserve_of_user(struct reserve_users *users, uid_t user)
+{
+	return &users->count[user % RESERVE_USERS];
+}
 
 /**
  * reserve_spares() - May a user's new descriptor be kept for longer than a call?

@@ -1087,13 +1087,12 @@ static void answer_call(struct trapped_call *trapped, int rc)
 					     &trapped->caller);
 }
 
-/* Calls in hand: of all users; and while there are many, by user. Several users may have the same place. */
+/* Calls in hand: of all users; and while there are many, by user. */
 #define MANY_CALLS 16
-#define CALL_USERS 1024
 
 static struct {
 	_Atomic unsigned all;
-	_Atomic unsigned of_user[CALL_USERS];
+	struct reserve_users of_user;
 } in_hand;
 
 /* Refuses a call. Its user has so many calls in hand that too few descriptors are left for others. Return: -errno */
@@ -1121,7 +1120,7 @@ static int serve_in_crowd(struct trapped_call *trapped)
 
 	/* most calls end at once */
 	if (all >= MANY_CALLS && !caller_user(&trapped->caller, &user, &group)) {
-		own = &in_hand.of_user[user % CALL_USERS];
+		own = reserve_of_user(&in_hand.of_user, user);
 		/* where it is not opened, a call takes two descriptors at most */
 		spares = reserve_spares(pidfd >= 0 ? pidfd : (int)(2 * all),
 					atomic_fetch_add(own, 1));
