@@ -2,6 +2,7 @@
 
 #include "gated.h"
 
+#include "caller_memory.h"
 #include "gate.h"
 #include "next_symbol.h"
 #include "real.h"
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -115,7 +117,6 @@ static enum way find_way(int fd, int flags, enum gated_wait wait)
 		return WAY_GATE;
 	if (wait == GATED_WHOLE && !(flags & MSG_DONTWAIT))
 		return must_stay_inside() ? WAY_GATE : WAY_BOTH;
-	/* a send that connects needs its address, of which there is no copy */
 	if (flags & MSG_FASTOPEN)
 		return must_stay_inside() ? WAY_GATE : WAY_LIBC;
 	if (flags & MSG_DONTWAIT || wait == GATED_NEVER || must_stay_inside())
@@ -127,8 +128,39 @@ static enum way find_way(int fd, int flags, enum gated_wait wait)
 	return waits ? WAY_LIBC : WAY_GATE;
 }
 
-/* Will the kernel see the address that was looked at? May replace it by the copy. */
-static bool is_as_seen(const union addr *seen, const struct sockaddr **addr, socklen_t *len)
+/* An address of another family, as long as the kernel takes one */
+union foreign {
+	struct sockaddr sa;
+	struct sockaddr_storage whole;
+};
+
+/* Copies an address of another family, as the copy of what was seen has room for IPv4 and IPv6 alone. */
+static bool copy_foreign(union foreign *room, const struct sockaddr *addr, socklen_t len)
+{
+	int saved = errno;
+	bool readable;
+
+	if (!must_stay_inside() || len < sizeof(room->sa.sa_family) || len > sizeof(*room))
+		return false;
+	readable = caller_memory_readable(addr, len);
+	errno = saved;
+	if (!readable)
+		return false;
+	memcpy(room, addr, len);
+	switch (room->sa.sa_family) {
+	case AF_UNSPEC:
+	case AF_INET:
+	case AF_INET6:
+		/* it has changed since it was looked at */
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Will the kernel see the address that was looked at? May replace it by the copy, which may be in @room. */
+static bool is_as_seen(const union addr *seen, union foreign *room, const struct sockaddr **addr,
+		       socklen_t *len)
 {
 	if (gated_is_alone())
 		return true;
@@ -146,8 +178,10 @@ static bool is_as_seen(const union addr *seen, const struct sockaddr **addr, soc
 			return false;
 		break;
 	default:
-		/* longer than the copy */
-		return must_stay_inside();
+		if (!copy_foreign(room, *addr, *len))
+			return false;
+		*addr = &room->sa;
+		return true;
 	}
 	*addr = &seen->sa;
 	return true;
@@ -155,7 +189,9 @@ static bool is_as_seen(const union addr *seen, const struct sockaddr **addr, soc
 
 int gated_bind(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen)
 {
-	if (!gate() || !is_as_seen(seen, &addr, &len))
+	union foreign room;
+
+	if (!gate() || !is_as_seen(seen, &room, &addr, &len))
 		return REAL(bind)(fd, addr, len);
 	return (int)result_of(gate()(SYS_bind, fd, (long)addr, len, 0, 0, 0));
 }
@@ -170,7 +206,9 @@ int gated_listen(int fd, int backlog)
 int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen,
 		  enum gated_wait wait)
 {
-	if (find_way(fd, 0, wait) == WAY_LIBC || !is_as_seen(seen, &addr, &len))
+	union foreign room;
+
+	if (find_way(fd, 0, wait) == WAY_LIBC || !is_as_seen(seen, &room, &addr, &len))
 		return REAL(connect)(fd, addr, len);
 	return (int)result_of(gate()(SYS_connect, fd, (long)addr, len, 0, 0, 0));
 }
@@ -208,12 +246,15 @@ int gated_epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
 }
 
 ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
-		     socklen_t len, enum gated_wait wait)
+		     socklen_t len, const union addr *seen, enum gated_wait wait)
 {
 	/* without an address, the filter lets it pass by itself */
 	enum way way = addr ? find_way(fd, flags, wait) : WAY_LIBC;
+	union foreign room;
 	long rc = -EAGAIN;
 
+	if (flags & MSG_FASTOPEN && !is_as_seen(seen, &room, &addr, &len))
+		way = WAY_LIBC;
 	if (way != WAY_LIBC)
 		rc = gate()(SYS_sendto, fd, (long)data, (long)size,
 			    way == WAY_BOTH ? flags | MSG_DONTWAIT : flags, (long)addr, len);
@@ -222,12 +263,36 @@ ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const str
 	return REAL(sendto)(fd, data, size, flags, addr, len);
 }
 
+/* Makes a copy of a message that has been read before, whose destination is what was seen. */
+static bool name_as_seen(const struct msghdr *message, const union addr *seen, union foreign *room,
+			 struct msghdr *ret_named)
+{
+	const struct sockaddr *addr;
+
+	/* it need not be aligned for the kernel */
+	memcpy(ret_named, message, sizeof(*ret_named));
+	addr = ret_named->msg_name;
+	if (!is_as_seen(seen, room, &addr, &ret_named->msg_namelen))
+		return false;
+	/* the kernel only reads it */
+	ret_named->msg_name = (void *)(uintptr_t)addr;
+	return true;
+}
+
 ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags,
-		      enum gated_wait wait)
+		      const union addr *seen, enum gated_wait wait)
 {
 	enum way way = find_way(fd, flags, wait);
+	union foreign room;
+	struct msghdr named;
 	long rc = -EAGAIN;
 
+	if (flags & MSG_FASTOPEN && !gated_is_alone() && way != WAY_LIBC) {
+		if (seen && name_as_seen(message, seen, &room, &named))
+			message = &named;
+		else
+			way = WAY_LIBC;
+	}
 	if (way != WAY_LIBC)
 		rc = gate()(SYS_sendmsg, fd, (long)message,
 			    way == WAY_BOTH ? flags | MSG_DONTWAIT : flags, 0, 0, 0);
@@ -238,8 +303,9 @@ ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, in
 
 int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-	/* if not all were sent without waiting, nobody could tell why */
-	if (find_way(fd, flags, GATED_ASK) == WAY_LIBC)
+	/* if not all were sent without waiting, nobody could tell why; and one that connects needs a copy of its address */
+	if (find_way(fd, flags, GATED_ASK) == WAY_LIBC ||
+	    (flags & MSG_FASTOPEN && !gated_is_alone()))
 		return real(fd, messages, count, (libc_flags)flags);
 	return (int)result_of(gate()(SYS_sendmmsg, fd, (long)messages, count, flags, 0, 0));
 }

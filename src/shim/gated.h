@@ -38,7 +38,8 @@ enum gated_wait {
  * included, and is that function unless a gate is open.
  *
  * @real:	libc's function
- * @seen:	the address as it was when it was looked at; NULL: nobody has looked
+ * @seen:	the address as it was when it was looked at; NULL: nobody has looked. Of a send, it matters
+ *		with MSG_FASTOPEN alone, by which it connects
  * @wait:	see there
  */
 
@@ -55,10 +56,10 @@ int gated_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int gated_epoll_ctl(int set, int operation, int fd, struct epoll_event *event);
 
 ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
-		     socklen_t len, enum gated_wait wait);
+		     socklen_t len, const union addr *seen, enum gated_wait wait);
 
 ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags,
-		      enum gated_wait wait);
+		      const union addr *seen, enum gated_wait wait);
 
 int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags);
 
