@@ -230,7 +230,7 @@ static int try_beside_time_wait(const struct engine_bind *search)
 	search->calls->getsockopt(search->fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
 	signals_hold(&signals);
 	diag_start(&diag, search->calls, search->fd, search->fresh);
-	guard.fd = fd_socket(family, SOCK_STREAM, 0);
+	guard.fd = fd_socket_by(search->calls->socket, family, SOCK_STREAM, 0);
 	if (guard.fd >= 0 && !set_flag(&guard, SO_REUSEADDR, 1) && !try_bind(&guard) &&
 	    diag_only_time_wait(&diag, &search->local) == 1 && !set_flag(search, SO_REUSEADDR, 1)) {
 		if (!try_bind(search))
@@ -304,7 +304,7 @@ static bool begins_pair(const struct engine_bind *search)
 		return false;
 	addr_set_port(&second.local, (uint16_t)(port + 1));
 	signals_hold(&signals);
-	second.fd = fd_socket(search->local.sa.sa_family, SOCK_DGRAM, 0);
+	second.fd = fd_socket_by(search->calls->socket, search->local.sa.sa_family, SOCK_DGRAM, 0);
 	if (second.fd >= 0) {
 		free = !try_bind(&second);
 		fd_close(second.fd);
@@ -390,7 +390,7 @@ int engine_bind_sctp(struct engine_bind *search)
 		return engine_bind_exclusive(search);
 	search->calls->getsockopt(search->fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
 	signals_hold(&signals);
-	guard.fd = fd_socket(family, SOCK_STREAM, IPPROTO_SCTP);
+	guard.fd = fd_socket_by(search->calls->socket, family, SOCK_STREAM, IPPROTO_SCTP);
 	if (guard.fd < 0) {
 		signals_release(&signals);
 		return engine_bind_exclusive(search);

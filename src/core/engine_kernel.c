@@ -88,7 +88,7 @@ static uint64_t own_cookie(const struct socket_calls *calls)
 	int fd;
 
 	signals_hold(&signals);
-	fd = fd_socket(AF_INET, SOCK_DGRAM, 0);
+	fd = fd_socket_by(calls->socket, AF_INET, SOCK_DGRAM, 0);
 	if (fd >= 0) {
 		cookie = socket_calls_netns_cookie(calls, fd);
 		fd_close(fd);

@@ -40,6 +40,12 @@ int fd_open(const char *path, int flags, mode_t mode)
 	return fd_openat(AT_FDCWD, path, flags, mode);
 }
 
+int fd_socket_by(int (*make)(int family, int type, int protocol), int family, int type,
+		 int protocol)
+{
+	return raise_above_standard(make(family, type | SOCK_CLOEXEC, protocol));
+}
+
 int fd_socket(int family, int type, int protocol)
 {
 	return raise_above_standard(

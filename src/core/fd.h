@@ -19,8 +19,12 @@ int fd_open(const char *path, int flags, mode_t mode);
 /* fd_openat() - Open a file whose path begins at the descriptor @folder. Return: descriptor or -errno */
 int fd_openat(int folder, const char *path, int flags, mode_t mode);
 
-/* fd_socket() - Make a socket; @type needs no SOCK_CLOEXEC. Return: descriptor or -errno */
+/* fd_socket() - Make a socket that is neither IPv4 nor IPv6; @type needs no SOCK_CLOEXEC. Return: descriptor or -errno */
 int fd_socket(int family, int type, int protocol);
+
+/* fd_socket_by() - Make a socket of any family by socket_calls' function; see fd_socket() */
+int fd_socket_by(int (*make)(int family, int type, int protocol), int family, int type,
+		 int protocol);
 
 /**
  * fd_write() - Write once

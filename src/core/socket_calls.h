@@ -11,10 +11,10 @@
 
 /*
  * Inside the shim, a plain bind() would be our own hook. So the shim, the supervisor or a
- * test says which functions are the real ones. Immutable once published. For sockets of
- * our own, use fd.
+ * test says which functions are the real ones. Immutable once published.
  */
 struct socket_calls {
+	int (*socket)(int domain, int type, int protocol);
 	int (*bind)(int fd, const struct sockaddr *addr, socklen_t len);
 	int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);
 	int (*setsockopt)(int fd, int level, int option, const void *value, socklen_t len);

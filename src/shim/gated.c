@@ -312,6 +312,14 @@ int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned
 
 /* ---- the same for core ---- */
 
+/* No socket of the library's own is the supervisor's to make, nor another library's to replace (mptcpize). */
+static int call_socket(int domain, int type, int protocol)
+{
+	if (!has_own_sockets())
+		return (int)syscall(SYS_socket, domain, type, protocol);
+	return (int)result_of(gate()(SYS_socket, domain, type, protocol, 0, 0, 0));
+}
+
 /* Core keeps its addresses in this union, on its own stack, where no other thread rewrites them. */
 static const union addr *as_seen(const struct sockaddr *addr)
 {
@@ -349,6 +357,7 @@ static int call_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 }
 
 const struct socket_calls gated_calls = {
+	.socket = call_socket,
 	.bind = call_bind,
 	.connect = call_connect,
 	.setsockopt = call_setsockopt,

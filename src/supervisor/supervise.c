@@ -58,6 +58,11 @@ static unsigned kept_count;
 static int inherited[INHERITED_MAX];
 static unsigned inherited_count;
 
+static int real_socket(int domain, int type, int protocol)
+{
+	return (int)syscall(SYS_socket, domain, type, protocol);
+}
+
 static int real_bind(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	return (int)syscall(SYS_bind, fd, addr, len);
@@ -90,6 +95,7 @@ static int real_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 
 /* Where the command is itself run under a fence, libc's names are that fence's. */
 static const struct socket_calls real_sys = {
+	.socket = real_socket,
 	.bind = real_bind,
 	.connect = real_connect,
 	.setsockopt = real_setsockopt,

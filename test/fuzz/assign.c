@@ -156,9 +156,15 @@ static int on_setsockopt(int fd, int level, int option, const void *value, sockl
 	return result(error);
 }
 
+static int on_socket(int domain, int type, int protocol)
+{
+	return (int)__wrap_syscall(SYS_socket, domain, type, protocol);
+}
+
 static const struct socket_calls calls = {
-	on_bind,           on_connect,         on_setsockopt,
-	__wrap_getsockopt, __wrap_getsockname, __wrap_getpeername,
+	on_socket,          on_bind,           on_connect,
+	on_setsockopt,      __wrap_getsockopt, __wrap_getsockname,
+	__wrap_getpeername,
 };
 
 static const struct range *make_range(struct fuzz *fuzz, struct arena *arena)

@@ -257,8 +257,14 @@ static int answer_plain_bind(int fd, const struct sockaddr *addr, socklen_t len)
 	return answer_bind(fd, addr, len);
 }
 
-static const struct socket_calls calls = { answer_plain_bind, answer_connect, answer_setsockopt,
-					   answer_getsockopt, answer_name,    answer_name };
+static int answer_socket(int domain, int type, int protocol)
+{
+	return (int)__wrap_syscall(SYS_socket, domain, type, protocol);
+}
+
+static const struct socket_calls calls = { answer_socket,     answer_plain_bind, answer_connect,
+					   answer_setsockopt, answer_getsockopt, answer_name,
+					   answer_name };
 
 int __wrap_getsockopt(int fd, int level, int option, void *ret_value, socklen_t *len);
 int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len);
