@@ -124,6 +124,17 @@ static _Atomic uint64_t *unported_slot(struct trapped_call *trapped)
 	return &trapped->tree->unported[trapped->cookie % TREE_UNPORTED];
 }
 
+static _Atomic uint64_t *fallback_slot(const struct trapped_call *trapped)
+{
+	return &trapped->tree->fallback[trapped->cookie % TREE_UNPORTED];
+}
+
+/* Has the range been full when this socket needed a port, so that it has one of the system's? */
+static bool has_fallen_back(const struct trapped_call *trapped)
+{
+	return trapped->cookie && atomic_load(fallback_slot(trapped)) == trapped->cookie;
+}
+
 static int set_no_port(const struct trapped_call *trapped, int on)
 {
 	return setsockopt(trapped->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on))
@@ -263,6 +274,8 @@ static int begin_assign(struct trapped_call *trapped, struct assign *assign)
 		trapped_call_report(trapped, assign);
 	if (rc >= 0 && assign->engine == ENGINE_BIND)
 		remember(trapped);
+	if (assign->outcome == OUTCOME_FELL_BACK)
+		atomic_store(fallback_slot(trapped), trapped->cookie);
 	return rc;
 }
 
@@ -432,7 +445,8 @@ static int serve_listen(struct trapped_call *trapped)
 /*
  * A UDP socket's port may be one that the kernel chose: a send without a
  * destination passes the filter and fails, but leaves the socket bound (see
- * assign_undo()). A port bound by hand survives being undone.
+ * assign_undo()). A port bound by hand survives being undone. One that the rule
+ * has let the kernel choose stays.
  *
  * Return: true if nothing is left to choose
  */
@@ -441,7 +455,7 @@ static bool is_settled(struct trapped_call *trapped)
 	const struct fence *fence = trapped->fence;
 	enum assign_state state = assign_state(fence, trapped->fd);
 
-	if (state == ASSIGN_FOREIGN_UDP) {
+	if (state == ASSIGN_FOREIGN_UDP && !has_fallen_back(trapped)) {
 		assign_undo(fence, trapped->fd);
 		state = assign_state(fence, trapped->fd);
 		if (state != ASSIGN_NEEDY)
@@ -791,7 +805,7 @@ static int socket_number(const struct trapped_call *trapped)
 	return (int)trapped->argument[trapped->call == FILTER_EPOLL_CTL ? 2 : 0];
 }
 
-/* Binds the socket to a port of the range, at the address that it has. Return: 0, -errno */
+/* Binds the socket at the address that it has, to a port as the rule says. Return: 0, -errno */
 static int bind_at_own_address(struct trapped_call *trapped)
 {
 	struct assign assign = { .call = ASSIGN_BIND, .fd = trapped->fd, .at_once = true };
@@ -803,7 +817,13 @@ static int bind_at_own_address(struct trapped_call *trapped)
 	rc = begin_assign(trapped, &assign);
 	if (rc < 0)
 		return rc;
-	return end_assign(trapped, &assign, 0);
+	if (rc == ASSIGN_MADE)
+		return end_assign(trapped, &assign, 0);
+	/* the kernel chooses */
+	forget_kernel_bind(trapped);
+	trapped->address.inet = assign.addr;
+	trapped->len = assign.len;
+	return end_assign(trapped, &assign, -make_bind(trapped, &assign));
 }
 
 /*
@@ -871,7 +891,8 @@ static int serve_kept(struct trapped_call *trapped, bool late)
 		return serve_watched(trapped);
 	if (rc == CALL_CONTINUES && !only_asks(trapped))
 		rc = serve_socket(trapped);
-	if (has_named_port(trapped->fd, trapped->fence)) {
+	if (has_fallen_back(trapped) ? assign_has_port(trapped->fence, trapped->fd)
+				     : has_named_port(trapped->fd, trapped->fence)) {
 		born_settle(tree->born, trapped->inode, false);
 		return rc;
 	}

@@ -31,6 +31,8 @@ struct tree {
 
 	/* cookies of sockets that have got IP_BIND_ADDRESS_NO_PORT from us */
 	_Atomic uint64_t unported[TREE_UNPORTED];
+	/* cookies of sockets for which the range had no port left, and that have one of the system's */
+	_Atomic uint64_t fallback[TREE_UNPORTED];
 };
 
 #endif
