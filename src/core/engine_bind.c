@@ -417,6 +417,7 @@ struct connect_search {
 	struct source_addr_cache *sources;
 	uint64_t claim;
 	bool hinted;
+	bool alone; /* only a port that nobody holds will do */
 	uint64_t peer_tag;
 	struct arena arena;
 	struct diag diag;
@@ -504,7 +505,7 @@ static int try_tuple(struct engine_bind *search, struct connect_search *conn)
 {
 	int rc = try_bind(search), is_free;
 
-	if (rc != -EADDRINUSE)
+	if (rc != -EADDRINUSE || conn->alone)
 		return rc;
 	if (!find_source(search, conn)) {
 		search->diag_failed = true;
@@ -552,7 +553,7 @@ static int try_claimed(struct engine_bind *search, void *context)
 		return 0;
 	}
 	state_release(conn->state, tag);
-	if (rc == -EADDRINUSE && !search->diag_failed)
+	if (rc == -EADDRINUSE && !search->diag_failed && !conn->alone)
 		note_used(search, conn, addr_port(&search->local));
 	return rc;
 }
@@ -610,7 +611,14 @@ int engine_bind_connect(struct engine_bind *search, const struct state *state,
 		search->hints = state_peer(state, conn.peer_tag);
 	}
 	calls.context = &conn;
+	/* if the destination is not known, nobody can tell which ports it could share */
+	conn.alone = !addr_port(&conn.peer);
 	rc = walk_candidates(search, &calls);
+	if (rc == -EADDRINUSE && conn.alone) {
+		conn.alone = false;
+		*search->walk = start;
+		rc = walk_candidates(search, &calls);
+	}
 	diag_end(&conn.diag);
 	if (rc == -EADDRINUSE && !search->diag_failed) {
 		*search->walk = start;
