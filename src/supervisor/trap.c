@@ -657,7 +657,10 @@ static int serve_call(struct trapped_call *trapped)
 	}
 }
 
-/* Of what is no socket, connect() reads the address first (net/socket.c, __sys_connect). Return: -errno */
+/*
+ * Of what is no socket, connect() reads the address first (net/socket.c, __sys_connect). Where nobody else may read
+ * it, it is taken for a good one. Return: -errno
+ */
 static int refuse_nonsocket(struct trapped_call *trapped, int error)
 {
 	int rc = 0;
@@ -665,7 +668,7 @@ static int refuse_nonsocket(struct trapped_call *trapped, int error)
 	if (trapped->call == FILTER_CONNECT)
 		rc = trapped_call_read_address(trapped, trapped->argument[1],
 					       (int)trapped->argument[2]);
-	return rc ? rc : error;
+	return rc && rc != -EPERM ? rc : error;
 }
 
 static int serve_socket(struct trapped_call *trapped)
