@@ -232,23 +232,89 @@ for i in range(20):
 	done
 }
 
+# waiting COMMAND...: in a run in $SANDBOX that waits for a line through descriptor 4; its process in $program, its
+# supervisor's in $supervisor
+waiting() {
+	rm -f go
+	mkfifo go
+	ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run \
+		--via supervise --range 20000-20999 -- "$@"
+	program=$pid
+	exec 4>go
+	wait_until supervisor_there
+	supervisor=$(supervisor_of)
+}
+
+# struck SIGNAL: the supervisor gets it in the middle of the next birth, as it makes the socket
+struck() {
+	ns_background strace -f -o trace -e trace=socket -e inject=socket:signal="$1":when=1 -p "$supervisor" 2>strace.err
+	wait_line attached strace.err
+}
+
 @test "there, without its supervisor a program's calls fail with ENOSYS, and it does not hang" {
-	local name
+	local name program supervisor
 	for name in docker yama; do
 		sandboxed "$name"
-		rm -f go
-		mkfifo go
-		ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run \
-			--via supervise --range 20000-20999 -- sh -c 'read line; exec "$@"' - "$raw" native 9
-		exec 4>go
-		wait_until supervisor_there
-		kill -9 "$(supervisor_of)"
+		waiting sh -c 'read line; exec "$@"' - "$raw" native 9
+		kill -9 "$supervisor"
 		wait_until has_no_supervisor
 		echo >&4
 		exec 4>&-
-		wait "$pid" || true
+		wait "$program" || true
 		cat calls
 		grep -qx 'socket ENOSYS' calls
+	done
+}
+
+@test "there, if its supervisor is killed in the middle of a birth, the call fails with ENOSYS" {
+	local name program supervisor
+	skip_missing strace
+	for name in docker yama; do
+		sandboxed "$name"
+		waiting sh -c 'read line; exec "$@"' - "$raw" native 9
+		struck KILL
+		echo >&4
+		exec 4>&-
+		wait "$program" || true
+		cat calls trace
+		grep -q 'killed by SIGKILL' trace
+		grep -qx 'socket ENOSYS' calls
+	done
+}
+
+kept_sockets() {
+	find "/proc/$supervisor/fd" -lname 'socket:*' | wc -l
+}
+
+# keeps COUNT: so many sockets does the supervisor keep
+keeps() {
+	[ "$(kept_sockets)" = "$1" ]
+}
+
+@test "there, if a program is killed in the middle of a birth, its socket is gone, and others are served" {
+	local name program supervisor child kept
+	skip_missing strace
+	for name in docker yama; do
+		sandboxed "$name"
+		waiting sh -c 'read line; "$@" & echo "child $!"; wait $!; read line; exec "$@"' - "$unborn" zero
+		kept=$(kept_sockets)
+		struck STOP
+		echo >&4
+		wait_until grep -q 'stopped by SIGSTOP' trace
+		wait_until grep -q '^child ' calls
+		child=$(sed -n 's/^child //p' calls)
+		kill -9 "$child"
+		wait_until test ! -e "/proc/$child"
+		kill "$pid"
+		wait "$pid" || true
+		kill -CONT "$supervisor"
+		wait_until keeps "$kept"
+		echo >&4
+		exec 4>&-
+		wait "$program"
+		cat calls
+		[ "$(grep -c '^zero ' calls)" = 1 ]
+		sed -n 's/^zero //p' calls | tr ' ' '\n' | within calls
 	done
 }
 

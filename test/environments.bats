@@ -154,7 +154,7 @@ for i in range(5): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", 
 # ---- what is missing is said ----
 
 # Where no supervisor serves, and what mends that, as a sandbox is known by
-UNSERVED="docker-old systemd-old gvisor"
+UNSERVED="docker-old systemd-old gvisor wsl"
 
 # hinted [NAME=VALUE]... COMMAND...: with these marks of a sandbox alone
 hinted() {
@@ -250,7 +250,7 @@ raw system calls take any port: $why" <<<"$output"
 
 @test "if the kernel gives no listener, a lease can be had nevertheless, and lasts as long as its run" {
 	local name
-	for name in gvisor systemd-old; do
+	for name in gvisor wsl systemd-old; do
 		sandboxed "$name"
 		lasts
 	done

@@ -16,7 +16,7 @@ CORE_TESTS := status supervise born enforced state fresh leases lease-verb lease
 ALONE_TESTS := audit load soak vm
 
 bats = $(patsubst %,test/%.bats,$(1))
-LONG_TESTS := real testing portlease fuzz transparency machines examples packaging deb languages
+LONG_TESTS := real supervise-docker supervise-yama supervise-podman where testing portlease fuzz transparency machines examples packaging deb languages
 REST_TESTS := $(filter-out $(CORE_TESTS),$(LONG_TESTS) \
 	$(filter-out $(LONG_TESTS),$(patsubst test/%.bats,%,$(sort $(wildcard test/*.bats)))))
 # grouped TESTS: as test/lib/suite takes them

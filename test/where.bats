@@ -25,16 +25,18 @@ setup() {
 
 COLUMNS="dynamic DNS static Go lease fresh map static-map inside"
 HEAD="where|dyn.|DNS|static|Go|lease|fresh|map|map+|in"
-# A name of probes/sandbox, and what the table calls it
+# A name of probes/sandbox, or `run` for a run inside a run, and what the table calls it
 PLACES="none:Linux 5.19+
 old:Linux 5.9 to 5.18
+run:a run inside a run
 podman:Podman, CRI-O
 docker:Docker/Kubernetes
 systemd:@system-service
 yama:ptrace_scope 2, 3
 docker-old:Docker until 2020
 systemd-old:systemd until 251
-gvisor:gVisor, WSL"
+gvisor:gVisor
+wsl:WSL, mirrored"
 
 # sent FIRST LAST RUN...: all that it sends to port 7000 comes from these ports, and so does what it tells of
 sent() {
@@ -109,8 +111,11 @@ cell() {
 	chmod +x "$install"/{listen,busybox-nc}
 	echo "$HEAD" >table
 	while IFS=: read -r place row; do
-		SANDBOX=()
-		[ "$place" = none ] || sandboxed "$place"
+		case $place in
+		none) SANDBOX=() ;;
+		run) SANDBOX=("$PORTFENCE" run -q --range 30000-30999 --) ;;
+		*) sandboxed "$place" ;;
+		esac
 		for column in $COLUMNS; do
 			row+="|$(cell "$column")"
 		done

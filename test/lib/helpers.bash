@@ -5,6 +5,7 @@
 #   ns COMMAND...             run a command in the test's namespace
 #   ns_background COMMAND...  likewise, in the background; its process id is in $pid
 #   wait_tcp PORT [ADDRESS]   wait until somebody listens there (wait_udp likewise)
+#   wait_line REGEX FILE      wait until the process $pid has written such a line; fails once it has ended without one
 #   capture_start [FILTER]    capture on loopback, ready when it returns
 #   capture_stop              end it; what was seen is in $capture, one line a packet
 #   install_for_all           a copy of what is built where other users can reach it, in $install
@@ -70,6 +71,20 @@ wait_until() {
 			return 1
 		fi
 	done
+}
+
+# wait_line REGEX FILE: returns once a line of FILE matches, or fails once process $pid has ended and none does
+wait_line() {
+	wait_until line_or_end "$1" "$2"
+	grep -q -- "$1" "$2" || {
+		echo "process $pid has ended without a line '$1' in '$2'" >&2
+		cat "$2" >&2
+		return 1
+	}
+}
+
+line_or_end() {
+	grep -qs -- "$1" "$2" || ! kill -0 "$pid" 2>/dev/null
 }
 
 has_tcp() {

@@ -85,7 +85,7 @@ observed() {
 	ns_background bash -c 'exec "$@" <hold >calls' - "${AS_NOBODY[@]}" \
 		"${RUN[@]}" -- "${@:2}"
 	exec 4>hold
-	wait_until grep -q '^end$' calls
+	wait_line '^end$' calls
 	local_ports >socket_ports
 	exec 4>&-
 	wait "$pid"

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 static struct sockaddr_in peer = { .sin_family = AF_INET };
+static int sockets[2]; /* made before the supervisor is stopped, which may be the one to make them */
 static int here, there; /* processors: of all the others, and of the late one */
 static _Atomic pid_t late;
 static _Atomic bool busy, over;
@@ -44,10 +45,8 @@ static void pin(pid_t thread, int processor)
 		die("sched_setaffinity");
 }
 
-static const char *connect_now(void)
+static const char *connect_now(int fd)
 {
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
 	return syscall(SYS_connect, fd, &peer, sizeof(peer)) ? strerrorname_np(errno) : "0";
 }
 
@@ -55,7 +54,7 @@ static void *be_late(void *ret_error)
 {
 	pin(0, there);
 	atomic_store(&late, (pid_t)syscall(SYS_gettid));
-	*(const char **)ret_error = connect_now();
+	*(const char **)ret_error = connect_now(sockets[0]);
 	return NULL;
 }
 
@@ -107,7 +106,7 @@ int main(int argc, char *argv[])
 	pthread_t threads[2];
 	char path[64], connects[32];
 	cpu_set_t set;
-	int supervisor;
+	int supervisor, i;
 
 	puts("ready");
 	fflush(stdout);
@@ -125,6 +124,11 @@ int main(int argc, char *argv[])
 		there++;
 	pin(0, here);
 	pin(supervisor, here);
+	for (i = 0; i < 2; i++) {
+		sockets[i] = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+		if (sockets[i] < 0)
+			die("socket");
+	}
 	/* its call waits until the processor is taken */
 	kill(supervisor, SIGSTOP);
 	snprintf(path, sizeof(path), "/proc/%d/status", supervisor);
@@ -139,7 +143,7 @@ int main(int argc, char *argv[])
 	while (!atomic_load(&busy))
 		;
 	kill(supervisor, SIGCONT);
-	second = connect_now();
+	second = connect_now(sockets[1]);
 	atomic_store(&over, true);
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);

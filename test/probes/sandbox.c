@@ -13,6 +13,7 @@
  *				lowest 4 GiB, where programs with fixed addresses have their data
  *		old		a kernel before 5.19: no SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
  *		gvisor		no SECCOMP_FILTER_FLAG_NEW_LISTENER (google/gvisor issue 14627)
+ *		wsl		networkingMode=mirrored: every process has a listener already (microsoft/WSL issue 9548)
  *
  * It knows this machine's own system calls alone.
  */
@@ -45,7 +46,8 @@ enum {
 	OLD = 16,
 	GVISOR = 32,
 	YAMA = 64,
-	DOCKER_OLD = 128
+	DOCKER_OLD = 128,
+	WSL = 256
 };
 
 static const struct {
@@ -60,6 +62,7 @@ static const struct {
 	{ "old", OLD },
 	{ "gvisor", GVISOR },
 	{ "yama", YAMA },
+	{ "wsl", WSL },
 };
 
 /* A call that a sandbox refuses; where there are flags, only if its argument has one of them. */
@@ -90,6 +93,7 @@ static const struct refusal {
 	{ SYSTEMD_OLD, SYS_seccomp, EPERM, 0, 0, false },
 	{ OLD, SYS_seccomp, EINVAL, 1, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, false },
 	{ GVISOR, SYS_seccomp, EINVAL, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, false },
+	{ WSL, SYS_seccomp, EBUSY, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, false },
 };
 
 enum { REFUSALS = sizeof(refusals) / sizeof(refusals[0]) };

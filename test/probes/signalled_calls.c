@@ -64,7 +64,11 @@ static bool has_port(int fd)
 	struct sockaddr_in local;
 	socklen_t len = sizeof(local);
 
-	return !getsockname(fd, (struct sockaddr *)&local, &len) && local.sin_port;
+	/* a supervisor that makes the sockets stops this call, too */
+	while (getsockname(fd, (struct sockaddr *)&local, &len))
+		if (errno != EINTR)
+			return false;
+	return local.sin_port;
 }
 
 static void repeat(size_t call, long times)
