@@ -140,7 +140,7 @@ static bool copy_foreign(union foreign *room, const struct sockaddr *addr, sockl
 	int saved = errno;
 	bool readable;
 
-	if (!must_stay_inside() || len < sizeof(room->sa.sa_family) || len > sizeof(*room))
+	if (!must_stay_inside() || len < sizeof(room->sa.sa_family))
 		return false;
 	readable = caller_memory_readable(addr, len);
 	errno = saved;
@@ -178,6 +178,9 @@ static bool is_as_seen(const union addr *seen, union foreign *room, const struct
 			return false;
 		break;
 	default:
+		/* the kernel takes no address of this length (net/socket.c, move_addr_to_kernel) */
+		if (*len > sizeof(*room))
+			return must_stay_inside();
 		if (!copy_foreign(room, *addr, *len))
 			return false;
 		*addr = &room->sa;
@@ -272,6 +275,9 @@ static bool name_as_seen(const struct msghdr *message, const union addr *seen, u
 	/* it need not be aligned for the kernel */
 	memcpy(ret_named, message, sizeof(*ret_named));
 	addr = ret_named->msg_name;
+	/* of a message, the kernel cuts a longer address (net/socket.c, __copy_msghdr) */
+	if (ret_named->msg_namelen > sizeof(*room))
+		ret_named->msg_namelen = sizeof(*room);
 	if (!is_as_seen(seen, room, &addr, &ret_named->msg_namelen))
 		return false;
 	/* the kernel only reads it */
