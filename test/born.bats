@@ -383,6 +383,80 @@ for port in 7770, 7771:
 	done
 }
 
+@test "there, a socket that its program keeps locked after a bind() to port 0 delays no other" {
+	sandboxed yama
+	anew
+	rm -f hold said
+	mkfifo hold said
+	cp "$PROBES/rights" "$install"
+	ns_background sh -c 'exec "$@" 3<hold >calls' - "${SANDBOX[@]}" "$PORTFENCE" run --via supervise --range 20000-20999 -- \
+		sh -c '"$1" hold group <&3 >said & read -r line <said; echo "$line"; "$0" zero; echo end; wait' "$unborn" "$install/rights"
+	exec 4>hold
+	wait_until grep -qx end calls
+	exec 4>&-
+	wait "$pid"
+	cat calls
+	grep -qx held calls
+	sed -n 's/zero //p' calls | tr ' ' '\n' | within calls
+}
+
+@test "there, the last duplicate of a socket that lingers delays no other" {
+	sandboxed docker
+	anew
+	rm -f hold
+	mkfifo hold
+	cat >outside.py <<-'END'
+		import array, os, socket, struct, sys
+		gate = socket.socket(socket.AF_UNIX)
+		gate.bind("gate.sock")
+		os.chmod("gate.sock", 0o777)
+		gate.listen()
+		server = socket.create_server(("127.0.0.1", 7000))
+		open("ready", "w").close()
+		inside = gate.accept()[0]
+		fd = socket.recv_fds(inside, 1, 1)[1][0]
+		one = socket.socket(fileno=fd)
+		one.connect(("127.0.0.1", 7000))
+		peer = server.accept()[0]
+		one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 100000))
+		one.setblocking(False)
+		try:
+		    while one.send(bytes(65536)): pass
+		except BlockingIOError: pass
+		one.setblocking(True)
+		# the program has it still
+		one.close()
+		inside.send(b"x")
+		sys.stdin.read()
+	END
+	cat >inside.py <<-'END'
+		import _socket, array, sys
+		gate, one = _socket.socket(_socket.AF_UNIX), _socket.socket()
+		gate.connect("gate.sock")
+		gate.sendmsg([b"x"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [one.fileno()]))])
+		gate.recv(1)
+		# the kernel does not wait in the end of a process
+		one.detach()
+	END
+	cat >many.py <<-'END'
+		import _socket
+		for i in range(2000): _socket.socket().close()
+		print("closed")
+	END
+	chmod -R a+rX .
+	ns_background sh -c 'exec "$0" outside.py <hold' $PYTHON
+	exec 4>hold
+	wait_until test -e ready
+	ns "${SANDBOX[@]}" "$PORTFENCE" run --via supervise --range 20000-20999 -- \
+		sh -c '"$1" -S inside.py; "$1" -S many.py; "$0" zero; "$0" zero' "$unborn" $PYTHON >calls
+	exec 4>&-
+	wait "$pid"
+	cat calls
+	grep -qx closed calls
+	[ "$(grep -c zero calls)" = 2 ]
+	sed -n 's/zero //p' calls | tr ' ' '\n' | within calls
+}
+
 @test "there, sockets that a program inherits get their port from the range" {
 	local name
 	for name in docker yama; do

@@ -1,13 +1,16 @@
 #include "born.h"
 
 #include "../core/timing.h"
+#include "aside.h"
 #include "caller.h"
 #include "reserve.h"
 #include "rights.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +26,10 @@
  * gone before anybody can notice: as soon as the socket has its port, and before an
  * epoll set learns of it (trap.c). What is left are sockets that never got a port. They
  * hold nothing that others could want, and are looked for from time to time.
+ *
+ * Other processes have the socket, too, and may do with it what they like. Whoever closes the last duplicate
+ * waits for as long as SO_LINGER says, and whoever asks for the port waits for the socket's lock. So neither
+ * is done with our lock held, nor where a call of somebody else's would wait for it.
  *
  * A number is another socket's only after 2^32 more inodes (fs/inode.c, get_next_ino).
  * While we have the duplicate it is no other's.
@@ -45,7 +52,6 @@ void born_start(struct born *born)
 		born->list[i] = -1;
 	}
 	born->bound = -1;
-	born->due = UINT64_MAX;
 	born->sweep_at = SWEEP_LEAST;
 }
 
@@ -70,7 +76,17 @@ static struct born_socket *find_kept(struct born *born, uint64_t inode)
 	return i >= 0 ? &born->socket[i] : NULL;
 }
 
-static void drop_kept(struct born *born, struct born_socket *socket)
+static bool lingers(int fd)
+{
+	struct linger linger = { .l_onoff = 1 };
+	socklen_t len = sizeof(linger);
+
+	/* without the socket's lock (net/core/sock.c, sk_getsockopt) */
+	return getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) || linger.l_onoff;
+}
+
+/* Nobody finds the socket any more. Its place is to be given to close_chain(), alone or behind @chain. Return: the place */
+static int take_out(struct born *born, struct born_socket *socket, int chain)
 {
 	int place = (int)(socket - born->socket), *link = list_of(born, socket->inode);
 
@@ -82,16 +98,60 @@ static void drop_kept(struct born *born, struct born_socket *socket)
 			link = &born->socket[*link].next_bound;
 		*link = socket->next_bound;
 	}
-	close(socket->fd);
-	--*reserve_of_user(&born->of_user, socket->user);
-	*socket = (struct born_socket){ .fd = -1, .next = born->free };
-	born->free = place;
-	born->kept--;
+	socket->given = false;
+	socket->next = chain;
+	return place;
 }
 
 static void note_settled(struct born *born, uint64_t inode, bool early)
 {
 	born->settled[inode % BORN_REMEMBERED] = early ? inode | EARLY : inode;
+}
+
+/* ---- without it ---- */
+
+/* Closes sockets that were taken out. It may wait. Until a socket is closed, its place and its descriptor are its user's. */
+static void close_chain(struct born *born, int place)
+{
+	while (place >= 0) {
+		struct born_socket *socket = &born->socket[place];
+		const int next = socket->next;
+
+		close(socket->fd);
+		pthread_mutex_lock(&born->lock);
+		--*reserve_of_user(&born->of_user, socket->user);
+		*socket = (struct born_socket){ .fd = -1, .next = born->free };
+		born->free = place;
+		born->kept--;
+		pthread_mutex_unlock(&born->lock);
+		place = next;
+	}
+}
+
+struct closing {
+	struct born *born;
+	int chain;
+};
+
+static void *run_closing(void *context)
+{
+	struct closing *closing = context;
+
+	close_chain(closing->born, closing->chain);
+	free(closing);
+	return NULL;
+}
+
+static void close_aside(struct born *born, int chain)
+{
+	struct closing *closing = chain >= 0 ? malloc(sizeof(*closing)) : NULL;
+
+	if (!closing) {
+		close_chain(born, chain);
+		return;
+	}
+	*closing = (struct closing){ born, chain };
+	aside_wait(run_closing, closing);
 }
 
 /* ---- sockets that nobody has any more ---- */
@@ -122,21 +182,35 @@ static int note_sockets(const struct caller *process, void *sweep)
 	return rc == -EPERM || rc == -ESRCH ? 0 : rc;
 }
 
-/* Which of the kept sockets has another process? Those that none has are dropped. */
-static void drop_closed(struct born *born)
+/*
+ * Which of the kept sockets has another process? Takes out those that none has. Those whose close may wait come last,
+ * so that the others do not wait for them.
+ *
+ * Return: what is to be closed
+ */
+static int take_out_closed(struct born *born)
 {
 	static struct sweep sweep;
 	const int64_t start = timing_ns(CLOCK_MONOTONIC);
-	int i, rc;
+	int i, rc, pass, chain = -1;
 
 	memset(&sweep, 0, sizeof(sweep));
 	sweep.born = born;
 	rc = caller_each(note_sockets, &sweep);
-	for (i = 0; !rc && i < BORN_SOCKETS; i++)
-		if (born->socket[i].given && !sweep.seen[i])
-			drop_kept(born, &born->socket[i]);
+	for (pass = 0; !rc && pass < 2; pass++)
+		for (i = 0; i < BORN_SOCKETS; i++) {
+			struct born_socket *socket = &born->socket[i];
+
+			if (!socket->given || sweep.seen[i])
+				continue;
+			if (!pass)
+				socket->lingers = lingers(socket->fd);
+			if (socket->lingers == !pass)
+				chain = take_out(born, socket, chain);
+		}
 	born->sweep_at = 2 * born->kept > SWEEP_LEAST ? 2 * born->kept : SWEEP_LEAST;
 	born->sweep_from = timing_next_search(start);
+	return chain;
 }
 
 /* Is there room for another one of a user's? As for its descriptor, as many places have to be free as the user has. */
@@ -153,7 +227,7 @@ int born_keep(struct born *born, int fd, uint64_t *ret_inode)
 {
 	struct born_socket *socket;
 	struct stat st;
-	int rc = -ENFILE;
+	int rc = -ENFILE, closed = -1;
 
 	if (fstat(fd, &st))
 		return -errno;
@@ -162,7 +236,10 @@ int born_keep(struct born *born, int fd, uint64_t *ret_inode)
 	/* a user who has no room may ask again and again */
 	if (born->kept >= born->sweep_at ||
 	    (!has_room(born, st.st_uid, fd) && timing_ns(CLOCK_MONOTONIC) >= born->sweep_from))
-		drop_closed(born);
+		closed = take_out_closed(born);
+	pthread_mutex_unlock(&born->lock);
+	close_aside(born, closed);
+	pthread_mutex_lock(&born->lock);
 	if (has_room(born, st.st_uid, fd)) {
 		socket = &born->socket[born->free];
 		born->free = socket->next;
@@ -216,11 +293,9 @@ enum born_state born_find(struct born *born, uint64_t inode, int *ret_fd, bool *
 }
 
 /* Sets when a socket is looked at next. */
-static void set_due(struct born *born, struct born_socket *socket, uint64_t now)
+static void set_due(struct born_socket *socket)
 {
-	socket->due = now + ((uint64_t)FIRST_LOOK_MS << (LOOKS - socket->looks));
-	if (socket->due < born->due)
-		born->due = socket->due;
+	socket->due = now_ms() + ((uint64_t)FIRST_LOOK_MS << (LOOKS - socket->looks));
 }
 
 void born_note_bind(struct born *born, uint64_t inode, bool late)
@@ -237,7 +312,7 @@ void born_note_bind(struct born *born, uint64_t inode, bool late)
 		}
 		socket->bound_late |= late;
 		socket->looks = LOOKS;
-		set_due(born, socket, now_ms());
+		set_due(socket);
 	}
 	pthread_mutex_unlock(&born->lock);
 }
@@ -245,54 +320,155 @@ void born_note_bind(struct born *born, uint64_t inode, bool late)
 void born_settle(struct born *born, uint64_t inode, bool early)
 {
 	struct born_socket *socket;
+	int closed = -1;
 
 	pthread_mutex_lock(&born->lock);
 	socket = find_kept(born, inode);
 	if (socket)
-		drop_kept(born, socket);
+		closed = take_out(born, socket, -1);
 	note_settled(born, inode, early);
 	pthread_mutex_unlock(&born->lock);
+	close_chain(born, closed);
 }
 
 void born_drop(struct born *born, uint64_t inode)
 {
 	struct born_socket *socket;
+	int closed = -1;
 
 	pthread_mutex_lock(&born->lock);
 	socket = find_kept(born, inode);
 	if (socket)
-		drop_kept(born, socket);
+		closed = take_out(born, socket, -1);
+	pthread_mutex_unlock(&born->lock);
+	close_chain(born, closed);
+}
+
+/* ---- looks ---- */
+
+int born_due(struct born *born)
+{
+	uint64_t due = UINT64_MAX, now;
+	int i;
+
+	pthread_mutex_lock(&born->lock);
+	now = born->bound < 0 ? 0 : now_ms();
+	for (i = born->bound; i >= 0; i = born->socket[i].next_bound) {
+		const struct born_socket *socket = &born->socket[i];
+
+		if (socket->looks && !socket->looked_at && socket->due < due)
+			due = socket->due;
+	}
+	pthread_mutex_unlock(&born->lock);
+	return due == UINT64_MAX ? -1 : due > now ? (int)(due - now) : 0;
+}
+
+/* A round of looks, and the socket that it is at */
+struct round {
+	struct born *born;
+	born_has_port *has_port;
+	const void *context;
+	bool all;
+	uint64_t number;
+	uint64_t inode;
+	int fd; /* our own, so that the socket may be settled meanwhile */
+};
+
+/* With the lock held. Return: false if no socket is left that nobody looks at */
+static bool find_next(struct round *round)
+{
+	struct born *born = round->born;
+	int i;
+
+	for (i = born->bound; i >= 0; i = born->socket[i].next_bound) {
+		struct born_socket *socket = &born->socket[i];
+
+		if (socket->looked_at || socket->round == round->number ||
+		    (!round->all && !(socket->looks && socket->due <= now_ms())))
+			continue;
+		socket->looked_at = true;
+		socket->round = round->number;
+		round->inode = socket->inode;
+		round->fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 0);
+		return true;
+	}
+	return false;
+}
+
+/* With the lock held. Return: what is to be closed */
+static int note_look(const struct round *round, bool has_port)
+{
+	struct born *born = round->born;
+	struct born_socket *socket = find_kept(born, round->inode);
+
+	if (!socket || !socket->looked_at)
+		return -1;
+	socket->looked_at = false;
+	if (has_port) {
+		note_settled(born, socket->inode, false);
+		return take_out(born, socket, -1);
+	}
+	if (socket->looks && socket->due <= now_ms() && --socket->looks)
+		set_due(socket);
+	return -1;
+}
+
+static void look_around(struct round *round)
+{
+	struct born *born = round->born;
+	bool has_port;
+	int closed;
+
+	pthread_mutex_lock(&born->lock);
+	round->number = ++born->round;
+	while (find_next(round)) {
+		pthread_mutex_unlock(&born->lock);
+		has_port = round->fd >= 0 && round->has_port(round->fd, round->context);
+		pthread_mutex_lock(&born->lock);
+		closed = note_look(round, has_port);
+		pthread_mutex_unlock(&born->lock);
+		if (round->fd >= 0)
+			close(round->fd);
+		close_chain(born, closed);
+		pthread_mutex_lock(&born->lock);
+	}
 	pthread_mutex_unlock(&born->lock);
 }
 
-int born_look(struct born *born, bool (*has_port)(int fd, const void *context), const void *context,
-	      bool all)
+void born_look(struct born *born, born_has_port *has_port, const void *context)
 {
-	const uint64_t now = now_ms();
-	bool looks;
-	int i, next, wait;
+	struct round round = { .born = born, .has_port = has_port, .context = context };
+
+	look_around(&round);
+}
+
+static void *run_round(void *context)
+{
+	look_around(context);
+	free(context);
+	return NULL;
+}
+
+static bool is_any_bound(struct born *born)
+{
+	bool any = false;
+	int i;
 
 	pthread_mutex_lock(&born->lock);
-	looks = all || born->due <= now;
-	if (looks)
-		born->due = UINT64_MAX;
-	for (i = looks ? born->bound : -1; i >= 0; i = next) {
-		struct born_socket *socket = &born->socket[i];
-		const bool is_due = socket->looks && socket->due <= now;
-
-		next = socket->next_bound;
-		if ((is_due || all) && has_port(socket->fd, context)) {
-			note_settled(born, socket->inode, false);
-			drop_kept(born, socket);
-			continue;
-		}
-		socket->looks -= is_due;
-		if (socket->looks && is_due)
-			set_due(born, socket, now);
-		else if (socket->looks && socket->due < born->due)
-			born->due = socket->due;
-	}
-	wait = born->due == UINT64_MAX ? -1 : born->due > now ? (int)(born->due - now) : 0;
+	for (i = born->bound; i >= 0 && !any; i = born->socket[i].next_bound)
+		any = !born->socket[i].looked_at;
 	pthread_mutex_unlock(&born->lock);
-	return wait;
+	return any;
+}
+
+void born_look_at_all(struct born *born, born_has_port *has_port, const void *context)
+{
+	struct round *round = is_any_bound(born) ? malloc(sizeof(*round)) : NULL;
+
+	if (!round)
+		return;
+	*round = (struct round){
+		.born = born, .has_port = has_port, .context = context, .all = true
+	};
+	aside_wait(run_round, round);
 }

@@ -22,6 +22,9 @@ struct born_socket {
 	bool given;      /* the program has it */
 	bool bound;      /* its bind() went on */
 	bool bound_late; /* if that was to port 0, the port is still to be given */
+	bool lingers;    /* of one that is to be closed: close(2) may wait */
+	bool looked_at;  /* a thread looks at it now */
+	uint64_t round;  /* in which it was looked at last */
 	unsigned looks;  /* left to find out whether that bind() has given it a port */
 	uint64_t due;    /* the next of them, milliseconds */
 };
@@ -37,7 +40,7 @@ struct born {
 	unsigned sweep_at;            /* so many kept sockets are looked for in all processes */
 	int64_t sweep_from; /* and from then on, see timing_next_search(), those of a user who has no room */
 	int bound;          /* the first whose bind() went on; -1: none */
-	uint64_t due; /* the next look at one of them, milliseconds; UINT64_MAX: none is due */
+	uint64_t round; /* of looks, the last that has begun */
 	uint64_t settled[BORN_REMEMBERED];
 };
 
@@ -85,17 +88,23 @@ void born_settle(struct born *born, uint64_t inode, bool early);
 /* born_drop() - Close the duplicate, and forget the socket */
 void born_drop(struct born *born, uint64_t inode);
 
+/* born_due() - When is a socket to be looked at? Return: milliseconds from now; -1 if none is */
+int born_due(struct born *born);
+
+/* Has this socket a port that the program has named? It takes back another one. */
+typedef bool born_has_port(int fd, const void *context);
+
 /**
- * born_look() - Settle the sockets whose bind() has given them a port
- * @has_port:	has this socket a port that the program has named? It takes back another one
- * @all:	look at all of them, not only at those that are due
+ * born_look() - Settle the sockets that are due, if their bind() has given them a port
  *
  * A duplicate would keep the port from others after the program has closed the socket. The kernel may
  * be late with a bind(), so a socket is looked at again, after longer and longer.
  *
- * Return: milliseconds until the next look is due; -1 if none is
+ * It may wait for as long as a program likes that holds the lock of such a socket.
  */
-int born_look(struct born *born, bool (*has_port)(int fd, const void *context), const void *context,
-	      bool all);
+void born_look(struct born *born, born_has_port *has_port, const void *context);
+
+/* born_look_at_all() - The same of all, due or not. It does not wait for long. @context: lasts for ever */
+void born_look_at_all(struct born *born, born_has_port *has_port, const void *context);
 
 #endif

@@ -3,6 +3,7 @@
 #include "../core/fd.h"
 #include "../core/text.h"
 #include "../core/timing.h"
+#include "aside.h"
 #include "filter.h"
 #include "mark.h"
 #include "reserve.h"
@@ -42,7 +43,6 @@
 #define INNER_VERSION 1
 #define SWEEP_LEAST 32
 #define MISSED_MOST 2
-#define STACK (64 * 1024)
 
 /* The descriptors that come with a request, in this order, as far as they are there */
 enum { FILE_ERRORS, FILE_STATE, FILE_LOG, FILE_RECORD, FILES };
@@ -233,18 +233,12 @@ static void *end_now(void *context)
 static void end_aside(struct inner *first, int channel)
 {
 	struct ending *ending = first || channel >= 0 ? malloc(sizeof(*ending)) : NULL;
-	pthread_attr_t attributes;
-	pthread_t thread;
 
 	if (!ending)
 		return;
 	*ending = (struct ending){ first, channel };
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, STACK);
-	if (pthread_create(&thread, &attributes, end_now, ending))
+	if (aside_start(end_now, ending))
 		end_now(ending);
-	pthread_attr_destroy(&attributes);
 }
 
 /* Searches all processes for those of the runs. Not under the lock, as that takes long. Return: 0, -errno */

@@ -1,6 +1,7 @@
 #include "relay_wait.h"
 
 #include "../core/timing.h"
+#include "aside.h"
 #include "reserve.h"
 
 #include <errno.h>
@@ -25,7 +26,6 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-#define STACK (128 * 1024)
 #define BEGIN_NS 2000000
 #define CHECK_US 20000
 #define CHECK_LATER_US 200000
@@ -185,22 +185,6 @@ static void *run_errand(void *context)
 	return NULL;
 }
 
-/* Return: 0 or -errno */
-static int start_thread(void *(*run)(void *), void *context)
-{
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int rc = pthread_attr_init(&attributes);
-
-	if (rc)
-		return -rc;
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, STACK);
-	rc = pthread_create(&thread, &attributes, run, context);
-	pthread_attr_destroy(&attributes);
-	return -rc;
-}
-
 static void *run_end(void *context)
 {
 	struct errand *errand = context;
@@ -216,7 +200,7 @@ static void *run_end(void *context)
 static void end_aside(struct errand *errand, int rc)
 {
 	errand->result = rc;
-	if (start_thread(run_end, errand))
+	if (aside_start(run_end, errand))
 		end_errand(errand, rc);
 }
 
@@ -294,7 +278,7 @@ static void end_ready(void)
 			end_aside(errand, -ESRCH);
 		} else if (waiting.poll[1 + 2 * i].revents) {
 			drop_errand(i);
-			if (start_thread(run_errand, errand))
+			if (aside_start(run_errand, errand))
 				end_aside(errand, -ENOBUFS);
 		}
 	}
@@ -372,7 +356,7 @@ static void start_polling(void)
 	waiting.wake = eventfd(0, EFD_CLOEXEC);
 	if (waiting.wake < 0)
 		return;
-	if (!make_room() || start_thread(poll_errands, NULL)) {
+	if (!make_room() || aside_start(poll_errands, NULL)) {
 		close(waiting.wake);
 		waiting.wake = -1;
 	}
@@ -405,7 +389,7 @@ static int begin_errand(struct trapped_call *trapped, struct errand *errand)
 	if (!note_errand(errand)) {
 		rc = -EMFILE;
 	} else {
-		rc = start_thread(run_errand, errand);
+		rc = aside_start(run_errand, errand);
 		if (!rc)
 			return 0;
 		forget_errand(errand);

@@ -866,7 +866,7 @@ static int serve_watched(struct trapped_call *trapped)
 	return CALL_CONTINUES;
 }
 
-/* For born_look(): a port that a write() without destination has drawn is no port of the program's. */
+/* As born_has_port: a port that a write() without destination has drawn is no port of the program's. */
 static bool has_named_port(int fd, const void *context)
 {
 	const struct fence *fence = context;
@@ -985,7 +985,7 @@ static int serve_unseen(struct trapped_call *trapped)
 	if (rc)
 		return rc == -ESRCH ? rc : refuse_nonsocket(trapped, rc);
 	if (trapped->call == FILTER_BIND)
-		born_look(tree->born, has_named_port, trapped->fence, true);
+		born_look_at_all(tree->born, has_named_port, tree->fence);
 	state = trapped->fence->rule && trapped->fence->rule->map
 			? BORN_UNKNOWN
 			: born_find(tree->born, trapped->inode, &trapped->fd, &late);
@@ -1191,7 +1191,13 @@ static bool serve_next(void *context)
 	int wait = claims_tidy(&tree->claims) ? CLAIMS_TIDY_MS : -1, look = -1, n;
 
 	if (tree->born)
-		look = born_look(tree->born, has_named_port, tree->fence, false);
+		look = born_due(tree->born);
+	if (look == 0) {
+		/* a program may keep us waiting */
+		workers_begin();
+		born_look(tree->born, has_named_port, tree->fence);
+		return true;
+	}
 	if (look >= 0 && (wait < 0 || look < wait))
 		wait = look;
 	n = poll(&poll_listener, 1, wait);

@@ -12,6 +12,8 @@
  *	rights hold page|lock|stderr	a bind that waits, until standard input ends: "held". For memory, for a
  *					locked socket, or because the standard error is a file of a file system
  *					that does not answer
+ *	rights hold group		a UDP socket that is bound to port 0, and then locked while it joins a group,
+ *					until standard input ends: "held"
  *	rights hold page N [USER]	N such binds; as that user, until the supervisor refuses one: "held"
  *	rights wait N			N connects to port 8000, whose queue is full: "N wait"
  *	rights linger			a process is killed whose connect to port 8000 is half made, with SO_LINGER and
@@ -459,6 +461,25 @@ static int run_hold_stderr(void)
 	return 0;
 }
 
+/* It has the socket's lock while it copies the group's address (net/ipv4/ip_sockglue.c, do_ip_setsockopt). */
+static void *join_group(void *fd)
+{
+	setsockopt(*(int *)fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, held_page, sizeof(struct ip_mreqn));
+	return NULL;
+}
+
+static int run_hold_group(void)
+{
+	int fd, held = new_socket(SOCK_DGRAM, 0);
+	pthread_t thread;
+
+	held_page = held_make(&fd);
+	pthread_create(&thread, NULL, join_group, &held);
+	held_wait(fd);
+	until_end();
+	return 0;
+}
+
 static int run_hold(int lock, int count, uid_t user)
 {
 	int fd, held = new_socket(SOCK_STREAM, -1);
@@ -653,6 +674,8 @@ int main(int argc, char *argv[])
 		return run_bind(atoi(how), argc > 3);
 	if (!strcmp(what, "hold") && !strcmp(how, "stderr"))
 		return run_hold_stderr();
+	if (!strcmp(what, "hold") && !strcmp(how, "group"))
+		return run_hold_group();
 	if (!strcmp(what, "hold"))
 		return run_hold(!strcmp(how, "lock"), argc > 3 ? atoi(argv[3]) : 1,
 				argc > 4 ? (uid_t)atoi(argv[4]) : 0);

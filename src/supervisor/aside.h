@@ -1,0 +1,15 @@
+/* aside: threads beside those that serve calls, for what may wait as long as a program likes; it serves no call. */
+#ifndef PORTFENCE_SUPERVISOR_ASIDE_H
+#define PORTFENCE_SUPERVISOR_ASIDE_H
+
+/* aside_start() - Run a function in a thread of its own. Return: 0, -errno */
+int aside_start(void *(*run)(void *context), void *context);
+
+/*
+ * aside_wait() - Run a function in a thread of its own, and wait for its end, but not for long
+ *
+ * @context: the function frees it. Where there can be no thread, it is run here, and may take long
+ */
+void aside_wait(void *(*run)(void *context), void *context);
+
+#endif
