@@ -506,6 +506,41 @@ os.execv(sys.argv[1], sys.argv[1:])" "$1" run -q --range 21000-21099 --log stder
 	sed -n 's/zero //p' other | tr ' ' '\n' | all_within 20000 20999
 }
 
+@test "who takes the mark of another user's run before that is there keeps nobody's run out" {
+	cat >enter.py <<-'END'
+		import ctypes, os, resource, socket, struct, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
+		def ask(what):
+		    got = libc.syscall(bind, -1, ctypes.c_ulong(0x706f7274 + what), 128)
+		    return got if got >= 0 else -ctypes.get_errno()
+		resource.setrlimit(resource.RLIMIT_RSS, (0x7066 << 48 | 4711, -1))
+		one = socket.socket(fileno=ask(1))
+		one.recv(100)
+		one.send(struct.pack("QQ4096s", 1, 0, b"4 0 section=x range=%s end" % sys.argv[1].encode()))
+		print("entered", ask(2), flush=True)
+		sys.stdin.readline()
+		os.execv(sys.argv[2], [sys.argv[2], "zero"])
+	END
+	mkfifo -m 666 hold
+	# shellcheck disable=SC2016 # the inner shells expand it
+	ns "$PORTFENCE" run -q --range 20000-20999 -- bash -c '
+		setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 enter.py 21000-21099 "$1" >first <hold &
+		exec 3>hold
+		until [ -s first ]; do kill -0 $! || exit; done
+		echo | setpriv --reuid 65533 --regid 65533 --clear-groups /usr/bin/python3 enter.py 22000-22099 "$1" >second
+		echo | setpriv --reuid 65533 --regid 65533 --clear-groups /usr/bin/python3 enter.py 23000-23099 "$1" >third
+		echo >&3
+		wait $! || exit
+		echo | /usr/bin/python3 enter.py 24000-24099 "$1" >roots' - "$BATS_FILE_TMPDIR/unborn-static"
+	grep . first second third roots
+	[ "$(head -qn 1 first second roots)" = "$(printf "entered 0\n%.0s" 1 2 3)" ]
+	sed -n 's/zero //p' first | tr ' ' '\n' | all_within 21000 21099
+	sed -n 's/zero //p' second | tr ' ' '\n' | all_within 22000 22099
+	[ "$(head -n 1 third)" = "entered -17" ]
+	sed -n 's/zero //p' roots | tr ' ' '\n' | all_within 24000 24099
+}
+
 @test "a program that gains rights inside another user's run is served by the run around it" {
 	needs_suid
 	needs_file_capabilities

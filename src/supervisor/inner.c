@@ -187,13 +187,15 @@ static void free_run(struct inner *inner)
 	free(inner);
 }
 
-static struct inner *find_mark(const struct inners *inners, uint64_t mark)
+/*
+ * The runs that carry a mark, one after the other, from @at on; NULL behind the last one. Several users may have given
+ * their runs the same mark, as anybody can read it.
+ */
+static struct inner *next_with_mark(const struct inners *inners, uint64_t mark, unsigned *at)
 {
-	unsigned i;
-
-	for (i = 0; mark && i < inners->count; i++)
-		if (inners->run[i]->mark == mark)
-			return inners->run[i];
+	while (mark && *at < inners->count)
+		if (inners->run[(*at)++]->mark == mark)
+			return inners->run[*at - 1];
 	return NULL;
 }
 
@@ -201,10 +203,10 @@ static void note_living(uint64_t mark, void *context)
 {
 	struct inners *inners = context;
 	struct inner *inner;
+	unsigned at = 0;
 
 	pthread_mutex_lock(&inners->lock);
-	inner = find_mark(inners, mark);
-	if (inner)
+	while ((inner = next_with_mark(inners, mark, &at)))
 		inner->missed = 0;
 	pthread_mutex_unlock(&inners->lock);
 }
@@ -506,6 +508,17 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 	return 0;
 }
 
+static bool has_marked_one(const struct inners *inners, const struct inner *new)
+{
+	const struct inner *inner;
+	unsigned at = 0;
+
+	while ((inner = next_with_mark(inners, new->mark, &at)))
+		if (inner->starter.uid == new->starter.uid)
+			return true;
+	return false;
+}
+
 /* Adds a run. Return: 0, -EEXIST, -ENOSPC, -EMFILE */
 static int add_run(struct inners *inners, struct inner *new)
 {
@@ -513,7 +526,7 @@ static int add_run(struct inners *inners, struct inner *new)
 
 	sweep(inners, new);
 	pthread_mutex_lock(&inners->lock);
-	rc = find_mark(inners, new->mark) ? -EEXIST : find_room(inners, new);
+	rc = has_marked_one(inners, new) ? -EEXIST : find_room(inners, new);
 	if (!rc && !inner_share(new->fence.state.file))
 		rc = -ENOSPC;
 	if (!rc)
@@ -559,20 +572,40 @@ int inner_enter(struct inners *inners, const struct caller *caller,
  * anything that the run's own user may not. What root starts is for the users that root's programs become. In a tree
  * without any right, no program gains one.
  */
-static bool may_belong(const struct inner *inner, const struct caller *caller)
+static bool may_belong(const struct inner *inner, const struct caller_rights *now)
 {
 	const struct caller_rights *starter = &inner->starter;
-	struct caller_rights now;
 
 	return !starter->uid || rights_are_plain() ||
-	       (!caller_rights(caller, &now) && !now.mixed && now.uid == starter->uid &&
-		now.gid == starter->gid && !(now.permitted & ~starter->permitted));
+	       (now && !now->mixed && now->uid == starter->uid && now->gid == starter->gid &&
+		!(now->permitted & ~starter->permitted));
+}
+
+/*
+ * Finds the run of a caller that carries a mark. @now: what the caller may do; NULL: it was not asked yet, as that is
+ * dear, and root's runs are for everybody. Return: NULL for none, with @ret_any whether another run has the mark
+ */
+static struct inner *take_member(struct inners *inners, uint64_t mark,
+				 const struct caller_rights *now, bool *ret_any)
+{
+	struct inner *inner;
+	unsigned at = 0;
+
+	*ret_any = false;
+	pthread_mutex_lock(&inners->lock);
+	while ((inner = next_with_mark(inners, mark, &at)) && !may_belong(inner, now))
+		*ret_any = true;
+	if (inner)
+		inner->users++;
+	pthread_mutex_unlock(&inners->lock);
+	return inner;
 }
 
 int inner_find(struct inners *inners, const struct caller *caller, struct inner **ret_inner)
 {
-	struct inner *inner;
+	struct caller_rights now;
 	uint64_t mark;
+	bool any;
 	int rc;
 
 	*ret_inner = NULL;
@@ -581,16 +614,9 @@ int inner_find(struct inners *inners, const struct caller *caller, struct inner 
 	rc = caller_mark(caller, &mark);
 	if (rc || !mark)
 		return rc;
-	pthread_mutex_lock(&inners->lock);
-	inner = find_mark(inners, mark);
-	if (inner)
-		inner->users++;
-	pthread_mutex_unlock(&inners->lock);
-	if (inner && !may_belong(inner, caller)) {
-		inner_leave(inners, inner);
-		inner = NULL;
-	}
-	*ret_inner = inner;
+	*ret_inner = take_member(inners, mark, NULL, &any);
+	if (!*ret_inner && any && !caller_rights(caller, &now))
+		*ret_inner = take_member(inners, mark, &now, &any);
 	return 0;
 }
 

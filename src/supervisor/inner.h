@@ -91,7 +91,7 @@ int inner_open(struct inners *inners, const struct caller *caller);
  * member could also use without a supervisor. It names no file: the member itself has opened what the supervisor
  * is to write to. The caller carries the mark already by which its run is known.
  *
- * Return: 0; -EPERM if the rule here polices named ports; -EEXIST if the mark is another run's; -ENOSPC if
+ * Return: 0; -EPERM if the rule here polices named ports; -EEXIST if the mark is another run's of the same user; -ENOSPC if
  * there are too many runs; another -errno
  */
 int inner_enter(struct inners *inners, const struct caller *caller,
