@@ -181,6 +181,10 @@ holds() {
 	holds diag-shows-what-is-only-bound
 }
 
+@test "a dump of sock_diag in the old form shows both families at once" {
+	holds diag-shows-both-families-at-once
+}
+
 @test "tcp_info tells which end of a connection sent the first SYN" {
 	holds tcp-info-tells-who-connected
 }

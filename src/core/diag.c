@@ -228,36 +228,48 @@ struct dump {
 	bool held;      /* another socket holds it, not in TIME_WAIT */
 };
 
-/* Goes through the sockets of one family. Return: 0, or -errno */
-static int dump_family(struct dump *dump, void *buffer)
-{
-	struct diag *diag = dump->diag;
-	int rc = open_tcp(diag);
+/*
+ * The question in its old form, which the kernel takes for one about both families (net/ipv4/inet_diag.c,
+ * inet_diag_dump_compat; test/platform). An IPv6 socket's connection to an IPv4 peer has the same tuples as an IPv4
+ * one, but is dumped as IPv6, and each pass over all sockets takes as long as the first.
+ */
+struct old_question {
+	struct nlmsghdr head;
+	struct inet_diag_req body;
+};
 
-	if (rc >= 0)
-		rc = netlink_dump(diag->tcp, &dump->question.head, buffer,
-				  sizeof(struct inet_diag_msg), dump->on_socket, dump);
-	/* what is left of the dump would be taken for the answer to the next question */
-	if (rc)
-		diag_end(diag);
-	return rc;
+static struct old_question ask_of_both(const struct question *question)
+{
+	struct old_question old = {
+		.head = question->head,
+		.body = {
+			.idiag_family = question->body.sdiag_family,
+			.idiag_states = question->body.idiag_states,
+			.id = question->body.id,
+		},
+	};
+
+	old.head.nlmsg_len = sizeof(old);
+	old.head.nlmsg_type = TCPDIAG_GETSOCK;
+	return old;
 }
 
 /* Goes through the sockets; of both families if the question is about IPv4. Return: 0, or -errno */
 static int dump_families(struct dump *dump, void *buffer)
 {
-	struct question *question = &dump->question;
-	const struct question asked = *question;
-	int rc = dump_family(dump, buffer);
+	const struct question *question = &dump->question;
+	const struct old_question old = ask_of_both(question);
+	struct diag *diag = dump->diag;
+	int rc = open_tcp(diag);
 
-	/* an IPv6 socket's connection to an IPv4 peer has the same tuples, but is dumped as IPv6 */
-	if (!rc && question->body.sdiag_family == AF_INET) {
-		question->body.sdiag_family = AF_INET6;
-		addr_bytes(dump->local, (uint8_t *)question->body.id.idiag_src);
-		addr_bytes(dump->peer, (uint8_t *)question->body.id.idiag_dst);
-		rc = dump_family(dump, buffer);
-	}
-	*question = asked;
+	if (rc >= 0)
+		rc = netlink_dump(diag->tcp,
+				  question->body.sdiag_family == AF_INET ? &old.head
+									 : &question->head,
+				  buffer, sizeof(struct inet_diag_msg), dump->on_socket, dump);
+	/* what is left of the dump would be taken for the answer to the next question */
+	if (rc)
+		diag_end(diag);
 	return rc;
 }
 
@@ -278,18 +290,27 @@ static int dump_all(struct dump *dump)
 	return rc;
 }
 
+/* Is @id, an address of the socket that was found, @addr? */
+static bool is_address(const struct inet_diag_msg *found, const __be32 id[4],
+		       const union addr *addr)
+{
+	uint8_t bytes[16];
+
+	addr_bytes(addr, bytes);
+	return found->idiag_family == AF_INET ? !memcmp(id, bytes + 12, 4) : !memcmp(id, bytes, 16);
+}
+
 static int on_used_socket(const struct nlmsghdr *answer, void *context)
 {
 	const struct inet_diag_msg *found = NLMSG_DATA(answer);
 	struct dump *dump = context;
 	const struct inet_diag_req_v2 *asked = &dump->question.body;
-	size_t size = asked->sdiag_family == AF_INET ? 4 : 16;
 
 	/* the kernel has compared only ports, and each interface may have the same tuple */
 	if (found->id.idiag_if && found->id.idiag_if != asked->id.idiag_if)
 		return 0;
-	if (memcmp(found->id.idiag_src, asked->id.idiag_src, size) != 0 ||
-	    memcmp(found->id.idiag_dst, asked->id.idiag_dst, size) != 0)
+	if (!is_address(found, found->id.idiag_src, dump->local) ||
+	    !is_address(found, found->id.idiag_dst, dump->peer))
 		return 0;
 	if (found->idiag_state != STATE_TIME_WAIT ||
 	    !would_hand_over(dump->diag, found, dump->local, dump->peer))
@@ -337,7 +358,7 @@ int diag_time_wait(struct diag *diag, void (*report)(void *context, uint16_t por
 		.context = context,
 	};
 
-	/* asked for IPv4, dump_all() also visits IPv6 sockets */
+	/* asked for IPv4, dump_all() also goes through IPv6 sockets */
 	addr_wildcard(&nobody, AF_INET);
 	dump.question = ask_about(diag, &nobody, &nobody);
 	dump.question.body.idiag_states = 1U << STATE_TIME_WAIT;
@@ -380,7 +401,7 @@ int diag_only_time_wait(struct diag *diag, const union addr *local)
 	};
 	int rc;
 
-	/* a dump is not filtered by address; asked for IPv4, dump_all() also visits IPv6 sockets */
+	/* a dump is not filtered by address; asked for IPv4, dump_all() also goes through IPv6 sockets */
 	addr_wildcard(&nobody, AF_INET);
 	dump.question = ask_about(diag, local, &nobody);
 	rc = dump_all(&dump);
