@@ -303,7 +303,8 @@ static int check_open_file(struct target *target, int fd, const char *path, cons
 	target->bits = image.class == ELFCLASS64 ? 64 : 32;
 	strcpy(target->linker, image.interpreter);
 	target->gain = gains_rights(path, ANYBODY, ANYBODY);
-	gain = gains_rights(path, getuid(), getgid());
+	/* what gives nobody a right gives this user none */
+	gain = target->gain ? gains_rights(path, getuid(), getgid()) : NULL;
 	if (gain)
 		return reason_fail(-EPERM, ret_why,
 				   REASON_QUOTED

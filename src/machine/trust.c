@@ -120,8 +120,9 @@ bool trust_doubt(const char *what, const char *path, char *ret_text, size_t size
 	if (!realpath(path, resolved))
 		return false;
 	open = walk(resolved, who, where);
-	/* the last part may be a link, and its folder another one */
-	if (!open && snprintf(folder, sizeof(folder), "%s", path) < (int)sizeof(folder)) {
+	/* the last part may be a link, and its folder another one; but not where no part is a link */
+	if (!open && strcmp(path, resolved) != 0 &&
+	    snprintf(folder, sizeof(folder), "%s", path) < (int)sizeof(folder)) {
 		slash = strrchr(folder, '/');
 		if (slash)
 			slash[slash == folder] = '\0';

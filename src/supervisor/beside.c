@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -22,14 +24,57 @@
  * program has no child that it did not make, and one that waits for any child, as strace does, gets none
  * of ours. Who inherits orphans would get it back, so there it stays a child, but one that wait(2) does
  * not know of (no signal announces its end, see __WCLONE).
+ *
+ * To copy a process takes longer than all else that its making needs. So the process in between shares the
+ * program's memory, as one of vfork(2), and has a stack of its own, which is then that of the process beside.
  */
+
+/* As much as the threads of the supervisor have, and a page below that nobody can write to */
+#define STACK_SIZE ((size_t)512 << 10)
+#define STACK_GUARD ((size_t)64 << 10)
 
 /* Numbers that programs use, where close_range(2) is refused: as by Docker's profile before 2021 */
 #define CLOSED_ONE_BY_ONE 65536U
 
-pid_t beside_fork(unsigned long flags)
+/* fork(2), but no signal announces the new process's end */
+static pid_t fork_unannounced(void)
 {
-	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
+	return (pid_t)syscall(SYS_clone, 0UL, NULL, NULL, NULL, 0);
+}
+
+/* The stack of the process that shares our memory. It goes with the program's memory, at its execve(2). */
+static char *other_stack(void)
+{
+	static char *stack;
+	char *memory;
+
+	if (stack)
+		return stack;
+	memory = mmap(NULL, STACK_GUARD + STACK_SIZE, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	if (mprotect(memory + STACK_GUARD, STACK_SIZE, PROT_READ | PROT_WRITE)) {
+		munmap(memory, STACK_GUARD + STACK_SIZE);
+		return NULL;
+	}
+	stack = memory + STACK_GUARD + STACK_SIZE;
+	return stack;
+}
+
+pid_t beside_call(int (*function)(void *context), void *context, int flags)
+{
+	char *stack;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	/* the sanitizers know of no such stack */
+	pid_t pid = (pid_t)syscall(SYS_clone, (unsigned long)flags, NULL, NULL, NULL, 0);
+
+	if (!pid)
+		_exit(function(context));
+	return pid;
+#endif
+	stack = other_stack();
+	return stack ? clone(function, stack, CLONE_VM | flags, context) : -1;
 }
 
 bool beside_hear(int from, int *ret_number)
@@ -52,22 +97,50 @@ static bool inherits_orphans(void)
 	return subreaper || getpid() == 1;
 }
 
+/* What the process beside is to do */
+struct order {
+	void (*life)(void *context, pid_t program, int channel);
+	void *context;
+	pid_t program;
+	const int *channel; /* both ends */
+};
+
+static _Noreturn void begin_life(const struct order *order)
+{
+	if (!beside_say(order->channel[1], getpid()))
+		_exit(EXIT_FAILURE);
+	order->life(order->context, order->program, order->channel[1]);
+	_exit(EXIT_SUCCESS);
+}
+
+/* The process in between. The program, whose memory this is, waits for its end. */
+static int be_between(void *context)
+{
+	const struct order *order = context;
+
+	close(order->channel[0]);
+	if (!fork_unannounced())
+		begin_life(order);
+	/* without anybody at the other end, the program learns that there is no process */
+	return EXIT_FAILURE;
+}
+
 int beside_start(void (*life)(void *context, pid_t program, int channel), void *context,
 		 struct beside *ret_beside)
 {
 	struct beside beside = { .is_orphan = !inherits_orphans() };
-	const pid_t program = getpid();
 	int channel[2], number;
+	struct order order = {
+		.life = life, .context = context, .program = getpid(), .channel = channel
+	};
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel))
 		return -errno;
-	beside.child = beside_fork(0);
+	beside.child = beside.is_orphan ? beside_call(be_between, &order, CLONE_VFORK)
+					: fork_unannounced();
 	if (!beside.child) {
 		close(channel[0]);
-		if ((beside.is_orphan && beside_fork(0)) || !beside_say(channel[1], getpid()))
-			_exit(EXIT_FAILURE);
-		life(context, program, channel[1]);
-		_exit(EXIT_SUCCESS);
+		begin_life(&order);
 	}
 	close(channel[1]);
 	beside.channel = channel[0];

@@ -32,8 +32,16 @@ int beside_start(void (*life)(void *context, pid_t program, int channel), void *
  */
 void beside_leave_alone(struct beside *beside, bool failed);
 
-/* beside_fork() - fork(2), but no signal announces the new process's end. @flags: more flags of clone(2) */
-pid_t beside_fork(unsigned long flags);
+/**
+ * beside_call() - Call a function in a process of its own that shares this one's memory, and ends with it
+ * @function:	makes no call that has more to it than a system call, as this process goes on meanwhile
+ * @flags:	more flags of clone(2)
+ *
+ * No page is copied. No signal announces the process's end. There is one such process at a time.
+ *
+ * Return: its process id, or -1 and errno
+ */
+pid_t beside_call(int (*function)(void *context), void *context, int flags);
 
 /* beside_hear() - Get a number from a channel or a pipe. Return: false if nobody is left at the other end */
 bool beside_hear(int from, int *ret_number);

@@ -354,8 +354,11 @@ static void live(void *context, pid_t parent, int channel)
 	rc = detach(&listener, &channel, &program.pidfd, &errors);
 	if (!beside_say(channel, rc) || rc)
 		_exit(EXIT_FAILURE);
-	born_start(&born);
-	keep_inherited(&born);
+	/* it takes a megabyte */
+	if (supervisor->filter.born) {
+		born_start(&born);
+		keep_inherited(&born);
+	}
 	if (supervisor->fence.state.file)
 		inner_share(supervisor->fence.state.file);
 	sigaction(SIGBUS, &lost, NULL);
@@ -379,23 +382,28 @@ static int explain_look(int error, struct obstacle *ret_obstacle)
 	return -error;
 }
 
+/* What the sender of the listener needs */
+struct sender {
+	pid_t parent;
+	int channel; /* the listener goes there */
+	int from;    /* a pipe, from which its number comes */
+};
+
 /*
- * Makes a process that shares this one's table of descriptors. It waits for the listener's number, sends
- * the listener through the channel, and ends. Return: its process id, -errno
+ * A process that shares this one's memory and table of descriptors. It waits for the listener's number, sends
+ * the listener through the channel, and ends.
  */
-static pid_t make_sender(int channel, int from)
+static int be_sender(void *context)
 {
-	const pid_t parent = getpid();
-	const pid_t pid = beside_fork(CLONE_FILES);
+	const struct sender *sender = context;
 	int listener;
 
-	if (pid)
-		return pid < 0 ? -errno : pid;
 	/* what we would wait for stays open as long as this process does */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (getppid() != parent || !beside_hear(from, &listener) || !say_with(channel, 0, listener))
-		_exit(EXIT_FAILURE);
-	_exit(EXIT_SUCCESS);
+	if (getppid() != sender->parent || !beside_hear(sender->from, &listener) ||
+	    !say_with(sender->channel, 0, listener))
+		return EXIT_FAILURE;
+	return EXIT_SUCCESS;
 }
 
 /*
@@ -405,13 +413,15 @@ static pid_t make_sender(int channel, int from)
 static int send_listener(const struct filter *filter, int channel, bool *ret_installed)
 {
 	int words[2], listener, status = -1, rc;
+	struct sender order = { .parent = getpid(), .channel = channel };
 	pid_t sender;
 
 	*ret_installed = false;
 	if (pipe2(words, O_CLOEXEC))
 		return -errno;
-	sender = make_sender(channel, words[0]);
-	rc = sender < 0 ? sender : 0;
+	order.from = words[0];
+	sender = beside_call(be_sender, &order, CLONE_FILES);
+	rc = sender < 0 ? -errno : 0;
 	listener = rc ? rc : filter_install(filter);
 	if (sender > 0) {
 		/* an end without a listener is the sender's, too */
