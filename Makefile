@@ -108,7 +108,7 @@ $(BUILD)/man/%: src/man/% $(BUILD)/libdir Makefile
 
 include test/test.mk test/lint.mk test/bench/bench.mk
 
-bench: all
+bench bench-real: all
 
 # ---- installation ----
 
@@ -178,6 +178,7 @@ help:
 	@echo 'make tsan       run parts of them with the thread sanitizer'
 	@echo 'make fuzz       try random inputs on each reader for SECONDS=60 (needs clang)'
 	@echo 'make bench      time the fence against no fence (see BENCHFLAGS=--help)'
+	@echo 'make bench-real time whole programs so, in ROUNDS=5 rounds'
 	@echo 'make lint       check style and for defects'
 	@echo 'make format     put the sources in style'
 	@echo 'make install    copy to PREFIX (/usr/local), under DESTDIR; uninstall takes it away'
@@ -188,4 +189,4 @@ help:
 	@echo 'make clean      remove $(BUILD)/'
 	@echo 'variables: PREFIX DESTDIR BINDIR LIBDIR DATADIR MANDIR DOCDIR BASHDIR FISHDIR ZSHDIR'
 	@echo '           BUILD CC CFLAGS CPPFLAGS LDFLAGS V=1 WERROR=1'
-	@echo '           of tests: BATSFLAGS JOBS KERNELS MINUTES SECONDS'
+	@echo '           of tests: BATSFLAGS JOBS KERNELS MINUTES ROUNDS SECONDS'

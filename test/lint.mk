@@ -3,7 +3,8 @@
 .PHONY: lint format
 
 SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
-SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build src/packaging/musl-libraries test/bench/ways.sh test/demo/demo \
+SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build src/packaging/musl-libraries test/bench/programs.sh \
+	test/bench/ways.sh test/demo/demo \
 	test/faults/table test/under-load \
 	test/portlease/leased_server test/lib/inih test/lib/need test/lib/suite test/lib/unpack test/fuzz/run \
 	test/programs/fences.bash test/programs/ways.bash test/soak/table \

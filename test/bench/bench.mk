@@ -1,4 +1,4 @@
-# bench: times the fence against no fence. The root's Makefile includes it and adds `bench: all`;
+# bench: times the fence against no fence. The root's Makefile includes it and adds `bench bench-real: all`;
 # alone, after `make`:
 #   make -f test/bench/bench.mk bench BENCHFLAGS='--quick rows'
 # BENCHFLAGS: see `build/test/bench/bench --help`.
@@ -15,7 +15,9 @@ BENCH_PROGRAMS := $(BUILD)/test/bench/bench $(BUILD)/test/bench/ways $(BUILD)/te
 BENCH_CFLAGS = -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wformat=2 $(CPPFLAGS) $(CFLAGS)
 
-.PHONY: bench bench-programs
+ROUNDS ?= 5
+
+.PHONY: bench bench-programs bench-real
 
 bench-programs: $(BENCH_PROGRAMS)
 
@@ -42,6 +44,10 @@ $(BUILD)/test/bench/%.so: test/bench/%.c test/bench/place.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -Wmissing-prototypes,$(BENCH_CFLAGS)) -fPIC -shared -o $@ $< \
 		-Wl,-z,relro,-z,now,--as-needed -s $(BENCH_LEAN) $(LDFLAGS)
+
+# whole programs, those of them that are installed: see programs.sh
+bench-real:
+	$(Q)BUILD='$(BUILD)' unshare -n test/bench/programs.sh $(ROUNDS)
 
 bench: bench-programs
 	$(Q)BUILD='$(BUILD)' $(BUILD)/test/bench/bench $(BENCHFLAGS)
