@@ -267,17 +267,15 @@ ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const str
 }
 
 /* Makes a copy of a message that has been read before, whose destination is what was seen. */
-static bool name_as_seen(const struct msghdr *message, const union addr *seen, union foreign *room,
-			 struct msghdr *ret_named)
+static bool name_as_seen(const struct msghdr *message, const union addr *seen, socklen_t len,
+			 union foreign *room, struct msghdr *ret_named)
 {
 	const struct sockaddr *addr;
 
 	/* it need not be aligned for the kernel */
 	memcpy(ret_named, message, sizeof(*ret_named));
 	addr = ret_named->msg_name;
-	/* of a message, the kernel cuts a longer address (net/socket.c, __copy_msghdr) */
-	if (ret_named->msg_namelen > sizeof(*room))
-		ret_named->msg_namelen = sizeof(*room);
+	ret_named->msg_namelen = len;
 	if (!is_as_seen(seen, room, &addr, &ret_named->msg_namelen))
 		return false;
 	/* the kernel only reads it */
@@ -286,7 +284,7 @@ static bool name_as_seen(const struct msghdr *message, const union addr *seen, u
 }
 
 ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags,
-		      const union addr *seen, enum gated_wait wait)
+		      const union addr *seen, socklen_t len, enum gated_wait wait)
 {
 	enum way way = find_way(fd, flags, wait);
 	union foreign room;
@@ -294,7 +292,7 @@ ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, in
 	long rc = -EAGAIN;
 
 	if (flags & MSG_FASTOPEN && !gated_is_alone() && way != WAY_LIBC) {
-		if (seen && name_as_seen(message, seen, &room, &named))
+		if (seen && name_as_seen(message, seen, len, &room, &named))
 			message = &named;
 		else
 			way = WAY_LIBC;

@@ -40,6 +40,7 @@ enum gated_wait {
  * @real:	libc's function
  * @seen:	the address as it was when it was looked at; NULL: nobody has looked. Of a send, it matters
  *		with MSG_FASTOPEN alone, by which it connects
+ * @len:	of gated_sendmsg(), the address's length as it was then
  * @wait:	see there
  */
 
@@ -59,7 +60,7 @@ ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const str
 		     socklen_t len, const union addr *seen, enum gated_wait wait);
 
 ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags,
-		      const union addr *seen, enum gated_wait wait);
+		      const union addr *seen, socklen_t len, enum gated_wait wait);
 
 int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned count, int flags);
 

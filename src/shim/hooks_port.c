@@ -337,13 +337,13 @@ static ssize_t fenced_sendmsg(struct shim *shim, sendmsg_fn *real, int fd,
 	if (!read_destination(shim, &assign, message, &addr))
 		return take_back_port(shim, fd,
 				      may_pass_unread(shim, fd)
-					      ? gated_sendmsg(real, fd, message, flags, NULL,
+					      ? gated_sendmsg(real, fd, message, flags, NULL, 0,
 							      passing_wait(shim, fd))
 					      : real(fd, message, flags));
 	if (!needs_port(shim, &assign, addr))
-		return gated_sendmsg(real, fd, message, flags, NULL, passing_wait(shim, fd));
+		return gated_sendmsg(real, fd, message, flags, NULL, 0, passing_wait(shim, fd));
 	return WITH_PORT(ssize_t, shim, &assign, "sendmsg",
-			 gated_sendmsg(real, fd, message, flags, &assign.addr,
+			 gated_sendmsg(real, fd, message, flags, &assign.addr, assign.len,
 				       passing_wait(shim, fd)));
 }
 
@@ -359,13 +359,13 @@ static ssize_t hook_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *messa
 	if ((target == PASSING_NOBODY && fdcache_is_settled(fdcache_get(shim->fdcache, fd)) &&
 	     !(flags & MSG_FASTOPEN)) ||
 	    needs_nothing(shim, fd, flags))
-		return gated_sendmsg(real, fd, message, flags, NULL, passing_wait(shim, fd));
+		return gated_sendmsg(real, fd, message, flags, NULL, 0, passing_wait(shim, fd));
 	switch (passing_way(shim, fd, target)) {
 	case PASSING_LIBC:
 		return take_back_port(shim, fd, real(fd, message, flags));
 	case PASSING_GATE:
 		return take_back_port(shim, fd,
-				      gated_sendmsg(real, fd, message, flags, NULL,
+				      gated_sendmsg(real, fd, message, flags, NULL, 0,
 						    passing_wait_quiet(shim, fd)));
 	case PASSING_FENCED:
 		break;
