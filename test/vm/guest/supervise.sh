@@ -84,10 +84,16 @@ fetched() {
 	in_range 53 && in_range 80
 }
 
+# and the same ports each time
 leased() {
 	for scope in 1 2 3; do
-		lets $scope '--via preload --lease 100 --pool 20000-20099' /build/test/probes/matrix udp 4 9 || return
-		[ "$status" = 0 ] && grep -q 'has a lease of the ports 20000-20099' output || return
+		for turn in 1 2; do
+			lets $scope '--via preload --lease 100 --pool 20000-20099 --wait 60 --fresh' \
+				/build/test/probes/matrix udp 4 9 || return
+			[ "$status" = 0 ] && grep -q 'has a lease of the ports 20000-20099' output || return
+			grep ' udp 4 2' output >ports.$turn
+		done
+		[ -s ports.1 ] && cmp ports.1 ports.2 || return
 	done
 }
 
@@ -125,7 +131,7 @@ try platform - 'where nobody may look, a supervisor serves all' served 2
 try platform - 'where nobody may look, a name and a page are asked for from the range' fetched 2
 try platform - 'with Yama, one with the right to look serves children, too' as_root
 # the last ones: the kernel never lets go of 3
-try platform - 'with Yama, a lease is had' leased
+try platform - 'with Yama, a lease is had, and with --fresh the same ports each time' leased
 try platform - 'ptrace_scope 3 restricts what attaches, and not what reads' restricts 3
 try platform - 'where nobody may ever look, a supervisor serves all' served 3
 try platform - 'where nobody may ever look, a name and a page are asked for from the range' fetched 3
