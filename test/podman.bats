@@ -78,5 +78,5 @@ in_container() {
 	as_nobody "$install/sandbox" podman /usr/bin/python3 refused.py >said
 	cat engine.said
 	[ -s engine.said ]
-	[ -z "$(grep -vxFf said engine.said)" ]
+	run ! grep -vxFf said engine.said
 }
