@@ -14,6 +14,7 @@ setup_file() {
 }
 
 setup() {
+	# no test installs a container engine
 	command -v podman >/dev/null || skip 'podman is not installed'
 	supervise_setup
 	cp "$BATS_FILE_TMPDIR/static" "$install"
