@@ -401,6 +401,75 @@ os.execv(sys.argv[1], sys.argv[1:])" "$1" run -q --range 21000-21099 --log stder
 	sed -n 's/zero //p' said | tr ' ' '\n' | all_within 21000 21099
 }
 
+@test "a state file whose owner another user's file system makes up is not used" {
+	[ -e /dev/fuse ] || skip "this machine has no FUSE"
+	"$PORTFENCE" run --range 20000-20999 --app x -- true
+	cat >serve.py <<-'END'
+		import ctypes, glob, os, struct, sys
+		text = open(glob.glob(os.environ["PORTFENCE_STATE"] + "/x.*")[0], "rb").read()
+		fuse = os.open("/dev/fuse", os.O_RDWR)
+		options = b"fd=%d,rootmode=40000,user_id=65534,group_id=65534,allow_other" % fuse
+		if ctypes.CDLL(None).mount(b"made-up", b"place", b"fuse", 0, options): sys.exit(77)
+		def attr(node): # include/uapi/linux/fuse.h, struct fuse_attr
+		    mode, size = (0o40755, 0) if node == 1 else (0o100600, len(text))
+		    return struct.pack("6Q10I", node, size, 0, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
+		open("served", "w").close()
+		while True:
+		    asked = os.read(fuse, 1 << 17)
+		    size, code, unique, node = struct.unpack_from("IIQQ", asked)
+		    error, answer = 0, b""
+		    if code == 26: answer = struct.pack("4I2HI2H8I", 7, 31, 0, 0, 0, 0, 4096, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)[:64]
+		    elif code == 1: answer = struct.pack("4Q2I", 2, 0, 1000, 1000, 0, 0) + attr(2)
+		    elif code == 3: answer = struct.pack("Q2I", 1000, 0, 0) + attr(node)
+		    elif code == 14: answer = struct.pack("Q2I", 1, 0, 0)
+		    elif code == 15:
+		        at, most = struct.unpack_from("QI", asked, 48)
+		        answer = text[at:at + most]
+		    elif code in (2, 42): continue
+		    elif code == 18: pass
+		    else: error = -38
+		    os.write(fuse, struct.pack("IiQ", 16 + len(answer), error, unique) + answer)
+	END
+	cat >enter.py <<-'END'
+		import array, ctypes, os, resource, socket, struct, sys
+		libc = ctypes.CDLL(None, use_errno=True)
+		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
+		def ask(what):
+		    got = libc.syscall(bind, -1, ctypes.c_ulong(0x706f7274 + what), 128)
+		    return got if got >= 0 else -ctypes.get_errno()
+		resource.setrlimit(resource.RLIMIT_RSS, (0x7066 << 48 | 4711, -1))
+		one = socket.socket(fileno=ask(1))
+		one.recv(100)
+		file = os.open("place/state", os.O_RDWR)
+		print("owner", os.fstat(file).st_uid)
+		one.sendmsg([struct.pack("QQ4096s", 1, 1 << 1, b"4 0 section=x range=21000-21099 end")],
+		            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file]))])
+		print("entered", ask(2), flush=True)
+		os.close(file)
+		os.execv(sys.argv[1], [sys.argv[1], "zero"])
+	END
+	mkdir place
+	mkfifo hold
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background unshare -m sh -c 'python3 serve.py & server=$!
+		until [ -e served ]; do kill -0 $server || exit 77; done
+		"$@" <hold
+		kill $server' - "$PORTFENCE" run -q --via supervise --range 20000-20999 -- sh -c '
+		setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 enter.py "$0" >said
+		echo end >>said
+		read -r line' "$BATS_FILE_TMPDIR/unborn-static"
+	exec 4>hold
+	wait_until grep -q end said
+	grep -lsF "$PWD/place/state" /proc/[0-9]*/maps >mapped || :
+	exec 4>&-
+	wait "$pid"
+	cat said mapped
+	grep -qx 'owner 0' said
+	grep -qx 'entered 0' said
+	sed -n 's/zero //p' said | tr ' ' '\n' | all_within 21000 21099
+	[ ! -s mapped ]
+}
+
 @test "nobody else's mark, and nothing that is no request, makes a run inside" {
 	as_nobody "$PORTFENCE" run --range 20000-20999 -- "$PORTFENCE" run -q --range 21000-21099 -- python3 - <<-'END' >said
 		import ctypes, os, resource, socket

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/random.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,6 +60,10 @@
 #define CLAIM_NAP_NS 500000
 #define CLAIM_TIME_BITS 24
 #define CLAIM_TIME_MASK ((1ULL << CLAIM_TIME_BITS) - 1)
+
+#ifndef FUSE_SUPER_MAGIC
+#define FUSE_SUPER_MAGIC 0x65735546 /* include/uapi/linux/magic.h, since Linux 5.16 */
+#endif
 
 static bool fill_random(void *data, size_t size)
 {
@@ -432,6 +438,17 @@ int state_find(const char *folder, const char *runtime, const struct rule *rule,
 }
 
 /*
+ * Is the file of a file system that a process serves? Such a process says of a file what it likes, also whose it is,
+ * and whoever touches the mapping waits for it.
+ */
+static bool is_served_by_process(int fd)
+{
+	struct statfs system;
+
+	return fstatfs(fd, &system) || system.f_type == FUSE_SUPER_MAGIC;
+}
+
+/*
  * @foreign: as for map_file(); else find_file() has judged it already
  *
  * Return: 0; -ESTALE for a guess that is of an older version; -ENOMEM
@@ -441,7 +458,7 @@ static int use_file(int fd, bool foreign, const struct rule *rule, struct state 
 	struct state_head head = { .magic = 0 };
 	struct state state = { 0 };
 
-	if (fd >= 0 && (!foreign || is_state_file(fd)))
+	if (fd >= 0 && (!foreign || (!is_served_by_process(fd) && is_state_file(fd))))
 		state.file = map_file(fd, foreign, &head);
 	if (fd >= 0)
 		fd_close(fd);
