@@ -400,6 +400,44 @@ for port in 7770, 7771:
 	sed -n 's/zero //p' calls | tr ' ' '\n' | within calls
 }
 
+@test "there, a search of processes with millions of descriptors delays no other" {
+	local kept
+	sandboxed docker
+	anew
+	rm -f hold
+	mkfifo hold
+	cat >many.py <<-'END'
+		import _socket, ctypes, os, resource, signal, sys
+		libc, most = ctypes.CDLL(None), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+		resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+		clone = dict(x86_64=56, aarch64=220)[os.uname().machine]
+		end, other = os.pipe()
+		for i in range(min(most, 100000) - 100): os.dup(end)
+		for i in range(200): # they share the descriptors (CLONE_FILES)
+		    if not libc.syscall(clone, 0x400 | signal.SIGCHLD, None, None, None, None):
+		        libc.prctl(1, signal.SIGKILL)
+		        while True: libc.pause()
+		print("many", flush=True)
+		for i in range(600): _socket.socket().close()
+		print("closed", flush=True)
+		sys.stdin.read()
+		os.killpg(0, signal.SIGKILL)
+	END
+	chmod -R a+rX .
+	ns_background sh -c 'exec "$@" 3<hold >calls' - "${SANDBOX[@]}" "$PORTFENCE" run --via supervise --range 20000-20999 -- \
+		sh -c 'setsid "$1" -S many.py <&3 & until grep closed calls >/dev/null; do kill -0 $! || exit; done; "$0" zero; "$0" zero; echo end; wait' "$unborn" $PYTHON
+	exec 4>hold
+	wait_until grep -qx end calls
+	# the search goes on still
+	kept=$(find "/proc/$(supervisor_of)/fd" -lname 'socket:*' | wc -l)
+	exec 4>&-
+	wait "$pid" || :
+	cat calls
+	echo "$kept"
+	[ "$kept" -gt 500 ]
+	sed -n 's/zero //p' calls | tr ' ' '\n' | within calls
+}
+
 @test "there, the last duplicate of a socket that lingers delays no other" {
 	sandboxed docker
 	anew

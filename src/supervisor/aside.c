@@ -9,7 +9,6 @@
 #include <time.h>
 
 #define STACK (128 * 1024)
-#define PATIENCE_NS 20000000
 
 int aside_start(void *(*run)(void *context), void *context)
 {
@@ -75,9 +74,9 @@ static struct job *new_job(void *(*run)(void *context), void *context)
 	return job;
 }
 
-void aside_wait(void *(*run)(void *context), void *context)
+void aside_wait(void *(*run)(void *context), void *context, unsigned ms)
 {
-	const int64_t end = timing_ns(CLOCK_MONOTONIC) + PATIENCE_NS;
+	const int64_t end = timing_ns(CLOCK_MONOTONIC) + ms * (int64_t)1000000;
 	const struct timespec until = { (time_t)(end / TIMING_SECOND_NS),
 					(long)(end % TIMING_SECOND_NS) };
 	struct job *job = new_job(run, context);

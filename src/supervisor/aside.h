@@ -6,10 +6,10 @@
 int aside_start(void *(*run)(void *context), void *context);
 
 /*
- * aside_wait() - Run a function in a thread of its own, and wait for its end, but not for long
+ * aside_wait() - Run a function in a thread of its own, and wait for its end, but not for longer than @ms
  *
- * @context: the function frees it. Where there can be no thread, it is run here, and may take long
+ * @context:	lasts as long as the function runs. Where there can be no thread, it is run here, and may take long
  */
-void aside_wait(void *(*run)(void *context), void *context);
+void aside_wait(void *(*run)(void *context), void *context, unsigned ms);
 
 #endif

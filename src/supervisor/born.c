@@ -39,6 +39,9 @@
 #define LOOKS 10
 #define FIRST_LOOK_MS 2
 #define SWEEP_LEAST 512
+/* how long a call waits for the end of a search or of a look at all */
+#define SWEEP_MS 1000
+#define LOOK_MS 20
 #define EARLY (1ULL << 63)
 
 void born_start(struct born *born)
@@ -128,89 +131,73 @@ static void close_chain(struct born *born, int place)
 	}
 }
 
-struct closing {
-	struct born *born;
-	int chain;
-};
-
-static void *run_closing(void *context)
-{
-	struct closing *closing = context;
-
-	close_chain(closing->born, closing->chain);
-	free(closing);
-	return NULL;
-}
-
-static void close_aside(struct born *born, int chain)
-{
-	struct closing *closing = chain >= 0 ? malloc(sizeof(*closing)) : NULL;
-
-	if (!closing) {
-		close_chain(born, chain);
-		return;
-	}
-	*closing = (struct closing){ born, chain };
-	aside_wait(run_closing, closing);
-}
-
 /* ---- sockets that nobody has any more ---- */
-
-struct sweep {
-	struct born *born;
-	bool seen[BORN_SOCKETS];
-};
 
 static int note_seen(uint32_t inode, void *context)
 {
-	struct sweep *sweep = context;
-	const struct born_socket *socket = find_kept(sweep->born, inode);
+	struct born *born = context;
+	struct born_socket *socket;
 
+	pthread_mutex_lock(&born->lock);
+	socket = find_kept(born, inode);
 	if (socket)
-		sweep->seen[socket - sweep->born->socket] = true;
+		socket->unseen = false;
+	pthread_mutex_unlock(&born->lock);
 	return 0;
 }
 
-static int note_sockets(const struct caller *process, void *sweep)
+static int note_sockets(const struct caller *process, void *born)
 {
 	int rc;
 
 	/* the tree of a root without CAP_SYS_PTRACE is seen only so */
 	rights_look(process);
-	rc = caller_sockets(process, note_seen, sweep);
+	rc = caller_sockets(process, note_seen, born);
 	rights_look_away();
 	return rc == -EPERM || rc == -ESRCH ? 0 : rc;
 }
 
 /*
- * Which of the kept sockets has another process? Takes out those that none has. Those whose close may wait come last,
- * so that the others do not wait for them.
- *
- * Return: what is to be closed
+ * With the lock held. Takes out what no other process has. Sockets whose close may wait come last, so that the others
+ * do not wait for them. Return: what is to be closed
  */
-static int take_out_closed(struct born *born)
+static int take_out_unseen(struct born *born)
 {
-	static struct sweep sweep;
-	const int64_t start = timing_ns(CLOCK_MONOTONIC);
-	int i, rc, pass, chain = -1;
+	int i, pass, chain = -1;
 
-	memset(&sweep, 0, sizeof(sweep));
-	sweep.born = born;
-	rc = caller_each(note_sockets, &sweep);
-	for (pass = 0; !rc && pass < 2; pass++)
+	for (pass = 0; pass < 2; pass++)
 		for (i = 0; i < BORN_SOCKETS; i++) {
 			struct born_socket *socket = &born->socket[i];
 
-			if (!socket->given || sweep.seen[i])
+			if (!socket->given || !socket->unseen)
 				continue;
 			if (!pass)
 				socket->lingers = lingers(socket->fd);
 			if (socket->lingers == !pass)
 				chain = take_out(born, socket, chain);
 		}
+	return chain;
+}
+
+/*
+ * Searches all processes for the sockets that are kept, and closes those that none has. A process may have as many
+ * descriptors as it likes, so the search is made without the lock, and nobody waits for its end.
+ */
+static void *sweep(void *context)
+{
+	const int64_t start = timing_ns(CLOCK_MONOTONIC);
+	struct born *born = context;
+	int rc = caller_each(note_sockets, born), closed = -1;
+
+	pthread_mutex_lock(&born->lock);
+	if (!rc)
+		closed = take_out_unseen(born);
 	born->sweep_at = 2 * born->kept > SWEEP_LEAST ? 2 * born->kept : SWEEP_LEAST;
 	born->sweep_from = timing_next_search(start);
-	return chain;
+	born->sweeping = false;
+	pthread_mutex_unlock(&born->lock);
+	close_chain(born, closed);
+	return NULL;
 }
 
 /* Is there room for another one of a user's? As for its descriptor, as many places have to be free as the user has. */
@@ -221,25 +208,41 @@ static bool has_room(struct born *born, uid_t user, int fd)
 	return born->free >= 0 && born->kept + own < BORN_SOCKETS && reserve_spares(fd, own);
 }
 
+/* With the lock held. Return: true if a search is to be made, which has begun then */
+static bool begin_sweep(struct born *born, uid_t user, int fd)
+{
+	int i;
+
+	/* a user who has no room may ask again and again */
+	if (born->sweeping ||
+	    (born->kept < born->sweep_at &&
+	     (has_room(born, user, fd) || timing_ns(CLOCK_MONOTONIC) < born->sweep_from)))
+		return false;
+	for (i = 0; i < BORN_SOCKETS; i++)
+		born->socket[i].unseen = born->socket[i].given;
+	born->sweeping = true;
+	return true;
+}
+
 /* ---- for all ---- */
 
 int born_keep(struct born *born, int fd, uint64_t *ret_inode)
 {
 	struct born_socket *socket;
 	struct stat st;
-	int rc = -ENFILE, closed = -1;
+	int rc = -ENFILE;
+	bool sweeps;
 
 	if (fstat(fd, &st))
 		return -errno;
 	*ret_inode = st.st_ino;
 	pthread_mutex_lock(&born->lock);
-	/* a user who has no room may ask again and again */
-	if (born->kept >= born->sweep_at ||
-	    (!has_room(born, st.st_uid, fd) && timing_ns(CLOCK_MONOTONIC) >= born->sweep_from))
-		closed = take_out_closed(born);
-	pthread_mutex_unlock(&born->lock);
-	close_aside(born, closed);
-	pthread_mutex_lock(&born->lock);
+	sweeps = begin_sweep(born, st.st_uid, fd);
+	if (sweeps) {
+		pthread_mutex_unlock(&born->lock);
+		aside_wait(sweep, born, SWEEP_MS);
+		pthread_mutex_lock(&born->lock);
+	}
 	if (has_room(born, st.st_uid, fd)) {
 		socket = &born->socket[born->free];
 		born->free = socket->next;
@@ -470,5 +473,5 @@ void born_look_at_all(struct born *born, born_has_port *has_port, const void *co
 	*round = (struct round){
 		.born = born, .has_port = has_port, .context = context, .all = true
 	};
-	aside_wait(run_round, round);
+	aside_wait(run_round, round, LOOK_MS);
 }

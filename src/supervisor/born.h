@@ -20,6 +20,7 @@ struct born_socket {
 	int next;        /* the next one in its list; -1: none */
 	int next_bound;  /* the next one whose bind() went on; -1: none */
 	bool given;      /* the program has it */
+	bool unseen;     /* the search that is made now has not found it in any process yet */
 	bool bound;      /* its bind() went on */
 	bool bound_late; /* if that was to port 0, the port is still to be given */
 	bool lingers;    /* of one that is to be closed: close(2) may wait */
@@ -39,7 +40,8 @@ struct born {
 	struct reserve_users of_user; /* the same, by user */
 	unsigned sweep_at;            /* so many kept sockets are looked for in all processes */
 	int64_t sweep_from; /* and from then on, see timing_next_search(), those of a user who has no room */
-	int bound;          /* the first whose bind() went on; -1: none */
+	bool sweeping;  /* a search is made */
+	int bound;      /* the first whose bind() went on; -1: none */
 	uint64_t round; /* of looks, the last that has begun */
 	uint64_t settled[BORN_REMEMBERED];
 };
