@@ -251,6 +251,71 @@ held; ask for no more, or take another name" ]
 		"$PORTFENCE" env --lease db --range 30000
 }
 
+@test "who shares a name shares what became of a port of the map: it is kept for all, or moved for all" {
+	mapped() { ns "$PORTFENCE" run --name db --map '8080?' "$@" -- printenv PORTFENCE_MAP_8080; }
+	ns_background "$PORTFENCE" run --lease 10 --name db --map '8080?' -- sleep infinity
+	first=$pid
+	wait_until are_leased 8080-8080 20000-20009
+	[ "$(mapped)" = 8080 ]
+	[ "$(ns "$PORTFENCE" run --lease 10 --map '8080?' -- printenv PORTFENCE_MAP_8080)" = 20019 ]
+	# a run that joins has it after the first one's end
+	ns_background "$PORTFENCE" run --name db --map '8080?' -- sleep infinity
+	wait_until has_holders 2
+	end "$first"
+	wait_until has_holders 1
+	[ "$(mapped)" = 8080 ]
+	[ "$(ns "$PORTFENCE" run --lease 10 --name other --map '8080?' -- printenv PORTFENCE_MAP_8080)" = 20019 ]
+	end "$pid"
+	wait_until are_leased
+	# moved for the first, moved for all, although the port is free by then
+	ns_background "$PORTFENCE" run --range 30000-30009 --map '8080?' -- sleep infinity
+	wait_until are_leased 8080-8080
+	first=$pid
+	ns_background "$PORTFENCE" run --lease 10 --name db --map '8080?' -- sleep infinity
+	wait_until are_leased 8080-8080 20000-20009
+	end "$first"
+	wait_until are_leased 20000-20009
+	[ "$(mapped)" = 20009 ]
+	end "$pid"
+	wait_until are_leased
+	# a holder without a map has decided nothing
+	hold 10 --name db
+	[ "$(mapped)" = 8080 ]
+	# of several at once, all have the same
+	for _ in {1..8}; do
+		ns_background "$PORTFENCE" run --name db --map '8080?' -- sh -c 'echo $PORTFENCE_MAP_8080 >>got; exec sleep infinity'
+	done
+	wait_until has_holders 9
+	wait_until test "$(wc -l <got)" = 8
+	[ "$(sort -u got)" = 8080 ]
+}
+
+has_holders() {
+	[ "$(field 'sum(len(l["held_by"]) for l in answer["leases"] if l["name"] == "db" and l["first"] != 8080)')" = "$1" ]
+}
+
+@test "a second shell finds a port of the map where the first one has it" {
+	ns_background "$PORTFENCE" run --lease 10 --name @dir --map '8080?' -- "$PROBES/mapped" serve 8080 127.0.0.1 >served
+	wait_until grep -q ^server served
+	second() {
+		ns bash -c 'eval "$("$1" env --lease @dir --map "8080?")"
+			echo $PORTFENCE_RANGE $PORTFENCE_MAP $PORTFENCE_MAP_8080; "$2" connect 8080 127.0.0.1' - "$PORTFENCE" "$PROBES/mapped"
+	}
+	run -0 second
+	[ "${lines[0]}" = '20000-20009 8080?=8080 8080' ]
+	end "$pid"
+	wait_until are_leased
+	# where another program has the port, both find the one in the block
+	ns_background "$PROBES/mapped" serve 8080 127.0.0.1 >stranger
+	wait_until grep -q ^server stranger
+	: >served
+	ns_background "$PORTFENCE" run --lease 10 --name @dir --map '8080?' -- "$PROBES/mapped" serve 8080 127.0.0.1 >served
+	wait_until grep -q ^server served
+	run -0 second
+	[ "${lines[0]}" = '20000-20009 8080=20009 20009' ]
+	[[ "$output" = *'getpeername 127.0.0.1 8080'* ]]
+}
+
 @test "another user's names and files neither matter nor block" {
 	install_for_all
 	chmod 1777 "$PORTFENCE_STATE"

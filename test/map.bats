@@ -7,6 +7,7 @@
 
 bats_require_minimum_version 1.5.0
 load lib/helpers
+load lib/leases
 
 # Where the server binds, and where its client goes to, if that is another address.
 WAYS=('127.0.0.1' '::1' '::ffff:127.0.0.1' '0.0.0.0 127.0.0.1' ':: ::1' ':: 127.0.0.1'
@@ -760,4 +761,155 @@ except OSError as e:
     print(errno.errorcode[e.errno])'
 	[ "$output" = EADDRINUSE ]
 	tail -1 twice | grep -q '1 assignment, 0 refused'
+}
+
+# ---- 8080?: mapped only where that is needed ----
+
+# keeper [OPTION]...: a run whose server is on port 8080 where it may be; its process id is in $pid
+keeper() {
+	: >served
+	serve "$PORTFENCE" run --range 20000-20099 --map '8080?' "$@" --
+}
+
+# later [OPTION]... -- COMMAND: another run, with a range of its own
+later() {
+	ns "$PORTFENCE" run --range 21000-21099 --map '8080?' "$@"
+}
+
+@test "the first run keeps a port that is mapped only where that is needed, and later ones are moved" {
+	for via in preload both supervise; do
+		keeper --via $via
+		[ "$(listening)" = 8080 ]
+		run -0 later --via $via -- printenv PORTFENCE_MAP PORTFENCE_MAP_8080
+		[ "$output" = $'8080=21099\n21099' ]
+		# none of the two reaches the other's server; who is outside reaches the first one's
+		run -1 later --via $via -- "$PROBES/mapped" connect 8080 127.0.0.1
+		[[ "$output" = *ECONNREFUSED* ]]
+		run -0 later --via $via -- "$PROBES/mapped" tcp 8080 127.0.0.1
+		run -0 ns "$PROBES/mapped" connect 8080 127.0.0.1
+		kill -KILL "$pid"
+		wait "$pid" || true
+		wait_until are_leased
+		# the first one has ended
+		run -0 later --via $via -- printenv PORTFENCE_MAP PORTFENCE_MAP_8080
+		[ "$output" = $'8080?=8080\n8080' ]
+		wait_until are_leased
+	done
+}
+
+@test "of twelve runs that start at once, one keeps the port" {
+	mkfifo start
+	# a line for each of them, once all wait
+	exec 7<>start
+	for i in {1..12}; do
+		# shellcheck disable=SC2016 # the inner shell expands it
+		ns_background sh -c 'echo >>waiting; read -r line <start; exec "$@"' sh \
+			"$PORTFENCE" run --range "$((20000 + i * 100))+100" --map '8080?' -- \
+			sh -c 'echo "$PORTFENCE_MAP_8080" >>got; exec sleep infinity' 2>>errors 7>&-
+	done
+	wait_until has_lines 12 waiting
+	printf '\n%.0s' {1..12} >&7
+	wait_until has_lines 12 got
+	exec 7>&-
+	[ ! -s errors ]
+	# the others have the last ports of their ranges
+	[ "$(grep -cx 8080 got)" = 1 ]
+	[ "$(sort -u got | grep -cxE '2[01][0-9]99')" = 11 ]
+}
+
+has_lines() {
+	[ -e "$2" ] && [ "$(wc -l <"$2")" = "$1" ]
+}
+
+@test "a port is moved if another program is on it, whatever its protocol, or a lease covers it" {
+	ns_background python3 -c '
+import socket, time
+a = socket.create_server(("127.0.0.1", 8080))
+b = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); b.bind(("::1", 8081))
+print("ready", flush=True)
+time.sleep(1000)' >ready
+	wait_until grep -q ready ready
+	run -0 ns "$PORTFENCE" run --range 20000-20099 --map '8080?,8081?,8082?' -- printenv PORTFENCE_MAP
+	[ "$output" = '8080=20099,8081=20098,8082?=8082' ]
+	wait_until are_leased
+	ns_background "$PORTFENCE" run --lease 10 --pool 8090-8099 -- sleep infinity
+	wait_until are_leased 8090-8099
+	run -0 ns "$PORTFENCE" run --range 20000-20099 --map '8090?,8099?,8100?' -- printenv PORTFENCE_MAP
+	[ "$output" = '8090=20099,8099=20098,8100?=8100' ]
+}
+
+@test "with a lease, a port is kept or moved into the block, and the list shows it" {
+	PATH=$(dirname "$PORTFENCE"):$PATH
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run -0 ns "$PORTFENCE" run --lease 10 --pool 20000-20029 --map '8080?,5432' -- sh -c '
+		echo $PORTFENCE_MAP $PORTFENCE_RANGE
+		portfence run --lease 10 --pool 20000-20029 --map "8080?" -- printenv PORTFENCE_MAP
+		# it goes on with what the run around it has
+		portfence run -- printenv PORTFENCE_MAP
+		portfence leases; portfence status'
+	[ "${lines[0]}" = '8080?=8080,5432=20008 20000-20009' ]
+	[ "${lines[1]}" = 8080=20019 ]
+	[ "${lines[2]}" = '8080?=8080,5432=20008' ]
+	[[ "${lines[4]}" = '8080-8080 '*' 1 '* ]]
+	[ "${lines[5]}" = '             map  8080 is 8080, 5432 is 20008' ]
+	grep -qx '  map   8080 is 8080, 5432 is 20008' <<<"$output"
+	wait_until are_leased
+	# the block itself may cover it
+	run -0 ns "$PORTFENCE" run --lease 10 --pool 8075-8084 --map '8080?' -- sh -c '
+		echo $PORTFENCE_MAP; portfence leases | grep -c "^80"'
+	[ "$output" = $'8080?=8080\n1' ]
+	wait_until are_leased
+	# ports that arguments name are at odds with the map whether it is needed or not
+	says 125 "portfence: an argument names port 20009, which the map uses for port 8080; name a \
+port nearer to the beginning of the lease" \
+		ns "$PORTFENCE" run --lease 10 --pool 20000-20029 --substitute --map '8080?' -- true {last}
+}
+
+@test "a port is kept by the file, too, whatever 'bind' says, and by the library alone it is moved" {
+	for policy in own deny move; do
+		printf '[mapped]\nrange = 20000-20099\nbind = %s\nmap = 8080?, 5432\n' $policy >maybe.ini
+		for via in preload both supervise; do
+			rm -f "$policy.$via"
+			run -0 ns "$PORTFENCE" run --config maybe.ini --via $via --record "$policy.$via" -- \
+				"$PROBES/mapped" bind 8080 127.0.0.1
+			[[ "$output" = *'getsockname 127.0.0.1 8080 '* ]]
+			head -1 "$policy.$via" | grep -q '"port":8080,"asked":8080}'
+			wait_until are_leased
+		done
+	done
+	run -0 ns "$PORTFENCE" which --config maybe.ini "$PROBES/mapped"
+	grep -qx '  map      8080 is 8080 or 20099, 5432 is 20098' <<<"$output"
+	serve env LD_PRELOAD="$LIBRARY" PORTFENCE_CONFIG="$PWD/maybe.ini"
+	[ "$(listening)" = 20099 ]
+	run -0 ns "$PORTFENCE" run --config maybe.ini --app mapped -- printenv PORTFENCE_MAP
+	[ "$output" = '8080?=8080,5432=20098' ]
+	keeper
+	run -0 ns "$PORTFENCE" audit --pid "$pid"
+	[ "${lines[0]}" = 'no escape among 1 socket of 1 fenced process' ]
+}
+
+@test "a port that the command may not bind to is moved" {
+	install_for_all
+	cp "$PROBES/mapped" "$install"
+	mkdir "$PORTFENCE_STATE"
+	run -0 as_nobody "$install/portfence" run --range 20000-20099 --map '80?,8080?' -- printenv PORTFENCE_MAP
+	[ "$output" = '80=20099,8080?=8080' ]
+	run -0 as_nobody "$install/portfence" run --range 20000-20099 --map '80?' -- "$install/mapped" bind 80 127.0.0.1
+	[[ "$output" = *'getsockname 127.0.0.1 80 '* ]]
+}
+
+@test "a '?' at another place is an error, and so is a port that cannot be leased" {
+	for text in '?' '?8080' '8080??' '8080?1' '8080?=' '8080=1?' '8080? 5432'; do
+		refused "'$text' is no map" --range 20000-20099 --map "$text"
+	done
+	refused 'port 8080 stands twice in the map' --range 20000-20099 --map '8080?,8080'
+	refused 'port 8080 stands twice in the map' --range 20000-20099 --map '8080?=8080,1=8080'
+	# whether it is needed or not, there has to be room
+	refused "'map' leaves no port of the range" --range 20000 --map '8080?'
+	refused 'has port 9999 in the place of 8080, which is outside the range' \
+		--range 20000-20099 --map '8080?=9999'
+	run -0 ns "$PORTFENCE" run --range 20000-20099 --map "$(seq -s'?,' 9001 9064)?" -- printenv PORTFENCE_MAP
+	[ "$output" = "$(for i in {9001..9064}; do echo "$i?=$i"; done | paste -sd,)" ]
+	printf '[portfence]\nlease-file = %s/none\n[a]\nrange = 20000-20099\nmap = 8080?\n' "$PWD" >none.ini
+	refused "the lease file '$PWD/none' is not there" --config none.ini --app a
 }

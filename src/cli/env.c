@@ -142,8 +142,8 @@ static int set_lease(const struct lease *lease)
 	return 0;
 }
 
-/* Takes over the block of a lease that others hold. */
-static int find_lease(const char *text, const struct settings *settings)
+/* Takes over the block of a lease that others hold. @ret_map: ports that their map keeps */
+static int find_lease(const char *text, const struct settings *settings, struct portmap *ret_map)
 {
 	struct held_leases held;
 	char name[LEASE_NAME_MOST + 1];
@@ -164,8 +164,34 @@ static int find_lease(const char *text, const struct settings *settings)
 			"nobody holds a lease '%s'; take it first, with 'portfence lease N "
 			"--name %s --detach'",
 			name, name);
+	for (ret_map->count = 0; i < held.holders && !ret_map->count; i++)
+		if (strcmp(held.holder[i].name, name) != 0 || !lease_map(&held.holder[i], ret_map))
+			ret_map->count = 0;
 	held_leases_free(&held);
 	return rc;
+}
+
+/* Keeps the optional ports of the map that the other holders of the lease keep. */
+static int keep_ports(const struct portmap *theirs, struct arena *arena, struct settings *settings)
+{
+	struct portmap *map = arena_alloc(arena, sizeof(*map));
+	struct rule *rule = arena_alloc(arena, sizeof(*rule));
+	uint32_t i;
+
+	if (!map || !rule)
+		return say_failure("%s", strerror(ENOMEM));
+	*map = *settings->rule->map;
+	*rule = *settings->rule;
+	rule->map = map;
+	for (i = 0; i < map->count; i++) {
+		struct portmap_entry *entry = &map->entry[i];
+
+		if (entry->optional && portmap_real(theirs, entry->asked) == entry->asked)
+			entry->real = entry->asked;
+	}
+	settings->rule = rule;
+	/* the library has it from the variable, and cannot ask who holds the lease */
+	return variables_get(VARIABLE_MAP) ? launch_map(map) : 0;
 }
 
 static int set_variables(const struct option_values *given, const char *library)
@@ -174,6 +200,7 @@ static int set_variables(const struct option_values *given, const char *library)
 	const struct policy_process nobody = { .exe = NULL };
 	const char *app = given->operand[0];
 	struct settings settings = { .rule = NULL };
+	struct portmap theirs = { .count = 0 };
 	struct arena arena = { 0 };
 	const char *value[LAUNCH_OPTIONS];
 	int rc;
@@ -189,9 +216,11 @@ static int set_variables(const struct option_values *given, const char *library)
 	if (!rc && given->value[OPTION_LEASE])
 		rc = launch_read(&nobody, &arena, &settings);
 	if (!rc && given->value[OPTION_LEASE])
-		rc = find_lease(given->value[OPTION_LEASE], &settings);
+		rc = find_lease(given->value[OPTION_LEASE], &settings, &theirs);
 	if (!rc)
 		rc = launch_read(&nobody, &arena, &settings);
+	if (!rc && given->value[OPTION_LEASE] && settings.rule && settings.rule->map)
+		rc = keep_ports(&theirs, &arena, &settings);
 	app = variables_get(VARIABLE_APP);
 	if (!rc && app && settings.rule && settings.rule->lease)
 		rc = say_failure(

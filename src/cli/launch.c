@@ -196,8 +196,7 @@ void launch_unset_map(void)
 	}
 }
 
-/* PORTFENCE_MAP holds the whole map, for the library. PORTFENCE_MAP_PORT holds one port each, for scripts. */
-static int set_map(const struct portmap *map)
+int launch_map(const struct portmap *map)
 {
 	char text[PORTMAP_TEXT], name[sizeof(MAP_PORT_PREFIX "65535")], port[8];
 	uint32_t i;
@@ -246,7 +245,7 @@ int launch_environment(const struct settings *settings, const char *library, boo
 	if (settings->rule)
 		rc = set_variable(variables_name(VARIABLE_APP), settings->rule->name);
 	if (!rc && settings->rule)
-		rc = set_map(settings->rule->map);
+		rc = launch_map(settings->rule->map);
 	if (!rc && file)
 		rc = set_path(variables_name(VARIABLE_CONFIG), "", file);
 	return rc ? rc : set_preload(library, preload);

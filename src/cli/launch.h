@@ -56,6 +56,16 @@ int launch_options(const char *const value[LAUNCH_OPTIONS], const char *app);
 /* launch_map_variable() - Length of the name of an entry PORTFENCE_MAP_PORT=...; 0 if it is none */
 size_t launch_map_variable(const char *entry);
 
+/**
+ * launch_map() - Set the variables that tell of a map
+ * @map:	placed; NULL: of none
+ *
+ * PORTFENCE_MAP holds the whole map, for the library. PORTFENCE_MAP_PORT holds one port each, for scripts.
+ *
+ * Return: 0, or say_status() after the problem was reported
+ */
+int launch_map(const struct portmap *map);
+
 /* launch_unset_map() - Remove the variables PORTFENCE_MAP_PORT, which an outer run may have set */
 void launch_unset_map(void);
 

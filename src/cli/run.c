@@ -153,7 +153,7 @@ static void warn_of_resolver(const struct rule *rule, const char *command)
 	char text[PATH_MAX + 512];
 
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a command that is run has a rule */
-	if (!portmap_real(rule->map, DNS))
+	if (!portmap_real(rule->map, DNS) || portmap_real(rule->map, DNS) == DNS)
 		return;
 	snprintf(
 		text, sizeof(text),
@@ -182,7 +182,7 @@ static void warn_of_broker(const char *command)
 }
 
 static int find_rule(const struct option_values *given, const struct target *target,
-		     struct arena *arena, struct settings *ret_settings)
+		     struct arena *arena, struct settings *ret_settings, bool *ret_leased)
 {
 	const struct run_lease_options lease_options = {
 		.lease = given->value[OPTION_LEASE],
@@ -199,6 +199,7 @@ static int find_rule(const struct option_values *given, const struct target *tar
 		rc = run_lease_take(&lease_options, ret_settings, argv, arena, &lease);
 	if (rc)
 		return rc;
+	*ret_leased = lease.taken;
 	if (lease.taken)
 		rc = read_rule(target, argv, arena, ret_settings);
 	else
@@ -258,6 +259,7 @@ struct job {
 	bool quiet;
 	bool verbose;
 	bool fresh;
+	bool leased; /* it has a block of ports */
 };
 
 /* What became of fencing this process. */
@@ -320,8 +322,12 @@ static int cannot_hold(const struct job *job, const struct way *way)
 		return say_failure("the state of '%s' would not last as long as it runs: %s; run "
 				   "it without '--fresh'",
 				   job->command, obstacle->why);
-	return say_failure("the lease of '%s' would not last as long as it runs: %s; run it "
-			   "without a lease, with '--range'",
+	if (job->leased)
+		return say_failure("the lease of '%s' would not last as long as it runs: %s; run "
+				   "it without a lease, with '--range'",
+				   job->command, obstacle->why);
+	return say_failure("the lease of the ports that the map of '%s' keeps would not last as "
+			   "long as it runs: %s; write the map without '?'",
 			   job->command, obstacle->why);
 }
 
@@ -479,7 +485,7 @@ static int run(const struct option_values *given)
 	/* what we may not read we may still execute, but nobody can say that it will be fenced */
 	if (reached && !*target.remedy)
 		return say_failure("%s", unreached.text);
-	rc = find_rule(given, &target, &arena, &settings);
+	rc = find_rule(given, &target, &arena, &settings, &job.leased);
 	if (!rc)
 		rc = launch_via(given->value[OPTION_VIA], settings.rule, &job.via);
 	if (!rc && given->value[OPTION_FRESH])

@@ -3,6 +3,7 @@
 #include "../core/pool.h"
 #include "../core/variables.h"
 #include "../supervisor/supervise.h"
+#include "run_map.h"
 #include "say.h"
 
 #include <errno.h>
@@ -212,13 +213,14 @@ int run_lease_take(const struct run_lease_options *options, const struct setting
 	int rc;
 
 	memset(ret_lease, 0, sizeof(*ret_lease));
+	ret_lease->block.names_fd = -1;
+	describe_holder(settings, argv, &ret_lease->block.entry);
 	rc = parse_block(options, settings, arena, &block, &wanted);
 	/* before anything is taken, where it can be told by then */
 	if (!rc && wanted && block.count && options->substitute)
 		rc = check_arguments(argv, block.count);
 	if (rc || !wanted)
 		return rc;
-	describe_holder(settings, argv, &ret_lease->block.entry);
 	rc = lease_block_take(&block, settings, &ret_lease->block);
 	if (rc)
 		return rc;
@@ -266,14 +268,10 @@ static int exclude_named(const struct run_lease *lease, struct arena *arena,
 	return 0;
 }
 
-int run_lease_finish(struct run_lease *lease, struct arena *arena, struct settings *settings)
+static int check_named(const struct run_lease *lease, const struct portmap *map)
 {
-	const struct portmap *map = settings->rule->map;
 	uint32_t i;
-	int rc;
 
-	if (!lease->taken)
-		return 0;
 	for (i = 0; map && i < map->count; i++) {
 		const struct portmap_entry *entry = &map->entry[i];
 
@@ -282,9 +280,19 @@ int run_lease_finish(struct run_lease *lease, struct arena *arena, struct settin
 					   "%d; name a port nearer to the beginning of the lease",
 					   entry->real, entry->asked);
 	}
-	rc = exclude_named(lease, arena, settings);
-	if (rc || !map)
+	return 0;
+}
+
+int run_lease_finish(struct run_lease *lease, struct arena *arena, struct settings *settings)
+{
+	int rc = lease->taken ? check_named(lease, settings->rule->map) : 0;
+
+	if (!rc && lease->taken)
+		rc = exclude_named(lease, arena, settings);
+	if (!rc && settings->rule->map)
+		rc = run_map_keep(&lease->block, arena, settings);
+	if (rc || !lease->taken || !settings->rule->map)
 		return rc;
-	lease_set_map(&lease->block.entry, map);
+	lease_set_map(&lease->block.entry, settings->rule->map);
 	return lease_block_publish(&lease->block);
 }

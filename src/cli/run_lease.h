@@ -23,7 +23,8 @@ struct run_lease {
 	bool taken;
 	bool names; /* an argument names at least one port */
 	uint8_t named[65536 / 8];
-	struct lease_taken block; /* the ports, and what 'portfence leases' shows about them */
+	struct lease_taken
+		block; /* the ports, and what 'portfence leases' shows about their holder */
 };
 
 /* Both return 0, or report the problem on standard error and return say_status(). */
@@ -42,8 +43,10 @@ int run_lease_take(const struct run_lease_options *options, const struct setting
 		   char *argv[], struct arena *arena, struct run_lease *ret_lease);
 
 /**
- * run_lease_finish() - Exclude the ports that arguments name from the rule's range, and publish
- * the map
+ * run_lease_finish() - Exclude the ports that arguments name from the rule's range, let the map keep
+ * its optional ports, and publish it
+ *
+ * Without a lease, it does the second alone: see run_map_keep().
  *
  * The command binds to the named ports itself, so no other call of the tree may get one by chance.
  * The range stays as it is if nothing would be left, and under `bind = own`, which forbids to bind

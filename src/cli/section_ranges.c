@@ -133,8 +133,14 @@ void section_ranges_print_map(const struct portmap *map, FILE *to)
 {
 	uint32_t i;
 
-	for (i = 0; i < map->count; i++)
-		fprintf(to, "%s%d is %d", i ? ", " : "", map->entry[i].asked, map->entry[i].real);
+	for (i = 0; i < map->count; i++) {
+		const struct portmap_entry *entry = &map->entry[i];
+
+		fprintf(to, "%s%d is ", i ? ", " : "", entry->asked);
+		if (entry->optional && !portmap_keeps(entry))
+			fprintf(to, "%d or ", entry->asked);
+		fprintf(to, "%d", entry->real);
+	}
 	fputc('\n', to);
 }
 

@@ -55,10 +55,18 @@ char *section_ranges_list(const struct range *range);
 /* section_ranges_map() - A rule's map with a real port for each. Return: false if there is no map */
 bool section_ranges_map(const struct rule *rule, struct portmap *ret_map);
 
-/* section_ranges_print_map() - "8080 is 20099, 5432 is 20098" and a newline */
+/*
+ * section_ranges_print_map() - "8080 is 20099, 5432 is 20098" and a newline
+ *
+ * A port that a run may keep: "8080 is 8080 or 20099".
+ */
 void section_ranges_print_map(const struct portmap *map, FILE *to);
 
-/* section_ranges_json_map() - A rule's map as a JSON object, {"8080": 20099}; null if there is none */
+/*
+ * section_ranges_json_map() - A rule's map as a JSON object, {"8080": 20099}; null if there is none
+ *
+ * Of a port that a run may keep, it has the other one.
+ */
 json_t *section_ranges_json_map(const struct rule *rule);
 
 #endif

@@ -495,9 +495,9 @@ static bool judge_named_port(const struct rule *rule, struct assign *assign, int
 {
 	const uint16_t port = addr_port(&assign->addr);
 
-	/* a port that the map put in the place of another may always be bound */
+	/* a port that the map put in the place of another, or that it keeps, may always be bound */
 	*ret_rc = ASSIGN_GO_ON;
-	if (portmap_asked(rule->map, port) ||
+	if (portmap_has(rule->map, port) ||
 	    (rule->bind != BIND_DENY && range_has(rule->range[assign->proto], port)))
 		return true;
 	if (rule->bind == BIND_MOVE) {

@@ -69,7 +69,7 @@
 	X(SEED, "seed", "N", "draw the same random numbers in every run")                              \
 	X(MAP, "map", "PORTS",                                                                         \
 	  "let COMMAND have these ports, such as 8080,5432, without taking them: it binds to others, " \
-	  "of the range's end, and is shown its own")
+	  "of the range's end, and is shown its own; 8080? is moved only if another run or program has it")
 
 #define KEY_ENUM(id, ...) KEY_##id,
 enum key { KEY_LIST(KEY_ENUM) KEY_COUNT };

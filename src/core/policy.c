@@ -124,7 +124,7 @@ const struct rule *policy_select(const struct policy *policy, const struct polic
 
 bool policy_holds(const struct rule *rule, enum proto proto, uint16_t port)
 {
-	return range_has(rule->range[proto], port) || portmap_asked(rule->map, port);
+	return range_has(rule->range[proto], port) || portmap_has(rule->map, port);
 }
 
 const char *policy_file(const struct policy *policy, const struct rule *rule)

@@ -36,8 +36,18 @@ uint16_t portmap_asked(const struct portmap *map, uint16_t real)
 
 	for (i = 0; map && real && i < map->count; i++)
 		if (map->entry[i].real == real)
-			return map->entry[i].asked;
+			return portmap_keeps(&map->entry[i]) ? 0 : map->entry[i].asked;
 	return 0;
+}
+
+bool portmap_has(const struct portmap *map, uint16_t real)
+{
+	uint32_t i;
+
+	for (i = 0; map && real && i < map->count; i++)
+		if (map->entry[i].real == real)
+			return true;
+	return false;
 }
 
 static bool is_listed(const struct portmap *map, uint16_t port)
@@ -66,6 +76,10 @@ int portmap_parse(const char *text, struct portmap *ret_map, struct reason *ret_
 		at = skip_blanks(at);
 		if (!read_port(&at, &entry.asked))
 			break;
+		if (*at == '?') {
+			entry.optional = true;
+			at = skip_blanks(at + 1);
+		}
 		if (*at == '=') {
 			at = skip_blanks(at + 1);
 			if (!read_port(&at, &entry.real))
@@ -75,7 +89,7 @@ int portmap_parse(const char *text, struct portmap *ret_map, struct reason *ret_
 			break;
 		if (map.count == PORTMAP_MAX)
 			return reason_refuse(ret_why, "a map holds %d ports at most", PORTMAP_MAX);
-		if (is_listed(&map, entry.asked) || entry.asked == entry.real)
+		if (is_listed(&map, entry.asked) || (entry.asked == entry.real && !entry.optional))
 			return refuse_twice(entry.asked, ret_why);
 		if (entry.real && is_listed(&map, entry.real))
 			return refuse_twice(entry.real, ret_why);
@@ -112,7 +126,7 @@ int portmap_place(struct portmap *map, const struct range *const *range, int ran
 		struct portmap_entry *entry = &map->entry[i];
 		uint16_t port = 0;
 
-		if (entry->real && !all_have(range, ranges, entry->real))
+		if (entry->real && !portmap_keeps(entry) && !all_have(range, ranges, entry->real))
 			return reason_refuse(
 				ret_why,
 				"the map has port %d in the place of %d, which is outside the range",
@@ -156,6 +170,8 @@ void portmap_format(const struct portmap *map, char *ret_text, size_t size)
 
 	ret_text[0] = '\0';
 	for (i = 0; i < map->count && used < size; i++)
-		used += (size_t)snprintf(ret_text + used, size - used, "%s%d=%d", i ? "," : "",
-					 map->entry[i].asked, map->entry[i].real);
+		used += (size_t)snprintf(ret_text + used, size - used, "%s%d%s=%d", i ? "," : "",
+					 map->entry[i].asked,
+					 portmap_keeps(&map->entry[i]) ? "?" : "",
+					 map->entry[i].real);
 }

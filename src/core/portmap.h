@@ -4,13 +4,20 @@
 
 #include "range.h"
 
-#define PORTMAP_MAX 64
-#define PORTMAP_TEXT (PORTMAP_MAX * sizeof("65535=65535, "))
+#include <stdbool.h>
+#include <stdint.h>
 
-/* Ports in host byte order. Invariant: no port stands twice in a map, as asked or as real. */
+#define PORTMAP_MAX 64
+#define PORTMAP_TEXT (PORTMAP_MAX * sizeof("65535?=65535, "))
+
+/*
+ * Ports in host byte order. Invariant: no port stands twice in a map, as asked or as real; but an
+ * optional entry may have its own port in both.
+ */
 struct portmap_entry {
 	uint16_t asked; /* what the program names */
 	uint16_t real;  /* what the kernel is told; 0 until it is placed */
+	bool optional;  /* `portfence run` makes @asked @real where nobody else has that port */
 };
 
 struct portmap {
@@ -20,7 +27,8 @@ struct portmap {
 
 /**
  * portmap_parse() - Read a list of ports
- * @text:	"PORT" or "PORT=REAL", separated by commas
+ * @text:	"PORT" or "PORT=REAL", separated by commas; "PORT?" and "PORT?=REAL" are optional, and
+ *		"PORT?=PORT" is one that keeps its own port
  * @ret_why:	on failure, the problem and what is allowed instead
  *
  * Return: 0, -EINVAL
@@ -47,11 +55,20 @@ int portmap_place(struct portmap *map, const struct range *const *range, int ran
 int portmap_take_out(const struct portmap *map, const struct range *range, struct arena *arena,
 		     const struct range **ret_range);
 
-/* portmap_real() - The port that stands for the one which a program names, or 0; @map may be NULL */
+/* portmap_keeps() - Does an entry keep the port that the program names? */
+static inline bool portmap_keeps(const struct portmap_entry *entry)
+{
+	return entry->optional && entry->real == entry->asked;
+}
+
+/* portmap_real() - The port that stands for the one which a program names, maybe itself; or 0; @map may be NULL */
 uint16_t portmap_real(const struct portmap *map, uint16_t asked);
 
-/* portmap_asked() - The port that a program names for a real one, or 0; @map may be NULL */
+/* portmap_asked() - The port that a program names for another, real one, or 0; @map may be NULL */
 uint16_t portmap_asked(const struct portmap *map, uint16_t real);
+
+/* portmap_has() - Is it the real port of an entry? @map may be NULL */
+bool portmap_has(const struct portmap *map, uint16_t real);
 
 /* portmap_format() - Write a placed map as text that portmap_parse() reads back; @size as PORTMAP_TEXT */
 void portmap_format(const struct portmap *map, char *ret_text, size_t size);

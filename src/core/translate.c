@@ -59,7 +59,9 @@ int translate_to(const struct fence *fence, int fd, union addr *addr)
 {
 	/* a send over IPv4 also takes AF_UNSPEC for AF_INET (net/ipv4/udp.c, udp_sendmsg) */
 	uint16_t real = portmap_real(map_of(fence), addr_port(addr));
-	int local = real && assign_fences(fence, fd) ? is_on_this_machine(fence, fd, addr) : 0;
+	int local = real && real != addr_port(addr) && assign_fences(fence, fd)
+			    ? is_on_this_machine(fence, fd, addr)
+			    : 0;
 
 	if (local > 0)
 		addr_set_port(addr, real);

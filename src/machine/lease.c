@@ -10,12 +10,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#define ENDING_NS 5000000 /* between two tries for a port whose holder has ended */
+#define ENDING_LOOKS 50
 
 int lease_open(const struct settings *settings, bool write, struct reason *ret_why)
 {
@@ -147,6 +151,47 @@ int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_f
 	/* logind removes what a user has left in /dev/shm (logind.conf(5), RemoveIPC) */
 	if (!rc && !fstat(fd, &st) && !st.st_nlink)
 		rc = -ESTALE;
+	return rc;
+}
+
+int lease_take_at(int fd, uint16_t first, uint32_t count)
+{
+	struct range *only;
+	int rc;
+
+	if (first + count > LEASE_FILE_PORTS)
+		return -EADDRINUSE;
+	only = calloc(1, sizeof(*only) + sizeof(only->span[0]));
+	if (!only)
+		return -ENOMEM;
+	only->count = count;
+	only->spans = 1;
+	only->span[0] = (struct range_span){ first, (uint16_t)(first + count - 1), 0 };
+	rc = lease_take(fd, only, count, &first);
+	free(only);
+	return rc;
+}
+
+/* Is the port leased, and the process gone that took the lease? The lease then ends some milliseconds later. */
+static bool is_ending(int fd, uint16_t port)
+{
+	struct flock lock;
+	struct lease told;
+
+	return lease_file_find_lock(fd, port, port, &lock) == 1 &&
+	       lease_file_read(fd, (uint32_t)lock.l_start, &told) && kill(told.pid, 0) &&
+	       errno == ESRCH;
+}
+
+int lease_keep(int fd, uint16_t port)
+{
+	const struct timespec time = { 0, ENDING_NS };
+	int rc = lease_take_at(fd, port, 1), looks;
+
+	for (looks = 0; rc == -EADDRINUSE && looks < ENDING_LOOKS && is_ending(fd, port); looks++) {
+		nanosleep(&time, NULL);
+		rc = lease_take_at(fd, port, 1);
+	}
 	return rc;
 }
 

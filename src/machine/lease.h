@@ -38,6 +38,19 @@ int lease_open(const struct settings *settings, bool write, struct reason *ret_w
  */
 int lease_take(int fd, const struct range *pool, uint32_t count, uint16_t *ret_first);
 
+/* lease_take_at() - Take the block that begins at @first, and no other. Return: as lease_take() */
+int lease_take_at(int fd, uint16_t first, uint32_t count);
+
+/**
+ * lease_keep() - Take a port that a program insists on, if no lease has it and no socket is on it
+ *
+ * If the process that took the lease of the port has ended, it waits some milliseconds for the end of
+ * the lease.
+ *
+ * Return: 0; -EADDRINUSE if others have it; another -errno of lease_take()
+ */
+int lease_keep(int fd, uint16_t port);
+
 /* lease_publish() - Tell others who has a lease: this user since now, and the rest from @lease. Return: 0 or -errno */
 int lease_publish(int fd, const struct lease *lease);
 

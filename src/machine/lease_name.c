@@ -302,10 +302,9 @@ static int take_same(const struct names *names, const struct range *pool, const 
 		     uint32_t count, struct lease *lease)
 {
 	const uint32_t last = entry->first + count - 1;
-	struct range *only;
 	struct flock lock;
 	uint32_t port;
-	int rc, looks;
+	int looks;
 
 	if (last >= LEASE_FILE_PORTS)
 		return -EADDRINUSE;
@@ -316,15 +315,8 @@ static int take_same(const struct names *names, const struct range *pool, const 
 			lease_file_find_lock(names->lease_fd, entry->first, last, &lock) == 1;
 	     looks++)
 		sleep_ns(DYING_NS);
-	only = calloc(1, sizeof(*only) + sizeof(only->span[0]));
-	if (!only)
-		return -ENOMEM;
-	only->count = count;
-	only->spans = 1;
-	only->span[0] = (struct range_span){ entry->first, (uint16_t)last, 0 };
-	rc = lease_take(names->lease_fd, only, count, &lease->first);
-	free(only);
-	return rc;
+	lease->first = entry->first;
+	return lease_take_at(names->lease_fd, entry->first, count);
 }
 
 static int take_anew(const struct names *names, const struct range *pool, uint32_t count,
@@ -383,6 +375,7 @@ static int take_name(struct names *names, const struct range *pool, uint32_t cou
 		rc = take_anew(names, pool, count, entry, lease, named);
 	if (!rc && !named->joined && getrandom(&entry->id, sizeof(entry->id), 0) < 0)
 		rc = -errno;
+	named->id = entry->id;
 	if (!rc)
 		rc = lease_file_lock(names->lease_fd, F_RDLCK, instance_offset(entry), 1);
 	strcpy(lease->name, name);
@@ -424,6 +417,57 @@ int lease_name_take(int fd, int lease_fd, const struct range *pool, uint32_t cou
 int lease_name_publish(int fd, const struct lease_named *named, const struct lease *entry)
 {
 	return lease_file_write(fd, named->slot, entry);
+}
+
+/* ---- a port of a map ---- */
+
+/* Do others who hold the name lock this byte? In a lease file of all users, anybody can set the second lock. */
+static bool is_told(int fd, int lease_fd, off_t byte)
+{
+	struct flock lock;
+
+	return lease_file_find_lock(fd, byte, byte, &lock) == 1 &&
+	       lease_file_find_lock(lease_fd, byte, byte, &lock) == 1;
+}
+
+/* The bytes behind that of instance_offset() say what became of a port of the holders' map. */
+static int keep_port(int fd, int lease_fd, uint64_t id, uint16_t port)
+{
+	const struct entry entry = { .id = id };
+	const off_t moved = instance_offset(&entry) + 2L * port, kept = moved + 1;
+	off_t told;
+	int rc, lock_rc;
+
+	if (is_told(fd, lease_fd, moved))
+		rc = -EADDRINUSE;
+	else if (is_told(fd, lease_fd, kept))
+		rc = 0;
+	else
+		rc = lease_keep(lease_fd, port);
+	/* from now on, holders of the same name can have it as well */
+	if (!rc)
+		rc = lease_file_lock(lease_fd, F_RDLCK, port, 1);
+	/* the last holder has just gone, and another lease has come */
+	if (rc == -EAGAIN || rc == -EACCES)
+		rc = -EADDRINUSE;
+	if (rc && rc != -EADDRINUSE)
+		return rc;
+	told = rc ? moved : kept;
+	lock_rc = lease_file_lock(fd, F_RDLCK, told, 1);
+	if (!lock_rc)
+		lock_rc = lease_file_lock(lease_fd, F_RDLCK, told, 1);
+	return lock_rc ? lock_rc : rc;
+}
+
+int lease_name_keep(int fd, int lease_fd, const struct lease_named *named, uint16_t port)
+{
+	int rc = begin_turn(fd);
+
+	if (rc)
+		return rc;
+	rc = keep_port(fd, lease_fd, named->id, port);
+	lease_file_lock(fd, F_UNLCK, TURN, 1);
+	return rc;
 }
 
 /* ---- listing ---- */

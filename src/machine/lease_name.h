@@ -26,6 +26,7 @@ int lease_name_open(const struct settings *settings, bool write, struct reason *
 
 /* What became of a name. */
 struct lease_named {
+	uint64_t id;   /* of the time that the block has the name */
 	uint32_t slot; /* of this holder */
 	bool joined;   /* others had the block already */
 	bool moved;    /* the name had another block before, which is not free or not in the pool */
@@ -48,6 +49,18 @@ struct lease_named {
  */
 int lease_name_take(int fd, int lease_fd, const struct range *pool, uint32_t count,
 		    const char *name, struct lease *entry, struct lease_named *ret_named);
+
+/**
+ * lease_name_keep() - Take a port that a program insists on, as lease_keep(), for all who hold a name
+ * @fd:		holds the name, by lease_name_take()
+ * @lease_fd:	of lease_open(), not the one that has the block: the port is held until its last copy is
+ *		closed
+ *
+ * The first holder that asks decides it for all who hold the name at the same time.
+ *
+ * Return: as lease_keep(); -EBUSY if other processes keep the file of names locked
+ */
+int lease_name_keep(int fd, int lease_fd, const struct lease_named *named, uint16_t port);
 
 /* lease_name_publish() - Tell others who holds a name. Return: 0 or -errno */
 int lease_name_publish(int fd, const struct lease_named *named, const struct lease *entry);

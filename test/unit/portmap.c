@@ -62,6 +62,12 @@ static void places(void)
 	/* both ranges have it */
 	check_placed("1", "100-200", "150-160", "1=160", "100-159, 161-200");
 	check_placed("1,2", "100-101", "100-101", "1=101,2=100", NULL);
+	/* an optional port has a place, unless it keeps its own */
+	check_placed("8080?,5432", "20000-20099", "20000-20099", "8080=20099,5432=20098",
+		     "20000-20097");
+	check_placed("8080 ? = 20000", "20000-20099", "20000-20099", "8080=20000", "20001-20099");
+	check_placed("8080?=8080,20098?=20098,1", "20000-20099", "20000-20099",
+		     "8080?=8080,20098?=20098,1=20099", "20000-20097");
 }
 
 static void refuses(void)
@@ -70,7 +76,9 @@ static void refuses(void)
 					     "x",    "1x",   "1,",      ",1",    "1 2",
 					     "-1",   "+1",   "1=",      "1=0",   "1=65536",
 					     "1=1",  "1,1",  "1=5,2=5", "1=2,2", "1,2=1",
-					     "1=-2", "1==2", "1=2=3",   "0x10" };
+					     "1=-2", "1==2", "1=2=3",   "0x10",  "?",
+					     "?1",   "1??",  "1?2",     "1?=",   "1?=0",
+					     "1=2?", "1?,1", "1?=1,2=1" };
 	const struct range *ranges[] = { range("100-101") };
 	struct portmap map = { .count = 7 };
 	size_t i;
@@ -90,13 +98,19 @@ static void refuses(void)
 
 static void looks_up(void)
 {
-	static const struct portmap map = { 2, { { 8080, 20099 }, { 5432, 20098 } } };
+	static const struct portmap map = { 2, { { 8080, 20099, true }, { 5432, 20098, false } } };
+	static const struct portmap keeps = { 1, { { 8080, 8080, true } } };
 
 	CHECK(portmap_real(&map, 8080) == 20099 && portmap_real(&map, 5432) == 20098, "real");
 	CHECK(portmap_asked(&map, 20099) == 8080 && portmap_asked(&map, 20098) == 5432, "asked");
 	CHECK(!portmap_real(&map, 20099) && !portmap_asked(&map, 8080) && !portmap_real(&map, 0) &&
 		      !portmap_asked(&map, 0),
 	      "not the other way round");
+	CHECK(portmap_has(&map, 20099) && !portmap_has(&map, 8080) && !portmap_has(NULL, 8080),
+	      "has");
+	CHECK(portmap_real(&keeps, 8080) == 8080 && !portmap_asked(&keeps, 8080) &&
+		      portmap_has(&keeps, 8080),
+	      "a port that stays as it is");
 	CHECK(!portmap_real(NULL, 8080) && !portmap_asked(NULL, 20099), "no map");
 }
 
