@@ -437,6 +437,42 @@ time.sleep(1000)' "$PORTFENCE_STATE/.names.0" >ready
 	[ "$output" = 20000-20009 ]
 }
 
+# Keeps others from names, until its standard input ends.
+keep_turn() {
+	python3 -c '
+import fcntl, os, struct, sys
+fd = os.open(os.environ["PORTFENCE_STATE"] + "/.names." + str(os.getuid()), os.O_RDWR)
+# struct flock: a write lock on the byte behind the records (see lease_name.c)
+fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 65536 * 577, 1, 0))
+print("kept", flush=True)
+sys.stdin.read()'
+}
+
+@test "who waits for the turn to take a name gets it, with any signals blocked, and gives up if nobody gets on" {
+	hold 10 --name db
+	mkfifo go
+	keep_turn <go >kept &
+	PIDS+=($!)
+	exec 7>go
+	wait_until grep -q kept kept
+	run -1 ns "$PORTFENCE" lease 10 --name late </dev/null 7>&-
+	[ "$output" = 'portfence: the names of leases stay locked by another process, see lslocks(8)' ]
+	: >blocks
+	for i in 1 2 3; do
+		ns_background env --block-signal=RTMAX "$PORTFENCE" lease 10 --name "n$i" </dev/null >>blocks 7>&-
+		wait_until in_queue "$i"
+	done
+	[ ! -s blocks ]
+	exec 7>&-
+	have_blocks() { [ "$(wc -l <blocks)" = 3 ]; }
+	wait_until have_blocks
+}
+
+# in_queue COUNT: so many wait in the kernel for the byte that keep_turn() has locked
+in_queue() {
+	[ "$(grep -cE -- "-> OFDLCK .*:$(stat -c %i "$PORTFENCE_STATE/.names.$(id -u)") 37814272 37814272$" /proc/locks)" = "$1" ]
+}
+
 @test "of 288 workers with 6 names, a third killed, only workers of one name ever share a port" {
 	run ns "$BATS_TEST_DIRNAME/programs/lease_sharers" 288 24 6 "$PORTFENCE" --pool 20000-20029
 	echo "$output"

@@ -18,6 +18,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /*
@@ -46,10 +47,7 @@
 #define TURN LEASE_FILE_END
 #define ENTRIES (LEASE_FILE_END + 64)
 #define ENTRIES_MOST 4096
-#define TURN_NS                                                                                    \
-	1000000 /* before the second try to be the only one who takes a name, doubled each time */
-#define TURN_NS_LONGEST 50000000
-#define TURN_NS_MOST 30000000000 /* until it is given up */
+#define TURN_NS_MOST 30000000000 /* until it is given up, if nobody gets on */
 #define DYING_NS 5000000         /* between two looks at a block whose holder may be ending */
 #define DYING_LOOKS 20
 #define RELEASE_MS 5000
@@ -186,19 +184,56 @@ static void sleep_ns(long ns)
 	nanosleep(&time, NULL);
 }
 
-static int begin_turn(int fd)
+static void interrupt(int number)
 {
-	const int64_t end = timing_ns(CLOCK_MONOTONIC) + TURN_NS_MOST;
-	long ns = TURN_NS;
-	struct stat st;
+	(void)number;
+}
+
+/* Waits for the turn in the kernel's own queue (fs/locks.c), for a second at most. Return: 0, -errno */
+static int wait_for_turn(int fd)
+{
+	const int number = SIGRTMAX;
+	struct sigaction wakes = { .sa_handler = interrupt }, action;
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = number };
+	/* once more and again: the first one may come before the call */
+	const struct itimerspec often = { { 1, 0 }, { 1, 0 } };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = TURN, .l_len = 1 };
+	sigset_t only, mask;
+	timer_t timer;
 	int rc;
 
-	while ((rc = lease_file_lock(fd, F_WRLCK, TURN, 1)) == -EAGAIN || rc == -EACCES) {
-		if (timing_ns(CLOCK_MONOTONIC) >= end)
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer))
+		return -errno;
+	sigemptyset(&only);
+	sigaddset(&only, number);
+	sigaction(number, &wakes, &action);
+	pthread_sigmask(SIG_UNBLOCK, &only, &mask);
+	timer_settime(timer, 0, &often, NULL);
+	rc = fcntl(fd, F_OFD_SETLKW, &lock) ? -errno : 0;
+	timer_delete(timer);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	sigaction(number, &action, NULL);
+	return rc;
+}
+
+/* Gives up if nobody has taken a name for long: each of them writes to the file. */
+static int begin_turn(int fd)
+{
+	int64_t end = timing_ns(CLOCK_MONOTONIC) + TURN_NS_MOST;
+	struct stat st = { .st_nlink = 1 }, before;
+	int rc = lease_file_lock(fd, F_WRLCK, TURN, 1);
+
+	fstat(fd, &before);
+	while (rc == -EAGAIN || rc == -EACCES || rc == -EINTR) {
+		rc = wait_for_turn(fd);
+		if (rc == -EINTR && !fstat(fd, &st) &&
+		    (st.st_mtim.tv_sec != before.st_mtim.tv_sec ||
+		     st.st_mtim.tv_nsec != before.st_mtim.tv_nsec)) {
+			end = timing_ns(CLOCK_MONOTONIC) + TURN_NS_MOST;
+			before = st;
+		} else if (rc == -EINTR && timing_ns(CLOCK_MONOTONIC) >= end) {
 			return -EBUSY;
-		/* of a thousand that wait, all would be busy with asking */
-		sleep_ns(ns);
-		ns = ns < TURN_NS_LONGEST ? 2 * ns : ns;
+		}
 	}
 	if (!rc && !fstat(fd, &st) && !st.st_nlink)
 		rc = -ESTALE;
