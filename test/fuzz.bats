@@ -107,6 +107,10 @@ holds() {
 	holds lease
 }
 
+@test "any name of a lease is refused or taken, whatever the file of names and its locks hold" {
+	holds lease_name
+}
+
 @test "whatever a program's call says and points to, the supervisor answers once, and keeps to the range" {
 	holds trap
 }

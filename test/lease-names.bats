@@ -124,6 +124,8 @@ character or a byte that is not UTF-8; write it without" "$PORTFENCE" lease --na
 	done
 	says 1 "portfence: --name: the name '$long' is longer than 64 bytes; write a shorter one" \
 		"$PORTFENCE" lease --name "$long"
+	says 1 "portfence: --name: the name '?$long' is longer than 64 bytes; write a shorter one" \
+		"$PORTFENCE" lease --name $'\033'"$long"
 	says 2 "portfence: option '--name' has an empty value, see 'portfence lease --help'" \
 		"$PORTFENCE" lease --name ''
 	says 125 "portfence: --name: the name 'a/b' has a slash, a control character or a byte that is not \

@@ -48,7 +48,7 @@ PACKAGES_UNPACKED := chrony nfs-common nfs-kernel-server
 
 # what else unit tests and fuzzers call, beside all of core
 UNIT_ALSO := cli/status_bar machine/array machine/port_origin machine/procfs machine/sockets
-FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/lease machine/lease_file machine/library machine/processes \
+FUZZ_ALSO := cli/status_bar machine/array machine/fenced machine/lease machine/lease_file machine/lease_name machine/library machine/processes \
 	machine/procfs machine/sockets machine/target shim/caller_memory shim/child_environ
 FUZZ := $(call names,test/fuzz)
 PLATFORM := $(patsubst %,$(BUILD)/test/platform/%,$(call names,test/platform))
@@ -93,6 +93,7 @@ FUZZ_WRAP_state := clock_gettime openat64
 FUZZ_WRAP_diag := syscall
 FUZZ_WRAP_fenced := fd_open open64
 FUZZ_WRAP_lease := fcntl64
+FUZZ_WRAP_lease_name := fcntl64 fstat64 nanosleep sockets_read
 FUZZ_WRAP_preset := syscall
 FUZZ_WRAP_sockets := syscall
 FUZZ_WRAP_target := open64

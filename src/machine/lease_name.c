@@ -119,19 +119,18 @@ static int name_folder(char ret_name[LEASE_NAME_MOST + 1], struct reason *ret_wh
 
 int lease_name_read(const char *text, char ret_name[LEASE_NAME_MOST + 1], struct reason *ret_why)
 {
-	char safe[LEASE_NAME_MOST + 1];
+	char safe[160];
 
 	if (!strcmp(text, LEASE_NAME_FOLDER))
 		return name_folder(ret_name, ret_why);
 	if (!*text)
 		return reason_refuse(ret_why, "the name is empty");
+	snprintf(safe, sizeof(safe), "%s", text);
+	text_make_safe(safe);
 	if (strlen(text) > LEASE_NAME_MOST)
 		return reason_refuse(ret_why,
-				     "the name " REASON_QUOTED
-				     " is longer than %d bytes; write a shorter one",
-				     text, LEASE_NAME_MOST);
-	strcpy(safe, text);
-	text_make_safe(safe);
+				     "the name '%s' is longer than %d bytes; write a shorter one",
+				     safe, LEASE_NAME_MOST);
 	if (strchr(text, '/') || strcmp(text, safe) != 0)
 		return reason_refuse(
 			ret_why,
