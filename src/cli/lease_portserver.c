@@ -44,6 +44,7 @@ struct served {
 	int process; /* pidfd */
 	int lease;   /* the descriptor that holds it */
 	uid_t uid;   /* of the client that asked for it */
+	uint16_t port;
 };
 
 struct server {
@@ -57,6 +58,8 @@ struct server {
 	struct served *served;
 	size_t serves;
 	size_t room; /* for ports of other users */
+	/* ports of the pool that are not given out: of the others, the kernel need not be asked */
+	struct range_set *left;
 	struct pollfd *watched;
 	bool said; /* that there was no port for somebody, since the last one that was given */
 	bool full; /* no descriptor was left for the last client */
@@ -192,6 +195,7 @@ static void free_ended(struct server *server, const struct pollfd *process)
 			continue;
 		close(server->served[i].process);
 		close(server->served[i].lease);
+		range_set_add(server->left, server->served[i].port, server->served[i].port);
 		server->served[i] = server->served[--server->serves];
 	}
 }
@@ -233,6 +237,26 @@ static int judge_request(const struct client *client, pid_t pid)
 	return -1;
 }
 
+/* Leases the first port that is left. Return: 0 or -errno, as lease_take() */
+static int lease_left(const struct server *server, int fd, uint16_t *ret_port)
+{
+	static struct range_set one; /* the stack may be small (setrlimit(2)) */
+	struct arena arena = { 0 };
+	const struct range *pool;
+	int rc = range_build(server->left, &arena, &pool);
+
+	rc = rc == -EINVAL ? -EADDRINUSE : rc;
+	if (!rc)
+		rc = lease_take(fd, pool, 1, ret_port);
+	arena_free(&arena);
+	if (rc)
+		return rc;
+	range_set_clear(&one);
+	range_set_add(&one, *ret_port, *ret_port);
+	range_set_remove(server->left, &one);
+	return 0;
+}
+
 /* Takes a port. Return: 0 if there is none */
 static uint16_t take_port(struct server *server, uid_t uid, pid_t pid, int process)
 {
@@ -253,7 +277,7 @@ static uint16_t take_port(struct server *server, uid_t uid, pid_t pid, int proce
 		say_once(server, why.text);
 		return 0;
 	}
-	rc = lease_take(fd, server->block->pool, 1, &entry.first);
+	rc = lease_left(server, fd, &entry.first);
 	entry.last = entry.first;
 	lease_command_of(pid, entry.command, sizeof(entry.command));
 	if (!rc)
@@ -266,10 +290,13 @@ static uint16_t take_port(struct server *server, uid_t uid, pid_t pid, int proce
 				? "no port of the pool is free of leases and sockets for a client; "
 				  "use a larger '--pool', and see 'portfence leases'"
 				: "no port can be taken for a client");
+		if (entry.first)
+			range_set_add(server->left, entry.first, entry.first);
 		close(fd);
 		return 0;
 	}
-	*served = (struct served){ .process = process, .lease = fd, .uid = uid };
+	*served =
+		(struct served){ .process = process, .lease = fd, .uid = uid, .port = entry.first };
 	server->said = false;
 	return entry.first;
 }
@@ -461,6 +488,10 @@ int lease_portserver_run(const char *address, const struct lease_block *block,
 	sigset_t before;
 	int rc;
 
+	server.left = calloc(1, sizeof(*server.left));
+	if (!server.left)
+		return say_failure("%s", strerror(ENOMEM));
+	range_set_add_range(server.left, block->pool);
 	server.room = block->pool->count;
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
@@ -482,5 +513,6 @@ int lease_portserver_run(const char *address, const struct lease_block *block,
 		unlink(address);
 	/* what has come ends it as it would have */
 	sigprocmask(SIG_SETMASK, &before, NULL);
+	free(server.left);
 	return rc;
 }
