@@ -173,3 +173,32 @@ judge() {
 	[ "$output" = 2 ]
 	[[ "$stderr" = 'warning: portfence is not installed'* ]]
 }
+
+@test "by name, Python, node, a shell and a second shell have one block, and others another" {
+	skip_missing node
+	cp "$HELPERS"/portlease.{py,cjs,bash} .
+	cat >node.cjs <<-'END'
+		require("./portlease.cjs").lease(3, "--name", "db").then((ports) => {
+			console.log(ports.join(" "));
+			ports.free();
+		});
+	END
+	cat >shell.sh <<-'END'
+		. ./portlease.bash
+		portlease 3 --name db
+		echo "$PORT $LAST_PORT"
+		eval "$(portfence env --lease db)"
+		echo "$PORTFENCE_FIRST $PORTFENCE_LAST"
+	END
+	cat >holder.py <<-'END'
+		import subprocess, portlease
+		with portlease.Lease(3, "--name", "db") as ours, portlease.Lease(3) as other:
+		    print(*ours, flush=True)
+		    for command in ["node", "node.cjs"], ["bash", "shell.sh"]:
+		        subprocess.run(command, check=True)
+		    print(*other)
+	END
+	run -0 ns /usr/bin/python3 holder.py
+	[ "$output" = $'20000 20001 20002\n20000 20001 20002\n20000 20002\n20000 20002\n20003 20004 20005' ]
+	wait_until no_leases
+}
