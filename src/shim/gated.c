@@ -256,7 +256,7 @@ ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const str
 	union foreign room;
 	long rc = -EAGAIN;
 
-	if (flags & MSG_FASTOPEN && !is_as_seen(seen, &room, &addr, &len))
+	if (way != WAY_LIBC && flags & MSG_FASTOPEN && !is_as_seen(seen, &room, &addr, &len))
 		way = WAY_LIBC;
 	if (way != WAY_LIBC)
 		rc = gate()(SYS_sendto, fd, (long)data, (long)size,
