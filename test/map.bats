@@ -855,6 +855,7 @@ time.sleep(1000)' >ready
 	grep -qx '  map   8080 is 8080, 5432 is 20008' <<<"$output"
 	wait_until are_leased
 	# the block itself may cover it
+	# shellcheck disable=SC2016 # the inner shell expands it
 	run -0 ns "$PORTFENCE" run --lease 10 --pool 8075-8084 --map '8080?' -- sh -c '
 		echo $PORTFENCE_MAP; portfence leases | grep -c "^80"'
 	[ "$output" = $'8080?=8080\n1' ]
@@ -862,7 +863,7 @@ time.sleep(1000)' >ready
 	# ports that arguments name are at odds with the map whether it is needed or not
 	says 125 "portfence: an argument names port 20009, which the map uses for port 8080; name a \
 port nearer to the beginning of the lease" \
-		ns "$PORTFENCE" run --lease 10 --pool 20000-20029 --substitute --map '8080?' -- true {last}
+		ns "$PORTFENCE" run --lease 10 --pool 20000-20029 --substitute --map '8080?' -- true '{last}'
 }
 
 @test "a port is kept by the file, too, whatever 'bind' says, and by the library alone it is moved" {
