@@ -254,7 +254,7 @@ held; ask for no more, or take another name" ]
 }
 
 @test "who shares a name shares what became of a port of the map: it is kept for all, or moved for all" {
-	mapped() { ns "$PORTFENCE" run --name db --map '8080?' "$@" -- printenv PORTFENCE_MAP_8080; }
+	mapped() { ns "$PORTFENCE" run --name db --map '8080?' -- printenv PORTFENCE_MAP_8080; }
 	ns_background "$PORTFENCE" run --lease 10 --name db --map '8080?' -- sleep infinity
 	first=$pid
 	wait_until are_leased 8080-8080 20000-20009
