@@ -64,7 +64,6 @@ static int publish(const struct lease_taken *block, int fd, const struct portmap
 	int rc = 0;
 
 	*ret_any = false;
-
 	lease_set_map(&told, map);
 	for (i = 0; !rc && i < map->count; i++) {
 		const struct portmap_entry *entry = &map->entry[i];

@@ -48,6 +48,7 @@
 #define ENTRIES (LEASE_FILE_END + 64)
 #define ENTRIES_MOST 4096
 #define TURN_NS_MOST 30000000000 /* until it is given up, if nobody gets on */
+#define TURN_NS 20000000         /* between two tries where no timer ends a wait */
 #define DYING_NS 5000000         /* between two looks at a block whose holder may be ending */
 #define DYING_LOOKS 20
 #define RELEASE_MS 5000
@@ -201,8 +202,11 @@ static int wait_for_turn(int fd)
 	timer_t timer;
 	int rc;
 
-	if (timer_create(CLOCK_MONOTONIC, &event, &timer))
-		return -errno;
+	/* EAGAIN: this user may have no more timers (RLIMIT_SIGPENDING) */
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer)) {
+		sleep_ns(TURN_NS);
+		return lease_file_lock(fd, F_WRLCK, TURN, 1);
+	}
 	sigemptyset(&only);
 	sigaddset(&only, number);
 	sigaction(number, &wakes, &action);
@@ -215,6 +219,11 @@ static int wait_for_turn(int fd)
 	return rc;
 }
 
+static bool is_not_our_turn(int rc)
+{
+	return rc == -EAGAIN || rc == -EACCES || rc == -EINTR;
+}
+
 /* Gives up if nobody has taken a name for long: each of them writes to the file. */
 static int begin_turn(int fd)
 {
@@ -223,14 +232,15 @@ static int begin_turn(int fd)
 	int rc = lease_file_lock(fd, F_WRLCK, TURN, 1);
 
 	fstat(fd, &before);
-	while (rc == -EAGAIN || rc == -EACCES || rc == -EINTR) {
+	while (is_not_our_turn(rc)) {
 		rc = wait_for_turn(fd);
-		if (rc == -EINTR && !fstat(fd, &st) &&
-		    (st.st_mtim.tv_sec != before.st_mtim.tv_sec ||
-		     st.st_mtim.tv_nsec != before.st_mtim.tv_nsec)) {
+		if (!is_not_our_turn(rc))
+			break;
+		if (!fstat(fd, &st) && (st.st_mtim.tv_sec != before.st_mtim.tv_sec ||
+					st.st_mtim.tv_nsec != before.st_mtim.tv_nsec)) {
 			end = timing_ns(CLOCK_MONOTONIC) + TURN_NS_MOST;
 			before = st;
-		} else if (rc == -EINTR && timing_ns(CLOCK_MONOTONIC) >= end) {
+		} else if (timing_ns(CLOCK_MONOTONIC) >= end) {
 			return -EBUSY;
 		}
 	}
