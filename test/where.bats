@@ -79,10 +79,12 @@ cell_fresh() {
 # mapped SERVER...: what listens at port 7777 is reached by it inside, and is at port 20999; in the way $MAP_VIA
 mapped() {
 	anew
+	# not from a pipe: the server sends nothing, so its end may be seen before a word that comes later
+	echo word >word
 	as_nobody "${SANDBOX[@]}" "$PORTFENCE" run -q --via "$MAP_VIA" --range 20000-20999 --map 7777 -- sh -c '"$@" >heard & server=$!
 		until ss -Hltn | grep -q :; do kill -0 $server || exit; done
 		ss -Hltn | grep -q ":20999 " || { kill $server; exit 1; }
-		echo word | "$1" 127.0.0.1 7777; wait' - "$@"
+		"$1" 127.0.0.1 7777 <word; wait' - "$@"
 	[ "$(cat heard)" = word ]
 }
 
