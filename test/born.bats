@@ -192,6 +192,20 @@ said() {
 	done
 }
 
+@test "there, of threads whose first sockets are made at once, each socket is gone once it is closed" {
+	local name
+	for name in docker yama; do
+		sandboxed "$name"
+		anew
+		ns_background "$install/load" serve 7000
+		wait_tcp 7000
+		run -0 fenced auto sh -c 'for i in $(seq 100); do "$1" 7000 4; done
+			sleep 0.2; ss -Hnt state established "( dport = :7000 )"' - "$install/at_once"
+		echo "$output"
+		[ -z "$output" ]
+	done
+}
+
 @test "there, a server of the program's own serves 200 clients" {
 	local name
 	for name in docker yama; do

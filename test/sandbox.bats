@@ -112,6 +112,15 @@ own_filter() {
 	done
 }
 
+@test "a program that nobody may look into is fenced by its library, even if threads begin at once" {
+	install_for_all
+	cp "$PROBES/at_once" "$install"
+	run -0 as_nobody sh -c '"$@" 2>&1 | cat' - "$install/portfence" run --range 20000-29999 -- \
+		sh -c 'for i in $(seq 200); do "$1" 7777 4 closed; done' - "$install/at_once"
+	echo "$output"
+	[ -z "$output" ]
+}
+
 @test "a program that nobody may look into, and that no preload reaches, is told why it gets no port" {
 	install_for_all
 	cp "$PROBES/own_filter" "$install"

@@ -58,6 +58,9 @@ void gated_start(uint64_t address, bool unseen)
 	} cancel;
 
 	gate_open(address);
+	/* or one thread's socket would be the supervisor's, while another moves the code, and its close() ours */
+	if (unseen)
+		gate_prepare();
 	if (!gate())
 		return;
 	if (unseen)

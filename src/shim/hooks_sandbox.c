@@ -39,10 +39,11 @@ EXPORT int prctl(int option, ...)
 	for (i = 0; i < 4; i++)
 		argument[i] = va_arg(rest, unsigned long);
 	va_end(rest);
-	if (sandbox_begins(option)) {
+	if (sandbox_begins(option))
 		fdcache_prepare(shim_get()->fdcache);
+	/* once the supervisor may not look into the process, it serves no call that comes while another thread moves it */
+	if (sandbox_begins(option) || option == PR_SET_DUMPABLE)
 		gate_prepare();
-	}
 	result = REAL(prctl)(option, argument[0], argument[1], argument[2], argument[3]);
 	if (result == 0)
 		note_prctl(option, argument[0]);

@@ -28,7 +28,7 @@ declare -gA RANGES=([calls]=20000-20999 [inside]=40000-40999 [both]=20000-20999)
 supervise_setup() {
 	common_setup
 	install_for_all
-	cp "$PROBES"/{signalled_calls,load,matrix,overlooked_calls,portless,raw,rewrite,sandbox} "$install"
+	cp "$PROBES"/{at_once,signalled_calls,load,matrix,overlooked_calls,portless,raw,rewrite,sandbox} "$install"
 }
 
 SANDBOX=()
