@@ -899,6 +899,14 @@ port nearer to the beginning of the lease" \
 	[[ "$output" = *'getsockname 127.0.0.1 80 '* ]]
 }
 
+@test "what a run around has decided stays, also beside a port that is still open" {
+	local in='"$0" run --map "$PORTFENCE_MAP,9090?" -- "$0" run -- printenv PORTFENCE_MAP; "$0" leases'
+	run -0 ns "$PORTFENCE" run --range 20000-20099 --map '8080?' -- sh -c "$in" "$PORTFENCE"
+	echo "$output"
+	[ "${lines[0]}" = '8080?=8080,9090?=9090' ]
+	[ "$(grep -c '^8080-8080 .* sh -c' <<<"$output")" = 1 ]
+}
+
 @test "a '?' at another place is an error, and so is a port that cannot be leased" {
 	for text in '?' '?8080' '8080??' '8080?1' '8080?=' '8080=1?' '8080? 5432'; do
 		refused "'$text' is no map" --range 20000-20099 --map "$text"

@@ -37,15 +37,18 @@ static int say_not_kept(uint16_t port, int rc)
 	return say_failure("port %d of the map cannot be leased: %s", port, strerror(-rc));
 }
 
-/* Decides what is open in @map. Return: 0, or say_status() */
+/* Decides what is open in @map. A run around this one may have decided the rest. Return: 0, or say_status() */
 static int decide(const struct lease_taken *block, int fd, struct portmap *map)
 {
 	uint32_t i;
 
 	for (i = 0; i < map->count; i++) {
 		struct portmap_entry *entry = &map->entry[i];
-		int rc = entry->optional ? keep_port(block, fd, entry->asked) : -EADDRINUSE;
+		int rc;
 
+		if (portmap_keeps(entry))
+			continue;
+		rc = entry->optional ? keep_port(block, fd, entry->asked) : -EADDRINUSE;
 		if (rc && rc != -EADDRINUSE)
 			return say_not_kept(entry->asked, rc);
 		entry->optional = !rc;
@@ -55,9 +58,12 @@ static int decide(const struct lease_taken *block, int fd, struct portmap *map)
 	return 0;
 }
 
-/* Tells others who has the ports that stay as they are. Return: 0, or say_status(). @ret_any: are there any? */
-static int publish(const struct lease_taken *block, int fd, const struct portmap *map,
-		   bool *ret_any)
+/*
+ * Tells others who has the ports that stay as they are since @before. Return: 0, or say_status().
+ * @ret_any: are there any?
+ */
+static int publish(const struct lease_taken *block, int fd, const struct portmap *before,
+		   const struct portmap *map, bool *ret_any)
 {
 	struct lease told = block->entry;
 	uint32_t i;
@@ -68,7 +74,8 @@ static int publish(const struct lease_taken *block, int fd, const struct portmap
 	for (i = 0; !rc && i < map->count; i++) {
 		const struct portmap_entry *entry = &map->entry[i];
 
-		if (!portmap_keeps(entry) || is_in_block(block, entry->asked))
+		if (!portmap_keeps(entry) || portmap_keeps(&before->entry[i]) ||
+		    is_in_block(block, entry->asked))
 			continue;
 		*ret_any = true;
 		told.first = told.last = entry->asked;
@@ -90,13 +97,14 @@ static bool is_open(const struct portmap *map)
 
 int run_map_keep(const struct lease_taken *block, struct arena *arena, struct settings *settings)
 {
+	const struct portmap *before = settings->rule->map;
 	struct portmap *map;
 	struct rule *rule;
 	struct reason why;
 	bool any;
 	int fd, rc;
 
-	if (!is_open(settings->rule->map))
+	if (!is_open(before))
 		return 0;
 	rule = arena_alloc(arena, sizeof(*rule));
 	map = arena_alloc(arena, sizeof(*map));
@@ -105,14 +113,14 @@ int run_map_keep(const struct lease_taken *block, struct arena *arena, struct se
 	fd = lease_open(settings, true, &why);
 	if (fd < 0)
 		return say_failure("%s", why.text);
-	*map = *settings->rule->map;
+	*map = *before;
 	*rule = *settings->rule;
 	rule->map = map;
 	settings->rule = rule;
 	/* main() ends where it fails, and gives the ports back */
 	rc = decide(block, fd, map);
 	if (!rc)
-		rc = publish(block, fd, map, &any);
+		rc = publish(block, fd, before, map, &any);
 	if (rc)
 		return rc;
 	/* of a name, it also holds what was decided */
