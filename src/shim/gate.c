@@ -34,6 +34,25 @@
 
 gate_fn *gate_published;
 
+/* The filter stops such a call, and the supervisor serves it. */
+static long call_elsewhere(long nr, long a, long b, long c, long d, long e, long f)
+{
+	int saved = errno;
+	long result = syscall(nr, a, b, c, d, e, f);
+
+	result = result < 0 ? -errno : result;
+	errno = saved;
+	return result;
+}
+
+long gate_call(long nr, long a, long b, long c, long d, long e, long f)
+{
+	/* where another thread could not move the code, the gate goes after the caller has seen it */
+	gate_fn *code = gate();
+
+	return code ? code(nr, a, b, c, d, e, f) : call_elsewhere(nr, a, b, c, d, e, f);
+}
+
 #if defined(__x86_64__)
 #define GATE_CODE                                                                                  \
 	"mov %rdi, %rax\n"                                                                         \
@@ -124,24 +143,18 @@ static void put_gate(void)
 
 /*
  * Stands for the gate until the code is in its place. A call that comes while another thread moves it,
- * or where it cannot be moved, is made from here: the filter stops it, and the supervisor serves it.
+ * or where it cannot be moved, is made from elsewhere.
  */
 static long first_gate(long nr, long a, long b, long c, long d, long e, long f)
 {
 	int saved = errno;
 	gate_fn *code;
-	long result;
 
 	put_gate();
 	code = gate();
-	if (code && code != first_gate) {
-		errno = saved;
-		return code(nr, a, b, c, d, e, f);
-	}
-	result = syscall(nr, a, b, c, d, e, f);
-	result = result < 0 ? -errno : result;
 	errno = saved;
-	return result;
+	return code && code != first_gate ? code(nr, a, b, c, d, e, f)
+					  : call_elsewhere(nr, a, b, c, d, e, f);
 }
 
 void gate_prepare(void)
@@ -185,6 +198,6 @@ void gate_prepare(void)
 
 bool gate_works(void)
 {
-	return gate() &&
-	       gate()(SYS_bind, -1, HANDOVER_PROBE, sizeof(struct sockaddr_in), 0, 0, 0) != -EXDEV;
+	return gate() && gate_call(SYS_bind, -1, HANDOVER_PROBE, sizeof(struct sockaddr_in), 0, 0,
+				   0) != -EXDEV;
 }

@@ -33,9 +33,13 @@ void gate_prepare(void);
  */
 bool gate_works(void);
 
+/* gate() - Is there a gate? NULL if there is none. To call through it, use gate_call() */
 static inline gate_fn *gate(void)
 {
 	return __atomic_load_n(&gate_published, __ATOMIC_RELAXED);
 }
+
+/* gate_call() - Make a system call through the gate, or past it where it is none any more. Return: as a gate_fn */
+gate_fn gate_call;
 
 #endif

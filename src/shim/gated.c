@@ -199,14 +199,14 @@ int gated_bind(int fd, const struct sockaddr *addr, socklen_t len, const union a
 
 	if (!gate() || !is_as_seen(seen, &room, &addr, &len))
 		return REAL(bind)(fd, addr, len);
-	return (int)result_of(gate()(SYS_bind, fd, (long)addr, len, 0, 0, 0));
+	return (int)result_of(gate_call(SYS_bind, fd, (long)addr, len, 0, 0, 0));
 }
 
 int gated_listen(int fd, int backlog)
 {
 	if (!gate())
 		return REAL(listen)(fd, backlog);
-	return (int)result_of(gate()(SYS_listen, fd, backlog, 0, 0, 0, 0));
+	return (int)result_of(gate_call(SYS_listen, fd, backlog, 0, 0, 0, 0));
 }
 
 int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen,
@@ -216,7 +216,7 @@ int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const unio
 
 	if (find_way(fd, 0, wait) == WAY_LIBC || !is_as_seen(seen, &room, &addr, &len))
 		return REAL(connect)(fd, addr, len);
-	return (int)result_of(gate()(SYS_connect, fd, (long)addr, len, 0, 0, 0));
+	return (int)result_of(gate_call(SYS_connect, fd, (long)addr, len, 0, 0, 0));
 }
 
 /*
@@ -234,21 +234,21 @@ int gated_socket(int domain, int type, int protocol)
 	if (!(protocol == IPPROTO_MPTCP ? gate() && !sandbox_is_filtered() : has_own_sockets()) ||
 	    protocol == IPPROTO_SMC || (domain != AF_INET && domain != AF_INET6))
 		return REAL(socket)(domain, type, protocol);
-	return (int)result_of(gate()(SYS_socket, domain, type, protocol, 0, 0, 0));
+	return (int)result_of(gate_call(SYS_socket, domain, type, protocol, 0, 0, 0));
 }
 
 int gated_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	if (!has_own_sockets())
 		return REAL(getsockname)(fd, addr, len);
-	return (int)result_of(gate()(SYS_getsockname, fd, (long)addr, (long)len, 0, 0, 0));
+	return (int)result_of(gate_call(SYS_getsockname, fd, (long)addr, (long)len, 0, 0, 0));
 }
 
 int gated_epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
 {
 	if (!has_own_sockets())
 		return REAL(epoll_ctl)(set, operation, fd, event);
-	return (int)result_of(gate()(SYS_epoll_ctl, set, operation, fd, (long)event, 0, 0));
+	return (int)result_of(gate_call(SYS_epoll_ctl, set, operation, fd, (long)event, 0, 0));
 }
 
 ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *addr,
@@ -262,8 +262,8 @@ ssize_t gated_sendto(int fd, const void *data, size_t size, int flags, const str
 	if (way != WAY_LIBC && flags & MSG_FASTOPEN && !is_as_seen(seen, &room, &addr, &len))
 		way = WAY_LIBC;
 	if (way != WAY_LIBC)
-		rc = gate()(SYS_sendto, fd, (long)data, (long)size,
-			    way == WAY_BOTH ? flags | MSG_DONTWAIT : flags, (long)addr, len);
+		rc = gate_call(SYS_sendto, fd, (long)data, (long)size,
+			       way == WAY_BOTH ? flags | MSG_DONTWAIT : flags, (long)addr, len);
 	if (way == WAY_GATE || rc != -EAGAIN)
 		return result_of(rc);
 	return REAL(sendto)(fd, data, size, flags, addr, len);
@@ -301,8 +301,8 @@ ssize_t gated_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, in
 			way = WAY_LIBC;
 	}
 	if (way != WAY_LIBC)
-		rc = gate()(SYS_sendmsg, fd, (long)message,
-			    way == WAY_BOTH ? flags | MSG_DONTWAIT : flags, 0, 0, 0);
+		rc = gate_call(SYS_sendmsg, fd, (long)message,
+			       way == WAY_BOTH ? flags | MSG_DONTWAIT : flags, 0, 0, 0);
 	if (way == WAY_GATE || rc != -EAGAIN)
 		return result_of(rc);
 	return real(fd, message, flags);
@@ -314,7 +314,7 @@ int gated_sendmmsg(sendmmsg_fn *real, int fd, struct mmsghdr *messages, unsigned
 	if (find_way(fd, flags, GATED_ASK) == WAY_LIBC ||
 	    (flags & MSG_FASTOPEN && !gated_is_alone()))
 		return real(fd, messages, count, (libc_flags)flags);
-	return (int)result_of(gate()(SYS_sendmmsg, fd, (long)messages, count, flags, 0, 0));
+	return (int)result_of(gate_call(SYS_sendmmsg, fd, (long)messages, count, flags, 0, 0));
 }
 
 /* ---- the same for core ---- */
@@ -324,7 +324,7 @@ static int call_socket(int domain, int type, int protocol)
 {
 	if (!has_own_sockets())
 		return (int)syscall(SYS_socket, domain, type, protocol);
-	return (int)result_of(gate()(SYS_socket, domain, type, protocol, 0, 0, 0));
+	return (int)result_of(gate_call(SYS_socket, domain, type, protocol, 0, 0, 0));
 }
 
 /* Core keeps its addresses in this union, on its own stack, where no other thread rewrites them. */
