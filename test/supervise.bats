@@ -583,6 +583,12 @@ first_calls() {
 
 @test "where the program has something at the gate's place, it stays there, and the supervisor serves the calls" {
 	serve
+	if is_unseen; then
+		# there, the gate has its place from the start
+		run -1 first_calls taken
+		[[ "$output" == *"AssertionError: 18446744073709551615" ]]
+		return
+	fi
 	first_calls taken >said
 	[ "$(wc -l <said)" = 2 ]
 	all_within 20000 20999 <said
