@@ -900,6 +900,7 @@ port nearer to the beginning of the lease" \
 }
 
 @test "what a run around has decided stays, also beside a port that is still open" {
+	# shellcheck disable=SC2016 # the inner shell expands it
 	local in='"$0" run --map "$PORTFENCE_MAP,9090?" -- "$0" run -- printenv PORTFENCE_MAP; "$0" leases'
 	run -0 ns "$PORTFENCE" run --range 20000-20099 --map '8080?' -- sh -c "$in" "$PORTFENCE"
 	echo "$output"
