@@ -13,19 +13,28 @@
 
 enum { TIME_WAIT = 6 };
 
+struct found {
+	unsigned int four, six, waiting;
+};
+
+static void count_socket(const struct inet_diag_msg *one, void *context)
+{
+	struct found *found = context;
+
+	check(ntohs(one->id.idiag_dport) == 30000, "found a socket to port %u",
+	      ntohs(one->id.idiag_dport));
+	found->four += one->idiag_family == AF_INET;
+	found->six += one->idiag_family == AF_INET6;
+	found->waiting += one->idiag_state == TIME_WAIT;
+}
+
 static void expect_both(void *unused)
 {
 	struct {
 		struct nlmsghdr nlh;
 		struct inet_diag_req req;
 	} ask;
-	union {
-		struct nlmsghdr nlh;
-		char buf[32768];
-	} answer;
-	unsigned int found4 = 0, found6 = 0, waiting = 0;
-	bool done = false;
-	int fd = open_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+	struct found found = { 0 };
 
 	(void)unused;
 	memset(&ask, 0, sizeof(ask));
@@ -35,28 +44,10 @@ static void expect_both(void *unused)
 	ask.req.idiag_family = AF_INET;
 	ask.req.idiag_states = ~0U;
 	ask.req.id.idiag_dport = htons(30000);
-	must((int)send(fd, &ask, sizeof(ask), 0), "send");
-	while (!done) {
-		int left = must((int)recv(fd, &answer, sizeof(answer), 0), "recv");
-		struct nlmsghdr *head = &answer.nlh;
-
-		for (; NLMSG_OK(head, left); head = NLMSG_NEXT(head, left)) {
-			const struct inet_diag_msg *one = NLMSG_DATA(head);
-
-			done = head->nlmsg_type != TCPDIAG_GETSOCK;
-			if (done)
-				break;
-			check(ntohs(one->id.idiag_dport) == 30000, "found a socket to port %u",
-			      ntohs(one->id.idiag_dport));
-			found4 += one->idiag_family == AF_INET;
-			found6 += one->idiag_family == AF_INET6;
-			waiting += one->idiag_state == TIME_WAIT;
-		}
-	}
-	close(fd);
-	check(found4 == 1 && found6 == 2 && waiting == 1,
+	dump_diag(&ask.nlh, count_socket, &found);
+	check(found.four == 1 && found.six == 2 && found.waiting == 1,
 	      "expected 1 IPv4 socket, 2 IPv6 sockets, 1 of them in TIME_WAIT; found %u, %u and %u",
-	      found4, found6, waiting);
+	      found.four, found.six, found.waiting);
 }
 
 static int connect_from(int family, const char *here, unsigned int port, const char *to,

@@ -14,6 +14,18 @@
 
 #define BOUND_INACTIVE 13
 
+struct bound {
+	unsigned int port, found;
+};
+
+static void count_socket(const struct inet_diag_msg *one, void *context)
+{
+	struct bound *bound = context;
+
+	check(one->idiag_state == TCP_CLOSE, "expected CLOSE, found state %d", one->idiag_state);
+	bound->found += ntohs(one->id.idiag_sport) == bound->port;
+}
+
 /* Return: how many sockets on a port are only bound */
 static unsigned int count_bound(int family, unsigned int port)
 {
@@ -21,13 +33,7 @@ static unsigned int count_bound(int family, unsigned int port)
 		struct nlmsghdr nlh;
 		struct inet_diag_req_v2 req;
 	} ask;
-	union {
-		struct nlmsghdr nlh;
-		char buf[32768];
-	} answer;
-	unsigned int found = 0;
-	bool done = false;
-	int fd = open_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+	struct bound bound = { .port = port };
 
 	memset(&ask, 0, sizeof(ask));
 	ask.nlh.nlmsg_len = sizeof(ask);
@@ -36,24 +42,8 @@ static unsigned int count_bound(int family, unsigned int port)
 	ask.req.sdiag_family = (uint8_t)family;
 	ask.req.sdiag_protocol = IPPROTO_TCP;
 	ask.req.idiag_states = 1U << BOUND_INACTIVE;
-	must((int)send(fd, &ask, sizeof(ask), 0), "send");
-	while (!done) {
-		int left = must((int)recv(fd, &answer, sizeof(answer), 0), "recv");
-		struct nlmsghdr *head = &answer.nlh;
-
-		for (; NLMSG_OK(head, left); head = NLMSG_NEXT(head, left)) {
-			const struct inet_diag_msg *one = NLMSG_DATA(head);
-
-			done = head->nlmsg_type != SOCK_DIAG_BY_FAMILY;
-			if (done)
-				break;
-			check(one->idiag_state == TCP_CLOSE, "expected CLOSE, found state %d",
-			      one->idiag_state);
-			found += ntohs(one->id.idiag_sport) == port;
-		}
-	}
-	close(fd);
-	return found;
+	dump_diag(&ask.nlh, count_socket, &bound);
+	return bound.found;
 }
 
 static void expect_bound(void *port)

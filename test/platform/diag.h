@@ -1,6 +1,6 @@
 /*
- * diag.h: one exact question to NETLINK_SOCK_DIAG (sock_diag(7)). It dumps
- * nothing and interprets nothing.
+ * diag.h: questions to NETLINK_SOCK_DIAG (sock_diag(7)): an exact one, and a dump. It
+ * interprets nothing.
  */
 #ifndef PLATFORM_DIAG_H
 #define PLATFORM_DIAG_H
@@ -67,6 +67,37 @@ static inline int try_diag(const union addr *src, const union addr *dst,
 	      "expected an inet_diag_msg, found %u bytes", answer.nlh.nlmsg_len);
 	memcpy(ret_msg, NLMSG_DATA(&answer.nlh), sizeof(*ret_msg));
 	return 0;
+}
+
+/*
+ * Asks for a dump, and reports each socket of the answer.
+ *
+ * @ask: the whole question, whose type is also that of the answer's messages
+ */
+static inline void dump_diag(const struct nlmsghdr *ask,
+			     void (*report)(const struct inet_diag_msg *one, void *context),
+			     void *context)
+{
+	union {
+		struct nlmsghdr nlh;
+		char buf[32768];
+	} answer;
+	bool done = false;
+	int fd = open_socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+
+	must((int)send(fd, ask, ask->nlmsg_len, 0), "send");
+	while (!done) {
+		int left = must((int)recv(fd, &answer, sizeof(answer), 0), "recv");
+		struct nlmsghdr *head = &answer.nlh;
+
+		for (; NLMSG_OK(head, left); head = NLMSG_NEXT(head, left)) {
+			done = head->nlmsg_type != ask->nlmsg_type;
+			if (done)
+				break;
+			report(NLMSG_DATA(head), context);
+		}
+	}
+	close(fd);
 }
 
 #endif /* PLATFORM_DIAG_H */
