@@ -195,10 +195,18 @@ const struct process *processes_find(const struct processes *processes, pid_t pi
 
 void processes_format_user(uid_t uid, char ret_text[PROCESSES_USER])
 {
-	const struct passwd *entry = getpwuid(uid);
+	/* of a thousand processes, most have the same user: getpwuid() would read a file for each */
+	static char known[PROCESSES_USER];
+	static uid_t known_uid;
+	const struct passwd *entry;
 
-	if (entry)
-		snprintf(ret_text, PROCESSES_USER, "user %s", entry->pw_name);
-	else
-		snprintf(ret_text, PROCESSES_USER, "user %u", (unsigned)uid);
+	if (!*known || known_uid != uid) {
+		entry = getpwuid(uid);
+		if (entry)
+			snprintf(known, sizeof(known), "user %s", entry->pw_name);
+		else
+			snprintf(known, sizeof(known), "user %u", (unsigned)uid);
+		known_uid = uid;
+	}
+	strcpy(ret_text, known);
 }

@@ -8,6 +8,7 @@
  */
 #include "calls.h"
 #include "curves.h"
+#include "leases.h"
 #include "measure.h"
 #include "place.h"
 #include "report.h"
@@ -195,23 +196,6 @@ static void run_start(void)
 	stop_all(subjects, count);
 }
 
-static void run_lease(void)
-{
-	static const char *const labels[] = { "spawn", "lease", NULL };
-	struct subject subject;
-
-	if (!any_wanted("lease", labels))
-		return;
-	/* beside the worker, which looks for it there */
-	free(scene_built("portfence"));
-	subject_plain(&subject, "plain", -1);
-	report_group(
-		"lease: posix_spawn of /bin/true, and of `portfence lease`, taken and released");
-	run_row("lease", "spawn", 1, 1, &subject, 1);
-	run_row("lease", "lease", 1, 1, &subject, 1);
-	stop_all(&subject, 1);
-}
-
 /* Connect and bind by many at once. */
 static void run_crowds(const char *group, const char *title, const unsigned *crowds, bool threads)
 {
@@ -259,7 +243,7 @@ static void run_all(void)
 		scene_stop(&server);
 		return;
 	}
-	run_lease();
+	leases_run(&effort, wanted);
 	if (wanted("status", "status")) {
 		report_group(
 			"status: posix_spawn of `portfence status` of 28,000 ports, to its end");

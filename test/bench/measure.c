@@ -158,11 +158,23 @@ static void count_calls(const struct measure *measure, unsigned i, int operation
 		result->calls = calls_count(&measure->subjects[i], measure->row, operations);
 }
 
+/* The processor time of what an operation starts is not the worker's. */
+static bool starts_processes(const char *row)
+{
+	static const char *const rows[] = { "spawn", "lease", "leases", "fixture", "status" };
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (!strcmp(row, rows[i]))
+			return true;
+	return false;
+}
+
 void measure_run(const struct measure *measure, const struct measure_effort *effort,
 		 struct measure_result *ret_results)
 {
 	struct subject_batch batch;
-	bool cpu = effort->cpu && strcmp(measure->row, "spawn") && strcmp(measure->row, "lease");
+	bool cpu = effort->cpu && !starts_processes(measure->row);
 	unsigned turns[MEASURE_SUBJECTS_MAX], round, turn, i;
 
 	for (i = 0; i < measure->count && effort->calls; i++) {

@@ -157,7 +157,7 @@ void report_machine(const struct measure_effort *effort)
 	printf("%u rounds of one batch each, about %.0f ms; medians with quartiles; ratio and "
 	       "extra against plain, round by round%s\n",
 	       effort->rounds, (double)effort->batch_ns / 1e6,
-	       effort->cpu ? "; CPU time, but for start and lease" : "");
+	       effort->cpu ? "; CPU time, but for start, lease and status" : "");
 	printf("control: plain once more, so what the method cannot tell apart; kernel, bind: "
 	       "fenced, by engine\n");
 }

@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -258,35 +259,58 @@ static int spawn_once(struct rows_state *state)
 	return spawn("/bin/true", NULL, argv);
 }
 
-/* Runs portfence, which is beside us (see views.c), to its end. Return: errno's value */
-static int spawn_portfence(posix_spawn_file_actions_t *actions, char *argv[])
+/* The path of a file beside this program (see views.c). Return: errno's value */
+static int find_beside(const char *name, char ret_path[PATH_MAX])
 {
-	char path[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - sizeof("portfence"));
-	int error;
+	ssize_t len = readlink("/proc/self/exe", ret_path, PATH_MAX - 32);
 
 	if (len < 0)
 		return errno;
-	path[len] = '\0';
-	strcpy(strrchr(path, '/') + 1, "portfence");
+	ret_path[len] = '\0';
+	strcpy(strrchr(ret_path, '/') + 1, name);
+	return 0;
+}
+
+/* Runs portfence to its end. Return: errno's value */
+static int spawn_portfence(posix_spawn_file_actions_t *actions, char *argv[])
+{
+	char path[PATH_MAX];
+	int error = find_beside("portfence", path);
+
+	if (error)
+		return error;
 	error = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	return error ? error : spawn(path, actions, argv);
+}
+
+static int view_once(char *argv[])
+{
+	posix_spawn_file_actions_t actions;
+	int error = posix_spawn_file_actions_init(&actions);
+
+	if (error)
+		return error;
+	error = spawn_portfence(&actions, argv);
+	posix_spawn_file_actions_destroy(&actions);
+	return error;
 }
 
 static int status_once(struct rows_state *state)
 {
 	char range[16];
 	char *argv[] = { (char *)"portfence", (char *)"status", (char *)"--range", range, NULL };
-	posix_spawn_file_actions_t actions;
-	int error = posix_spawn_file_actions_init(&actions);
 
 	(void)state;
-	if (error)
-		return error;
 	snprintf(range, sizeof(range), "%u-%u", PLACE_VIEW, PLACE_VIEW + PLACE_VIEW_SIZE - 1);
-	error = spawn_portfence(&actions, argv);
-	posix_spawn_file_actions_destroy(&actions);
-	return error;
+	return view_once(argv);
+}
+
+static int leases_once(struct rows_state *state)
+{
+	char *argv[] = { (char *)"portfence", (char *)"leases", NULL };
+
+	(void)state;
+	return view_once(argv);
 }
 
 /* Takes a lease, which ends at once with the standard input. */
@@ -310,6 +334,48 @@ static int lease_once(struct rows_state *state)
 	return error;
 }
 
+/* Becomes fixture.py, which finds portfence in PATH. */
+__attribute__((noreturn)) static void become_fixture(int end)
+{
+	char path[PATH_MAX];
+
+	if (find_beside("", path) || setenv("PATH", path, 1))
+		_exit(126);
+	dup2(end, STDIN_FILENO);
+	dup2(end, STDOUT_FILENO);
+	execl("/usr/bin/python3", "python3", "test/bench/fixture.py", NULL);
+	_exit(127);
+}
+
+/* Waits for an answer: a byte. It has ended if there is none. */
+static int ask_fixture(struct rows_state *state)
+{
+	char byte = 0;
+
+	if (write(state->fd, &byte, 1) != 1)
+		return errno;
+	return read(state->fd, &byte, 1) == 1 ? 0 : ECHILD;
+}
+
+/* It ends with the socket. A process in between is its parent, so that none has to wait for it. */
+static int open_fixture(struct rows_state *state)
+{
+	int ends[2], status;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return errno;
+	state->fd = ends[0];
+	pid = fork();
+	if (!pid) {
+		if (!fork())
+			become_fixture(ends[1]);
+		_exit(0);
+	}
+	close(ends[1]);
+	return waitpid(pid, &status, 0) == pid ? ask_fixture(state) : errno;
+}
+
 static const struct rows table[] = {
 	{ "tcp4-connect", NULL, tcp4_connect },
 	{ "tcp6-connect", NULL, tcp6_connect },
@@ -328,6 +394,8 @@ static const struct rows table[] = {
 	{ "spawn", NULL, spawn_once },
 	{ "status", NULL, status_once },
 	{ "lease", NULL, lease_once },
+	{ "leases", NULL, leases_once },
+	{ "fixture", open_fixture, ask_fixture },
 	/* of a supervisor that makes sockets, a birth */
 	{ "udp-socket", NULL, udp_socket },
 };

@@ -96,8 +96,8 @@ static void set_preload(struct variables *variables, const char *name)
 	free(path);
 }
 
-/* State of its own, so that subjects do not meet in one cursor. */
-static void set_state(struct variables *variables, const char *name)
+/* State of its own, so that subjects do not meet in one cursor. Return: its folder, to be freed */
+static char *set_state(struct variables *variables, const char *name)
 {
 	char *path;
 
@@ -106,7 +106,7 @@ static void set_state(struct variables *variables, const char *name)
 	if (mkdir(path, 0700) && errno != EEXIST)
 		die("'%s': %s", path, strerror(errno));
 	set(variables, "PORTFENCE_STATE=%s", path);
-	free(path);
+	return path;
 }
 
 /* @launcher: what stands before the worker on the command line, or NULL */
@@ -179,6 +179,15 @@ void subject_plain(struct subject *subject, const char *name, int netns)
 	start(subject, name, netns, false, NULL, &variables);
 }
 
+char *subject_leasing(struct subject *subject, const char *name)
+{
+	struct variables variables = { .count = 0 };
+	char *state = set_state(&variables, name);
+
+	start(subject, name, -1, false, NULL, &variables);
+	return state;
+}
+
 void subject_shim(struct subject *subject, const char *name, int netns)
 {
 	struct variables variables = { .count = 0 };
@@ -196,7 +205,7 @@ void subject_fenced(struct subject *subject, const char *name, int netns, unsign
 	char *none = write_configuration("none.ini", 0);
 
 	set_preload(&variables, "libportfence.so");
-	set_state(&variables, name);
+	free(set_state(&variables, name));
 	set(&variables, "PORTFENCE_CONFIG=%s", none);
 	set(&variables, "PORTFENCE_RANGE=%u+%d", first, PLACE_RANGE_SIZE);
 	if (order)
@@ -213,7 +222,7 @@ void subject_configured(struct subject *subject, const char *name, unsigned sect
 	const char *launcher[] = { portfence, "run", "--config", file, "--", NULL };
 	struct variables variables = { .count = 0 };
 
-	set_state(&variables, name);
+	free(set_state(&variables, name));
 	if (!launched) {
 		set_preload(&variables, "libportfence.so");
 		set(&variables, "PORTFENCE_CONFIG=%s", file);
@@ -244,7 +253,7 @@ void subject_supervised(struct subject *subject, const char *name, const char *s
 	launcher[count++] = "--via=supervise";
 	launcher[count++] = range;
 	launcher[count] = "--";
-	set_state(&variables, name);
+	free(set_state(&variables, name));
 	start(subject, name, -1, false, launcher, &variables);
 	check(subject, PLACE_OUTSIDE);
 	free(portfence);

@@ -32,6 +32,9 @@ struct subject_batch {
 /* subject_plain() - Nothing preloaded */
 void subject_plain(struct subject *subject, const char *name, int netns);
 
+/* subject_leasing() - Nothing preloaded, with a state folder of its own. Return: the folder, to be freed */
+char *subject_leasing(struct subject *subject, const char *name);
+
 /* subject_shim() - One of the bench's own shims preloaded; its name is the subject's */
 void subject_shim(struct subject *subject, const char *name, int netns);
 
