@@ -318,6 +318,27 @@ has_holders() {
 	[[ "$output" = *'getpeername 127.0.0.1 8080'* ]]
 }
 
+@test "a second shell finds all ports of the largest map, of which some are kept and some are moved" {
+	local map
+	# a lease of another range, so that every second port is moved
+	map=$(seq -s, 30001 2 30127)
+	ns_background "$PORTFENCE" run --range 20050-20099 --map "$(seq -f '%.0f?' -s, 30003 4 30127)" -- sleep infinity
+	wait_until eval '[ "$(blocks | grep -c ^30)" = 32 ]'
+	run -0 ns "$PORTFENCE" run --lease 70 --pool 20100-20199 --name db --map "${map//,/?,}?" -- sh -c \
+		'echo $PORTFENCE_MAP; eval "$("$1" env --lease db --map "$2")"; echo $PORTFENCE_MAP
+		"$1" leases --json' - "$PORTFENCE" "${map//,/?,}?"
+	[ "${lines[1]}" = "${lines[0]}" ]
+	[ "$(tr , '\n' <<<"${lines[0]}" | grep -cE '^(3....)\?=\1$')" = 32 ]
+	[ "$(tr , '\n' <<<"${lines[0]}" | grep -cE '^3....=201..$')" = 32 ]
+	printf '%s\n' "${lines[@]:2}" >listed
+	[ "$(python3 -c '
+import json
+told = next(lease["map"] for lease in json.load(open("listed"))["leases"] if lease["name"] == "db")
+print(",".join(f"{port}{chr(63) * (int(port) == real)}={real}" for port, real in told.items()))')" = "${lines[0]}" ]
+	says 125 "portfence: --map: a map holds 64 ports at most" \
+		ns "$PORTFENCE" run --lease 70 --pool 20100-20199 --map "$map,1" -- true
+}
+
 @test "another user's names and files neither matter nor block" {
 	install_for_all
 	chmod 1777 "$PORTFENCE_STATE"
@@ -334,9 +355,9 @@ has_holders() {
 	[[ "${lines[1]}" = "20000-20009 "*" db "* ]]
 	# what another user has written into the shared file names nothing
 	python3 - shared <<-'END'
-		import sys
+		import os, sys
 		with open(sys.argv[1], "r+b") as file:
-		    file.seek(65536 + 576 * 20000 + 512)
+		    file.seek(65536 + int(os.environ["LEASE_RECORD"]) * 20000 + 1344)
 		    file.write(b"other" + bytes(59))
 	END
 	run -0 ns "$PORTFENCE" lease 5 --name other < <(:)
@@ -353,7 +374,7 @@ has_holders() {
 	ns_background python3 -c '
 import fcntl, os, struct, sys, time
 file = open(sys.argv[1], "rb")
-end = 65536 * 577
+end = int(os.environ["LEASE_END"])
 inode = os.fstat(file.fileno()).st_ino
 for line in open("/proc/locks"):
     words = line.split()
@@ -380,9 +401,10 @@ time.sleep(100000)' "$PWD/shared" >ready
 		python3 - "$file" "$bytes" <<-'END'
 			import os, sys
 			size = os.path.getsize(sys.argv[1])
+			end = int(os.environ["LEASE_END"])
 			with open(sys.argv[1], "r+b") as file:
-			    file.seek(65536 * 577)
-			    file.write(bytes([int(sys.argv[2])]) * (size - 65536 * 577))
+			    file.seek(end)
+			    file.write(bytes([int(sys.argv[2])]) * (size - end))
 		END
 		hold 10 --name db
 		[ "$block" = 20000-20009 ]
@@ -405,9 +427,9 @@ time.sleep(100000)' "$PWD/shared" >ready
 	end "$pid"
 	wait_until are_leased
 	ns_background python3 -c '
-import fcntl, struct, sys, time
+import fcntl, os, struct, sys, time
 file = open(sys.argv[1], "r+b")
-fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 65536 * 577 + 64, 1, 0))
+fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, int(os.environ["LEASE_END"]) + 64, 1, 0))
 print("ready", flush=True)
 time.sleep(1000)' "$PORTFENCE_STATE/.names.0" >ready
 	wait_until grep -q ready ready
@@ -423,7 +445,7 @@ time.sleep(1000)' "$PORTFENCE_STATE/.names.0" >ready
 		import os, struct, sys
 		lease = os.stat(sys.argv[1] + "/.leases.0")
 		with open(sys.argv[1] + "/.names.0", "r+b") as file:
-		    file.seek(65536 * 577 + 64 + 128)
+		    file.seek(int(os.environ["LEASE_END"]) + 64 + 128)
 		    for i in range(4095):
 		        file.write(struct.pack("IHHqQQQ64s24x", 1, 20050, 20059, 1000 + i, lease.st_dev, lease.st_ino, i, b"n%d" % i))
 	END
@@ -445,7 +467,7 @@ keep_turn() {
 import fcntl, os, struct, sys
 fd = os.open(os.environ["PORTFENCE_STATE"] + "/.names." + str(os.getuid()), os.O_RDWR)
 # struct flock: a write lock on the byte behind the records (see lease_name.c)
-fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 65536 * 577, 1, 0))
+fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, int(os.environ["LEASE_END"]), 1, 0))
 print("kept", flush=True)
 sys.stdin.read()'
 }
@@ -474,7 +496,7 @@ sys.stdin.read()'
 
 # in_queue COUNT: so many wait in the kernel for the byte that keep_turn() has locked
 in_queue() {
-	[ "$(grep -cE -- "-> OFDLCK .*:$(stat -c %i "$PORTFENCE_STATE/.names.$(id -u)") 37814272 37814272$" /proc/locks)" = "$1" ]
+	[ "$(grep -cE -- "-> OFDLCK .*:$(stat -c %i "$PORTFENCE_STATE/.names.$(id -u)") $LEASE_END $LEASE_END\$" /proc/locks)" = "$1" ]
 }
 
 @test "of 288 workers with 6 names, a third killed, only workers of one name ever share a port" {

@@ -255,12 +255,7 @@ int lease_list(int fd, struct lease **ret_lease, size_t *ret_count)
 
 void lease_set_map(struct lease *lease, const struct portmap *map)
 {
-	char text[PORTMAP_TEXT];
-
-	portmap_format(map, text, sizeof(text));
-	while (strlen(text) >= sizeof(lease->map))
-		*strrchr(text, ',') = '\0';
-	strcpy(lease->map, text);
+	portmap_format(map, lease->map, sizeof(lease->map));
 }
 
 bool lease_map(const struct lease *lease, struct portmap *ret_map)

@@ -79,7 +79,7 @@ int lease_list_by(int fd, lease_file_found_fn *add, int (*compare)(const void *,
  */
 int lease_list(int fd, struct lease **ret_lease, size_t *ret_count);
 
-/* lease_set_map() - Tell of a rule's map; of a long one, the first ports */
+/* lease_set_map() - Tell of a rule's map */
 void lease_set_map(struct lease *lease, const struct portmap *map);
 
 /* lease_map() - What a lease tells of its map. Return: false if that is none */

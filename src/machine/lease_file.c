@@ -34,7 +34,7 @@
  * what is held is told by the locks alone.
  */
 
-#define VERSION 2
+#define VERSION 3
 
 /* What a holder writes. Fixed widths: programs of 32 and of 64 bits share the file. */
 struct holding {
@@ -47,11 +47,11 @@ struct holding {
 	int64_t since;
 	char application[LEASE_APPLICATION];
 	char command[LEASE_COMMAND];
-	char map[LEASE_MAP];
+	char map[PORTMAP_TEXT];
 	char name[LEASE_NAME_MOST]; /* without a NUL if it is as long as it may be */
 };
 
-_Static_assert(sizeof(struct holding) == 576, "it has no padding");
+_Static_assert(sizeof(struct holding) == 1408, "it has no padding");
 
 _Static_assert(LEASE_FILE_PORTS *(sizeof(struct holding) + 1) == LEASE_FILE_END,
 	       "see lease_file.h");

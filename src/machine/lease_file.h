@@ -2,6 +2,7 @@
 #ifndef PORTFENCE_MACHINE_LEASE_FILE_H
 #define PORTFENCE_MACHINE_LEASE_FILE_H
 
+#include "../core/portmap.h"
 #include "../core/settings.h"
 #include "../core/timing.h"
 #include "processes.h"
@@ -16,7 +17,6 @@
 
 #define LEASE_APPLICATION 64
 #define LEASE_COMMAND 296
-#define LEASE_MAP 128
 #define LEASE_NAME_MOST 64 /* bytes */
 
 /* One lease, as it is told of. What the holder says of itself is not to be relied on. */
@@ -30,7 +30,7 @@ struct lease {
 	/* valid UTF-8 without control characters */
 	char application[LEASE_APPLICATION];
 	char command[LEASE_COMMAND];    /* its arguments, joined by blanks */
-	char map[LEASE_MAP];            /* of lease_set_map() */
+	char map[PORTMAP_TEXT];         /* of lease_set_map() */
 	char name[LEASE_NAME_MOST + 1]; /* see lease_name; "" if it has none */
 	bool detached;                  /* held until lease_name_release() */
 	bool judged;                    /* lease_holder_find() has been here */
@@ -39,7 +39,7 @@ struct lease {
 
 /* Byte n of the file is port n. The records follow, one for each port that may be a block's first. */
 #define LEASE_FILE_PORTS 65536
-#define LEASE_FILE_END (65536L * 577) /* behind the records */
+#define LEASE_FILE_END (65536L * 1409) /* behind the records */
 
 /* The kernel goes through all locks of a file for each question: somebody may hold thousands. */
 #define LEASE_FILE_SEARCH_NS (2 * TIMING_SECOND_NS)

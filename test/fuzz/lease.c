@@ -16,7 +16,7 @@
 
 #define LOCKS_MOST 16
 #define RECORDS 65536 /* where the records begin */
-#define RECORD 576
+#define RECORD (LEASE_FILE_END / RECORDS - 1)
 
 static struct {
 	uint16_t first, last;
@@ -82,7 +82,7 @@ static void check_lease(const struct lease *lease)
 /* Puts one lock, and a record of any bytes, which mostly fits it: see struct holding in lease_file.c. */
 static void put_lock(struct fuzz *fuzz, int file, unsigned i)
 {
-	static const uint32_t version = 2;
+	static const uint32_t version = 3;
 	uint8_t record[RECORD];
 
 	locks[i].first = fuzz_word(fuzz);

@@ -21,7 +21,7 @@
 #define ENTRIES (LEASE_FILE_END + 64)
 #define ENTRY 128
 #define RECORDS_AT 65536 /* where the records begin */
-#define RECORD 576
+#define RECORD (LEASE_FILE_END / RECORDS_AT - 1)
 
 static struct fuzz *answers;
 

@@ -4,6 +4,10 @@
 #
 # shellcheck disable=SC2154 # Bats and helpers.bash set them
 
+# see struct holding in lease_file.c: the size of a record, and where the last one ends
+export LEASE_RECORD=1408
+export LEASE_END=$((65536 + 65536 * LEASE_RECORD))
+
 # The blocks that are leased, one a line, as they are listed
 blocks() {
 	ns "$PORTFENCE" leases | awk '/^[0-9]+-[0-9]+ / { print $1 }'
