@@ -292,6 +292,21 @@ held; ask for no more, or take another name" ]
 	[ "$(sort -u got)" = 8080 ]
 }
 
+@test "of a port that several runs keep by name, a run that goes on is shown as the holder" {
+	ns_background "$PORTFENCE" run --lease 10 --name db --map '8080?' -- sleep infinity
+	first=$pid
+	wait_until are_leased 8080-8080 20000-20009
+	# what is noted of the port is its
+	ns "$PORTFENCE" run --name db --map '8080?' -- true
+	wait_until has_holders 1
+	[ "$(field "[(l['first'], l['last'], l['pid'], l['heir']) for l in answer['leases']]")" = \
+		"[(8080, 8080, $first, None), (20000, 20009, $first, None)]" ]
+	ns "$PORTFENCE" lease --name db --detach
+	end "$first"
+	wait_until are_leased 20000-20009
+	[ "$(field "answer['leases'][0]['pid'] > 0")" = True ]
+}
+
 has_holders() {
 	[ "$(field 'sum(len(l["held_by"]) for l in answer["leases"] if l["name"] == "db" and l["first"] != 8080)')" = "$1" ]
 }

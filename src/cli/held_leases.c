@@ -10,6 +10,30 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A holder of the lease's name whose map keeps the lease's port; NULL if there is none */
+static const struct lease *find_keeper(const struct held_leases *leases, const struct lease *lease)
+{
+	struct portmap map;
+	size_t i;
+
+	for (i = 0; lease->first == lease->last && i < leases->holders; i++)
+		if (!strcmp(leases->holder[i].name, lease->name) &&
+		    lease_map(&leases->holder[i], &map) &&
+		    portmap_real(&map, lease->first) == lease->first)
+			return &leases->holder[i];
+	return NULL;
+}
+
+/* Tells of a lease what one of its holders has told. Its ports may be a kept one, not the holder's block. */
+static void take_over(const struct lease *holder, struct lease *lease)
+{
+	const uint16_t first = lease->first, last = lease->last;
+
+	*lease = *holder;
+	lease->first = first;
+	lease->last = last;
+}
+
 /*
  * Fills in who holds leases that have a name. Of those of other users, the lease itself tells.
  *
@@ -32,10 +56,13 @@ static int add_names(const struct settings *settings, struct held_leases *leases
 	if (rc < 0)
 		return rc;
 	lease_holder_find(leases->holder, leases->holders);
-	for (i = 0; i < leases->count; i++)
-		if (held_leases_holders(leases, &leases->lease[i], &first) &&
-		    first != &leases->lease[i])
-			leases->lease[i] = *first;
+	for (i = 0; i < leases->count; i++) {
+		held_leases_holders(leases, &leases->lease[i], &first);
+		if (first == &leases->lease[i])
+			first = *first->name ? find_keeper(leases, first) : NULL;
+		if (first)
+			take_over(first, &leases->lease[i]);
+	}
 	return rc;
 }
 

@@ -89,7 +89,7 @@ static void print_holder(const struct lease *lease, int width)
 	if (*lease->heir)
 		printf(" (has ended, %s goes on)", lease->heir);
 	else if (!lease->pid)
-		fputs(" (has ended)", stdout);
+		fputs(" (has ended, an unknown process goes on)", stdout);
 	putchar('\n');
 }
 

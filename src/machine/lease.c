@@ -209,18 +209,35 @@ static int compare_leases(const void *a, const void *b)
 	return one->first - other->first;
 }
 
-/* Without a record that fits the lock, the rest is not known. */
+/* Is it the record of a port that a map keeps? */
+static bool is_kept_port(const struct lease *lease)
+{
+	struct portmap map;
+
+	return lease->first == lease->last && lease_map(lease, &map) &&
+	       portmap_real(&map, lease->first) == lease->first;
+}
+
+/*
+ * Without a record that fits the lock, the rest is not known. A run has one descriptor for all ports that its
+ * map keeps, and the kernel makes one lock of those that are neighbours (fs/locks.c, posix_lock_inode): each has a record.
+ */
 static int add_lease(void *context, uint32_t first, uint32_t last)
 {
 	struct lease_list *list = context;
-	struct lease *lease = array_add(&list->lease, &list->count, sizeof(*lease)), told;
+	struct lease *lease, told;
 
-	if (!lease)
-		return -ENOMEM;
-	if (lease_file_read(list->fd, first, &told) && told.first == first && told.last == last)
-		*lease = told;
-	lease->first = (uint16_t)first;
-	lease->last = (uint16_t)last;
+	for (; first <= last; first = lease->last + 1U) {
+		lease = array_add(&list->lease, &list->count, sizeof(*lease));
+		if (!lease)
+			return -ENOMEM;
+		if (lease_file_read(list->fd, first, &told) && told.first == first &&
+		    (told.last == last || is_kept_port(&told)))
+			*lease = told;
+		else
+			lease->last = (uint16_t)last;
+		lease->first = (uint16_t)first;
+	}
 	return 0;
 }
 

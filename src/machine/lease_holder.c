@@ -19,16 +19,40 @@ static bool took_it_and_lives(const struct lease *lease)
 	       fenced_started(&stat) <= lease->since / SECOND_NS + 1;
 }
 
-/* A port of one of our variables in an environment; 0 if it is not there */
-static unsigned long find_port(const char *text, size_t size, enum variable variable)
+/* The value of one of our variables in an environment; "" if it is not there */
+static const char *find_value(const char *text, size_t size, enum variable variable)
 {
 	const char *name = variables_name(variable), *p;
 	const size_t len = strlen(name);
 
 	for (p = text; p < text + size; p += strlen(p) + 1)
 		if (!strncmp(p, name, len) && p[len] == '=')
-			return strtoul(p + len + 1, NULL, 10);
-	return 0;
+			return p + len + 1;
+	return "";
+}
+
+/* The ports of the run that a process belongs to. */
+struct ports {
+	unsigned long first, last;
+	struct portmap map;
+};
+
+static void read_ports(const char *text, size_t size, struct ports *ret_ports)
+{
+	struct reason why;
+
+	ret_ports->first = strtoul(find_value(text, size, VARIABLE_FIRST), NULL, 10);
+	ret_ports->last = strtoul(find_value(text, size, VARIABLE_LAST), NULL, 10);
+	if (portmap_parse(find_value(text, size, VARIABLE_MAP), &ret_ports->map, &why))
+		ret_ports->map.count = 0;
+}
+
+/* Is it the lease of the run's block, or of a port that its map keeps? */
+static bool are_of(const struct ports *ports, const struct lease *lease)
+{
+	return (lease->first == ports->first && lease->last == ports->last) ||
+	       (lease->first == lease->last &&
+		portmap_real(&ports->map, lease->first) == lease->first);
 }
 
 /* What is known of the process that a lease is to be told of. */
@@ -42,16 +66,15 @@ static void try_process(const struct process *process, char *text, struct lease 
 {
 	long size = procfs_read(process->pid, "environ", text, ENVIRONMENT_LARGEST);
 	struct process described;
-	unsigned long first, last;
+	struct ports ports;
 	time_t since;
 	size_t i;
 
 	if (size <= 0)
 		return;
-	first = find_port(text, (size_t)size, VARIABLE_FIRST);
-	last = find_port(text, (size_t)size, VARIABLE_LAST);
+	read_ports(text, (size_t)size, &ports);
 	for (i = 0; i < count; i++) {
-		if (!heirs[i].wanted || lease[i].first != first || lease[i].last != last)
+		if (!heirs[i].wanted || !are_of(&ports, &lease[i]))
 			continue;
 		since = fenced_since(process->pid);
 		/* of a lease in another file, the variables may be the same */
