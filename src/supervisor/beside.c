@@ -99,7 +99,7 @@ static bool inherits_orphans(void)
 
 /* What the process beside is to do */
 struct order {
-	void (*life)(void *context, pid_t program, int channel);
+	void (*life)(void *context, pid_t program, int channel, int theirs);
 	void *context;
 	pid_t program;
 	const int *channel; /* both ends */
@@ -107,9 +107,8 @@ struct order {
 
 static _Noreturn void begin_life(const struct order *order)
 {
-	if (!beside_say(order->channel[1], getpid()))
-		_exit(EXIT_FAILURE);
-	order->life(order->context, order->program, order->channel[1]);
+	close(order->channel[0]);
+	order->life(order->context, order->program, order->channel[1], order->channel[0]);
 	_exit(EXIT_SUCCESS);
 }
 
@@ -118,18 +117,17 @@ static int be_between(void *context)
 {
 	const struct order *order = context;
 
-	close(order->channel[0]);
 	if (!fork_unannounced())
 		begin_life(order);
 	/* without anybody at the other end, the program learns that there is no process */
 	return EXIT_FAILURE;
 }
 
-int beside_start(void (*life)(void *context, pid_t program, int channel), void *context,
+int beside_start(void (*life)(void *context, pid_t program, int channel, int theirs), void *context,
 		 struct beside *ret_beside)
 {
 	struct beside beside = { .is_orphan = !inherits_orphans() };
-	int channel[2], number;
+	int channel[2];
 	struct order order = {
 		.life = life, .context = context, .program = getpid(), .channel = channel
 	};
@@ -138,19 +136,33 @@ int beside_start(void (*life)(void *context, pid_t program, int channel), void *
 		return -errno;
 	beside.child = beside.is_orphan ? beside_call(be_between, &order, CLONE_VFORK)
 					: fork_unannounced();
-	if (!beside.child) {
-		close(channel[0]);
+	if (!beside.child)
 		begin_life(&order);
-	}
 	close(channel[1]);
 	beside.channel = channel[0];
-	if (beside.child < 0 || !beside_hear(channel[0], &number)) {
+	if (beside.child < 0) {
 		beside_leave_alone(&beside, true);
 		return -EAGAIN;
 	}
-	beside.pid = number;
 	*ret_beside = beside;
 	return 0;
+}
+
+bool beside_greet(int channel, int rc)
+{
+	const int greeting[] = { getpid(), rc };
+
+	return write(channel, greeting, sizeof(greeting)) == sizeof(greeting);
+}
+
+int beside_meet(struct beside *beside)
+{
+	int greeting[2];
+
+	if (read(beside->channel, greeting, sizeof(greeting)) != sizeof(greeting))
+		return -EAGAIN;
+	beside->pid = greeting[0];
+	return greeting[1];
 }
 
 void beside_leave_alone(struct beside *beside, bool failed)

@@ -7,7 +7,7 @@
 
 /* A process beside this one, and the channel to it: SOCK_SEQPACKET, close-on-exec. */
 struct beside {
-	pid_t pid;
+	pid_t pid; /* after beside_meet() */
 	int channel;
 	/* for beside_leave_alone() */
 	pid_t child;
@@ -16,14 +16,31 @@ struct beside {
 
 /**
  * beside_start() - Make a process
- * @life:	what it does; @program is this process, @channel its own end
+ * @life:	what it does; @program is this process, @channel its own end, and @theirs the number that the
+ *		program's end has in the program. It begins with beside_greet()
  *
  * It is no child of this process, as far as wait(2) tells: see beside.c.
  *
  * Return: 0, -errno
  */
-int beside_start(void (*life)(void *context, pid_t program, int channel), void *context,
+int beside_start(void (*life)(void *context, pid_t program, int channel, int theirs), void *context,
 		 struct beside *ret_beside);
+
+/**
+ * beside_greet() - In the process beside: tell the program who we are, and how we do
+ * @rc:		for beside_meet()
+ *
+ * Return: false if nobody is left at the other end
+ */
+bool beside_greet(int channel, int rc);
+
+/**
+ * beside_meet() - Wait for the process's beside_greet()
+ * @beside:	its process id is filled in
+ *
+ * Return: what the process says, -EAGAIN if there is no process
+ */
+int beside_meet(struct beside *beside);
 
 /**
  * beside_leave_alone() - Go on with the program, once the process needs nothing more of it

@@ -37,10 +37,11 @@
  * when nobody is left under the filter.
  *
  * The listener is the filtered process's, which cannot send it: sendmsg(2) stops at
- * the filter. A process that was made before the filter, and that shares the table of
- * descriptors, sends it and ends. The supervisor looks into nobody for that: Yama and
- * the sandboxes of containers and services often forbid to look (pidfd_getfd(2),
- * process_vm_readv(2)), and where no call needs a look, nothing is missing.
+ * the filter. The supervisor takes it, where it may look into the program
+ * (pidfd_getfd(2), process_vm_readv(2)). Yama and the sandboxes of containers and
+ * services often forbid to look, and where no call needs a look, nothing is missing.
+ * There, a process that was made before the filter, and that shares the table of
+ * descriptors, sends the listener and ends.
  *
  * What is to last as long as the tree, such as a lock, is the supervisor's to
  * hold, since programs close what they do not know. Where there is no supervisor,
@@ -49,7 +50,7 @@
 
 #define KEPT_FOR_TREE_MAX 8
 #define INHERITED_MAX 32
-#define KEPT_MAX (4 + KEPT_FOR_TREE_MAX + INHERITED_MAX)
+#define KEPT_MAX (3 + KEPT_FOR_TREE_MAX + INHERITED_MAX)
 
 static int kept_for_tree[KEPT_FOR_TREE_MAX];
 static unsigned kept_count;
@@ -151,13 +152,11 @@ static void raise_limits(void)
 }
 
 /* What is held for the tree, and what is inherited, is kept as well. Return: 0, -errno */
-static int detach(int *listener, int *channel, int *program, int *errors)
+static int detach(int *channel, int *program, int *errors)
 {
 	int *keep[KEPT_MAX] = { channel };
 	unsigned count = 1, i;
 
-	if (*listener >= 0)
-		keep[count++] = listener;
 	if (*program >= 0)
 		keep[count++] = program;
 	if (*errors >= 0)
@@ -309,20 +308,59 @@ static struct inner_offer make_offer(const struct supervisor *supervisor, bool m
 	};
 }
 
+/* Leaves the program's files, session and signals. Return: 0, -errno */
+static int leave_program(struct supervisor *supervisor, struct caller *program, int *channel,
+			 int *ret_errors)
+{
+	rights_drop(supervisor->filter.born, true);
+	beside_rename("supervises", program->thread);
+	if (supervisor->filter.born)
+		newsocket_inherited(note_inherited, &supervisor->fence);
+	/* by its path alone: a pipe has no writer by it (open(2), O_PATH). What was not open to write stays so */
+	if ((fcntl(STDERR_FILENO, F_GETFL) & O_ACCMODE) != O_RDONLY)
+		*ret_errors = open("/dev/fd/2", O_PATH | O_CLOEXEC);
+	return detach(channel, &program->pidfd, ret_errors);
+}
+
+/*
+ * @look:	how we serve; where the program asks again, it changes
+ *
+ * Return: the listener, -errno
+ */
+static int take_listener(struct supervisor *supervisor, const struct caller *program, int channel,
+			 int *look)
+{
+	int number, listener = -1;
+
+	for (;;) {
+		if (!hear_with(channel, &number, &listener))
+			_exit(EXIT_FAILURE);
+		if (listener >= 0)
+			return listener;
+		if (!*look)
+			return caller_descriptor(program, number);
+		*look = choose_way(supervisor, program, number);
+		if (!beside_say(channel, *look))
+			_exit(EXIT_FAILURE);
+	}
+}
+
 /*
  * The supervisor's life. A channel carries numbers both ways, and the listener:
  *
  *	supervisor (live)                     program (start, submit)
- *	  its process id               -->
- *	  tries to look at it         <--   number of a descriptor of its own
- *	  how it serves, or -errno     -->  names it to Yama and asks again, or goes on under the filter
- *	  takes the listener          <--   the listener, from a process beside (send_listener)
+ *	  its process id, and how it
+ *	  serves, or -errno            -->  goes on under the filter, or names it to Yama and asks:
+ *	  looks at it again           <--     number of a descriptor of its own
+ *	  how it serves                -->
+ *	  leaves the program meanwhile
+ *	  takes the listener          <--   its number, or the listener, from a process beside (send_listener)
  *	  0 or -errno                  -->  closes the listener, and executes the command
  *
  * A channel that ends early means that the other side has failed. The program's end is closed when
  * the command is executed, so that the supervisor can tell what is done before that.
  */
-static void live(void *context, pid_t parent, int channel)
+static void live(void *context, pid_t parent, int channel, int theirs)
 {
 	struct supervisor *supervisor = context;
 	const struct sigaction lost = { .sa_sigaction = replace_lost_state,
@@ -330,30 +368,22 @@ static void live(void *context, pid_t parent, int channel)
 	static struct born born;
 	struct inner_offer offer;
 	struct caller program = { .pidfd = -1 };
-	int number, listener = -1, errors = -1, rc = 0;
+	int listener, errors = -1, look, rc;
 
 	rights_drop(true, true);
-	beside_rename("supervises", parent);
 	raise_limits();
-	rc = caller_open_program(parent, &program);
-	do {
-		if (!hear_with(channel, &number, &listener))
-			_exit(EXIT_FAILURE);
-		if (listener < 0 && program.pidfd >= 0)
-			rc = choose_way(supervisor, &program, number);
-		if (listener < 0 && !beside_say(channel, rc))
-			_exit(EXIT_FAILURE);
-	} while (listener < 0);
-	offer = make_offer(supervisor, !rc);
-	rights_drop(supervisor->filter.born, true);
-	if (supervisor->filter.born)
-		newsocket_inherited(note_inherited, &supervisor->fence);
-	/* by its path alone: a pipe has no writer by it (open(2), O_PATH). What was not open to write stays so */
-	if ((fcntl(STDERR_FILENO, F_GETFL) & O_ACCMODE) != O_RDONLY)
-		errors = open("/dev/fd/2", O_PATH | O_CLOEXEC);
-	rc = detach(&listener, &channel, &program.pidfd, &errors);
+	look = caller_open_program(parent, &program);
+	if (!look)
+		look = choose_way(supervisor, &program, theirs);
+	if (!beside_greet(channel, look) || look < 0)
+		_exit(EXIT_FAILURE);
+	rc = leave_program(supervisor, &program, &channel, &errors);
+	listener = take_listener(supervisor, &program, channel, &look);
+	if (!rc && listener < 0)
+		rc = listener;
 	if (!beside_say(channel, rc) || rc)
 		_exit(EXIT_FAILURE);
+	offer = make_offer(supervisor, !look);
 	/* it takes a megabyte */
 	if (supervisor->filter.born) {
 		born_start(&born);
@@ -407,16 +437,15 @@ static int be_sender(void *context)
 }
 
 /*
- * Puts this process under the filter, and sends the listener. Return: 0; -errno, with @ret_installed
- * whether the filter is there nevertheless
+ * Puts this process under the filter, and sends the listener. Return: 0; -errno, with @ret_listener
+ * at least 0 where the filter is there nevertheless
  */
-static int send_listener(const struct filter *filter, int channel, bool *ret_installed)
+static int send_listener(const struct filter *filter, int channel, int *ret_listener)
 {
 	int words[2], listener, status = -1, rc;
 	struct sender order = { .parent = getpid(), .channel = channel };
 	pid_t sender;
 
-	*ret_installed = false;
 	if (pipe2(words, O_CLOEXEC))
 		return -errno;
 	order.from = words[0];
@@ -431,11 +460,17 @@ static int send_listener(const struct filter *filter, int channel, bool *ret_ins
 	}
 	close(words[0]);
 	close(words[1]);
-	if (listener < 0)
-		return listener;
-	close(listener);
-	*ret_installed = true;
-	return status ? -EPIPE : 0;
+	*ret_listener = listener;
+	return listener < 0 ? listener : status ? -EPIPE : 0;
+}
+
+/* Puts this process under the filter, and shows the supervisor the listener. Return: as send_listener() */
+static int show_listener(const struct filter *filter, int channel, int *ret_listener)
+{
+	*ret_listener = filter_install(filter);
+	if (*ret_listener < 0)
+		return *ret_listener;
+	return beside_say(channel, *ret_listener) ? 0 : -EPIPE;
 }
 
 /* Asks the supervisor whether it may look into this process. Return: 0, -errno */
@@ -453,11 +488,11 @@ static int ask_for_look(int channel)
  *
  * Return: 0, or -errno
  */
-static int submit(pid_t supervisor, struct filter *filter, int channel, bool *ret_named,
+static int submit(struct beside *supervisor, struct filter *filter, bool *ret_named,
 		  struct obstacle *ret_obstacle)
 {
-	bool installed;
-	int rc = ask_for_look(channel);
+	const int channel = supervisor->channel;
+	int listener = -1, rc = beside_meet(supervisor);
 
 	/*
 	 * With Yama (prctl(2)), only a process's ancestors may look into it, or whom it names. Its
@@ -465,15 +500,17 @@ static int submit(pid_t supervisor, struct filter *filter, int channel, bool *re
 	 * served by sockets that are born.
 	 */
 	*ret_named = rc == LOOK_BORN && filter->gate &&
-		     !prctl(PR_SET_PTRACER, supervisor, 0, 0, 0) && !ask_for_look(channel);
+		     !prctl(PR_SET_PTRACER, supervisor->pid, 0, 0, 0) && !ask_for_look(channel);
 	if (rc < 0)
 		return explain_look(-rc, ret_obstacle);
 	filter->born = rc == LOOK_BORN;
-	rc = send_listener(filter, channel, &installed);
-	if (rc && !installed)
+	rc = filter->born ? send_listener(filter, channel, &listener)
+			  : show_listener(filter, channel, &listener);
+	if (listener < 0)
 		return explain_filter(-rc, filter, ret_obstacle);
 	if (!rc && !beside_hear(channel, &rc))
 		rc = -EPIPE;
+	close(listener);
 	if (!rc)
 		return 0;
 	/* every call that stops would fail with ENOSYS */
@@ -491,7 +528,7 @@ static int start(struct supervisor *supervisor, uint64_t *ret_tracer, struct obs
 	*ret_tracer = 0;
 	if (rc)
 		return explain_look(-rc, ret_obstacle);
-	rc = submit(beside.pid, &supervisor->filter, beside.channel, &named, ret_obstacle);
+	rc = submit(&beside, &supervisor->filter, &named, ret_obstacle);
 	if (named && !rc)
 		*ret_tracer = (uint64_t)beside.pid;
 	beside_leave_alone(&beside, rc);
@@ -512,15 +549,16 @@ bool supervise_holds(void)
 }
 
 /* The life of a process that only holds what is held for the tree; the channel carries numbers both ways. */
-static void hold(void *mark, pid_t program, int channel)
+static void hold(void *mark, pid_t program, int channel, int theirs)
 {
-	int number, none = -1, other = -1, rc;
+	int number, none = -1, rc;
 
+	(void)theirs;
 	rights_drop(false, false);
 	beside_rename("holds for", program);
-	rc = detach(&none, &channel, &other, &other);
+	rc = detach(&channel, &none, &none);
 	/* nobody has the mark before that */
-	if (beside_say(channel, rc) && !rc && beside_hear(channel, &number))
+	if (beside_greet(channel, rc) && !rc && beside_hear(channel, &number))
 		mark_wait(*(uint64_t *)mark);
 }
 
@@ -556,8 +594,7 @@ int supervise_keep(struct obstacle *ret_obstacle)
 	rc = beside_start(hold, &mark, &beside);
 	if (rc)
 		return explain_mark(-rc, ret_obstacle);
-	if (!beside_hear(beside.channel, &rc))
-		rc = -EPIPE;
+	rc = beside_meet(&beside);
 	rc = rc ? explain_mark(-rc, ret_obstacle) : take_mark(mark, ret_obstacle);
 	if (!rc && !beside_say(beside.channel, 0))
 		rc = explain_mark(EPIPE, ret_obstacle);
