@@ -1216,12 +1216,26 @@ static bool serve_next(void *context)
 	return true;
 }
 
+/* Waits for the first notification. Return: false if nobody is left under the filter */
+static bool wait_for_call(int listener)
+{
+	struct pollfd poll_listener = { .fd = listener, .events = POLLIN };
+
+	while (poll(&poll_listener, 1, -1) < 0)
+		if (errno != EINTR)
+			return false;
+	return poll_listener.revents & POLLIN;
+}
+
 void trap_serve(int listener, struct born *born, const struct fence *fence, struct log *log,
 		const struct inner_offer *offer, int program, int errors, int starter)
 {
 	static struct tree tree;
 	struct seccomp_notif_sizes sizes = { 0 };
 
+	/* most programs make no such call, and need neither a thread nor what we learn below */
+	if (!born && !wait_for_call(listener))
+		return;
 	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) ||
 	    sizes.seccomp_notif > NOTIFICATION_MAX)
 		return;

@@ -137,6 +137,7 @@ static void watch(void)
 			soon = SOON;
 		} else if (state == seen) {
 			rest_until_woken(seen);
+			continue;
 		}
 		if (soon && !--soon)
 			look.tv_nsec = LOOK_NS;
