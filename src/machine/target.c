@@ -49,7 +49,11 @@ int target_find(const char *command, struct target *ret_target)
 	const char *list = getenv("PATH"), *next;
 	int rc = -ENOENT;
 
-	memset(ret_target, 0, sizeof(*ret_target));
+	/* to clear all of it would take nine pages */
+	*ret_target->path = *ret_target->exe = *ret_target->script = *ret_target->linker =
+		*ret_target->remedy = '\0';
+	ret_target->bits = 0;
+	ret_target->gain = NULL;
 	if (strchr(command, '/')) {
 		if (strlen(command) >= sizeof(ret_target->path))
 			return -ENAMETOOLONG;
