@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <ini.h>
-#include <stdio.h>
 #include <string.h>
 
 /*
@@ -55,8 +54,7 @@ struct lines {
 	struct slice piece_key, rest; /* of a line that is handed over in pieces */
 	bool pending;                 /* the line went to inih, the handler was not called yet */
 	bool goes_on;                 /* what inih has belongs to the open entry */
-	/* the key of the list above an indented line, for its error */
-	char list_above[KEY_LONGEST + 1];
+	bool below_list;              /* it is indented, below the list that the entry is */
 	struct entry entry;
 	int rc; /* 0, -ENOMEM */
 };
@@ -97,7 +95,7 @@ static void open_entry(struct lines *lines, const char *name, const char *value)
 	entry->is_list = lines->calls->is_list(lines->context, name);
 	entry->line = lines->line;
 	entry->len = 0;
-	snprintf(entry->name, sizeof(entry->name), "%s", name);
+	*(char *)mempcpy(entry->name, name, strnlen(name, KEY_LONGEST)) = '\0';
 	if (append_piece(lines, value)) {
 		entry->open = false;
 		lines->rc = -ENOMEM;
@@ -213,8 +211,9 @@ static void refuse_pending(struct lines *lines)
 		return;
 	lines->pending = false;
 	reason_refuse(&why, "this is neither '[section]' nor 'key = value'%s%s%s",
-		      *lines->list_above ? "; to go on with the list of '" : "", lines->list_above,
-		      *lines->list_above ? "', end the line above with a comma" : "");
+		      lines->below_list ? "; to go on with the list of '" : "",
+		      lines->below_list ? lines->entry.name : "",
+		      lines->below_list ? "', end the line above with a comma" : "");
 	tell_problem(lines, why.text);
 }
 
@@ -258,8 +257,7 @@ static struct slice admit_line(struct lines *lines, struct slice line, bool inde
 		lines->goes_on = true;
 		return nothing;
 	}
-	snprintf(lines->list_above, sizeof(lines->list_above), "%s",
-		 indented && lines->entry.open && lines->entry.is_list ? lines->entry.name : "");
+	lines->below_list = indented && lines->entry.open && lines->entry.is_list;
 	close_entry(lines);
 	if (*line.at == '[') {
 		lines->calls->header(lines->context, lines->line, line.at, line.len);
