@@ -386,6 +386,27 @@ static void add_call(struct program *program, enum filter_call call, const struc
 	}
 }
 
+/*
+ * What the filter never stops passes before anything but its number is looked at. For such a call the kernel finds
+ * out once that it passes, and then runs no filter (kernel/seccomp.c, seccomp_cache_prepare).
+ */
+static void add_unstopped(struct program *program, const struct machine *machine,
+			  const struct filter *filter)
+{
+	const struct machine_call *call;
+	uint8_t left = 1;
+
+	for (call = machine->call; call->call != FILTER_NONE; call++)
+		left += stops(filter, call->call);
+	for (call = machine->call; call->call != FILTER_NONE; call++)
+		if (stops(filter, call->call))
+			program->code[program->length++] =
+				(struct sock_filter){ .code = BPF_JMP | BPF_JEQ | BPF_K,
+						      .jt = --left,
+						      .k = call->nr };
+	add_allow(program);
+}
+
 /* What comes from the gate passes. */
 static void add_gate(struct program *program, uint64_t gate)
 {
@@ -415,8 +436,10 @@ static void add_machine(struct program *program, const struct machine *machine,
 		unless(program, BPF_JGE, machine->beyond, 1);
 		add_error(program, ENOSYS);
 	}
-	if (filter->gate && machine->gate)
+	if (filter->gate && machine->gate) {
+		add_unstopped(program, machine, filter);
 		add_gate(program, filter->gate);
+	}
 	for (i = 0; machine->call[i].call != FILTER_NONE; i++) {
 		if (!stops(filter, machine->call[i].call))
 			continue;
