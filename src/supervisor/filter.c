@@ -400,10 +400,9 @@ static void add_unstopped(struct program *program, const struct machine *machine
 		left += stops(filter, call->call);
 	for (call = machine->call; call->call != FILTER_NONE; call++)
 		if (stops(filter, call->call))
-			program->code[program->length++] =
-				(struct sock_filter){ .code = BPF_JMP | BPF_JEQ | BPF_K,
-						      .jt = --left,
-						      .k = call->nr };
+			program->code[program->length++] = (struct sock_filter){
+				.code = BPF_JMP | BPF_JEQ | BPF_K, .jt = --left, .k = call->nr
+			};
 	add_allow(program);
 }
 
