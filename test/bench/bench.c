@@ -36,7 +36,7 @@ static void print_help(FILE *to)
 	fputs("usage: bench [OPTION]... [PATTERN]...\n"
 	      "\n"
 	      "Times socket operations under portfence against the same without. A PATTERN is a\n"
-	      "glob for a group (rows, orders, shared, start, lease, status, supervised, threads, processes, curves), a\n"
+	      "glob for a group (rows, orders, shared, start, run, lease, status, supervised, threads, processes, curves), a\n"
 	      "row (tcp4-connect), or both (curves/same*); none: everything.\n"
 	      "\n"
 	      "  --quick        short batches and fewer points, less than a minute in all\n"
@@ -196,6 +196,24 @@ static void run_start(void)
 	stop_all(subjects, count);
 }
 
+static void run_command(void)
+{
+	struct subject subjects[MEASURE_SUBJECTS_MAX];
+	unsigned count = 0;
+
+	if (!wanted("run", "run"))
+		return;
+	subject_plain(&subjects[count++], "plain", -1);
+	subject_plain(&subjects[count++], "control", -1);
+	subject_launching(&subjects[count++], "least", "test/bench/launch", 1);
+	subject_launching(&subjects[count++], "run-1", "portfence", 1);
+	subject_launching(&subjects[count++], "run-10000", "portfence", 10000);
+	report_group("run: /bin/true, to its end; least: a process, a filter and execve(2) alone; "
+		     "run-N: by `portfence run`, with N sections");
+	run_row("run", "run", 1, 1, subjects, count);
+	stop_all(subjects, count);
+}
+
 /* Connect and bind by many at once. */
 static void run_crowds(const char *group, const char *title, const unsigned *crowds, bool threads)
 {
@@ -243,6 +261,7 @@ static void run_all(void)
 		scene_stop(&server);
 		return;
 	}
+	run_command();
 	leases_run(&effort, wanted);
 	if (wanted("status", "status")) {
 		report_group(

@@ -10,7 +10,7 @@ BENCH_DRIVER := bench calls curves leases measure report scene subject supervise
 BENCH_WORKER := worker holder rows server
 BENCH_SHIMS := floor least lean
 BENCH_PROGRAMS := $(BUILD)/test/bench/bench $(BUILD)/test/bench/ways $(BUILD)/test/bench/worker \
-	$(BUILD)/test/bench/sandbox \
+	$(BUILD)/test/bench/launch $(BUILD)/test/bench/sandbox \
 	$(BENCH_SHIMS:%=$(BUILD)/test/bench/%.so)
 BENCH_CFLAGS = -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wformat=2 $(CPPFLAGS) $(CFLAGS)
@@ -28,6 +28,10 @@ $(BUILD)/test/bench/bench: $(BENCH_DRIVER:%=test/bench/%.c) $(wildcard test/benc
 $(BUILD)/test/bench/worker: $(BENCH_WORKER:%=test/bench/%.c) $(wildcard test/bench/*.h)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
+
+$(BUILD)/test/bench/launch: test/bench/launch.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $< $(LDFLAGS)
 
 $(BUILD)/test/bench/sandbox: test/probes/sandbox.c
 	@mkdir -p $(@D)

@@ -161,7 +161,7 @@ static void count_calls(const struct measure *measure, unsigned i, int operation
 /* The processor time of what an operation starts is not the worker's. */
 static bool starts_processes(const char *row)
 {
-	static const char *const rows[] = { "spawn", "lease", "leases", "fixture", "status" };
+	static const char *const rows[] = { "spawn", "run", "lease", "leases", "fixture", "status" };
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

@@ -47,6 +47,7 @@ static const struct target {
 	{ "shared", NULL, NULL, 0, 0, 1.30, 0 },
 	{ "start", "spawn", "file-10", 0, 0, 0, 25 },
 	{ "start", "spawn", "run-10000", 0, 0, 0, 25 },
+	{ "run", "run", NULL, 0, 0, 2, 0 },
 	{ "curves", "same/run", NULL, 50, 99, 0.1, 0 },
 	{ "curves", "same/parity", NULL, 50, 99, 0.1, 0 },
 	{ "curves", "same/scatter", NULL, 90, 99.9, 1.2, 0 },

@@ -259,6 +259,15 @@ static int spawn_once(struct rows_state *state)
 	return spawn("/bin/true", NULL, argv);
 }
 
+/* Runs a command by what is to launch it, or without. */
+static int run_once(struct rows_state *state)
+{
+	char *launcher = getenv("BENCH_LAUNCHER");
+	char *argv[] = { launcher, (char *)"run", (char *)"--", (char *)"/bin/true", NULL };
+
+	return launcher ? spawn(launcher, NULL, argv) : spawn_once(state);
+}
+
 /* The path of a file beside this program (see views.c). Return: errno's value */
 static int find_beside(const char *name, char ret_path[PATH_MAX])
 {
@@ -392,6 +401,7 @@ static const struct rows table[] = {
 	{ "write", open_null, write_once },
 	{ "unix-connect", NULL, unix_connect },
 	{ "spawn", NULL, spawn_once },
+	{ "run", NULL, run_once },
 	{ "status", NULL, status_once },
 	{ "lease", NULL, lease_once },
 	{ "leases", NULL, leases_once },

@@ -234,6 +234,22 @@ void subject_configured(struct subject *subject, const char *name, unsigned sect
 	free(file);
 }
 
+void subject_launching(struct subject *subject, const char *name, const char *launcher,
+		       unsigned sections)
+{
+	char *file = write_configuration(name, sections), *path = scene_built(launcher);
+	char *library = scene_built("libportfence.so"); /* beside it, where it looks */
+	struct variables variables = { .count = 0 };
+
+	free(set_state(&variables, name));
+	set(&variables, "PORTFENCE_CONFIG=%s", file);
+	set(&variables, "BENCH_LAUNCHER=%s", path);
+	start(subject, name, -1, false, NULL, &variables);
+	free(library);
+	free(path);
+	free(file);
+}
+
 void subject_supervised(struct subject *subject, const char *name, const char *sandbox)
 {
 	char *filter = scene_built("test/bench/sandbox"), *portfence = scene_built("portfence");

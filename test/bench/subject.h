@@ -55,6 +55,14 @@ void subject_configured(struct subject *subject, const char *name, unsigned sect
 			bool launched);
 
 /**
+ * subject_launching() - Not fenced, but what it runs is launched
+ * @launcher: as scene_built() has it
+ * @sections: of the configuration
+ */
+void subject_launching(struct subject *subject, const char *name, const char *launcher,
+		       unsigned sections);
+
+/**
  * subject_supervised() - Under `portfence run --via supervise`, without any capability
  * @sandbox: behind this filter of test/probes/sandbox.c; or NULL
  */
