@@ -6,7 +6,7 @@ SOURCES := $(sort $(wildcard src/*/*.[ch] test/*/*.[ch]))
 SCRIPTS := .ci/run src/completion/portfence.bash src/debian/build src/packaging/musl-libraries test/bench/programs.sh \
 	test/bench/ways.sh test/demo/demo \
 	test/faults/table test/under-load \
-	test/portlease/leased_server test/lib/inih test/lib/need test/lib/suite test/lib/unpack test/fuzz/run \
+	test/portlease/die_soon test/portlease/leased_server test/lib/inih test/lib/need test/lib/suite test/lib/unpack test/fuzz/run \
 	test/programs/fences.bash test/programs/ways.bash test/soak/table \
 	$(addprefix test/vm/,all boot fetch)
 PACKAGES_LINT := clang-format clang-tidy cppcheck groff-base mandoc nix-bin rpmlint shellcheck

@@ -29,15 +29,15 @@ PACKAGES_CORE := authbind bats busybox-static curl iproute2 iptables libcap2-bin
 PACKAGES_VM := busybox-static cpio debian-archive-keyring dpkg-dev libsctp1 qemu-system-x86 xz-utils
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 # gcc-12-multilib rather than gcc-multilib, which cannot be installed beside a cross compiler
-PACKAGES_REST := ansible-core bash-completion bind9 binutils dnsmasq-base dpkg-dev fish g++ gcc-12-multilib \
-	gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 jq libc6-dev-arm64-cross \
+PACKAGES_REST := ansible-core bash-completion bind9 binutils default-jre-headless dnsmasq-base dpkg-dev fish g++ gcc-12-multilib \
+	gcc-aarch64-linux-gnu git golang-go groff-base inetutils-ftp iperf3 jq junit5 libc6-dev-arm64-cross \
 	libeatmydata1 libfaketime libjemalloc2 libsocket-wrapper libtcmalloc-minimal4 lintian \
 	lksctp-tools mandoc musl-tools nginx-light nodejs parallel perl postgresql \
 	proxychains4 python3-pyftpdlib python3-pytest python3-pytest-xdist python3-yaml qemu-user redis-server redis-tools rpcbind rpm systemd \
 	tftp-hpa tftpd-hpa torsocks unbound valgrind wget zsh $(PACKAGES_VM)
 
 # of test/real.bats
-PACKAGES_REAL := baresip-core bird2 bubblewrap default-jre-headless dirmngr erlang-base fakeroot firejail gdb gpg gunicorn haproxy \
+PACKAGES_REAL := baresip-core bird2 bubblewrap dirmngr erlang-base fakeroot firejail gdb gpg gunicorn haproxy \
 	mptcpize openmpi-bin openssh-client openssh-server php-fpm python3-distributed python3-grpcio python3-uvloop \
 	r-base-core samba smbclient
 # of it, too: whoever has another package in their place keeps that one

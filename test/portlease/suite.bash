@@ -1,4 +1,5 @@
-# What the tests of the Bats suite do: each starts a real server on a port of portlease.bash.
+# What the tests of the Bats suite do: each starts a real server on a port of portlease.bash. Those whose numbers are
+# in $VICTIMS are killed at any moment, perhaps while they take a port.
 # shellcheck disable=SC2154 # portlease sets PORT
 
 load portlease
@@ -9,12 +10,18 @@ setup_file() {
 }
 
 setup() {
-	number=$BATS_TEST_NUMBER
+	number=$((BATS_TEST_NUMBER - 1))
+	local ours=$BASHPID
+	! is_dying || "$DIE_SOON" "$ours" 3>&- &
 	case $((number % 3)) in
 	0) PORT=$((OF_FILE + number)) ;;
 	1) portlease ;;
 	2) portlease 3 && PORT=$LAST_PORT ;;
 	esac
+}
+
+is_dying() {
+	[[ " $VICTIMS " = *" $number "* ]]
 }
 
 ask() {
@@ -35,10 +42,8 @@ serve() {
 		ask "GET /$token HTTP/1.0" ''
 		[[ "$said" = *' 200 OK'* ]]
 	fi
-	if [ $((number % 3)) = 2 ]; then
-		echo "$BASHPID" >>"$LEDGER/killed"
-		kill -KILL $BASHPID
-	fi
+	# the server does not end before this process
+	! is_dying || wait $!
 	kill -KILL $!
 	wait $! || [ $? = 137 ]
 }

@@ -1,18 +1,17 @@
 // Eight tests at once for node:test, each with a real server on a port of portlease.cjs. NUMBER is in
-// the file's name, NUMBER.test.cjs; of three files, the second kills its process once all of
-// its servers are there.
+// the file's name, NUMBER.test.cjs; in the files whose numbers are in $VICTIMS, the process is killed at
+// any moment of one of its tests, perhaps while it takes a port.
 
 "use strict";
 const { test } = require("node:test");
 const assert = require("node:assert");
 const { spawn } = require("node:child_process");
-const fs = require("node:fs");
 const net = require("node:net");
 const path = require("node:path");
 const { lease, portFor, portsFor } = require("./portlease.cjs");
 
-const file = parseInt(path.basename(__filename));
-let answered = 0;
+const file = String(parseInt(path.basename(__filename)));
+const dying = process.env.VICTIMS.split(" ").includes(file) ? Math.floor(Math.random() * 8) : -1;
 
 // What the server says, once it is there.
 function ask(port, question) {
@@ -29,11 +28,6 @@ function ask(port, question) {
 	});
 }
 
-function die() {
-	fs.appendFileSync(path.join(process.env.LEDGER, "killed"), `${process.pid}\n`);
-	process.kill(process.pid, "SIGKILL");
-}
-
 async function serveOnce(number, port) {
 	const kind = ["nginx", "redis"][number % 2];
 	const token = `${process.pid}-${number}`;
@@ -43,11 +37,7 @@ async function serveOnce(number, port) {
 		assert.strictEqual(await ask(port, `AUTH ${token}\r\n`), "+OK");
 	else
 		assert.match(await ask(port, `GET /${token} HTTP/1.0\r\n\r\n`), / 200 OK/);
-	answered++;
-	if (file % 3 === 1) {
-		if (answered === 8) die();
-		await new Promise(() => {});
-	}
+	if (number === dying) await new Promise(() => {});
 	server.kill("SIGKILL");
 	await ended;
 }
@@ -56,6 +46,7 @@ test("servers", { concurrency: 8 }, async (suite) => {
 	const tests = [];
 	for (let number = 0; number < 8; number++)
 		tests.push(suite.test(`server ${number}`, async (t) => {
+			if (number === dying) spawn(process.env.DIE_SOON, [process.pid]);
 			await serveOnce(number, number % 2 ? await portFor(t) : (await portsFor(t, 3))[2]);
 		}));
 	await Promise.all(tests);

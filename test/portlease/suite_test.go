@@ -1,4 +1,5 @@
-// 48 tests for Go, each with a real server on a port of portlease.go. With DIE set, the 20th one kills the process.
+// 48 tests for Go, each with a real server on a port of portlease.go. With VICTIMS set to a test's number, the process
+// is killed at any moment of this test, perhaps while it takes a port.
 package suite
 
 import (
@@ -9,7 +10,6 @@ import (
 	"os/exec"
 	"strings"
 	"suite/portlease"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -32,13 +32,10 @@ func ask(t *testing.T, port int, question string) string {
 	}
 }
 
-func die(t *testing.T) {
-	killed, err := os.OpenFile(os.Getenv("LEDGER")+"/killed", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
+func dieSoon(t *testing.T) {
+	if err := exec.Command(os.Getenv("DIE_SOON"), fmt.Sprint(os.Getpid())).Start(); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintln(killed, os.Getpid())
-	syscall.Kill(os.Getpid(), syscall.SIGKILL)
 }
 
 func serve(t *testing.T, number, port int) {
@@ -63,16 +60,24 @@ func TestServer(t *testing.T) {
 		number := number
 		t.Run(fmt.Sprint(number), func(t *testing.T) {
 			t.Parallel()
+			dying := os.Getenv("VICTIMS") == fmt.Sprint(number)
+			if dying {
+				dieSoon(t)
+			}
 			if number%2 == 0 {
 				serve(t, number, portlease.Port(t))
 			} else {
 				serve(t, number, portlease.Block(t, 3)[2])
 			}
-			if number == 20 && os.Getenv("DIE") != "" {
-				die(t)
+			if dying {
+				select {}
 			}
 		})
 	}
+}
+
+func TestName(t *testing.T) {
+	fmt.Println(portlease.Block(t, 3, "--name", "db"), portlease.Port(t, "--name", "db"))
 }
 
 func TestWithoutPortfence(t *testing.T) {

@@ -1,4 +1,5 @@
-"""200 tests for pytest, each with a real server on a port of portlease.py. Four of them kill their worker."""
+"""200 tests for pytest, each with a real server on a port of portlease.py. In those whose numbers are in $VICTIMS,
+the worker is killed at any moment, perhaps while it takes the port."""
 
 import os
 import signal
@@ -10,6 +11,7 @@ import portlease
 import pytest
 
 SERVER = os.environ["LEASED_SERVER"]
+VICTIMS = [int(number) for number in os.environ["VICTIMS"].split()]
 
 
 def ask(server, port, question):
@@ -24,7 +26,7 @@ def ask(server, port, question):
     return b""
 
 
-def serve_once(number, port, last_words=None):
+def serve_once(number, port):
     """Starts a server, and is answered by that one."""
     kind = "http" if number % 10 == 0 else ("nginx", "redis")[number % 2]
     token = f"{os.getpid()}-{number}"
@@ -34,21 +36,20 @@ def serve_once(number, port, last_words=None):
         else:
             assert b" 200 OK" in ask(server, port, f"GET /{token} HTTP/1.0\r\n\r\n".encode())
         assert server.poll() is None
-        if last_words:
-            last_words()
+        if number in VICTIMS:
+            signal.pause()
         server.kill()
 
 
-def die():
-    with open(os.path.join(os.environ["LEDGER"], "killed"), "a") as killed:
-        killed.write(f"{os.getpid()}\n")
-    os.kill(os.getpid(), signal.SIGKILL)
+@pytest.fixture
+def dying(number):
+    if number in VICTIMS:
+        subprocess.Popen([os.environ["DIE_SOON"], str(os.getpid())])
 
 
 @pytest.mark.parametrize("number", range(200))
-def test_server(number, port, ports, port_block):
-    mine = (port, ports(3)[2], port_block[number % len(port_block)])[number % 3]
-    serve_once(number, mine, die if number % 50 == 25 else None)
+def test_server(number, dying, port, ports, port_block):
+    serve_once(number, (port, ports(3)[2], port_block[number % len(port_block)])[number % 3])
 
 
 def test_no_portfence(monkeypatch, tmp_path):

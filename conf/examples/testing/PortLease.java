@@ -1,4 +1,4 @@
-// Ports for tests that nobody else has meanwhile, for JUnit 5 (portfence's own tests do not compile this).
+// Ports for tests that nobody else has meanwhile, for JUnit 5.
 //
 // Copy this file, give it the package of your tests, and change them so that they take their ports from it:
 //
@@ -33,7 +33,10 @@ public class PortLease implements BeforeAllCallback, AfterAllCallback, BeforeEac
 	private Process holder;
 	private int first;
 
-	/** Options are those of `portfence lease`, such as "--pool", "30000-30999". */
+	/**
+	 * Options are those of `portfence lease`, such as "--pool", "30000-30999"; with "--name", "db", all
+	 * processes that give this name have the same ports.
+	 */
 	public PortLease(int count, String... options) {
 		this.count = count;
 		command = new ArrayList<>(List.of("portfence", "lease", "--wait", "60"));

@@ -14,7 +14,8 @@
 # PORTLEASE_PROBE=1 in the environment, it warns and tells ports that were free a moment ago.
 
 # portlease [N [OPTION...]]: takes N consecutive ports (default: 1). Exports PORT and LAST_PORT, the
-# first and the last one. Options are those of `portfence lease`. If none are free, it waits for a minute.
+# first and the last one. Options are those of `portfence lease`, such as --pool 30000-30999; with --name db,
+# all processes that give this name have the same ports. If none are free, it waits for a minute.
 portlease() {
 	if ! command -v portfence >/dev/null; then
 		portlease_probe "${1:-1}"

@@ -24,7 +24,8 @@ const { spawn } = require("node:child_process");
 const net = require("node:net");
 
 // Consecutive ports, with a function free() beside them. Options are those of `portfence lease`, such
-// as "--pool", "30000-30999". If no ports are free, it waits for a minute.
+// as "--pool", "30000-30999"; with "--name", "db", all processes that give this name have the same
+// ports. If no ports are free, it waits for a minute.
 async function lease(count = 1, ...options) {
 	const holder = spawn("portfence", ["lease", "--wait", "60", ...options, String(count)]);
 	// the lease ends when the pipe `holder.stdin` ends, and when this process ends

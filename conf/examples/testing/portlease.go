@@ -33,13 +33,14 @@ import (
 // So that no lease ends because nobody has kept its pipe.
 var holders sync.Map
 
-// Port returns a port that is the test's own. Options are those of `portfence lease`.
+// Port returns a port that is the test's own. Options are those of `portfence lease`, such as "--pool",
+// "30000-30999"; with "--name", "db", all processes that give this name have the same ports.
 func Port(t testing.TB, options ...string) int {
 	t.Helper()
 	return Block(t, 1, options...)[0]
 }
 
-// Block returns n consecutive ports that are the test's own.
+// Block returns n consecutive ports that are the test's own. Options are as for Port.
 func Block(t testing.TB, n int, options ...string) []int {
 	t.Helper()
 	ports, free, err := Take(n, options...)

@@ -35,8 +35,8 @@ holders = set()  # so that no lease ends because nobody has kept the object
 class Lease(list):
     """A list of consecutive ports, yours until free() is called or this process ends, however it ends.
 
-    Options are those of `portfence lease`, such as "--pool", "30000-30999". If no ports are free, it
-    waits for a minute.
+    Options are those of `portfence lease`, such as "--pool", "30000-30999"; with "--name", "db", all
+    processes that give this name have the same ports. If no ports are free, it waits for a minute.
     """
 
     def __init__(self, count=1, *options):
