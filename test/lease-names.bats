@@ -509,6 +509,50 @@ sys.stdin.read()'
 	wait_until have_blocks
 }
 
+# waits COUNT: ends so many waits of process $pid, one after the other, as its timer would
+waits() {
+	local number
+	for ((number = 0; number < $1; number++)); do
+		wait_until is_waiting_or_told
+		[ ! -s late ]
+		ended=$((ended + 1))
+		kill -RTMAX "$pid"
+		wait_until has_ended "$ended"
+	done
+}
+
+is_waiting_or_told() {
+	in_queue 1 || [ -s late ]
+}
+
+has_ended() {
+	[ "$(grep -c 'F_OFD_SETLKW.* ERESTARTSYS ' calls)" = "$1" ]
+}
+
+@test "who waits for the turn to take a name gives up after 30 waits in a row in which nobody got on" {
+	local ended=0
+	skip_missing strace
+	hold 10 --name db
+	mkfifo go
+	keep_turn <go >kept &
+	PIDS+=($!)
+	exec 7>go
+	wait_until grep -q kept kept
+	# no timer of its own ends a wait
+	ns_background strace -D -qq -o calls -e trace=fcntl,timer_settime -e inject=timer_settime:retval=0 \
+		"$PORTFENCE" lease 10 --name late </dev/null >late 2>&1 7>&-
+	waits 29
+	wait_until is_waiting_or_told
+	# as whoever takes a name
+	touch "$PORTFENCE_STATE/.names.0"
+	waits 31
+	wait_until test -s late
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" = 1 ]
+	[ "$(cat late)" = 'portfence: the names of leases stay locked by another process, see lslocks(8)' ]
+}
+
 # in_queue COUNT: so many wait in the kernel for the byte that keep_turn() has locked
 in_queue() {
 	[ "$(grep -cE -- "-> OFDLCK .*:$(stat -c %i "$PORTFENCE_STATE/.names.$(id -u)") $LEASE_END $LEASE_END\$" /proc/locks)" = "$1" ]

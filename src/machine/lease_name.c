@@ -47,9 +47,10 @@
 #define TURN LEASE_FILE_END
 #define ENTRIES (LEASE_FILE_END + 64)
 #define ENTRIES_MOST 4096
-#define TURN_NS_MOST 30000000000 /* until it is given up, if nobody gets on */
-#define TURN_NS 20000000         /* between two tries where no timer ends a wait */
-#define DYING_NS 5000000         /* between two looks at a block whose holder may be ending */
+#define TURN_WAITS 30        /* of a second each, in which nobody gets on, until it is given up */
+#define TURN_TRIES 50        /* in a second, where no timer ends a wait */
+#define TURN_TRY_NS 20000000 /* between two of them */
+#define DYING_NS 5000000     /* between two looks at a block whose holder may be ending */
 #define DYING_LOOKS 20
 #define RELEASE_MS 5000
 
@@ -189,6 +190,23 @@ static void interrupt(int number)
 	(void)number;
 }
 
+static bool is_not_our_turn(int rc)
+{
+	return rc == -EAGAIN || rc == -EACCES || rc == -EINTR;
+}
+
+/* Asks for the turn again and again, for a second at most. Return: 0, -errno */
+static int try_for_turn(int fd)
+{
+	int rc = -EAGAIN, tries;
+
+	for (tries = 0; tries < TURN_TRIES && is_not_our_turn(rc); tries++) {
+		sleep_ns(TURN_TRY_NS);
+		rc = lease_file_lock(fd, F_WRLCK, TURN, 1);
+	}
+	return rc;
+}
+
 /* Waits for the turn in the kernel's own queue (fs/locks.c), for a second at most. Return: 0, -errno */
 static int wait_for_turn(int fd)
 {
@@ -203,10 +221,8 @@ static int wait_for_turn(int fd)
 	int rc;
 
 	/* EAGAIN: this user may have no more timers (RLIMIT_SIGPENDING) */
-	if (timer_create(CLOCK_MONOTONIC, &event, &timer)) {
-		sleep_ns(TURN_NS);
-		return lease_file_lock(fd, F_WRLCK, TURN, 1);
-	}
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer))
+		return try_for_turn(fd);
 	sigemptyset(&only);
 	sigaddset(&only, number);
 	sigaction(number, &wakes, &action);
@@ -219,31 +235,24 @@ static int wait_for_turn(int fd)
 	return rc;
 }
 
-static bool is_not_our_turn(int rc)
-{
-	return rc == -EAGAIN || rc == -EACCES || rc == -EINTR;
-}
-
-/* Gives up if nobody has taken a name for long: each of them writes to the file. */
+/* Gives up if nobody has taken a name in many waits: each of them writes to the file. */
 static int begin_turn(int fd)
 {
-	int64_t end = timing_ns(CLOCK_MONOTONIC) + TURN_NS_MOST;
+	int rc = lease_file_lock(fd, F_WRLCK, TURN, 1), waits = 0;
 	struct stat st = { .st_nlink = 1 }, before;
-	int rc = lease_file_lock(fd, F_WRLCK, TURN, 1);
 
 	fstat(fd, &before);
-	while (is_not_our_turn(rc)) {
+	while (is_not_our_turn(rc) && waits < TURN_WAITS) {
 		rc = wait_for_turn(fd);
-		if (!is_not_our_turn(rc))
-			break;
-		if (!fstat(fd, &st) && (st.st_mtim.tv_sec != before.st_mtim.tv_sec ||
-					st.st_mtim.tv_nsec != before.st_mtim.tv_nsec)) {
-			end = timing_ns(CLOCK_MONOTONIC) + TURN_NS_MOST;
-			before = st;
-		} else if (timing_ns(CLOCK_MONOTONIC) >= end) {
-			return -EBUSY;
-		}
+		fstat(fd, &st);
+		waits = st.st_mtim.tv_sec == before.st_mtim.tv_sec &&
+					st.st_mtim.tv_nsec == before.st_mtim.tv_nsec
+				? waits + 1
+				: 0;
+		before = st;
 	}
+	if (is_not_our_turn(rc))
+		return -EBUSY;
 	if (!rc && !fstat(fd, &st) && !st.st_nlink)
 		rc = -ESTALE;
 	return rc;
