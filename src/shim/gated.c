@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,6 +25,10 @@
  * So a call goes through the gate only if it does not wait, or if no other
  * thread could cancel this one. A thread that was cancelled before ends before
  * the call. The other calls go through libc, and the supervisor looks at them.
+ *
+ * A signal that comes before the supervisor has seen a call ends that call with
+ * EINTR, and nothing was done (portfence(1)): it is as if the signal had come
+ * before the call. So libc's function is called again where that is known.
  *
  * Behind the gate nobody looks at a call again. So where another thread could
  * have rewritten an address meanwhile, the copy that was looked at is passed.
@@ -86,6 +91,19 @@ bool gated_is_alone(void)
 	return single && *single;
 }
 
+/* So that nothing that answers with EINTR by itself, as a filter may, holds up the thread for more than a second. */
+#define INTERRUPTED_MAX 1000000
+
+/* Calls a function of libc's that no signal ends where there is no supervisor. */
+#define UNINTERRUPTED(call)                                                                        \
+	({                                                                                         \
+		int uninterrupted_saved = errno, uninterrupted_times = 0, uninterrupted_result;    \
+		while ((uninterrupted_result = (call)) < 0 && errno == EINTR && gate() &&          \
+		       uninterrupted_times++ < INTERRUPTED_MAX)                                    \
+			errno = uninterrupted_saved;                                               \
+		uninterrupted_result;                                                              \
+	})
+
 /* Would the supervisor refuse the call, or the program's own filter a question? */
 static bool must_stay_inside(void)
 {
@@ -143,9 +161,10 @@ static bool copy_foreign(union foreign *room, const struct sockaddr *addr, sockl
 	int saved = errno;
 	bool readable;
 
-	if (!must_stay_inside() || len < sizeof(room->sa.sa_family))
+	if (len < sizeof(room->sa.sa_family))
 		return false;
-	readable = caller_memory_readable(addr, len);
+	readable = must_stay_inside() ? caller_memory_readable(addr, len)
+				      : caller_memory_near(addr, len);
 	errno = saved;
 	if (!readable)
 		return false;
@@ -193,19 +212,57 @@ static bool is_as_seen(const union addr *seen, union foreign *room, const struct
 	return true;
 }
 
+int libc_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return UNINTERRUPTED(REAL(bind)(fd, addr, len));
+}
+
+int libc_listen(int fd, int backlog)
+{
+	return UNINTERRUPTED(REAL(listen)(fd, backlog));
+}
+
+/* Has a connect() that a signal ended begun nothing? Of a UNIX stream, nobody can tell. Keeps errno. */
+static bool has_begun_nothing(int fd)
+{
+	int saved = errno, type = 0;
+	socklen_t len = sizeof(type);
+	uint8_t state = 0; /* struct tcp_info begins with it */
+	bool nothing;
+
+	REAL(getsockopt)(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	len = sizeof(state);
+	/* a datagram's connect() never waits */
+	nothing =
+		type == SOCK_DGRAM ||
+		(!REAL(getsockopt)(fd, IPPROTO_TCP, TCP_INFO, &state, &len) && state == TCP_CLOSE);
+	errno = saved;
+	return nothing;
+}
+
+int libc_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	int saved = errno, times = 0, result;
+
+	while ((result = REAL(connect)(fd, addr, len)) < 0 && errno == EINTR && gate() &&
+	       !sandbox_is_filtered() && has_begun_nothing(fd) && times++ < INTERRUPTED_MAX)
+		errno = saved;
+	return result;
+}
+
 int gated_bind(int fd, const struct sockaddr *addr, socklen_t len, const union addr *seen)
 {
 	union foreign room;
 
 	if (!gate() || !is_as_seen(seen, &room, &addr, &len))
-		return REAL(bind)(fd, addr, len);
+		return libc_bind(fd, addr, len);
 	return (int)result_of(gate_call(SYS_bind, fd, (long)addr, len, 0, 0, 0));
 }
 
 int gated_listen(int fd, int backlog)
 {
 	if (!gate())
-		return REAL(listen)(fd, backlog);
+		return libc_listen(fd, backlog);
 	return (int)result_of(gate_call(SYS_listen, fd, backlog, 0, 0, 0, 0));
 }
 
@@ -215,7 +272,7 @@ int gated_connect(int fd, const struct sockaddr *addr, socklen_t len, const unio
 	union foreign room;
 
 	if (find_way(fd, 0, wait) == WAY_LIBC || !is_as_seen(seen, &room, &addr, &len))
-		return REAL(connect)(fd, addr, len);
+		return libc_connect(fd, addr, len);
 	return (int)result_of(gate_call(SYS_connect, fd, (long)addr, len, 0, 0, 0));
 }
 
@@ -233,21 +290,21 @@ int gated_socket(int domain, int type, int protocol)
 	/* of MPTCP, the library has seen to it by itself; SMC is for the supervisor's filter to refuse */
 	if (!(protocol == IPPROTO_MPTCP ? gate() && !sandbox_is_filtered() : has_own_sockets()) ||
 	    protocol == IPPROTO_SMC || (domain != AF_INET && domain != AF_INET6))
-		return REAL(socket)(domain, type, protocol);
+		return UNINTERRUPTED(REAL(socket)(domain, type, protocol));
 	return (int)result_of(gate_call(SYS_socket, domain, type, protocol, 0, 0, 0));
 }
 
 int gated_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	if (!has_own_sockets())
-		return REAL(getsockname)(fd, addr, len);
+		return UNINTERRUPTED(REAL(getsockname)(fd, addr, len));
 	return (int)result_of(gate_call(SYS_getsockname, fd, (long)addr, (long)len, 0, 0, 0));
 }
 
 int gated_epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
 {
 	if (!has_own_sockets())
-		return REAL(epoll_ctl)(set, operation, fd, event);
+		return UNINTERRUPTED(REAL(epoll_ctl)(set, operation, fd, event));
 	return (int)result_of(gate_call(SYS_epoll_ctl, set, operation, fd, (long)event, 0, 0));
 }
 

@@ -34,6 +34,16 @@ enum gated_wait {
 };
 
 /*
+ * libc_bind(), libc_listen(), libc_connect() - libc's functions, at whose calls the supervisor looks, if there is one
+ *
+ * A signal that comes before it has looked does not make them fail. But a connect() of a stream that is not
+ * TCP's, and one under a filter of the program's own, may then fail with EINTR, and has done nothing.
+ */
+int libc_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int libc_listen(int fd, int backlog);
+int libc_connect(int fd, const struct sockaddr *addr, socklen_t len);
+
+/*
  * Each does what libc's function of that name does, a thread's cancellation
  * included, and is that function unless a gate is open.
  *

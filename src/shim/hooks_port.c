@@ -115,7 +115,7 @@ static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len, uint16_
 		return REAL(bind)(fd, addr, len);
 	switch (passing_way(shim, fd, passing_address(addr, len))) {
 	case PASSING_LIBC:
-		return REAL(bind)(fd, addr, len);
+		return libc_bind(fd, addr, len);
 	case PASSING_GATE:
 		return gated_bind(fd, addr, len, &foreign_address);
 	case PASSING_FENCED:
@@ -135,11 +135,17 @@ static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len, uint16_
 static int pass_connect(struct shim *shim, enum passing_way way, int fd,
 			const struct sockaddr *addr, socklen_t len)
 {
-	int result = way == PASSING_LIBC ? REAL(connect)(fd, addr, len)
+	int result = way == PASSING_LIBC ? libc_connect(fd, addr, len)
 					 : gated_connect(fd, addr, len, &foreign_address,
 							 passing_wait_quiet(shim, fd));
 
 	return (int)take_back_port(shim, fd, result);
+}
+
+/* May a connect() with an address of IPv4 or IPv6 wait? A datagram's never does. */
+static enum gated_wait connect_wait(const struct shim *shim, int fd)
+{
+	return passing_wait(shim, fd) == GATED_WHOLE ? GATED_NEVER : GATED_ASK;
 }
 
 static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
@@ -148,6 +154,7 @@ static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	struct shim *shim = shim_get();
 	int saved = errno, result;
 	enum passing_way way;
+	enum gated_wait wait;
 	bool copied;
 
 	if (!shim->fenced)
@@ -169,12 +176,13 @@ static int hook_connect(int fd, const struct sockaddr *addr, socklen_t len)
 	/* most addresses of other families; only their sockets take it */
 	if (assign.addr.sa.sa_family == AF_UNIX)
 		return pass_connect(shim, PASSING_GATE, fd, addr, len);
+	wait = connect_wait(shim, fd);
 	/* a socket that shows a port need not be UDP, so behind the gate the cache does not suffice */
 	if ((!gate() && fdcache_get(shim->fdcache, fd) == FDCACHE_SETTLED_UDP) ||
 	    is_bound(shim, fd))
-		return gated_connect(fd, addr, len, &assign.addr, GATED_ASK);
+		return gated_connect(fd, addr, len, &assign.addr, wait);
 	return WITH_PORT(int, shim, &assign, "connect",
-			 gated_connect(fd, addr, len, &assign.addr, GATED_ASK));
+			 gated_connect(fd, addr, len, &assign.addr, wait));
 }
 
 EXPORT int listen(int fd, int backlog)
@@ -186,7 +194,7 @@ EXPORT int listen(int fd, int backlog)
 		return REAL(listen)(fd, backlog);
 	switch (passing_way(shim, fd, PASSING_UNREAD)) {
 	case PASSING_LIBC:
-		return REAL(listen)(fd, backlog);
+		return libc_listen(fd, backlog);
 	case PASSING_GATE:
 		return gated_listen(fd, backlog);
 	case PASSING_FENCED:
@@ -261,6 +269,8 @@ static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
 		.fast_open = flags & MSG_FASTOPEN,
 	};
 	struct shim *shim = shim_get();
+	enum gated_wait wait;
+	bool needs;
 
 	/* without an address, a supervisor's filter lets it pass by itself */
 	if (!addr)
@@ -277,11 +287,13 @@ static ssize_t hook_sendto(int fd, const void *data, size_t size, int flags,
 	case PASSING_FENCED:
 		break;
 	}
-	if (!needs_port(shim, &assign, addr))
-		return gated_sendto(fd, data, size, flags, addr, len, NULL, passing_wait(shim, fd));
+	needs = needs_port(shim, &assign, addr);
+	/* while what is known of a new socket still stands: it is used once */
+	wait = passing_wait(shim, fd);
+	if (!needs)
+		return gated_sendto(fd, data, size, flags, addr, len, NULL, wait);
 	return WITH_PORT(ssize_t, shim, &assign, "sendto",
-			 gated_sendto(fd, data, size, flags, addr, len, &assign.addr,
-				      passing_wait(shim, fd)));
+			 gated_sendto(fd, data, size, flags, addr, len, &assign.addr, wait));
 }
 
 /*
@@ -333,6 +345,8 @@ static ssize_t fenced_sendmsg(struct shim *shim, sendmsg_fn *real, int fd,
 {
 	struct assign assign = { .call = ASSIGN_SEND, .fd = fd, .fast_open = flags & MSG_FASTOPEN };
 	const struct sockaddr *addr;
+	enum gated_wait wait;
+	bool needs;
 
 	if (!read_destination(shim, &assign, message, &addr))
 		return take_back_port(shim, fd,
@@ -340,11 +354,12 @@ static ssize_t fenced_sendmsg(struct shim *shim, sendmsg_fn *real, int fd,
 					      ? gated_sendmsg(real, fd, message, flags, NULL, 0,
 							      passing_wait(shim, fd))
 					      : real(fd, message, flags));
-	if (!needs_port(shim, &assign, addr))
-		return gated_sendmsg(real, fd, message, flags, NULL, 0, passing_wait(shim, fd));
+	needs = needs_port(shim, &assign, addr);
+	wait = passing_wait(shim, fd);
+	if (!needs)
+		return gated_sendmsg(real, fd, message, flags, NULL, 0, wait);
 	return WITH_PORT(ssize_t, shim, &assign, "sendmsg",
-			 gated_sendmsg(real, fd, message, flags, &assign.addr, assign.len,
-				       passing_wait(shim, fd)));
+			 gated_sendmsg(real, fd, message, flags, &assign.addr, assign.len, wait));
 }
 
 static ssize_t hook_sendmsg(sendmsg_fn *real, int fd, const struct msghdr *message, int flags)
