@@ -29,7 +29,7 @@ $(BUILD)/test/bench/worker: $(BENCH_WORKER:%=test/bench/%.c) $(wildcard test/ben
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(filter %.c,$^) $(LDFLAGS)
 
-$(BUILD)/test/bench/launch: test/bench/launch.c
+$(BUILD)/test/bench/launch $(BUILD)/test/bench/cputime: $(BUILD)/test/bench/%: test/bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BENCH_CFLAGS) -o $@ $< $(LDFLAGS)
 
@@ -50,8 +50,8 @@ $(BUILD)/test/bench/%.so: test/bench/%.c test/bench/place.h
 		-Wl,-z,relro,-z,now,--as-needed -s $(BENCH_LEAN) $(LDFLAGS)
 
 # whole programs, those of them that are installed: see programs.sh
-bench-real:
-	$(Q)BUILD='$(BUILD)' unshare -n test/bench/programs.sh $(ROUNDS)
+bench-real: $(BUILD)/test/bench/cputime
+	$(Q)BUILD='$(BUILD)' unshare -n test/bench/programs.sh $(PROGRAMSFLAGS) $(ROUNDS)
 
 bench: bench-programs
 	$(Q)BUILD='$(BUILD)' $(BUILD)/test/bench/bench $(BENCHFLAGS)

@@ -3,7 +3,10 @@
 # not installed are left out. Run it in a network namespace of its own, with nothing else to do for the machine:
 #
 #   make bench-real                                  or
-#   unshare -n test/bench/programs.sh [ROUNDS [ROW...]]
+#   unshare -n test/bench/programs.sh [--cpu] [ROUNDS [ROW...]]
+#
+# With --cpu it counts processor time, not time, for a machine that has other work: that of the program, of all
+# that it starts, and of the supervisor. Servers that are not fenced do not count.
 #
 # It prints the median time of the plain program, and the median over the rounds of fenced / plain:
 #
@@ -18,6 +21,12 @@ set -eu
 
 build=$(realpath "${BUILD:-build}")
 root=$(realpath "$(dirname "$0")/../..")
+timer=()
+cpu=
+if [ "${1:-}" = --cpu ]; then
+	cpu=yes
+	shift
+fi
 rounds=${1:-5}
 ways=(plain preload both supervise)
 work=$(mktemp -d)
@@ -25,6 +34,7 @@ work=$(mktemp -d)
 unset MAKEFLAGS MFLAGS MAKELEVEL
 export PORTFENCE_STATE=$work/state HOME=$work GIT_CONFIG_NOSYSTEM=1
 mkdir -m 700 "$PORTFENCE_STATE"
+[ -z "$cpu" ] || timer=("$build/test/bench/cputime" "$work/cpu")
 background=()
 trap 'for one in "${background[@]}"; do kill "$one" 2>/dev/null || true; done; wait; rm -rf "$work"' EXIT
 ip link set lo up
@@ -32,9 +42,9 @@ ip link set lo up
 # fenced WAY COMMAND...
 fenced() {
 	if [ "$1" = plain ]; then
-		"${@:2}"
+		"${timer[@]}" "${@:2}"
 	else
-		"$build/portfence" run --via "$1" --range 20000-29999 --log none -- "${@:2}"
+		"${timer[@]}" "$build/portfence" run --via "$1" --range 20000-29999 --log none -- "${@:2}"
 	fi
 }
 
@@ -142,12 +152,17 @@ declare -A titles=([curl]='curl, one process' [curls]='curl, 100 processes' [ngi
 # run_once ROW WAY: the time in microseconds is added to the file ROW.WAY
 run_once() {
 	local begin end
+	rm -f "$work/cpu"
 	! declare -F "prepare_$1" >/dev/null || "prepare_$1" "$2"
 	begin=${EPOCHREALTIME/./}
 	"time_$1" "$2"
 	end=${EPOCHREALTIME/./}
 	! declare -F "finish_$1" >/dev/null || "finish_$1"
-	echo $((end - begin)) >>"$work/$1.$2"
+	if [ "$cpu" ]; then
+		cat "$work/cpu" >>"$work/$1.$2"
+	else
+		echo $((end - begin)) >>"$work/$1.$2"
+	fi
 }
 
 median() {
