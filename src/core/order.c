@@ -137,27 +137,30 @@ void order_in_rounds(struct order_walk *walk, uint32_t cursor)
 
 /*
  * A permutation of 0 to @count - 1, which the key decides: a Feistel network of the
- * next power of four, gone through again until the number is in the range (Black and
- * Rogaway, Ciphers with Arbitrary Finite Domains).
+ * next power of two, gone through again until the number is in the range (Black and
+ * Rogaway, Ciphers with Arbitrary Finite Domains). Each round changes one part of the
+ * number by the other, and the parts then change places, so their widths do, too.
  */
 static uint32_t permute(const struct siphash_key *key, uint32_t number, uint32_t count)
 {
-	unsigned bits = 1;
-	uint64_t round;
+	unsigned bits = 0, width, other, round;
 
-	while (count > 1U << 2 * bits)
+	while (count > 1U << bits)
 		bits++;
 	do {
-		uint32_t left = number >> bits, right = number & ((1U << bits) - 1);
+		uint32_t left, right, mixed;
 
+		width = bits / 2;
+		other = bits - width;
+		left = number >> other;
+		right = number & ((1U << other) - 1);
 		for (round = 0; round < 4; round++) {
-			const uint32_t mixed =
-				left ^ (uint32_t)hash_numbers(key, USE_ROUND, round, right);
-
+			mixed = left ^ (uint32_t)hash_numbers(key, USE_ROUND, round, right);
 			left = right;
-			right = mixed & ((1U << bits) - 1);
+			right = mixed & ((1U << width) - 1);
+			width = bits - width;
 		}
-		number = left << bits | right;
+		number = left << other | right;
 	} while (number >= count);
 	return number;
 }
