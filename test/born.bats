@@ -16,11 +16,7 @@ PYTHON=/usr/bin/python3
 UNSEEN="docker systemd yama"
 
 setup_file() {
-	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
-	local source=$BATS_TEST_DIRNAME probe
-	for probe in raw unborn load portless; do
-		cc -std=gnu11 -D_GNU_SOURCE -static -pthread -o "$BATS_FILE_TMPDIR/$probe-static" "$source/probes/$probe.c"
-	done
+	build_static raw unborn load portless
 }
 
 setup() {

@@ -12,10 +12,7 @@ load lib/which
 PYTHON=/usr/bin/python3
 
 setup_file() {
-	# where other users can reach it
-	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
-	cc -std=gnu11 -D_GNU_SOURCE -static -o "$BATS_FILE_TMPDIR/breakout-static" \
-		"$BATS_TEST_DIRNAME/probes/breakout.c"
+	build_static breakout
 }
 
 setup() {

@@ -15,8 +15,7 @@ SERVED="docker podman systemd old"
 LISTENERS="$SERVED docker-old"
 
 setup_file() {
-	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
-	cc -std=gnu11 -D_GNU_SOURCE -static -o "$BATS_FILE_TMPDIR/raw-static" "$BATS_TEST_DIRNAME/probes/raw.c"
+	build_static raw
 }
 
 setup() {

@@ -14,9 +14,7 @@ load lib/helpers
 RANGE=20000-20999
 
 setup_file() {
-	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
-	cc -std=gnu11 -D_GNU_SOURCE -static -o "$BATS_FILE_TMPDIR/repeats-static" \
-		"$BATS_TEST_DIRNAME/probes/repeats.c"
+	build_static repeats
 }
 
 setup() {

@@ -12,8 +12,7 @@ load lib/machine
 WAYS="auto preload both"
 
 setup_file() {
-	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
-	cc -std=gnu11 -D_GNU_SOURCE -static -pthread -o "$BATS_FILE_TMPDIR/unborn-static" "$BATS_TEST_DIRNAME/probes/unborn.c"
+	build_static unborn
 }
 
 setup() {
@@ -430,24 +429,7 @@ os.execv(sys.argv[1], sys.argv[1:])" "$1" run -q --range 21000-21099 --log stder
 		    else: error = -38
 		    os.write(fuse, struct.pack("IiQ", 16 + len(answer), error, unique) + answer)
 	END
-	cat >enter.py <<-'END'
-		import array, ctypes, os, resource, socket, struct, sys
-		libc = ctypes.CDLL(None, use_errno=True)
-		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
-		def ask(what):
-		    got = libc.syscall(bind, -1, ctypes.c_ulong(0x706f7274 + what), 128)
-		    return got if got >= 0 else -ctypes.get_errno()
-		resource.setrlimit(resource.RLIMIT_RSS, (0x7066 << 48 | 4711, -1))
-		one = socket.socket(fileno=ask(1))
-		one.recv(100)
-		file = os.open("place/state", os.O_RDWR)
-		print("owner", os.fstat(file).st_uid)
-		one.sendmsg([struct.pack("QQ4096s", 1, 1 << 1, b"4 0 section=x range=21000-21099 end")],
-		            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file]))])
-		print("entered", ask(2), flush=True)
-		os.close(file)
-		os.execv(sys.argv[1], [sys.argv[1], "zero"])
-	END
+	cp "$BATS_TEST_DIRNAME/programs/inner_run" .
 	mkdir place
 	mkfifo hold
 	# shellcheck disable=SC2016 # the inner shell expands it
@@ -455,7 +437,7 @@ os.execv(sys.argv[1], sys.argv[1:])" "$1" run -q --range 21000-21099 --log stder
 		until [ -e served ]; do kill -0 $server || exit 77; done
 		"$@" <hold
 		kill $server' - "$PORTFENCE" run -q --via supervise --range 20000-20999 -- sh -c '
-		setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 enter.py "$0" >said
+		echo | setpriv --reuid 65534 --regid 65534 --clear-groups ./inner_run 21000-21099 "$0" place/state >said
 		echo end >>said
 		read -r line' "$BATS_FILE_TMPDIR/unborn-static"
 	exec 4>hold
@@ -576,32 +558,18 @@ os.execv(sys.argv[1], sys.argv[1:])" "$1" run -q --range 21000-21099 --log stder
 }
 
 @test "who takes the mark of another user's run before that is there keeps nobody's run out" {
-	cat >enter.py <<-'END'
-		import ctypes, os, resource, socket, struct, sys
-		libc = ctypes.CDLL(None, use_errno=True)
-		bind = dict(x86_64=49, aarch64=200)[os.uname().machine]
-		def ask(what):
-		    got = libc.syscall(bind, -1, ctypes.c_ulong(0x706f7274 + what), 128)
-		    return got if got >= 0 else -ctypes.get_errno()
-		resource.setrlimit(resource.RLIMIT_RSS, (0x7066 << 48 | 4711, -1))
-		one = socket.socket(fileno=ask(1))
-		one.recv(100)
-		one.send(struct.pack("QQ4096s", 1, 0, b"4 0 section=x range=%s end" % sys.argv[1].encode()))
-		print("entered", ask(2), flush=True)
-		sys.stdin.readline()
-		os.execv(sys.argv[2], [sys.argv[2], "zero"])
-	END
+	cp "$BATS_TEST_DIRNAME/programs/inner_run" .
 	mkfifo -m 666 hold
 	# shellcheck disable=SC2016 # the inner shells expand it
 	ns "$PORTFENCE" run -q --range 20000-20999 -- bash -c '
-		setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 enter.py 21000-21099 "$1" >first <hold &
+		setpriv --reuid 65534 --regid 65534 --clear-groups ./inner_run 21000-21099 "$1" >first <hold &
 		exec 3>hold
 		until [ -s first ]; do kill -0 $! || exit; done
-		echo | setpriv --reuid 65533 --regid 65533 --clear-groups /usr/bin/python3 enter.py 22000-22099 "$1" >second
-		echo | setpriv --reuid 65533 --regid 65533 --clear-groups /usr/bin/python3 enter.py 23000-23099 "$1" >third
+		echo | setpriv --reuid 65533 --regid 65533 --clear-groups ./inner_run 22000-22099 "$1" >second
+		echo | setpriv --reuid 65533 --regid 65533 --clear-groups ./inner_run 23000-23099 "$1" >third
 		echo >&3
 		wait $! || exit
-		echo | /usr/bin/python3 enter.py 24000-24099 "$1" >roots' - "$BATS_FILE_TMPDIR/unborn-static"
+		echo | ./inner_run 24000-24099 "$1" >roots' - "$BATS_FILE_TMPDIR/unborn-static"
 	grep . first second third roots
 	[ "$(head -qn 1 first second roots)" = "$(printf "entered 0\n%.0s" 1 2 3)" ]
 	sed -n 's/zero //p' first | tr ' ' '\n' | all_within 21000 21099

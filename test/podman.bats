@@ -9,15 +9,14 @@ load lib/helpers
 load lib/supervise
 
 setup_file() {
-	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
-	cc -std=gnu11 -D_GNU_SOURCE -static -o "$BATS_FILE_TMPDIR/static" "$BATS_TEST_DIRNAME/probes/raw.c"
+	build_static raw
 }
 
 setup() {
 	# no test installs a container engine
 	command -v podman >/dev/null || skip 'podman is not installed'
 	supervise_setup
-	cp "$BATS_FILE_TMPDIR/static" "$install"
+	cp "$BATS_FILE_TMPDIR/raw-static" "$install"
 	mkdir engine
 	in_container 0 true >/dev/null 2>error || skip "podman starts no container here: $(tail -n 1 error)"
 }
@@ -46,7 +45,7 @@ in_container() {
 		anew
 		serve
 		capture_start
-		in_container "$user" sh -c 'for program in "$2/static" "$2/raw"; do
+		in_container "$user" sh -c 'for program in "$2/raw-static" "$2/raw"; do
 				"$1" run -v --range 20000-20999 -- "$program" native 7000 </dev/null || exit
 			done
 			"$1" run -v --lease 100 --pool 20000-20099 --fresh -- "$2/matrix" udp 4 7000 </dev/null' \

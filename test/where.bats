@@ -9,8 +9,7 @@ load lib/helpers
 load lib/supervise
 
 setup_file() {
-	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
-	cc -std=gnu11 -D_GNU_SOURCE -static -o "$BATS_FILE_TMPDIR/static" "$BATS_TEST_DIRNAME/probes/raw.c"
+	build_static raw
 	GOCACHE=$BATS_FILE_TMPDIR/go GO111MODULE=off CGO_ENABLED=0 \
 		go build -o "$BATS_FILE_TMPDIR/talk" "$BATS_TEST_DIRNAME/programs/talk.go"
 }
@@ -18,7 +17,7 @@ setup_file() {
 setup() {
 	supervise_setup
 	chmod 1777 "$BATS_TEST_TMPDIR" "$PORTFENCE_STATE"
-	static=$BATS_FILE_TMPDIR/static
+	static=$BATS_FILE_TMPDIR/raw-static
 	VIA[auto]=auto
 	RANGES[auto]=20000-20999
 	printf '#!/bin/sh\nexec nc -N "$@"\n' >"$install/listen"

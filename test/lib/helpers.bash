@@ -161,6 +161,17 @@ install_for_all() {
 	LIBRARY=$install/libportfence.so
 }
 
+# build_static PROBE...: for setup_file. Links the probes to nothing that is loaded later, where other users can reach
+# them: $BATS_FILE_TMPDIR/PROBE-static
+build_static() {
+	local probe
+	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR"
+	for probe in "$@"; do
+		cc -std=gnu11 -D_GNU_SOURCE -static -pthread -o "$BATS_FILE_TMPDIR/$probe-static" \
+			"$BATS_TEST_DIRNAME/probes/$probe.c"
+	done
+}
+
 AS_NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 
 as_nobody() {
