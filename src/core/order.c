@@ -131,8 +131,23 @@ void order_halves(struct order_walk *walk, bool odd_first)
 void order_in_rounds(struct order_walk *walk, uint32_t cursor)
 {
 	walk->in_rounds = true;
+	walk->rounds = hash_numbers(&walk->key, USE_ROUND, 0, 0);
 	walk->at = cursor;
 	walk->from = cursor;
+}
+
+/*
+ * What a round mixes in: a multiply and a shift, as a walk over a full range goes through
+ * thousands of candidates. The key is SipHash's.
+ */
+static uint32_t mix_round(uint64_t key, unsigned round, uint32_t half)
+{
+	uint64_t mixed = (key >> 16 * round | key << (64 - 16 * round) % 64) ^ half;
+
+	mixed *= 0x9e3779b97f4a7c15ULL;
+	mixed ^= mixed >> 32;
+	mixed *= 0xd6e8feb86659fd93ULL;
+	return (uint32_t)(mixed >> 32);
 }
 
 /*
@@ -141,9 +156,9 @@ void order_in_rounds(struct order_walk *walk, uint32_t cursor)
  * Rogaway, Ciphers with Arbitrary Finite Domains). Each round changes one part of the
  * number by the other, and the parts then change places, so their widths do, too.
  */
-static uint32_t permute(const struct siphash_key *key, uint32_t number, uint32_t count)
+static uint32_t permute(uint64_t key, uint32_t number, uint32_t count)
 {
-	unsigned bits = 0, width, other, round;
+	unsigned bits = 0, width, round;
 
 	while (count > 1U << bits)
 		bits++;
@@ -151,16 +166,15 @@ static uint32_t permute(const struct siphash_key *key, uint32_t number, uint32_t
 		uint32_t left, right, mixed;
 
 		width = bits / 2;
-		other = bits - width;
-		left = number >> other;
-		right = number & ((1U << other) - 1);
+		left = number >> (bits - width);
+		right = number & ((1U << (bits - width)) - 1);
 		for (round = 0; round < 4; round++) {
-			mixed = left ^ (uint32_t)hash_numbers(key, USE_ROUND, round, right);
+			mixed = left ^ mix_round(key, round, right);
 			left = right;
 			right = mixed & ((1U << width) - 1);
 			width = bits - width;
 		}
-		number = left << other | right;
+		number = left << (bits - width) | right;
 	} while (number >= count);
 	return number;
 }
@@ -175,7 +189,7 @@ static bool next_of_half(struct order_walk *walk, uint32_t *ret_index)
 	if (!draws || walk->step >= walk->count) {
 		*ret_index = (uint32_t)(walk->at++ % walk->count);
 		if (walk->in_rounds)
-			*ret_index = permute(&walk->key, *ret_index, walk->count);
+			*ret_index = permute(walk->rounds, *ret_index, walk->count);
 	} else {
 		uint64_t drawn = hash_numbers(&walk->key, USE_DRAW, walk->draw, walk->step);
 

@@ -33,15 +33,16 @@ struct order_flow {
 /* One walk over the indexes 0 to count - 1 of a range. Plain data, which may be copied. */
 struct order_walk {
 	enum order order;
-	uint32_t count; /* num_ephemeral of the RFC; of this half alone if the other follows */
-	uint32_t rest;  /* so many indexes of the other half follow */
-	bool halves;    /* the walk takes odd indexes, then even ones, or the other way round */
-	bool odd;       /* it is in its odd half */
-	bool in_rounds; /* see order_in_rounds() */
-	uint32_t step;  /* indexes given so far */
-	uint64_t from;  /* @at at the start */
-	uint64_t at;    /* next_ephemeral of the RFC, plus the offset if the algorithm has one */
-	uint64_t draw;  /* number of this walk's own part of the random sequence */
+	uint32_t count;  /* num_ephemeral of the RFC; of this half alone if the other follows */
+	uint32_t rest;   /* so many indexes of the other half follow */
+	bool halves;     /* the walk takes odd indexes, then even ones, or the other way round */
+	bool odd;        /* it is in its odd half */
+	bool in_rounds;  /* see order_in_rounds() */
+	uint32_t step;   /* indexes given so far */
+	uint64_t from;   /* @at at the start */
+	uint64_t at;     /* next_ephemeral of the RFC, plus the offset if the algorithm has one */
+	uint64_t draw;   /* number of this walk's own part of the random sequence */
+	uint64_t rounds; /* key of the order that order_in_rounds() has */
 	struct siphash_key key;
 };
 
