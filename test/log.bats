@@ -405,6 +405,50 @@ for line in open("json", encoding="utf-8"):
 	[ "$(tail -n 1 said)" = 0 ]
 }
 
+@test "a terminal that nobody reads does not hold the program up" {
+	local via
+	write_chatter
+	cat >unread.py <<-'END'
+		import os, signal, subprocess, sys
+		# a terminal takes about 70 kB
+		unread, terminal = os.openpty()
+		run = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stderr=terminal, start_new_session=True)
+		try:
+		    print(run.wait(timeout=60))
+		except subprocess.TimeoutExpired:
+		    os.killpg(run.pid, signal.SIGKILL)
+		    raise
+	END
+	for via in preload supervise; do
+		ns python3 unread.py "$PORTFENCE" run --via $via --range "$RANGE" --log stderr -- \
+			python3 chatter.py 4 4 100 >said
+		[ "$(cat said)" = 0 ]
+	done
+}
+
+@test "a line to a terminal does not stop a program in the background" {
+	cat >background.py <<-'END'
+		import os, signal, subprocess, sys, termios
+		os.setsid()
+		reader, terminal = os.openpty()
+		# this process leads the session in the foreground, with the terminal as its own
+		name = os.ttyname(terminal)
+		os.close(os.open(name, os.O_RDWR))
+		mode = termios.tcgetattr(terminal)
+		mode[3] |= termios.TOSTOP
+		termios.tcsetattr(terminal, termios.TCSANOW, mode)
+		child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=terminal,
+		                         preexec_fn=lambda: os.setpgid(0, 0))
+		_, status = os.waitpid(child.pid, os.WUNTRACED)
+		if os.WIFSTOPPED(status):
+		    os.kill(child.pid, signal.SIGKILL)
+		    sys.exit("stopped")
+		print(status, b" connect udp4 " in os.read(reader, 65536))
+	END
+	ns python3 background.py "$PORTFENCE" run --via preload --range "$RANGE" --log stderr -- "$PROBES/spawn" child >said
+	[ "$(cat said)" = "0 True" ]
+}
+
 @test "a pipe that others fill just before our line does not hold the program up" {
 	python3 -c 'import os; r, w = os.pipe(); os.pwritev(w, [b"x"], -1, os.RWF_NOWAIT)' 2>/dev/null ||
 		skip "this kernel's pipes do not know RWF_NOWAIT"

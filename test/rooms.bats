@@ -13,7 +13,7 @@ teardown() {
 }
 
 # Lowest first: a file of core may include itself and what stands before it.
-CORE="reason timing text log_destination variables socket_calls addr sctp siphash arena fd gain netlink ownership signals range portmap preset order slices policy pool key lines conf_files conf state move diag
+CORE="reason timing text log_destination variables socket_calls addr sctp siphash arena signals fd gain netlink ownership range portmap preset order slices policy pool key lines conf_files conf state move diag
 	source_addr engine_kernel engine_bind fence mptcp outcome assign translate summary logline record log handover settings"
 
 # folder: which other folders it may include

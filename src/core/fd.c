@@ -1,12 +1,17 @@
 #include "fd.h"
 
+#include "signals.h"
+#include "text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -74,24 +79,67 @@ static bool needs_no_reader(int fd)
 }
 
 /*
- * A pipe that poll() calls ready takes PIPE_BUF bytes without waiting, but another
- * writer may fill it before we write. So we try RWF_NOWAIT first: pipes and sockets
- * support it, files and terminals do not.
+ * Opens a terminal anew, to write to it without waiting: how the program's own descriptor is open is shared
+ * with whoever else has it. Return: descriptor; -errno, also for what is no character device
  */
-static long write_now(int fd, const void *data, size_t size)
+static int open_terminal(int fd)
 {
-	struct iovec whole = { (void *)data, size };
+	char path[sizeof("/proc/thread-self/fd/") + TEXT_NUMBER_MAX];
+	struct stat st, opened;
+	int again;
+
+	/* to open the other end makes a new terminal (Documentation/admin-guide/devices.txt of Linux) */
+	if (fd_stat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev == makedev(5, 2))
+		return -ENOTTY;
+	text_put_number(stpcpy(path, "/proc/thread-self/fd/"), (uint64_t)fd, 1);
+	again = fd_open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY, 0);
+	/* another thread may have put another file there */
+	if (again >= 0 && (fd_stat(again, &opened) || opened.st_rdev != st.st_rdev)) {
+		fd_close(again);
+		return -ENOTTY;
+	}
+	return again;
+}
+
+/* To a file or a terminal. */
+static long write_ready(int fd, const void *data, size_t size)
+{
 	struct pollfd ready = { .fd = fd, .events = POLLOUT };
 	struct timespec now = { 0 };
-	/* long arguments: syscall() would not extend the sign of an int */
-	long n = syscall(SYS_pwritev2, fd, &whole, 1, -1L, -1L, RWF_NOWAIT);
+	int again = open_terminal(fd);
+	long n;
 
-	if (n >= 0 || (errno != EOPNOTSUPP && !is_forbidden(errno)))
-		return n < 0 ? -errno : n;
+	if (again >= 0) {
+		n = write_once(again, data, size);
+		fd_close(again);
+		return n;
+	}
 	n = syscall(SYS_ppoll, &ready, 1, &now, NULL, 8);
 	if (n < 0 ? !needs_no_reader(fd) : !(ready.revents & POLLOUT))
 		return -EAGAIN;
 	return write_once(fd, data, size);
+}
+
+/*
+ * A pipe that poll() calls ready takes PIPE_BUF bytes without waiting, but another
+ * writer may fill it before we write. So we try RWF_NOWAIT first: pipes and sockets
+ * support it, files and terminals do not. A terminal that poll() calls ready may have room
+ * for one byte (drivers/tty/n_tty.c, n_tty_poll). It stops a program in the background
+ * that writes to it (SIGTTOU), unless that holds the signal back.
+ */
+static long write_now(int fd, const void *data, size_t size)
+{
+	struct iovec whole = { (void *)data, size };
+	/* long arguments: syscall() would not extend the sign of an int */
+	long n = syscall(SYS_pwritev2, fd, &whole, 1, -1L, -1L, RWF_NOWAIT);
+	struct signals signals;
+
+	if (n >= 0 || (errno != EOPNOTSUPP && !is_forbidden(errno)))
+		return n < 0 ? -errno : n;
+	signals_hold(&signals);
+	n = write_ready(fd, data, size);
+	signals_release(&signals);
+	return n;
 }
 
 /* Would a write find a reader? False where the kernel does not say. */
