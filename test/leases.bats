@@ -464,32 +464,40 @@ refuses() {
 	fi
 }
 
+# alone COMMAND...: where no other process of the machine is seen
+alone() {
+	ns unshare --pid --fork --mount-proc "$@"
+}
+
+# beside_nomad COMMAND...: where one other process is seen, with the name nomad. Nobody else sees that name.
+beside_nomad() {
+	echo nomad >name
+	alone sh -c 'sleep infinity 3>&- & mount --bind name "/proc/$!/comm" && "$@"' - "$@"
+}
+
 @test "leases and check warn of a pool whose ports another program of this machine uses by default" {
 	local clash="meets 20000-32000, which Nomad uses for its tasks by default, and Nomad is on this machine; \
 choose another 'pool', or other ports for Nomad" own="meets the ephemeral range 25000-60999, whose ports the \
 kernel gives to any program; choose a 'pool' outside of it, or reserve the pool"
 	printf '[portfence]\npool = 20000-20029\n[a]\nrange = 40000-40009\nmatch = a\n' >some.ini
-	run -0 --separate-stderr ns "$PORTFENCE" leases --config some.ini
+	run -0 --separate-stderr alone "$PORTFENCE" leases --config some.ini
 	[[ "$stderr" != *Nomad* ]]
-	cp "$(command -v sleep)" nomad
-	ns_background ./nomad infinity
-	wait_until grep -q '^nomad$' "/proc/$pid/comm"
-	run -0 --separate-stderr ns "$PORTFENCE" leases --config some.ini
+	run -0 --separate-stderr beside_nomad "$PORTFENCE" leases --config some.ini
 	[[ "$stderr" = *"portfence: warning: the pool 20000-20029 $clash"* ]]
-	run ns "$PORTFENCE" check some.ini
+	run beside_nomad "$PORTFENCE" check some.ini
 	[[ "$output" = *"some.ini: warning: the pool 20000-20029 $clash"* ]]
 	sed -i 's/20000-20029/40000-40029/' some.ini
-	run -0 --separate-stderr ns "$PORTFENCE" leases --config some.ini
+	run -0 --separate-stderr beside_nomad "$PORTFENCE" leases --config some.ini
 	[[ "$stderr" != *Nomad* ]]
 	ns sysctl -qw net.ipv4.ip_local_port_range='25000 60999'
-	run -0 --separate-stderr ns "$PORTFENCE" leases --config some.ini
+	run -0 --separate-stderr alone "$PORTFENCE" leases --config some.ini
 	[[ "$stderr" = *"portfence: warning: the pool 40000-40029 $own"* ]]
 	ns sysctl -qw net.ipv4.ip_local_reserved_ports=40000-40029
-	run -0 --separate-stderr ns "$PORTFENCE" leases --config some.ini
+	run -0 --separate-stderr alone "$PORTFENCE" leases --config some.ini
 	[[ "$stderr" != *ephemeral* ]]
 	# a pool that no section and no key names is none of the file's
 	printf '[a]\nrange = 40000-40009\nmatch = a\n' >some.ini
-	run ns "$PORTFENCE" check some.ini
+	run alone "$PORTFENCE" check some.ini
 	[[ "$output" != *pool* ]]
 }
 
