@@ -1,4 +1,4 @@
-// A test for JUnit 5 that says which ports the lease 'db' has. Without portfence, the ports are any.
+// A test for JUnit 5 that prints the ports of the lease 'db'.
 
 import org.junit.jupiter.api.*;
 import org.junit.jupiter.api.extension.*;
