@@ -188,6 +188,30 @@ held; ask for no more, or take another name" ]
 	wait_until are_leased
 }
 
+@test "--detach: a clock that is set meanwhile makes no holder one that has ended" {
+	local by
+	ns "$PORTFENCE" lease 10 --name db --detach
+	# a day earlier, then a day later than it was: see struct holding in lease_file.c
+	for by in -1 2; do
+		python3 - "$by" "$PORTFENCE_STATE"/.{leases,names}.0 <<-'END'
+			import os, struct, sys
+			size = int(os.environ["LEASE_RECORD"])
+			for path in sys.argv[2:]:
+			    with open(path, "r+b") as file:
+			        records = file.read()[65536:65536 + 65536 * size]
+			        for at in range(0, len(records), size):
+			            since = struct.unpack_from("q", records, at + 16)[0]
+			            if since:
+			                file.seek(65536 + at + 16)
+			                file.write(struct.pack("q", since + int(sys.argv[1]) * 86400 * 10**9))
+		END
+		run -0 ns "$PORTFENCE" leases
+		[[ "${lines[1]}" = *"  db    portfence lease --detach" ]]
+		[ "$(ns "$PORTFENCE" leases --json | grep -c '"pid": null')" = 0 ]
+	done
+	run -0 ns "$PORTFENCE" lease --release db
+}
+
 @test "--detach: if it is killed once it has started the holder, the holder can be released" {
 	# the first system call behind the fork is the same one each time
 	detach() {
@@ -372,7 +396,7 @@ print(",".join(f"{port}{chr(63) * (int(port) == real)}={real}" for port, real in
 	python3 - shared <<-'END'
 		import os, sys
 		with open(sys.argv[1], "r+b") as file:
-		    file.seek(65536 + int(os.environ["LEASE_RECORD"]) * 20000 + 1344)
+		    file.seek(65536 + int(os.environ["LEASE_RECORD"]) * 20000 + 1352)
 		    file.write(b"other" + bytes(59))
 	END
 	run -0 ns "$PORTFENCE" lease 5 --name other < <(:)

@@ -760,7 +760,7 @@ time.sleep(600)' "$install/shared" >locked
 	python3 - "$file" "$record" <<-'END'
 		import sys
 		with open(sys.argv[1], "r+b") as file:
-		    file.seek(int(sys.argv[2]) + 24)
+		    file.seek(int(sys.argv[2]) + 32)
 		    file.write(b"\x1b[2J\xff\xc2\x9b\xed\xa0\x80\xc3\xa9" + 500 * b"A")
 	END
 	run ns "$PORTFENCE" leases

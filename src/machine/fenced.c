@@ -444,19 +444,21 @@ void fenced_forget(struct fenced_looks *looks)
 	looks->known = NULL;
 }
 
-time_t fenced_started(const struct procfs_stat *stat)
+int64_t fenced_started(const struct procfs_stat *stat)
 {
 	const int64_t tick = TIMING_SECOND_NS / sysconf(_SC_CLK_TCK);
 
 	/* rounded up, as the kernel has left out part of a tick: what was before is not to seem later */
-	return (time_t)((timing_ns(CLOCK_REALTIME) - timing_ns(CLOCK_BOOTTIME) +
-			 ((int64_t)stat->started + 1) * tick) /
-			TIMING_SECOND_NS);
+	return ((int64_t)stat->started + 1) * tick;
 }
 
 time_t fenced_since(pid_t pid)
 {
 	struct procfs_stat stat;
 
-	return procfs_stat(pid, &stat) ? 0 : fenced_started(&stat);
+	if (procfs_stat(pid, &stat))
+		return 0;
+	return (time_t)((timing_ns(CLOCK_REALTIME) - timing_ns(CLOCK_BOOTTIME) +
+			 fenced_started(&stat)) /
+			TIMING_SECOND_NS);
 }

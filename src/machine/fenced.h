@@ -55,7 +55,7 @@ void fenced_forget(struct fenced_looks *looks);
  */
 time_t fenced_since(pid_t pid);
 
-/* fenced_started() - When the process was started that @stat was read of */
-time_t fenced_started(const struct procfs_stat *stat);
+/* fenced_started() - When the process was started that @stat was read of, in nanoseconds of CLOCK_BOOTTIME */
+int64_t fenced_started(const struct procfs_stat *stat);
 
 #endif

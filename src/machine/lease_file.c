@@ -34,7 +34,7 @@
  * what is held is told by the locks alone.
  */
 
-#define VERSION 3
+#define VERSION 4
 
 /* What a holder writes. Fixed widths: programs of 32 and of 64 bits share the file. */
 struct holding {
@@ -45,13 +45,14 @@ struct holding {
 	uint16_t first;
 	uint16_t last;
 	int64_t since;
+	int64_t boottime;
 	char application[LEASE_APPLICATION];
 	char command[LEASE_COMMAND];
 	char map[PORTMAP_TEXT];
 	char name[LEASE_NAME_MOST]; /* without a NUL if it is as long as it may be */
 };
 
-_Static_assert(sizeof(struct holding) == 1408, "it has no padding");
+_Static_assert(sizeof(struct holding) == 1416, "it has no padding");
 
 _Static_assert(LEASE_FILE_PORTS *(sizeof(struct holding) + 1) == LEASE_FILE_END,
 	       "see lease_file.h");
@@ -246,6 +247,7 @@ int lease_file_write(int fd, uint32_t index, const struct lease *lease)
 		.first = lease->first,
 		.last = lease->last,
 		.since = timing_ns(CLOCK_REALTIME),
+		.boottime = timing_ns(CLOCK_BOOTTIME),
 	};
 	long n;
 
@@ -284,6 +286,7 @@ bool lease_file_read(int fd, uint32_t index, struct lease *ret_lease)
 	ret_lease->pid = record.pid;
 	ret_lease->uid = record.uid;
 	ret_lease->since = record.since;
+	ret_lease->boottime = record.boottime;
 	copy_text(record.application, ret_lease->application, sizeof(ret_lease->application));
 	copy_text(record.command, ret_lease->command, sizeof(ret_lease->command));
 	copy_text(record.map, ret_lease->map, sizeof(ret_lease->map));

@@ -26,7 +26,8 @@ struct lease {
 	bool known; /* the holder has told of itself: only then the rest counts */
 	pid_t pid;  /* of the command, or as lease_holder_find() has it; 0 if none is known */
 	uid_t uid;
-	int64_t since; /* nanoseconds, CLOCK_REALTIME */
+	int64_t since;    /* nanoseconds, CLOCK_REALTIME */
+	int64_t boottime; /* the same moment by CLOCK_BOOTTIME, which nobody sets */
 	/* valid UTF-8 without control characters */
 	char application[LEASE_APPLICATION];
 	char command[LEASE_COMMAND];    /* its arguments, joined by blanks */
@@ -39,7 +40,7 @@ struct lease {
 
 /* Byte n of the file is port n. The records follow, one for each port that may be a block's first. */
 #define LEASE_FILE_PORTS 65536
-#define LEASE_FILE_END (65536L * 1409) /* behind the records */
+#define LEASE_FILE_END (65536L * 1417) /* behind the records */
 
 /* The kernel goes through all locks of a file for each question: somebody may hold thousands. */
 #define LEASE_FILE_SEARCH_NS (2 * TIMING_SECOND_NS)

@@ -1,5 +1,6 @@
 #include "lease_holder.h"
 
+#include "../core/timing.h"
 #include "../core/variables.h"
 #include "fenced.h"
 #include "procfs.h"
@@ -8,7 +9,6 @@
 #include <string.h>
 
 #define ENVIRONMENT_LARGEST ((size_t)8 << 20) /* execve() takes 6 MiB at most */
-#define SECOND_NS 1000000000
 
 /* Is the process that took the lease still there, and no other that has its number now? */
 static bool took_it_and_lives(const struct lease *lease)
@@ -16,7 +16,7 @@ static bool took_it_and_lives(const struct lease *lease)
 	struct procfs_stat stat;
 
 	return !procfs_stat(lease->pid, &stat) && stat.has_memory &&
-	       fenced_started(&stat) <= lease->since / SECOND_NS + 1;
+	       fenced_started(&stat) <= lease->boottime + TIMING_SECOND_NS;
 }
 
 /* The value of one of our variables in an environment; "" if it is not there */
@@ -58,7 +58,7 @@ static bool are_of(const struct ports *ports, const struct lease *lease)
 /* What is known of the process that a lease is to be told of. */
 struct heir {
 	bool wanted;
-	time_t since;
+	int64_t started; /* as fenced_started() has it */
 };
 
 static void try_process(const struct process *process, char *text, struct lease *lease,
@@ -66,23 +66,24 @@ static void try_process(const struct process *process, char *text, struct lease 
 {
 	long size = procfs_read(process->pid, "environ", text, ENVIRONMENT_LARGEST);
 	struct process described;
+	struct procfs_stat stat;
 	struct ports ports;
-	time_t since;
+	int64_t started;
 	size_t i;
 
-	if (size <= 0)
+	if (size <= 0 || procfs_stat(process->pid, &stat))
 		return;
+	started = fenced_started(&stat);
 	read_ports(text, (size_t)size, &ports);
 	for (i = 0; i < count; i++) {
 		if (!heirs[i].wanted || !are_of(&ports, &lease[i]))
 			continue;
-		since = fenced_since(process->pid);
 		/* of a lease in another file, the variables may be the same */
-		if (since < lease[i].since / SECOND_NS - 1 ||
-		    (lease[i].pid && since >= heirs[i].since) ||
+		if (started < lease[i].boottime - TIMING_SECOND_NS ||
+		    (lease[i].pid && started >= heirs[i].started) ||
 		    processes_describe(process->pid, &described))
 			continue;
-		heirs[i].since = since;
+		heirs[i].started = started;
 		lease[i].pid = process->pid;
 		strcpy(lease[i].heir, described.name);
 	}

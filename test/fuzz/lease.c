@@ -82,7 +82,7 @@ static void check_lease(const struct lease *lease)
 /* Puts one lock, and a record of any bytes, which mostly fits it: see struct holding in lease_file.c. */
 static void put_lock(struct fuzz *fuzz, int file, unsigned i)
 {
-	static const uint32_t version = 3;
+	static const uint32_t version = 4;
 	uint8_t record[RECORD];
 
 	locks[i].first = fuzz_word(fuzz);

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2154 # Bats and helpers.bash set them
 
 # see struct holding in lease_file.c: the size of a record, and where the last one ends
-export LEASE_RECORD=1408
+export LEASE_RECORD=1416
 export LEASE_END=$((65536 + 65536 * LEASE_RECORD))
 
 # The blocks that are leased, one a line, as they are listed
