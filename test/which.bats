@@ -432,3 +432,14 @@ pty.spawn(sys.argv[1:])' "$@" </dev/null | tr -d '\r'
 		"$("$PORTFENCE" which --config none.ini true)" ]
 	run -1 grep -q $'\e' <("$PORTFENCE" which --config none.ini true)
 }
+
+@test "what is no regular file is not opened: a script may name a FIFO as its interpreter, whose writer waits on" {
+	mkfifo fifo
+	printf '#!%s/fifo\n' "$PWD" >script
+	chmod +x script
+	answers 1 --range 20000-20099 -- ./script
+	[[ "$output" = *"'$PWD/fifo' cannot be read: Permission denied"* ]]
+	ns strace -f -o trace "$PORTFENCE" which --range 20000-20099 -- ./script >/dev/null || [ $? = 1 ]
+	grep -F "$PWD/fifo" trace
+	run ! grep -E "open.*$PWD/fifo.*O_NONBLOCK" trace
+}

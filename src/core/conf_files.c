@@ -40,40 +40,14 @@ static int read_text(int fd, size_t largest, struct arena *arena, struct conf_fi
 	return (size_t)n == ret_file->size ? 0 : -ENODATA;
 }
 
-/* Does not block: a FIFO must not stop every program at its start. Return: descriptor or -errno */
-static int open_file(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* Looks at a file before it opens it. Return: descriptor; -EINVAL if it is not a regular file; -errno */
-static int open_regular(const char *path)
-{
-	int place = open(path, O_PATH | O_CLOEXEC), fd;
-	char again[64];
-	struct stat st;
-
-	if (place < 0)
-		return -errno;
-	if (fd_stat(place, &st))
-		fd = -errno;
-	else if (!S_ISREG(st.st_mode))
-		fd = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-	else {
-		snprintf(again, sizeof(again), "/proc/self/fd/%d", place);
-		fd = open_file(again);
-	}
-	fd_close(place);
-	return fd;
-}
-
 static int add_file(const char *path, bool foreign, struct arena *arena, struct conf_files *files)
 {
 	const size_t largest = foreign ? CONF_FILES_FOREIGN_LARGEST : CONF_FILES_LARGEST;
 	struct conf_file *file = &files->file[files->count];
-	int fd = foreign ? open_regular(path) : open_file(path), rc;
+	/* does not block: a FIFO must not stop every program at its start */
+	int fd = foreign ? fd_open_regular(path)
+			 : fd_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0),
+	    rc;
 
 	if (fd < 0)
 		return fd;

@@ -20,6 +20,9 @@
 #define RWF_NOWAIT 0x00000008 /* include/uapi/linux/fs.h, since Linux 4.14 */
 #endif
 
+#define FOLDER "/proc/thread-self/fd/"
+#define PATH_SIZE (sizeof(FOLDER) + TEXT_NUMBER_MAX)
+
 static int raise_above_standard(int fd)
 {
 	int low = fd;
@@ -43,6 +46,36 @@ int fd_openat(int folder, const char *path, int flags, mode_t mode)
 int fd_open(const char *path, int flags, mode_t mode)
 {
 	return fd_openat(AT_FDCWD, path, flags, mode);
+}
+
+/* The path of a descriptor of this thread's: a thread may have left the table of the others (unshare(2)). */
+static void write_path(int fd, char ret_path[PATH_SIZE])
+{
+	text_put_number(stpcpy(ret_path, FOLDER), (uint64_t)fd, 1);
+}
+
+int fd_open_regular(const char *path)
+{
+	const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
+	int place = fd_open(path, O_PATH, 0), fd;
+	char again[PATH_SIZE];
+	struct stat st;
+
+	if (place < 0)
+		return place;
+	if (fd_stat(place, &st)) {
+		fd = -errno;
+	} else if (!S_ISREG(st.st_mode)) {
+		fd = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	} else {
+		write_path(place, again);
+		fd = fd_open(again, flags, 0);
+		/* without /proc, it is a regular file unless it is replaced just now */
+		if (fd == -ENOENT)
+			fd = fd_open(path, flags, 0);
+	}
+	fd_close(place);
+	return fd;
 }
 
 int fd_socket_by(int (*make)(int family, int type, int protocol), int family, int type,
@@ -84,14 +117,14 @@ static bool needs_no_reader(int fd)
  */
 static int open_terminal(int fd)
 {
-	char path[sizeof("/proc/thread-self/fd/") + TEXT_NUMBER_MAX];
+	char path[PATH_SIZE];
 	struct stat st, opened;
 	int again;
 
 	/* to open the other end makes a new terminal (Documentation/admin-guide/devices.txt of Linux) */
 	if (fd_stat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev == makedev(5, 2))
 		return -ENOTTY;
-	text_put_number(stpcpy(path, "/proc/thread-self/fd/"), (uint64_t)fd, 1);
+	write_path(fd, path);
 	again = fd_open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY, 0);
 	/* another thread may have put another file there */
 	if (again >= 0 && (fd_stat(again, &opened) || opened.st_rdev != st.st_rdev)) {

@@ -16,6 +16,16 @@
 /* fd_open() - Open a file; @flags need no O_CLOEXEC. Return: descriptor or -errno */
 int fd_open(const char *path, int flags, mode_t mode);
 
+/**
+ * fd_open_regular() - Open a regular file to read, and nothing else
+ *
+ * The file is looked at before it is opened: to open a FIFO lets its writer go on, and to open a
+ * device may have effects of its own.
+ *
+ * Return: descriptor; -EISDIR, -EINVAL for what is no regular file; another -errno
+ */
+int fd_open_regular(const char *path);
+
 /* fd_openat() - Open a file whose path begins at the descriptor @folder. Return: descriptor or -errno */
 int fd_openat(int folder, const char *path, int flags, mode_t mode);
 

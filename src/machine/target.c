@@ -1,5 +1,6 @@
 #include "target.h"
 
+#include "../core/fd.h"
 #include "../core/gain.h"
 #include "library.h"
 
@@ -287,12 +288,11 @@ static int check_open_file(struct target *target, int fd, const char *path, cons
 	char head[HEAD_SIZE + 1] = "";
 	const char *gain;
 	struct image image;
-	struct stat st;
-	int rc = fstat(fd, &st) ? -errno : S_ISREG(st.st_mode) ? 0 : -EACCES;
+	int rc;
 
-	if (!rc && pread(fd, head, HEAD_SIZE, 0) > 0 && parse_script(head, ret_next, ret_option))
+	if (pread(fd, head, HEAD_SIZE, 0) > 0 && parse_script(head, ret_next, ret_option))
 		return 1;
-	rc = rc ? rc : read_image(fd, &image);
+	rc = read_image(fd, &image);
 	if (rc == -ENOEXEC) {
 		/* execvp(3) hands it to the shell */
 		strcpy(ret_next, "/bin/sh");
@@ -322,12 +322,14 @@ static int check_open_file(struct target *target, int fd, const char *path, cons
 static int check_file(struct target *target, const char *path, const char *library, char *ret_next,
 		      char *ret_option, struct reason *ret_why)
 {
-	/* not blocking: a script may name a FIFO as its interpreter, which execve() refuses */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), rc;
+	/* a script may name a FIFO or a device as its interpreter, which execve() refuses */
+	int fd = fd_open_regular(path), rc;
 
+	if (fd == -EINVAL || fd == -EISDIR)
+		fd = -EACCES;
 	if (fd < 0)
-		return reason_fail(-errno, ret_why, REASON_QUOTED " cannot be read: %s", path,
-				   strerror(errno));
+		return reason_fail(fd, ret_why, REASON_QUOTED " cannot be read: %s", path,
+				   strerror(-fd));
 	rc = check_open_file(target, fd, path, library, ret_next, ret_option, ret_why);
 	close(fd);
 	return rc;
