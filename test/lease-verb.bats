@@ -312,6 +312,19 @@ larger '--pool', and see 'portfence leases'" ]
 	[ "$output" = "portfence: at '@of-nobody' there is a server already; name another path" ]
 }
 
+@test "--portserver: a client in an outer PID namespace names no process, and gets nothing" {
+	# what is the server's process 2 is not the client's
+	ns_background sh -c 'until [ -S socket ]; do sleep 0.05; done
+		echo 2 | socat -t 60 - UNIX-CONNECT:socket >answer
+		: >asked'
+	ns unshare --pid --fork --mount-proc sh -c 'sleep infinity 3>&- &
+		"$1" lease --pool 20000-20029 --portserver socket </dev/null >said 3>&- &
+		until [ -e asked ]; do sleep 0.05; done
+		echo 2 | socat -t 60 - UNIX-CONNECT:socket >inner' - "$PORTFENCE"
+	[ ! -s answer ]
+	[ "$(cat inner)" = 20000 ]
+}
+
 @test "--portserver: no user takes all ports from the others" {
 	install_for_all
 	portserver "$PWD/socket"

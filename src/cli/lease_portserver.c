@@ -219,7 +219,8 @@ static int judge_request(const struct client *client, pid_t pid)
 	struct procfs_status status;
 	struct pollfd process = { .events = POLLIN };
 
-	if (pid <= 1 || (client->uid && geteuid() && client->uid != geteuid()))
+	/* a client in no PID namespace of ours has the number 0, and names a process by another number than ours */
+	if (pid <= 1 || !client->pid || (client->uid && geteuid() && client->uid != geteuid()))
 		return -1;
 	/* the number of a process would be another one's here */
 	if (!procfs_link(PROCFS_SELF, "ns/pid", ours, sizeof(ours)) &&
