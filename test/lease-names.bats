@@ -167,6 +167,20 @@ held; ask for no more, or take another name" ]
 	[[ "$(name_in /)" =~ ^@-[0-9a-f]{16}$ ]]
 }
 
+@test "@dir: what another user has put above a folder does not give it another name" {
+	name_in() {
+		(cd "$1" && : | ns "$PORTFENCE" lease --name @dir --json |
+			python3 -c 'import json, sys; print(json.load(sys.stdin)["name"])')
+	}
+	mkdir -p shared/.git shared/one shared/two
+	chown 65534 shared/.git
+	[[ "$(name_in shared/one)" = @one-* ]]
+	[[ "$(name_in shared/two)" = @two-* ]]
+	# a checkout of the other user's is one
+	chown 65534 shared/one
+	[[ "$(name_in shared/one)" = @shared-* ]]
+}
+
 @test "--detach returns, and the lease stays until it is released" {
 	run -0 ns sh -c "\"\$1\" lease 10 --name db --detach & wait" - "$PORTFENCE"
 	[ "$output" = 20000-20009 ]

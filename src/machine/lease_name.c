@@ -79,20 +79,33 @@ struct names {
 
 /* ---- names ---- */
 
+/*
+ * Does this mark a repository? A mark that another user has put into a folder like /tmp would give folders below it
+ * that have nothing in common one name.
+ */
+static bool is_mark(const char *path, uid_t folder_owner)
+{
+	struct stat mark;
+
+	return !lstat(path, &mark) &&
+	       (!mark.st_uid || mark.st_uid == geteuid() || mark.st_uid == folder_owner);
+}
+
 /* The nearest folder above, with this one, that is a repository or a worktree; else this one. */
 static int find_folder(char ret_path[PATH_MAX])
 {
 	static const char *const marks[] = { ".git", ".hg", ".jj", ".svn" };
 	char path[PATH_MAX + 8];
+	struct stat folder;
 	size_t i, len;
 
-	if (!getcwd(ret_path, PATH_MAX))
+	if (!getcwd(ret_path, PATH_MAX) || stat(".", &folder))
 		return -errno;
 	strcpy(path, ret_path);
 	for (len = strlen(path); len; len = (size_t)(strrchr(path, '/') - path), path[len] = '\0') {
 		for (i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 			snprintf(path + len, sizeof(path) - len, "/%s", marks[i]);
-			if (!access(path, F_OK)) {
+			if (is_mark(path, folder.st_uid)) {
 				path[len] = '\0';
 				strcpy(ret_path, path);
 				return 0;
