@@ -579,46 +579,58 @@ a program that is started in any other way gets no port"* ]]
 	awk -v before="$before" -v now="$(date +%s)" '{ exit !(int($1) >= before && int($1) <= now) }' since
 }
 
+# own_processes: from here on, ns sees no process of another test. That one may have the same block in another file.
+own_processes() {
+	# a shell, as that waits for the processes that others leave behind; its namespace ends with it
+	ns_background unshare --pid --fork --kill-child --mount-proc bash -c 'trap exit TERM; sleep infinity & wait'
+	wait_until eval 'INIT=$(pgrep -P "$pid")'
+	PIDS=("$INIT" "${PIDS[@]}")
+	ns() {
+		nsenter -t "$INIT" --wd="$PWD" -n -p -m -- "$@"
+	}
+}
+
 # left COMMAND [OPTION]...: a run that has ended, and has left this command behind; its id is in $left
 left() {
 	ns "$PORTFENCE" run --lease 10 --pool 20000-20009 "${@:2}" -- \
 		bash -c "$1"' 3>&- >/dev/null 2>&1 & echo $!' >left
 	left=$(cat left)
-	PIDS+=("$left")
 }
 
 @test "a helper that a run leaves behind is named as the holder of its lease" {
+	own_processes
 	for way in $WAYS; do
 		left 'sleep infinity' --via "$way"
-		wait_until grep -q '^sleep$' "/proc/$left/comm"
+		wait_until ns grep -q '^sleep$' "/proc/$left/comm"
 		[ "$(field "answer['leases'][0]['pid'], answer['leases'][0]['heir']")" = "$left sleep" ]
 		ns "$PORTFENCE" leases | grep -Eq "^20000-20009 +10 +$left +root .* bash -c .* \(has ended, sleep goes on\)$"
 		says 125 "portfence: no 10 ports in a row are free of leases and sockets in the pool 20000-20009; \
-use a larger '--pool', or '--wait SECONDS'" "$PORTFENCE" run --lease 10 --pool 20000-20009 -- true
+use a larger '--pool', or '--wait SECONDS'" ns "$PORTFENCE" run --lease 10 --pool 20000-20009 -- true
 		[[ "$stderr" = *"& echo \$!', now sleep (pid $left, user root, since "* ]]
-		kill "$left"
+		ns kill "$left"
 		wait_until are_leased ''
 	done
 }
 
 @test "a helper that a run leaves behind is named as the holder of a port that its map keeps" {
 	local pool
+	own_processes
 	for pool in '--lease 10 --pool 20000-20009' '--range 20000-20009'; do
 		# shellcheck disable=SC2086 # words
 		ns "$PORTFENCE" run $pool --map '8080?,8081?,20009?' -- bash -c 'sleep infinity 3>&- >/dev/null 2>&1 & echo $!' >left
 		left=$(cat left)
-		PIDS+=("$left")
-		wait_until grep -q '^sleep$' "/proc/$left/comm"
+		wait_until ns grep -q '^sleep$' "/proc/$left/comm"
 		[ "$(field "{(l['first'], l['pid'], l['heir']) for l in answer['leases']} >= {(p, $left, 'sleep') for p in (8080, 8081)}")" = True ]
 		ns "$PORTFENCE" leases | grep -Eq "^8080-8080 +1 +$left +root .* bash -c .* \(has ended, sleep goes on\)$"
 		run -0 ns "$PORTFENCE" leases
 		[[ "$output" != *unknown* ]]
-		kill "$left"
+		ns kill "$left"
 		wait_until are_leased ''
 	done
 }
 
 @test "if no process that is left can be found, the run is shown as ended, and no dead process is named" {
+	own_processes
 	cat >wipe.py <<-'END'
 		import ctypes
 		argv = (ctypes.c_char_p * 3)(b"sleep", b"infinity", None)
@@ -626,10 +638,10 @@ use a larger '--pool', or '--wait SECONDS'" "$PORTFENCE" run --lease 10 --pool 2
 		ctypes.CDLL(None).syscall(221 if __import__("os").uname().machine == "aarch64" else 59, b"/bin/sleep", argv, None)
 	END
 	left 'python3 wipe.py'
-	wait_until grep -q '^sleep$' "/proc/$left/comm"
+	wait_until ns grep -q '^sleep$' "/proc/$left/comm"
 	[ "$(field "answer['leases'][0]['pid'], answer['leases'][0]['heir']")" = "None None" ]
 	ns "$PORTFENCE" leases | grep -Eq "^20000-20009 +10 +\? +root .* \(has ended, an unknown process goes on\)$"
-	kill "$left"
+	ns kill "$left"
 }
 
 @test "leases ignores the variables of one run or of one program" {

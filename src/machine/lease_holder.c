@@ -78,9 +78,8 @@ static void try_process(const struct process *process, char *text, struct lease 
 	for (i = 0; i < count; i++) {
 		if (!heirs[i].wanted || !are_of(&ports, &lease[i]))
 			continue;
-		/* of a lease in another file, the variables may be the same */
-		if (started < lease[i].boottime - TIMING_SECOND_NS ||
-		    (lease[i].pid && started >= heirs[i].started) ||
+		/* of a lease in another file, the variables may be the same; most likely, its processes began earlier */
+		if (started < lease[i].boottime || (lease[i].pid && started >= heirs[i].started) ||
 		    processes_describe(process->pid, &described))
 			continue;
 		heirs[i].started = started;
