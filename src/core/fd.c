@@ -118,16 +118,18 @@ static bool needs_no_reader(int fd)
 static int open_terminal(int fd)
 {
 	char path[PATH_SIZE];
-	struct stat st, opened;
+	struct stat st;
+	dev_t terminal;
 	int again;
 
 	/* to open the other end makes a new terminal (Documentation/admin-guide/devices.txt of Linux) */
 	if (fd_stat(fd, &st) || !S_ISCHR(st.st_mode) || st.st_rdev == makedev(5, 2))
 		return -ENOTTY;
+	terminal = st.st_rdev;
 	write_path(fd, path);
 	again = fd_open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY, 0);
 	/* another thread may have put another file there */
-	if (again >= 0 && (fd_stat(again, &opened) || opened.st_rdev != st.st_rdev)) {
+	if (again >= 0 && (fd_stat(again, &st) || st.st_rdev != terminal)) {
 		fd_close(again);
 		return -ENOTTY;
 	}

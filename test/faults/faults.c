@@ -211,7 +211,8 @@ static const char *errors_of(const char *key)
 
 /* What the configuration is read with */
 #define READING                                                                                    \
-	"open:configuration fstat read:configuration mmap:anonymous readlink access "              \
+	"open:configuration openat:portfence.ini fstat read:configuration mmap:anonymous "         \
+	"readlink access "                                                                         \
 	"openat:cmdline openat:services openat:ip_local_port_range read"
 /* What the kernel engine asks before it serves */
 #define JUDGING                                                                                    \
@@ -239,7 +240,8 @@ static const struct {
 	{ "bind-own bind-deny", READING, "*", "outside range" },
 	{ LOGS, READING, "*", "EACCES" },
 	/* Such a file is not there, and the next place is looked at. */
-	{ "start-xdg start-home", "open:configuration access", "ENOENT ENOTDIR", "outside" },
+	{ "start-xdg start-home", "open:configuration openat:portfence.ini access",
+	  "ENOENT ENOTDIR", "outside" },
 	/* a home folder that is somebody else's */
 	{ "start-home", "access", "EACCES", "outside" },
 	/* Without a /proc a program is what it was started as. */
