@@ -532,7 +532,7 @@ sys.stdin.read()'
 	PIDS+=($!)
 	exec 7>go
 	wait_until grep -q kept kept
-	run -1 ns "$PORTFENCE" lease 10 --name late </dev/null 7>&-
+	run -1 ns "$PORTFENCE" lease 10 --name next </dev/null 7>&-
 	[ "$output" = 'portfence: the names of leases stay locked by another process, see lslocks(8)' ]
 	: >blocks
 	for i in 1 2 3; do
@@ -578,7 +578,7 @@ has_ended() {
 	wait_until grep -q kept kept
 	# no timer of its own ends a wait
 	ns_background strace -D -qq -o calls -e trace=fcntl,timer_settime -e inject=timer_settime:retval=0 \
-		"$PORTFENCE" lease 10 --name late </dev/null >late 2>&1 7>&-
+		"$PORTFENCE" lease 10 --name next </dev/null >late 2>&1 7>&-
 	waits 29
 	wait_until is_waiting_or_told
 	# as whoever takes a name

@@ -456,7 +456,7 @@ with wave.open("silence.wav", "wb") as silence:
 	ranged 135,21000-21099
 	configured bind=own
 	# it takes no EINTR of a bind, and a signal may end one so where the library is not loaded (portfence(1), WAYS)
-	WAYS=(plain auto preload environment)
+	never_in supervise
 	in_ways ask
 }
 

@@ -7,6 +7,7 @@
 #   under COMMAND...            run a command in the way at hand (under_background: in the background)
 #   configured KEY=VALUE...     from now on, the section of the ways has these keys, too
 #   ranged RANGE                from now on, the range in all ways
+#   never_in WAY                from now on, not in this way
 #   as_user                     from now on, commands under a way run as another user
 #
 # The ways: `plain` is no fence, and the measure of the others; `auto` is `portfence run` as it is;
@@ -64,6 +65,12 @@ ranged() {
 
 configured() {
 	SECTION=("$@")
+}
+
+never_in() {
+	local all=("${WAYS[@]}") one
+	WAYS=()
+	for one in "${all[@]}"; do [ "$one" = "$1" ] || WAYS+=("$one"); done
 }
 
 as_user() {
