@@ -426,6 +426,41 @@ for line in open("json", encoding="utf-8"):
 	done
 }
 
+@test "a line to a terminal opens nothing where the program has forbidden itself to open files" {
+	cc -w -o closed -x c - <<-'END'
+		#include <linux/filter.h>
+		#include <linux/seccomp.h>
+		#include <netinet/in.h>
+		#include <stddef.h>
+		#include <stdio.h>
+		#include <sys/prctl.h>
+		#include <sys/syscall.h>
+		int main(void)
+		{
+			struct sock_filter code[] = {
+				BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+				BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+				BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+				BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+			};
+			struct sock_fprog filter = { 4, code };
+			struct sockaddr_in any = { .sin_family = AF_INET };
+			int fd = socket(AF_INET, SOCK_STREAM, 0);
+			if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, 2, &filter))
+				return 77;
+			return bind(fd, (struct sockaddr *)&any, sizeof(any));
+		}
+	END
+	cat >watched.py <<-'END'
+		import os, subprocess, sys
+		reader, terminal = os.openpty()
+		ended = subprocess.call(sys.argv[1:], stdin=subprocess.DEVNULL, stderr=terminal)
+		print(ended, ended == 0 and b" bind tcp4 " in os.read(reader, 65536))
+	END
+	ns python3 watched.py "$PORTFENCE" run --via preload --range "$RANGE" --log stderr -- ./closed >said
+	[ "$(cat said)" = "0 True" ]
+}
+
 @test "a line to a terminal does not stop a program in the background" {
 	cat >background.py <<-'END'
 		import os, signal, subprocess, sys, termios

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -136,12 +137,21 @@ static int open_terminal(int fd)
 	return again;
 }
 
+/* Set by fd_open_nothing(), then never reset */
+static atomic_bool opens_nothing;
+
+void fd_open_nothing(void)
+{
+	atomic_store_explicit(&opens_nothing, true, memory_order_relaxed);
+}
+
 /* To a file or a terminal. */
 static long write_ready(int fd, const void *data, size_t size)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLOUT };
 	struct timespec now = { 0 };
-	int again = open_terminal(fd);
+	bool may_open = !atomic_load_explicit(&opens_nothing, memory_order_relaxed);
+	int again = may_open ? open_terminal(fd) : -EPERM;
 	long n;
 
 	if (again >= 0) {

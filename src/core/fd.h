@@ -49,6 +49,9 @@ long fd_write(int fd, const void *data, size_t size);
 /* fd_write_now() - As fd_write(), but it fails with -EAGAIN if it would have to wait */
 long fd_write_now(int fd, const void *data, size_t size);
 
+/* fd_open_nothing() - From now on, fd_write_now() opens nothing: the program's own filter may forbid that */
+void fd_open_nothing(void);
+
 /*
  * fd_stat(), fd_stat_path() - What a file is; of a path, a link's target, or with AT_SYMLINK_NOFOLLOW
  * in @flags the link itself

@@ -16,7 +16,7 @@ static bool took_it_and_lives(const struct lease *lease)
 	struct procfs_stat stat;
 
 	return !procfs_stat(lease->pid, &stat) && stat.has_memory &&
-	       fenced_started(&stat) <= lease->boottime + TIMING_SECOND_NS;
+	       fenced_started(&stat) - TIMING_SECOND_NS <= lease->boottime;
 }
 
 /* The value of one of our variables in an environment; "" if it is not there */

@@ -1,5 +1,6 @@
 #include "sandbox.h"
 
+#include "../core/fd.h"
 #include "caller_memory.h"
 
 #include <stdatomic.h>
@@ -34,6 +35,7 @@ void sandbox_note_prctl(int option, unsigned long value)
 	if (sandbox_begins(option)) {
 		atomic_store_explicit(&filtered, true, memory_order_relaxed);
 		caller_memory_trust();
+		fd_open_nothing();
 	} else if (option == PR_SET_DUMPABLE) {
 		atomic_store_explicit(&closed, value == 0, memory_order_relaxed);
 	}
