@@ -410,6 +410,33 @@ for port in 7770, 7771:
 	sed -n 's/zero //p' calls | tr ' ' '\n' | within calls
 }
 
+@test "there, sockets that are bound to port 0 and closed are looked at by one thread" {
+	local threads most=0
+	sandboxed yama
+	anew
+	rm -f go
+	mkfifo go
+	ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run \
+		--via supervise --range 20000-20999 -- $PYTHON -S -c 'import _socket, posix, sys, _thread
+def bind():
+    for i in range(500):
+        s = _socket.socket(); s.bind(("", 0)); s.close()
+    posix.write(1, b"end\n")
+for i in range(8): _thread.start_new_thread(bind, ())
+sys.stdin.read()'
+	exec 4>go
+	until [ "$(grep -cx end calls)" = 8 ]; do
+		threads=$(sed -n 's/^Threads:\t//p' "/proc/$(supervisor_of)/status")
+		((threads <= most)) || most=$threads
+	done
+	exec 4>&-
+	wait "$pid"
+	# beside it, those that serve calls, a search for closed sockets, and one that waits
+	echo "$most"
+	[ "$most" -gt 0 ]
+	[ "$most" -lt 40 ]
+}
+
 @test "there, a search of processes with millions of descriptors delays no other" {
 	local kept
 	sandboxed docker

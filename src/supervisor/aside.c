@@ -58,27 +58,39 @@ static void *run_job(void *context)
 	return NULL;
 }
 
+void aside_init_condition(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(condition, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+bool aside_wait_until(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t end)
+{
+	const struct timespec until = { (time_t)(end / TIMING_SECOND_NS),
+					(long)(end % TIMING_SECOND_NS) };
+
+	return !pthread_cond_timedwait(condition, lock, &until);
+}
+
 static struct job *new_job(void *(*run)(void *context), void *context)
 {
 	struct job *job = malloc(sizeof(*job));
-	pthread_condattr_t attributes;
 
 	if (!job)
 		return NULL;
 	*job = (struct job){ .run = run, .context = context };
 	pthread_mutex_init(&job->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&job->over, &attributes);
-	pthread_condattr_destroy(&attributes);
+	aside_init_condition(&job->over);
 	return job;
 }
 
 void aside_wait(void *(*run)(void *context), void *context, unsigned ms)
 {
 	const int64_t end = timing_ns(CLOCK_MONOTONIC) + ms * (int64_t)1000000;
-	const struct timespec until = { (time_t)(end / TIMING_SECOND_NS),
-					(long)(end % TIMING_SECOND_NS) };
 	struct job *job = new_job(run, context);
 	bool ended;
 
@@ -89,7 +101,7 @@ void aside_wait(void *(*run)(void *context), void *context, unsigned ms)
 		return;
 	}
 	pthread_mutex_lock(&job->lock);
-	while (!job->ended && !pthread_cond_timedwait(&job->over, &job->lock, &until))
+	while (!job->ended && aside_wait_until(&job->over, &job->lock, end))
 		;
 	job->left = true;
 	ended = job->ended;

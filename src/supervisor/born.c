@@ -27,6 +27,10 @@
  * epoll set learns of it (trap.c). What is left are sockets that never got a port. They
  * hold nothing that others could want, and are looked for from time to time.
  *
+ * Nothing tells when a bind() that went on is over. So one thread looks at all sockets that have been bound, some time
+ * after each bind(). A bind() of another socket waits for a round that begins after it, since the port that it names may
+ * be that of a socket which the program has closed. Calls that wait at the same time wait for the same round.
+ *
  * Other processes have the socket, too, and may do with it what they like. Whoever closes the last duplicate
  * waits for as long as SO_LINGER says, and whoever asks for the port waits for the socket's lock. So neither
  * is done with our lock held, nor where a call of somebody else's would wait for it.
@@ -39,7 +43,9 @@
 #define LOOKS 10
 #define FIRST_LOOK_MS 2
 #define SWEEP_LEAST 512
-/* how long a call waits for the end of a search or of a look at all */
+/* so many bound sockets make rounds long */
+#define SWEEP_BOUND 64
+/* how long a call waits for the end of a search, if it has no room, and of a look at all */
 #define SWEEP_MS 1000
 #define LOOK_MS 20
 #define EARLY (1ULL << 63)
@@ -49,13 +55,22 @@ void born_start(struct born *born)
 	int i;
 
 	pthread_mutex_init(&born->lock, NULL);
+	aside_init_condition(&born->asked);
+	aside_init_condition(&born->looked_around);
 	for (i = 0; i < BORN_SOCKETS; i++) {
 		born->socket[i].fd = -1;
 		born->socket[i].next = i + 1 < BORN_SOCKETS ? i + 1 : -1;
 		born->list[i] = -1;
 	}
-	born->bound = -1;
+	born->bound = born->bound_last = -1;
 	born->sweep_at = SWEEP_LEAST;
+	born->sweep_bound_at = SWEEP_BOUND;
+}
+
+void born_ask_by(struct born *born, born_has_port *has_port, const void *context)
+{
+	born->has_port = has_port;
+	born->context = context;
 }
 
 static uint64_t now_ms(void)
@@ -88,6 +103,32 @@ static bool lingers(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) || linger.l_onoff;
 }
 
+/* Puts a socket at the end of those that have been bound. */
+static void append_bound(struct born *born, struct born_socket *socket)
+{
+	const int place = (int)(socket - born->socket);
+
+	socket->next_bound = -1;
+	socket->previous_bound = born->bound_last;
+	if (born->bound_last < 0)
+		born->bound = place;
+	else
+		born->socket[born->bound_last].next_bound = place;
+	born->bound_last = place;
+}
+
+static void remove_bound(struct born *born, const struct born_socket *socket)
+{
+	if (socket->previous_bound < 0)
+		born->bound = socket->next_bound;
+	else
+		born->socket[socket->previous_bound].next_bound = socket->next_bound;
+	if (socket->next_bound < 0)
+		born->bound_last = socket->previous_bound;
+	else
+		born->socket[socket->next_bound].previous_bound = socket->previous_bound;
+}
+
 /* Nobody finds the socket any more. Its place is to be given to close_chain(), alone or behind @chain. Return: the place */
 static int take_out(struct born *born, struct born_socket *socket, int chain)
 {
@@ -97,9 +138,8 @@ static int take_out(struct born *born, struct born_socket *socket, int chain)
 		link = &born->socket[*link].next;
 	*link = socket->next;
 	if (socket->bound) {
-		for (link = &born->bound; *link != place;)
-			link = &born->socket[*link].next_bound;
-		*link = socket->next_bound;
+		remove_bound(born, socket);
+		born->bounds--;
 	}
 	socket->given = false;
 	socket->next = chain;
@@ -193,6 +233,7 @@ static void *sweep(void *context)
 	if (!rc)
 		closed = take_out_unseen(born);
 	born->sweep_at = 2 * born->kept > SWEEP_LEAST ? 2 * born->kept : SWEEP_LEAST;
+	born->sweep_bound_at = 2 * born->bounds > SWEEP_BOUND ? 2 * born->bounds : SWEEP_BOUND;
 	born->sweep_from = timing_next_search(start);
 	born->sweeping = false;
 	pthread_mutex_unlock(&born->lock);
@@ -211,12 +252,12 @@ static bool has_room(struct born *born, uid_t user, int fd)
 /* With the lock held. Return: true if a search is to be made, which has begun then */
 static bool begin_sweep(struct born *born, uid_t user, int fd)
 {
+	const bool crowded = born->bounds >= born->sweep_bound_at || !has_room(born, user, fd);
 	int i;
 
 	/* a user who has no room may ask again and again */
-	if (born->sweeping ||
-	    (born->kept < born->sweep_at &&
-	     (has_room(born, user, fd) || timing_ns(CLOCK_MONOTONIC) < born->sweep_from)))
+	if (born->sweeping || (born->kept < born->sweep_at &&
+			       !(crowded && timing_ns(CLOCK_MONOTONIC) >= born->sweep_from)))
 		return false;
 	for (i = 0; i < BORN_SOCKETS; i++)
 		born->socket[i].unseen = born->socket[i].given;
@@ -231,6 +272,7 @@ int born_keep(struct born *born, int fd, uint64_t *ret_inode)
 	struct born_socket *socket;
 	struct stat st;
 	int rc = -ENFILE;
+	unsigned wait;
 	bool sweeps;
 
 	if (fstat(fd, &st))
@@ -239,8 +281,9 @@ int born_keep(struct born *born, int fd, uint64_t *ret_inode)
 	pthread_mutex_lock(&born->lock);
 	sweeps = begin_sweep(born, st.st_uid, fd);
 	if (sweeps) {
+		wait = has_room(born, st.st_uid, fd) ? 0 : SWEEP_MS;
 		pthread_mutex_unlock(&born->lock);
-		aside_wait(sweep, born, SWEEP_MS);
+		aside_wait(sweep, born, wait);
 		pthread_mutex_lock(&born->lock);
 	}
 	if (has_room(born, st.st_uid, fd)) {
@@ -295,31 +338,6 @@ enum born_state born_find(struct born *born, uint64_t inode, int *ret_fd, bool *
 	return state;
 }
 
-/* Sets when a socket is looked at next. */
-static void set_due(struct born_socket *socket)
-{
-	socket->due = now_ms() + ((uint64_t)FIRST_LOOK_MS << (LOOKS - socket->looks));
-}
-
-void born_note_bind(struct born *born, uint64_t inode, bool late)
-{
-	struct born_socket *socket;
-
-	pthread_mutex_lock(&born->lock);
-	socket = find_kept(born, inode);
-	if (socket) {
-		if (!socket->bound) {
-			socket->bound = true;
-			socket->next_bound = born->bound;
-			born->bound = (int)(socket - born->socket);
-		}
-		socket->bound_late |= late;
-		socket->looks = LOOKS;
-		set_due(socket);
-	}
-	pthread_mutex_unlock(&born->lock);
-}
-
 void born_settle(struct born *born, uint64_t inode, bool early)
 {
 	struct born_socket *socket;
@@ -349,129 +367,171 @@ void born_drop(struct born *born, uint64_t inode)
 
 /* ---- looks ---- */
 
-int born_due(struct born *born)
+/* Sets when a socket is looked at next. */
+static void set_due(struct born_socket *socket)
 {
-	uint64_t due = UINT64_MAX, now;
+	socket->due = now_ms() + ((uint64_t)FIRST_LOOK_MS << (LOOKS - socket->looks));
+}
+
+/* With the lock held. Return: when a socket is to be looked at, milliseconds; UINT64_MAX: none is */
+static uint64_t first_due(const struct born *born)
+{
+	uint64_t due = UINT64_MAX;
 	int i;
 
-	pthread_mutex_lock(&born->lock);
-	now = born->bound < 0 ? 0 : now_ms();
 	for (i = born->bound; i >= 0; i = born->socket[i].next_bound) {
 		const struct born_socket *socket = &born->socket[i];
 
 		if (socket->looks && !socket->looked_at && socket->due < due)
 			due = socket->due;
 	}
-	pthread_mutex_unlock(&born->lock);
-	return due == UINT64_MAX ? -1 : due > now ? (int)(due - now) : 0;
+	return due;
 }
 
-/* A round of looks, and the socket that it is at */
-struct round {
-	struct born *born;
-	born_has_port *has_port;
-	const void *context;
-	bool all;
-	uint64_t number;
-	uint64_t inode;
-	int fd; /* our own, so that the socket may be settled meanwhile */
-};
-
-/* With the lock held. Return: false if no socket is left that nobody looks at */
-static bool find_next(struct round *round)
+/*
+ * With the lock held. Those that this round has passed stand at the end.
+ * Return: the next socket, which nobody else looks at; NULL: this was all
+ */
+static struct born_socket *next_in_round(struct born *born, bool all, uint64_t now)
 {
-	struct born *born = round->born;
-	int i;
+	struct born_socket *socket;
 
-	for (i = born->bound; i >= 0; i = born->socket[i].next_bound) {
-		struct born_socket *socket = &born->socket[i];
-
-		if (socket->looked_at || socket->round == round->number ||
-		    (!round->all && !(socket->looks && socket->due <= now_ms())))
-			continue;
-		socket->looked_at = true;
-		socket->round = round->number;
-		round->inode = socket->inode;
-		round->fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 0);
-		return true;
+	while (born->bound >= 0 && born->socket[born->bound].round != born->round) {
+		socket = &born->socket[born->bound];
+		socket->round = born->round;
+		remove_bound(born, socket);
+		append_bound(born, socket);
+		if (!socket->looked_at && (all || (socket->looks && socket->due <= now)))
+			return socket;
 	}
-	return false;
-}
-
-/* With the lock held. Return: what is to be closed */
-static int note_look(const struct round *round, bool has_port)
-{
-	struct born *born = round->born;
-	struct born_socket *socket = find_kept(born, round->inode);
-
-	if (!socket || !socket->looked_at)
-		return -1;
-	socket->looked_at = false;
-	if (has_port) {
-		note_settled(born, socket->inode, false);
-		return take_out(born, socket, -1);
-	}
-	if (socket->looks && socket->due <= now_ms() && --socket->looks)
-		set_due(socket);
-	return -1;
-}
-
-static void look_around(struct round *round)
-{
-	struct born *born = round->born;
-	bool has_port;
-	int closed;
-
-	pthread_mutex_lock(&born->lock);
-	round->number = ++born->round;
-	while (find_next(round)) {
-		pthread_mutex_unlock(&born->lock);
-		has_port = round->fd >= 0 && round->has_port(round->fd, round->context);
-		pthread_mutex_lock(&born->lock);
-		closed = note_look(round, has_port);
-		pthread_mutex_unlock(&born->lock);
-		if (round->fd >= 0)
-			close(round->fd);
-		close_chain(born, closed);
-		pthread_mutex_lock(&born->lock);
-	}
-	pthread_mutex_unlock(&born->lock);
-}
-
-void born_look(struct born *born, born_has_port *has_port, const void *context)
-{
-	struct round round = { .born = born, .has_port = has_port, .context = context };
-
-	look_around(&round);
-}
-
-static void *run_round(void *context)
-{
-	look_around(context);
-	free(context);
 	return NULL;
 }
 
-static bool is_any_bound(struct born *born)
+/* With the lock held, but for the time of the look. It may wait for as long as a program likes that holds the socket's lock. */
+static void look_at(struct born *born, struct born_socket *socket)
 {
-	bool any = false;
-	int i;
+	const uint64_t inode = socket->inode;
+	/* our own, so that the socket may be settled meanwhile */
+	const int fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 0);
+	int closed = -1;
+	bool has_port;
 
-	pthread_mutex_lock(&born->lock);
-	for (i = born->bound; i >= 0 && !any; i = born->socket[i].next_bound)
-		any = !born->socket[i].looked_at;
+	socket->looked_at = true;
 	pthread_mutex_unlock(&born->lock);
-	return any;
+	has_port = fd >= 0 && born->has_port(fd, born->context);
+	pthread_mutex_lock(&born->lock);
+	born->looks++;
+	socket = find_kept(born, inode);
+	if (socket && socket->looked_at) {
+		socket->looked_at = false;
+		if (has_port) {
+			note_settled(born, inode, false);
+			closed = take_out(born, socket, -1);
+		} else if (socket->looks && socket->due <= now_ms() && --socket->looks) {
+			set_due(socket);
+		}
+	}
+	pthread_mutex_unlock(&born->lock);
+	if (fd >= 0)
+		close(fd);
+	close_chain(born, closed);
+	pthread_mutex_lock(&born->lock);
 }
 
-void born_look_at_all(struct born *born, born_has_port *has_port, const void *context)
+/* With the lock held, but for the looks. @looker: the caller's number */
+static void look_around(struct born *born, uint64_t looker)
 {
-	struct round *round = is_any_bound(born) ? malloc(sizeof(*round)) : NULL;
+	const bool all = born->round_of_all < born->wanted;
+	const uint64_t round = ++born->round, now = now_ms();
+	struct born_socket *socket;
 
-	if (!round)
+	while (born->looker == looker && (socket = next_in_round(born, all, now)))
+		look_at(born, socket);
+	if (all && born->looker == looker) {
+		born->round_of_all = round;
+		pthread_cond_broadcast(&born->looked_around);
+	}
+}
+
+/* The thread that looks, as long as there is something to look at. It ends if another one has taken its place. */
+static void *look_when_due(void *context)
+{
+	struct born *born = context;
+	uint64_t looker;
+
+	pthread_mutex_lock(&born->lock);
+	looker = ++born->looker;
+	while (born->looker == looker) {
+		born->looks_at = first_due(born);
+		if (born->round_of_all < born->wanted || born->looks_at <= now_ms()) {
+			look_around(born, looker);
+		} else if (born->looks_at != UINT64_MAX) {
+			aside_wait_until(&born->asked, &born->lock,
+					 (int64_t)born->looks_at * 1000000);
+		} else {
+			born->looking = false;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&born->lock);
+	return NULL;
+}
+
+/* With the lock held. Sees to it that sockets are looked at until then, milliseconds. */
+static void ask_for_look(struct born *born, uint64_t until)
+{
+	if (born->looking && until < born->looks_at)
+		pthread_cond_signal(&born->asked);
+	if (born->looking)
 		return;
-	*round = (struct round){
-		.born = born, .has_port = has_port, .context = context, .all = true
-	};
-	aside_wait(run_round, round, LOOK_MS);
+	born->looks_at = 0;
+	born->looking = !aside_start(look_when_due, born);
+	/* where there can be no thread, we look ourselves */
+	if (!born->looking)
+		look_around(born, ++born->looker);
+}
+
+void born_note_bind(struct born *born, uint64_t inode, bool late)
+{
+	struct born_socket *socket;
+
+	pthread_mutex_lock(&born->lock);
+	socket = find_kept(born, inode);
+	if (socket) {
+		if (!socket->bound) {
+			socket->bound = true;
+			socket->round = born->round;
+			append_bound(born, socket);
+			born->bounds++;
+		}
+		socket->bound_late |= late;
+		socket->looks = LOOKS;
+		set_due(socket);
+		ask_for_look(born, socket->due);
+	}
+	pthread_mutex_unlock(&born->lock);
+}
+
+void born_look_at_all(struct born *born)
+{
+	const int64_t end = timing_ns(CLOCK_MONOTONIC) + LOOK_MS * (int64_t)1000000;
+	uint64_t wanted, looks;
+
+	pthread_mutex_lock(&born->lock);
+	wanted = born->round + 1;
+	looks = born->looks;
+	if (born->bound >= 0) {
+		born->wanted = wanted;
+		ask_for_look(born, 0);
+	}
+	while (born->bound >= 0 && born->round_of_all < wanted &&
+	       aside_wait_until(&born->looked_around, &born->lock, end))
+		;
+	/* the thread is at a socket that somebody keeps: another one goes on with the rest */
+	if (born->bound >= 0 && born->round_of_all < wanted && born->looks == looks) {
+		born->looker++;
+		born->looking = false;
+		ask_for_look(born, 0);
+	}
+	pthread_mutex_unlock(&born->lock);
 }

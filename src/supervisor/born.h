@@ -15,20 +15,24 @@
 /* A socket that has no port yet, and our duplicate of it. */
 struct born_socket {
 	uint64_t inode;
-	int fd;          /* -1: this place is free */
-	uid_t user;      /* whose it is */
-	int next;        /* the next one in its list; -1: none */
-	int next_bound;  /* the next one whose bind() went on; -1: none */
-	bool given;      /* the program has it */
-	bool unseen;     /* the search that is made now has not found it in any process yet */
-	bool bound;      /* its bind() went on */
-	bool bound_late; /* if that was to port 0, the port is still to be given */
-	bool lingers;    /* of one that is to be closed: close(2) may wait */
-	bool looked_at;  /* a thread looks at it now */
-	uint64_t round;  /* in which it was looked at last */
-	unsigned looks;  /* left to find out whether that bind() has given it a port */
-	uint64_t due;    /* the next of them, milliseconds */
+	int fd;             /* -1: this place is free */
+	uid_t user;         /* whose it is */
+	int next;           /* the next one in its list; -1: none */
+	int next_bound;     /* the next one whose bind() went on; -1: none */
+	int previous_bound; /* the one before it; -1: none */
+	bool given;         /* the program has it */
+	bool unseen;        /* the search that is made now has not found it in any process yet */
+	bool bound;         /* its bind() went on */
+	bool bound_late;    /* if that was to port 0, the port is still to be given */
+	bool lingers;       /* of one that is to be closed: close(2) may wait */
+	bool looked_at;     /* a thread looks at it now */
+	uint64_t round;     /* the last that has passed it */
+	unsigned looks;     /* left to find out whether that bind() has given it a port */
+	uint64_t due;       /* the next of them, milliseconds */
 };
+
+/* Has this socket a port that the program has named? It takes back another one. */
+typedef bool born_has_port(int fd, const void *context);
 
 /* born_start() begins it. Every function may be called by several threads. */
 struct born {
@@ -42,7 +46,20 @@ struct born {
 	int64_t sweep_from; /* and from then on, see timing_next_search(), those of a user who has no room */
 	bool sweeping;  /* a search is made */
 	int bound;      /* the first whose bind() went on; -1: none */
-	uint64_t round; /* of looks, the last that has begun */
+	int bound_last; /* the last of them */
+	unsigned bounds;
+	unsigned sweep_bound_at; /* so many of them are looked for in all processes */
+	born_has_port *has_port;
+	const void *context;          /* its */
+	bool looking;                 /* there is a thread that looks */
+	uint64_t looker;              /* its number: one that was there before is to end */
+	uint64_t looks_at;            /* when it looks next, milliseconds */
+	uint64_t looks;               /* made so far */
+	uint64_t round;               /* of looks at bound sockets: the last that has begun */
+	uint64_t round_of_all;        /* the last that is over and has looked at all, due or not */
+	uint64_t wanted;              /* such a one is wanted, of this number or a higher one */
+	pthread_cond_t asked;         /* the thread has something to do */
+	pthread_cond_t looked_around; /* round_of_all is another one */
 	uint64_t settled[BORN_REMEMBERED];
 };
 
@@ -55,6 +72,9 @@ enum born_state {
 };
 
 void born_start(struct born *born);
+
+/* born_ask_by() - What says whether a socket has its port. To be called before the first bind(). @context: lasts for ever */
+void born_ask_by(struct born *born, born_has_port *has_port, const void *context);
 
 /**
  * born_keep() - Keep a socket until it has a port
@@ -90,23 +110,13 @@ void born_settle(struct born *born, uint64_t inode, bool early);
 /* born_drop() - Close the duplicate, and forget the socket */
 void born_drop(struct born *born, uint64_t inode);
 
-/* born_due() - When is a socket to be looked at? Return: milliseconds from now; -1 if none is */
-int born_due(struct born *born);
-
-/* Has this socket a port that the program has named? It takes back another one. */
-typedef bool born_has_port(int fd, const void *context);
-
 /**
- * born_look() - Settle the sockets that are due, if their bind() has given them a port
+ * born_look_at_all() - Settle the sockets whose bind() has given them a port
  *
- * A duplicate would keep the port from others after the program has closed the socket. The kernel may
- * be late with a bind(), so a socket is looked at again, after longer and longer.
- *
- * It may wait for as long as a program likes that holds the lock of such a socket.
+ * A duplicate would keep the port from others after the program has closed the socket. So sockets are looked at some time
+ * after their bind(). The kernel may be late with it, so they are looked at again, after longer and longer. This function
+ * is for a call that cannot wait for that. It waits for 20 milliseconds at most.
  */
-void born_look(struct born *born, born_has_port *has_port, const void *context);
-
-/* born_look_at_all() - The same of all, due or not. It does not wait for long. @context: lasts for ever */
-void born_look_at_all(struct born *born, born_has_port *has_port, const void *context);
+void born_look_at_all(struct born *born);
 
 #endif

@@ -985,7 +985,7 @@ static int serve_unseen(struct trapped_call *trapped)
 	if (rc)
 		return rc == -ESRCH ? rc : refuse_nonsocket(trapped, rc);
 	if (trapped->call == FILTER_BIND)
-		born_look_at_all(tree->born, has_named_port, tree->fence);
+		born_look_at_all(tree->born);
 	state = trapped->fence->rule && trapped->fence->rule->map
 			? BORN_UNKNOWN
 			: born_find(tree->born, trapped->inode, &trapped->fd, &late);
@@ -1188,19 +1188,8 @@ static bool serve_next(void *context)
 		struct seccomp_notif notif;
 		char room[NOTIFICATION_MAX];
 	} heard;
-	int wait = claims_tidy(&tree->claims) ? CLAIMS_TIDY_MS : -1, look = -1, n;
+	const int n = poll(&poll_listener, 1, claims_tidy(&tree->claims) ? CLAIMS_TIDY_MS : -1);
 
-	if (tree->born)
-		look = born_due(tree->born);
-	if (look == 0) {
-		/* a program may keep us waiting */
-		workers_begin();
-		born_look(tree->born, has_named_port, tree->fence);
-		return true;
-	}
-	if (look >= 0 && (wait < 0 || look < wait))
-		wait = look;
-	n = poll(&poll_listener, 1, wait);
 	if (n < 0)
 		return errno == EINTR;
 	if (n == 0)
@@ -1244,6 +1233,8 @@ void trap_serve(int listener, struct born *born, const struct fence *fence, stru
 	tree.errors = errors;
 	tree.fence = fence;
 	tree.born = born;
+	if (born)
+		born_ask_by(born, has_named_port, fence);
 	tree.log.log = log;
 	/* our own rights are not used by now */
 	tree.port_start = settings_port_start();
