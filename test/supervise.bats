@@ -839,6 +839,63 @@ for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + byte
 	done
 }
 
+@test "Landlock rules that a program takes on are held against it and its descendants, not against other users or over UDP" {
+	local step expected
+	needs_landlock
+	cat >rules.py <<-'END'
+		import ctypes, errno, os, sys, _socket
+		libc = ctypes.CDLL(None, use_errno=True)
+		def must(rc):
+		    if rc < 0: raise OSError(ctypes.get_errno(), "")
+		    return rc
+		def restrict():
+		    must(libc.prctl(38, 1, 0, 0, 0))
+		    made = must(libc.syscall(444, (ctypes.c_uint64 * 2)(0, 3), 16, 0))
+		    must(libc.syscall(446, made, 0))
+		def become(user): os.setresgid(user, user, user); os.setresuid(user, user, user)
+		def bind(kind):
+		    s = _socket.socket(type=kind)
+		    try: s.bind(("127.0.0.1", 0)); return "ok"
+		    except OSError as e: return errno.errorcode[e.errno]
+		# in a child that is younger than those before it
+		def step(what, *steps):
+		    sys.stdout.flush()
+		    if os.fork() == 0:
+		        for one in steps: one()
+		        print(what, bind(_socket.SOCK_STREAM), bind(_socket.SOCK_DGRAM), flush=True)
+		        os._exit(0)
+		    os.wait()
+		# root maps another user into the namespace of a child that is under rules
+		def elsewhere():
+		    (here, there), (back, done) = os.pipe(), os.pipe()
+		    if os.fork():
+		        os.close(there); os.read(here, 1)
+		        pid = int(open("/proc/self/task/%d/children" % os.getpid()).read())
+		        open("/proc/%d/uid_map" % pid, "w").write("0 1000 1")
+		        os.write(done, b"x"); os.wait(); os._exit(0)
+		    become(65534); restrict(); must(libc.unshare(0x10000000)); os.write(there, b"x"); os.read(back, 1)
+		    os.setresuid(0, 0, 0)
+		nobody = lambda: become(65534)
+		for i in range(70): step("made", nobody, lambda: must(libc.syscall(444, (ctypes.c_uint64 * 2)(0, 3), 16, 0)))
+		step("maker", nobody)
+		step("taker", nobody, restrict)
+		step("younger", nobody)
+		step("root", lambda: None)
+		step("another", lambda: become(1000))
+		if sys.argv[1] == "elsewhere": step("elsewhere", elsewhere)
+		step("setuid", restrict, lambda: become(1001))
+		step("last", lambda: become(1000))
+	END
+	expected="maker ok ok,taker EACCES ok,younger EACCES ok,root ok ok,another ok ok,elsewhere EACCES ok,setuid EACCES ok,last EACCES ok"
+	# the kernel decides each of its binds, and gives it its port later
+	! is_unread || expected=${expected//younger EACCES/younger ok} expected=${expected//last EACCES/last ok}
+	step=elsewhere
+	[ "$AROUND" != docker ] || step=none expected=${expected/,elsewhere EACCES ok/}
+	run ns setpriv --no-new-privs "$PORTFENCE" run --via supervise --range "${RANGES[calls]}" -- $PYTHON -S rules.py $step
+	echo "$output"
+	[ "$(grep -E '^[a-z]+ [a-zA-Z]+ [a-zA-Z]+$' <<<"$output" | uniq | paste -sd,)" = "made ok ok,$expected" ]
+}
+
 @test "where /proc is not of its PID namespace, a program that has given up root has no ports of root's" {
 	cat >drop.py <<-'END'
 		import os, _socket

@@ -133,6 +133,8 @@ static bool read_status_line(char *line, void *context)
 		status->file_uid = id[3];
 	} else if (read_ids(line, "Gid", status, id))
 		status->file_gid = id[3];
+	else if (read_field(line, "NoNewPrivs", 10, &value))
+		status->no_new_privs = value;
 	else if (read_field(line, "Seccomp", 10, &value))
 		status->seccomp = (int)value;
 	else if (read_field(line, "VmSize", 10, &value))
@@ -330,11 +332,11 @@ int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *
 	return of_threads == -ESRCH ? rc : of_threads;
 }
 
-int procfs_each(int (*each)(pid_t id, void *context), void *context)
+static int each_in(const char *path, int (*each)(pid_t id, void *context), void *context)
 {
-	DIR *folder = opendir("/proc");
+	DIR *folder = opendir(path);
 	const struct dirent *item;
-	int rc = folder ? 0 : -errno;
+	int rc = folder ? 0 : (int)as_gone(-errno);
 
 	while (folder && !rc && (item = readdir(folder))) {
 		pid_t id = (pid_t)strtol(item->d_name, NULL, 10);
@@ -345,4 +347,17 @@ int procfs_each(int (*each)(pid_t id, void *context), void *context)
 	if (folder)
 		closedir(folder);
 	return rc;
+}
+
+int procfs_each(int (*each)(pid_t id, void *context), void *context)
+{
+	return each_in("/proc", each, context);
+}
+
+int procfs_each_thread(pid_t id, int (*each)(pid_t id, void *context), void *context)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)id);
+	return each_in(path, each, context);
 }

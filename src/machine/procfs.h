@@ -33,6 +33,7 @@ struct procfs_status {
 	uint64_t blocked;        /* signals */
 	uint64_t capabilities;   /* effective, in its own user namespace */
 	uint64_t permitted;      /* the same, permitted */
+	bool no_new_privs;       /* false, too, before Linux 4.10 */
 	int seccomp;             /* SECCOMP_MODE_*; 0 where the kernel has no filters */
 	bool has_memory;         /* false of a kernel thread, and of what has nearly ended */
 };
@@ -137,5 +138,8 @@ int procfs_sockets(pid_t id, int (*found)(uint32_t inode, void *context), void *
 
 /* procfs_each() - Give @each the id of every process but this one. Return: 0, -errno, or what @each stopped with */
 int procfs_each(int (*each)(pid_t id, void *context), void *context);
+
+/* procfs_each_thread() - The same of every thread of a process. Return: as procfs_each(), -ESRCH if it has ended */
+int procfs_each_thread(pid_t id, int (*each)(pid_t id, void *context), void *context);
 
 #endif

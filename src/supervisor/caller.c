@@ -263,6 +263,15 @@ int caller_each(int (*each)(const struct caller *process, void *context), void *
 	return procfs_each(visit, &all);
 }
 
+int caller_each_thread(const struct caller *caller,
+		       int (*each)(const struct caller *thread, void *context), void *context)
+{
+	struct visit all = { each, context };
+	int rc = procfs_is_ours() ? procfs_each_thread(caller->thread, visit, &all) : -ENOSYS;
+
+	return confirm(caller, rc);
+}
+
 int caller_sockets(const struct caller *caller, int (*found)(uint32_t inode, void *context),
 		   void *context)
 {
@@ -450,6 +459,7 @@ int caller_rights(const struct caller *caller, struct caller_rights *ret_rights)
 	*ret_rights = (struct caller_rights){ .uid = status.file_uid,
 					      .gid = status.file_gid,
 					      .mixed = status.mixed,
+					      .no_new_privs = status.no_new_privs,
 					      .permitted = status.permitted };
 	/* one that cannot be told may be ours */
 	if (status.permitted) {

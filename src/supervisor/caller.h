@@ -31,7 +31,8 @@ struct caller {
 struct caller_rights {
 	uid_t uid; /* it accesses files as */
 	gid_t gid;
-	bool mixed;         /* it has other user or group ids, too */
+	bool mixed; /* it has other user or group ids, too */
+	bool no_new_privs;
 	uint64_t permitted; /* its capabilities, as far as they hold in this process's user namespace */
 };
 
@@ -114,6 +115,10 @@ int caller_socket(const struct caller *caller, int fd, uint32_t *ret_inode);
  * 0, -errno, or what @each returned
  */
 int caller_each(int (*each)(const struct caller *process, void *context), void *context);
+
+/* caller_each_thread() - The same of every thread of a caller's process */
+int caller_each_thread(const struct caller *caller,
+		       int (*each)(const struct caller *thread, void *context), void *context);
 
 /**
  * caller_sockets() - Find the sockets among its descriptors

@@ -240,7 +240,8 @@ static int relay_connect(struct trapped_call *trapped)
 		rc = trapped_call_translate(trapped);
 	if (rc <= 0)
 		return rc ? rc : CALL_CONTINUES;
-	if (confinement_holds(&trapped->tree->confinement, &trapped->caller))
+	if (confinement_holds(&trapped->tree->confinement, &trapped->caller,
+			      trapped_call_is_udp(trapped)))
 		return refuse_mapped(trapped);
 	to = &trapped->address.inet;
 	len = trapped->len < sizeof(*to) ? trapped->len : sizeof(*to);
@@ -278,7 +279,8 @@ static long relay_send(struct trapped_call *trapped, int flags)
 	};
 	const union addr *to = trapped->len ? &trapped->address.inet : NULL;
 
-	if (confinement_holds(&trapped->tree->confinement, &trapped->caller))
+	if (confinement_holds(&trapped->tree->confinement, &trapped->caller,
+			      trapped_call_is_udp(trapped)))
 		return refuse_mapped(trapped);
 	return send_elsewhere(trapped, &message, to,
 			      trapped->len < sizeof(*to) ? trapped->len : sizeof(*to));

@@ -116,7 +116,8 @@ static unsigned lowest_port(const struct rule *rule)
 /* May the caller be under rules that a call of ours would pass by? */
 static bool is_confined(struct trapped_call *trapped)
 {
-	return confinement_holds(&trapped->tree->confinement, &trapped->caller);
+	return confinement_holds(&trapped->tree->confinement, &trapped->caller,
+				 trapped_call_is_udp(trapped));
 }
 
 static _Atomic uint64_t *unported_slot(struct trapped_call *trapped)
@@ -1021,7 +1022,7 @@ static int serve_landlock(struct trapped_call *trapped)
 	struct confinement *confinement = &trapped->tree->confinement;
 
 	if (trapped->call == FILTER_LANDLOCK_RESTRICT)
-		confinement_note_restriction(confinement, &trapped->caller);
+		confinement_note_restriction(confinement, &trapped->caller, trapped->argument[1]);
 	else
 		confinement_note_rules(confinement, &trapped->caller, trapped->argument[0],
 				       trapped->argument[1]);
