@@ -16,9 +16,10 @@ rule() {
 
 # ---- a number comes to mean another socket, or the socket loses its port
 
-# every_way FAMILY WAY...: under rule.ini, or without a fence if plain=1; what the probe says is in said
+# every_way FAMILY WAY...: under rule.ini, or without a fence if plain=1; what the probe says is in said;
+# via is how the fence reaches the program
 every_way() {
-	local family=$1 way fence=("$PORTFENCE" run --config rule.ini --log none --) command
+	local family=$1 way fence=("$PORTFENCE" run --via "${via:-auto}" --config rule.ini --log none --) command
 	shift
 	[ "${plain:-0}" = 0 ] || fence=()
 	capture_start 'udp dst port 7777'
@@ -89,6 +90,22 @@ stays() {
 	done <said
 }
 
+@test "the library alone moves a socket that a send without destination has bound outside the range" {
+	local engine range family ways
+	mapfile -t ways < <("$PROBES/settled" list | grep -E '^(write|sendfile|splice)')
+	[ ${#ways[@]} = 12 ]
+	while read -r engine range; do
+		rule settled "$engine" "$range"
+		for family in 4 6; do
+			via=preload every_way $family "${ways[@]}"
+			ports said | all_within "${range%-*}" "${range#*-}"
+			all_within "${range%-*}" "${range#*-}" <wire
+			awk 'NF < 5 { print "too short: " $0; bad = 1 } END { exit bad }' said
+		done
+	done <<<"bind $BIND
+kernel $KERNEL"
+}
+
 @test "a socket that another thread disconnects again and again stays in the range" {
 	local engine range
 	while read -r engine range; do
@@ -106,7 +123,7 @@ kernel $KERNEL"
 		rule raw_descriptors "$engine" "$range"
 		ns "$PORTFENCE" run --via both --config rule.ini --log none -- "$PROBES/raw_descriptors" >said
 		cat said
-		[ "$(wc -l <said)" = 7 ]
+		[ "$(wc -l <said)" = 12 ]
 		cut -d ' ' -f 2 said | all_within "${range%-*}" "${range#*-}"
 	done <<<"bind $BIND
 kernel $KERNEL"

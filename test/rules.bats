@@ -355,11 +355,78 @@ True" ]
 	[ "$output" = "EADDRNOTAVAIL" ]
 }
 
-@test "write to an unbound UDP socket is outside the fence, as the manual says, and send is not" {
+@test "a send without destination leaves no port, and a write one until the next send" {
 	rule 'range = 20000-20009'
-	fenced_python 'u = udp(); print(error(u.send, b"x"), port(u)); u.sendto(b"x", ("127.0.0.1", 9)); print(20000 <= port(u) <= 20009)'
+	fenced_python 'u = udp(); print(error(u.send, b"x"), port(u)); u.sendto(b"x", ("127.0.0.1", 9)); print(20000 <= port(u) <= 20009)
+		u = udp(); print(error(os.write, u.fileno(), b"x"), port(u) > 20009); u.sendto(b"x", ("127.0.0.1", 9))
+		print(20000 <= port(u) <= 20009)'
 	[ "$output" = "EDESTADDRREQ 0
+True
+EDESTADDRREQ True
 True" ]
+}
+
+# inherited VIA HOST: what becomes of UDP sockets that a program outside has made and used
+inherited() {
+	python_code 'import subprocess
+		host, family = sys.argv[1], socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+		to = (host, 7000)
+		def handed(place):
+		    s = socket.socket(family, socket.SOCK_DGRAM)
+		    os.dup2(s.fileno(), place); s.close()
+		    return socket.socket(fileno=place)
+		if sys.argv[2] == "inside":
+		    for fd in range(50, 54):
+		        s = socket.socket(fileno=fd); before = port(s)
+		        for i in range(2): s.sendto(b"x", to)
+		        first = port(s); s.connect(to); s.send(b"x")
+		        print("kept" if before == first == port(s) else "moved" if 20000 <= first == port(s) <= 20009 else "lost")
+		else:
+		    sink = socket.socket(family, socket.SOCK_DGRAM); sink.bind(to)
+		    named = handed(50); named.bind((host, 5555))
+		    shared = handed(51); shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); shared.bind(("", 5556))
+		    joined = handed(52); joined.connect(to)
+		    drawn = handed(53); error(os.write, 53, b"x"); assert port(drawn)
+		    subprocess.run(sys.argv[2:], pass_fds=range(50, 54), check=True)'
+	run ns $PYTHON code.py "$2" "$PORTFENCE" run --via "$1" --config app.ini --app app -- $PYTHON code.py "$2" inside
+	echo "$output"
+	[ "$output" = "kept
+kept
+kept
+moved" ]
+}
+
+@test "an inherited UDP socket that is bound by hand or connected keeps its port, and one that a write has bound loses it" {
+	local via host
+	rule 'range = 20000-20009'
+	for via in preload both; do
+		for host in 127.0.0.1 ::1 ::ffff:127.0.0.1; do
+			inherited "$via" "$host"
+		done
+	done
+}
+
+@test "exhausted = system: a UDP socket keeps its port of the system's range, also in a child and under another number" {
+	local engine via
+	for via in preload both; do
+		for engine in bind kernel; do
+			rule 'range = 40000-40001' 'exhausted = system' "engine = $engine"
+			fenced_python 'held = [udp() for i in range(2)]; to = ("127.0.0.1", 7000)
+				sink = udp(); sink.bind(to)
+				for s in held: s.sendto(b"x", to)
+				def sent(s): s.sendto(b"x", to); return port(s)
+				def bound(s): s.bind(("127.0.0.1", 0)); return port(s)
+				def joined(s): s.connect(to); return port(s)
+				for first in sent, bound, joined:
+				    s = udp(); p = first(s); twin = s.dup(); ports = [sent(s) for i in range(3)] + [sent(twin)]
+				    pid = os.fork()
+				    if not pid: os._exit(sent(s) != p)
+				    print(ports == [p] * 4, 40000 <= p <= 40001, os.waitpid(pid, 0)[1])' --via "$via"
+			[ "$(tail -n 3 <<<"$output")" = "True False 0
+True False 0
+True False 0" ]
+		done
+	done
 }
 
 @test "calls that are easily overlooked stay in the range, and bad pointers are EFAULT" {

@@ -84,12 +84,12 @@ static int local_address(const struct fence *fence, int fd, union addr *ret_loca
 	return domain < 0 || domain == AF_INET || domain == AF_INET6 ? -error : KIND_OTHER;
 }
 
-bool assign_has_port(const struct fence *fence, int fd)
+uint16_t assign_port(const struct fence *fence, int fd)
 {
 	union addr local;
 	socklen_t len;
 
-	return local_address(fence, fd, &local, &len) == KIND_FENCED && addr_port(&local);
+	return local_address(fence, fd, &local, &len) == KIND_FENCED ? addr_port(&local) : 0;
 }
 
 /*
@@ -106,22 +106,84 @@ static int refuse_unknown(struct assign *assign, int error)
 	return -EACCES;
 }
 
-enum assign_state assign_state(const struct fence *fence, int fd)
+static bool is_udp_range(const struct fence *fence, uint16_t port)
+{
+	return fence->rule && range_has(fence->rule->range[PROTO_UDP], port);
+}
+
+/* @ret_port: the port that it shows; 0: none */
+static enum assign_state find_state(const struct fence *fence, int fd, uint16_t *ret_port)
 {
 	union addr local;
 	socklen_t len;
 	int kind = local_address(fence, fd, &local, &len), protocol = 0;
 
+	*ret_port = kind == KIND_FENCED ? addr_port(&local) : 0;
 	if (kind)
 		return kind < 0 ? ASSIGN_NEEDY : ASSIGN_OTHER_FAMILY;
-	if (!addr_port(&local))
+	if (!*ret_port)
 		return ASSIGN_NEEDY;
 	kind = classify_socket(fence, fd, &protocol);
 	if (kind || policy_proto(protocol) != PROTO_UDP)
 		return kind < 0 ? ASSIGN_NEEDY : ASSIGN_SETTLED;
-	return fence->rule && range_has(fence->rule->range[PROTO_UDP], addr_port(&local))
-		       ? ASSIGN_SETTLED_UDP
-		       : ASSIGN_FOREIGN_UDP;
+	return is_udp_range(fence, *ret_port) ? ASSIGN_SETTLED_UDP : ASSIGN_FOREIGN_UDP;
+}
+
+enum assign_state assign_state(const struct fence *fence, int fd)
+{
+	uint16_t port;
+
+	return find_state(fence, fd, &port);
+}
+
+/*
+ * Dissolves a connection, which also takes away a port that the kernel chose. As it
+ * unties a UDP socket from its device (net/ipv4/udp.c, __udp_disconnect), the device
+ * is set again.
+ *
+ * Return: 0, or -errno
+ */
+static int disconnect(const struct fence *fence, int fd)
+{
+	const union addr none = { .sa.sa_family = AF_UNSPEC };
+	socklen_t len = IFNAMSIZ;
+	char device[IFNAMSIZ];
+	int rc;
+
+	if (fence->calls->getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len))
+		len = 0;
+	rc = fence->calls->connect(fd, &none.sa, sizeof(none.in4)) ? -errno : 0;
+	if (len)
+		fence->calls->setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, len);
+	return rc;
+}
+
+/* Takes back the port of a UDP socket, if the kernel chose it. Return: 0; -EISCONN if it is connected; -errno */
+static int drop_kernel_port(const struct fence *fence, int fd)
+{
+	union addr peer;
+	socklen_t len = sizeof(peer);
+
+	/* a connected socket had its port before, and must stay connected */
+	if (!fence->calls->getpeername(fd, &peer.sa, &len))
+		return -EISCONN;
+	return errno == ENOTCONN ? disconnect(fence, fd) : -errno;
+}
+
+enum assign_state assign_settle(const struct fence *fence, int fd, uint16_t named, bool shy,
+				uint16_t *ret_port)
+{
+	enum assign_state state = find_state(fence, fd, ret_port);
+	const uint16_t before = *ret_port;
+
+	if (state != ASSIGN_FOREIGN_UDP)
+		return state;
+	if (before != named && (shy || drop_kernel_port(fence, fd)))
+		return state;
+	if (before != named)
+		*ret_port = assign_port(fence, fd);
+	/* another thread's send may have drawn another one by now */
+	return *ret_port == before ? ASSIGN_SETTLED_UDP : ASSIGN_NEEDY;
 }
 
 /* Would the kernel take this length of the address? */
@@ -169,12 +231,52 @@ static int exhausted_errno(const struct assign *assign)
 	return assign->call == ASSIGN_LISTEN ? -EADDRINUSE : -EADDRNOTAVAIL;
 }
 
+/* How often another socket may take the port that the kernel has just chosen for us. */
+#define KEEP_TRIES 16
+
+/*
+ * `exhausted = system`: binds a UDP socket to a port of the kernel's choice as if the program had named
+ * it. The socket then keeps the port: by itself the kernel marks a port that it chose as one that
+ * assign_undo() takes back. Where that fails, the real call has a port chosen.
+ */
+static void keep_system_port(const struct fence *fence, const struct assign *assign)
+{
+	const int fd = assign->fd;
+	int zero = 0, one = 1, put_off, tries;
+	union addr local;
+	socklen_t len;
+
+	if (assign->proto != PROTO_UDP || assign->moved)
+		return;
+	/* or the kernel would put the choice off, too */
+	put_off = get_int(fence, fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT) > 0;
+	if (put_off)
+		fence->calls->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &zero,
+					 sizeof(zero));
+	for (tries = 0; tries < KEEP_TRIES; tries++) {
+		if (local_address(fence, fd, &local, &len) != KIND_FENCED)
+			break;
+		if (!addr_port(&local) && (fence->calls->bind(fd, &local.sa, len) ||
+					   local_address(fence, fd, &local, &len) != KIND_FENCED))
+			break;
+		disconnect(fence, fd);
+		if (!fence->calls->bind(fd, &local.sa, len) || errno != EADDRINUSE)
+			break;
+	}
+	if (put_off)
+		fence->calls->setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one,
+					 sizeof(one));
+}
+
 static int answer_exhausted(const struct fence *fence, struct assign *assign)
 {
 	bool fails = fence->rule->exhausted != EXHAUSTED_SYSTEM;
 
 	if (!fails && assign->mptcp)
 		engine_kernel_clear(fence->calls, assign->fd);
+	/* after a bind() of the program's own, assign_end() does it */
+	if (!fails && assign->call != ASSIGN_BIND)
+		keep_system_port(fence, assign);
 	if (!fails)
 		assign->outcome = OUTCOME_FELL_BACK;
 	else if (assign->outcome != OUTCOME_TIME_WAIT)
@@ -615,10 +717,30 @@ static int describe_socket(const struct fence *fence, struct assign *assign, uni
 
 	if (assign->fresh) {
 		*ret_len = addr_wildcard(ret_local, assign->family);
-		return KIND_FENCED;
+		/* it may have got a port from a send without a destination; else a bind() of ours shows that */
+		return assign->proto == PROTO_UDP && fence->rule &&
+				       fence->rule->engine == ENGINE_KERNEL &&
+				       assign_port(fence, assign->fd)
+			       ? -EINVAL
+			       : KIND_FENCED;
 	}
 	kind = local_address(fence, assign->fd, ret_local, ret_len);
 	return kind ? kind : classify_for_call(fence, assign);
+}
+
+/*
+ * Before a call that gives a UDP socket a port, a port outside the range that the kernel chose is
+ * taken back, see assign_settle(). Return: as local_address()
+ */
+static int lose_foreign_port(const struct fence *fence, const struct assign *assign,
+			     union addr *local, socklen_t *len)
+{
+	const uint16_t port = addr_port(local);
+
+	if (!port || assign->proto != PROTO_UDP || assign->call == ASSIGN_LISTEN || assign->shy ||
+	    is_udp_range(fence, port) || drop_kernel_port(fence, assign->fd))
+		return KIND_FENCED;
+	return local_address(fence, assign->fd, local, len);
 }
 
 static int begin_call(const struct fence *fence, struct assign *assign)
@@ -634,7 +756,8 @@ static int begin_call(const struct fence *fence, struct assign *assign)
 	if (assign->call == ASSIGN_CONNECT && (assign->len < sizeof(assign->addr.sa.sa_family) ||
 					       assign->addr.sa.sa_family == AF_UNSPEC))
 		return ASSIGN_GO_ON;
-	rc = describe_socket(fence, assign, &local, &len);
+	rc = describe_socket(fence, assign, &local, &len)
+		     ?: lose_foreign_port(fence, assign, &local, &len);
 	if (rc)
 		return rc < 0 ? refuse_unknown(assign, rc) : ASSIGN_GO_ON;
 	assign->port_before = addr_port(&local);
@@ -762,6 +885,8 @@ static bool widen_choice(const struct fence *fence, struct assign *assign, const
 	if (fence->rule->exhausted != EXHAUSTED_SYSTEM)
 		return false;
 	engine_kernel_clear(fence->calls, assign->fd);
+	if (assign->call != ASSIGN_BIND)
+		keep_system_port(fence, assign);
 	assign->outcome = OUTCOME_FELL_BACK;
 	assign->engine = ENGINE_AUTO;
 	return true;
@@ -774,28 +899,6 @@ static bool is_self_connected(const struct assign *assign, const union addr *loc
 	       addr_port(local) == addr_port(&assign->addr) &&
 	       addr_port(local) != assign->port_before &&
 	       (addr_is_any(&assign->addr) || addr_same(local, &assign->addr));
-}
-
-/*
- * Dissolves a connection, which also takes away a port that the kernel chose. As it
- * unties a UDP socket from its device (net/ipv4/udp.c, __udp_disconnect), the device
- * is set again.
- *
- * Return: 0, or -errno
- */
-static int disconnect(const struct fence *fence, int fd)
-{
-	const union addr none = { .sa.sa_family = AF_UNSPEC };
-	socklen_t len = IFNAMSIZ;
-	char device[IFNAMSIZ];
-	int rc;
-
-	if (fence->calls->getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len))
-		len = 0;
-	rc = fence->calls->connect(fd, &none.sa, sizeof(none.in4)) ? -errno : 0;
-	if (len)
-		fence->calls->setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, len);
-	return rc;
 }
 
 /* If the port cannot be seen: would the kernel keep to the range? */
@@ -821,6 +924,8 @@ int assign_end(const struct fence *fence, struct assign *assign, int *error)
 	if (found_no_port(fence, assign, *error, &local, &len) &&
 	    widen_choice(fence, assign, &local, len))
 		return ASSIGN_AGAIN;
+	if (fell_back && assign->call == ASSIGN_BIND && !*error)
+		keep_system_port(fence, assign);
 	kind = local_address(fence, assign->fd, &local, &len);
 	if (kind == KIND_OTHER || (kind < 0 && (fell_back || keeps_to_range(fence, assign))))
 		return ASSIGN_DONE;
@@ -882,9 +987,9 @@ void assign_count(const struct fence *fence, const struct assign *assign)
 
 int assign_undo(const struct fence *fence, int fd)
 {
-	union addr local, peer;
-	socklen_t len, peer_len = sizeof(peer);
-	int kind, protocol = IPPROTO_UDP;
+	union addr local;
+	socklen_t len;
+	int kind, protocol = IPPROTO_UDP, rc;
 
 	/* if the kernel does not say what it is, we assume a UDP socket with a port to be taken back */
 	if (classify_socket(fence, fd, &protocol) == KIND_OTHER ||
@@ -893,12 +998,8 @@ int assign_undo(const struct fence *fence, int fd)
 	kind = local_address(fence, fd, &local, &len);
 	/* a port of the range may stay; one that the program bound would survive a disconnect anyway */
 	if (kind == KIND_OTHER ||
-	    (kind == KIND_FENCED &&
-	     (!addr_port(&local) ||
-	      (fence->rule && range_has(fence->rule->range[PROTO_UDP], addr_port(&local))))))
+	    (kind == KIND_FENCED && (!addr_port(&local) || is_udp_range(fence, addr_port(&local)))))
 		return 0;
-	/* a connected socket had its port before, and must stay connected */
-	if (!fence->calls->getpeername(fd, &peer.sa, &peer_len))
-		return 0;
-	return errno == ENOTCONN ? disconnect(fence, fd) : -errno;
+	rc = drop_kernel_port(fence, fd);
+	return rc == -EISCONN ? 0 : rc;
 }

@@ -31,6 +31,7 @@ struct assign {
 	uint16_t program_port;
 	uint16_t moved; /* bind: the port that the program named, if it gets another one; else 0 */
 	bool sctp;      /* the call is libsctp's own: a socket of another protocol refuses it */
+	bool shy;       /* as for assign_settle() */
 	/* sctp_bindx(): its packed addresses, of which @addr is the first, and their bytes; or NULL */
 	const void *addrs;
 	socklen_t addrs_size;
@@ -80,7 +81,7 @@ enum { ASSIGN_DONE, ASSIGN_AGAIN };
 enum assign_state {
 	ASSIGN_NEEDY,       /* an unbound IPv4 or IPv6 socket, no socket at all, or unknown */
 	ASSIGN_SETTLED,     /* it has a port, or is of a kind that gets none from us */
-	ASSIGN_SETTLED_UDP, /* a UDP socket with a port of the range, which no connect() changes */
+	ASSIGN_SETTLED_UDP, /* a UDP socket with a port that no connect() takes out of the range */
 	ASSIGN_FOREIGN_UDP, /* a UDP socket with a port outside the range, which it may lose */
 	ASSIGN_OTHER_FAMILY /* neither an IPv4 nor an IPv6 socket */
 };
@@ -89,15 +90,33 @@ enum assign_state {
 bool assign_fences(const struct fence *fence, int fd);
 
 /**
- * assign_has_port() - Is this an IPv4 or IPv6 socket that has a port?
+ * assign_port() - The port that an IPv4 or IPv6 socket has; 0: none, or it is another socket
  *
  * One system call. For a TCP socket a port proves nothing (see assign.c), but a
  * send over TCP needs no port unless it connects: so call this for sends only.
  */
-bool assign_has_port(const struct fence *fence, int fd);
+uint16_t assign_port(const struct fence *fence, int fd);
+
+/* assign_has_port() - Is there such a port? */
+static inline bool assign_has_port(const struct fence *fence, int fd)
+{
+	return assign_port(fence, fd) != 0;
+}
 
 /* assign_state() - What a socket is, in more detail; up to three system calls */
 enum assign_state assign_state(const struct fence *fence, int fd);
+
+/**
+ * assign_settle() - The same, after a port outside the range that the kernel chose is taken back
+ * @named:	a port that the socket may have been bound to by hand; 0: none is known
+ * @shy:	take nothing back, as a filter of the program's own may forbid the calls for it
+ * @ret_port:	the port that the socket has, 0: none
+ *
+ * A send without a destination leaves such a port, see assign_undo(). Another port survives this,
+ * so it is one that was bound by hand: ASSIGN_SETTLED_UDP. A connected socket is left alone.
+ */
+enum assign_state assign_settle(const struct fence *fence, int fd, uint16_t named, bool shy,
+				uint16_t *ret_port);
 
 /**
  * assign_begin() - Before the real call, give the socket a port of the range if it needs one

@@ -41,7 +41,7 @@
  * - A socket loses its port only by connect() to AF_UNSPEC, and only if the
  *   kernel had chosen it. As the socket may have other numbers, all is forgotten.
  *   Other processes may share it, too: so a port outside the range is remembered
- *   only where bind() has been seen to give it.
+ *   only where bind() has been seen to give it, or it outlived an attempt to take it back.
  * - A forked child has a table of its own, copied at another moment than its
  *   memory: the pages are MADV_WIPEONFORK, so it begins with nothing.
  * - A child of vfork has a table of its own and shares the memory. It may
@@ -54,8 +54,9 @@
  * still give a number another socket. Without a supervisor they bypass the fence
  * anyway. With one, the call that follows would pass the supervisor by, so there
  * the memory is only a hint: hooks_port asks the kernel whether a settled socket
- * has a port, and looks at the address that goes to a foreign one, or leaves the
- * call to the supervisor.
+ * still has the port that it had, as a write() without a destination may have given
+ * another one to the number's new socket. It looks at the address that goes to a
+ * foreign one, or leaves the call to the supervisor.
  *
  * Fresh sockets are not held to the same proof. The memory only says which
  * questions need not be asked before a bind, and the bind fails where it is wrong.
@@ -76,8 +77,7 @@ struct pages {
 	_Atomic pid_t owner; /* the process that settles; 0: the next to come, NOBODY: none */
 	_Atomic uint8_t same_netns; /* protocols, by bit */
 	struct source_addr_cache sources;
-	_Atomic uintptr_t
-		of[DESCRIPTORS]; /* an enum fdcache_state, or the mark of a thread that asks */
+	_Atomic uintptr_t of[DESCRIPTORS]; /* a note, see make_note(), or the mark of a thread */
 };
 
 /* It outlives a fork. */
@@ -164,20 +164,40 @@ static _Atomic uintptr_t *slot_of(const struct fdcache *cache, int fd)
 	return find_slot(find_pages(cache), fd);
 }
 
+/* A state and a port, neither of which is more than a byte or two. Nothing noted is 0. */
+static uintptr_t make_note(enum fdcache_state state, uint16_t port)
+{
+	return (uintptr_t)port << 16 | (uintptr_t)state << 1;
+}
+
+/* An int's address is even, as a note is. */
+static uintptr_t make_mark(const void *mark)
+{
+	return (uintptr_t)mark | 1;
+}
+
 static void set_state(_Atomic uintptr_t *slot, enum fdcache_state state)
 {
-	atomic_store_explicit(slot, state, memory_order_relaxed);
+	atomic_store_explicit(slot, make_note(state, 0), memory_order_relaxed);
+}
+
+/* Return: 0 for a number that a thread is asking about */
+static uintptr_t get_note(const struct fdcache *cache, int fd)
+{
+	const _Atomic uintptr_t *slot = slot_of(cache, fd);
+	uintptr_t note = slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
+
+	return note & 1 ? 0 : note;
 }
 
 enum fdcache_state fdcache_get(const struct fdcache *cache, int fd)
 {
-	const _Atomic uintptr_t *slot = slot_of(cache, fd);
-	uintptr_t state;
+	return (enum fdcache_state)(get_note(cache, fd) >> 1 & 0x7f);
+}
 
-	if (!slot)
-		return FDCACHE_UNKNOWN;
-	state = atomic_load_explicit(slot, memory_order_relaxed);
-	return state <= FDCACHE_TCP6_REUSE ? (enum fdcache_state)state : FDCACHE_UNKNOWN;
+uint16_t fdcache_port(const struct fdcache *cache, int fd)
+{
+	return (uint16_t)(get_note(cache, fd) >> 16);
 }
 
 static enum fdcache_state kind_of_inet(bool v6, int type, int protocol)
@@ -255,7 +275,7 @@ void fdcache_note_foreign(struct fdcache *cache, int fd, enum fdcache_state stat
 		return;
 	if (get_owner(pages) == NOBODY || sandbox_is_filtered() || !(hints_trusted || owns(pages)))
 		state = FDCACHE_UNKNOWN;
-	atomic_store(slot, state);
+	atomic_store(slot, make_note(state, 0));
 }
 
 void fdcache_note_nonblock(struct fdcache *cache, int fd, bool nonblock)
@@ -285,13 +305,13 @@ void fdcache_note_reuse(struct fdcache *cache, int fd, bool on)
 	}
 }
 
-void fdcache_note_bound(struct fdcache *cache, int fd)
+void fdcache_note_bound(struct fdcache *cache, int fd, uint16_t port)
 {
 	struct pages *pages = find_pages(cache);
 	_Atomic uintptr_t *slot = find_slot(pages, fd);
 
 	if (slot && get_owner(pages) != NOBODY)
-		set_state(slot, FDCACHE_BOUND);
+		atomic_store_explicit(slot, make_note(FDCACHE_BOUND, port), memory_order_relaxed);
 }
 
 void fdcache_ask(struct fdcache *cache, int fd, const void *mark)
@@ -299,17 +319,18 @@ void fdcache_ask(struct fdcache *cache, int fd, const void *mark)
 	_Atomic uintptr_t *slot = find_slot(need_pages(cache), fd);
 
 	if (slot)
-		atomic_store(slot, (uintptr_t)mark);
+		atomic_store(slot, make_mark(mark));
 }
 
-void fdcache_settle(struct fdcache *cache, int fd, enum fdcache_state state, const void *mark)
+void fdcache_settle(struct fdcache *cache, int fd, enum fdcache_state state, uint16_t port,
+		    const void *mark)
 {
 	struct pages *pages = find_pages(cache);
 	_Atomic uintptr_t *slot = find_slot(pages, fd);
-	uintptr_t asked = (uintptr_t)mark;
+	uintptr_t asked = make_mark(mark);
 
 	if (slot && owns(pages))
-		atomic_compare_exchange_strong(slot, &asked, state);
+		atomic_compare_exchange_strong(slot, &asked, make_note(state, port));
 }
 
 void fdcache_forget(struct fdcache *cache, int fd)
@@ -335,10 +356,9 @@ static void forget_all(struct fdcache *cache, bool foreign)
 	int fd;
 
 	for (fd = 0; pages && fd < DESCRIPTORS; fd++) {
-		uintptr_t state = atomic_load(&pages->of[fd]);
+		uintptr_t note = atomic_load(&pages->of[fd]);
 
-		if (state != FDCACHE_UNKNOWN &&
-		    (foreign || !fdcache_is_foreign(fdcache_get(cache, fd))))
+		if (note && (foreign || !fdcache_is_foreign(fdcache_get(cache, fd))))
 			atomic_store(&pages->of[fd], FDCACHE_UNKNOWN);
 	}
 }

@@ -6,6 +6,7 @@
 #include "../core/source_addr.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * The settled and the foreign states must be right: on them a call gets no port. The other states are
@@ -85,21 +86,26 @@ void fdcache_note_nonblock(struct fdcache *cache, int fd, bool nonblock);
 /* fdcache_note_reuse() - setsockopt() has set SO_REUSEADDR on @fd */
 void fdcache_note_reuse(struct fdcache *cache, int fd, bool on);
 
-/* fdcache_note_bound() - The program has bound @fd to a port that it named */
-void fdcache_note_bound(struct fdcache *cache, int fd);
+/* fdcache_note_bound() - The program has bound @fd to a port that it named, and that the socket has now */
+void fdcache_note_bound(struct fdcache *cache, int fd, uint16_t port);
+
+/* fdcache_port() - The port with which a settled or bound socket was noted, in host byte order; else 0 */
+uint16_t fdcache_port(const struct fdcache *cache, int fd);
 
 /**
  * fdcache_ask() - The kernel is about to be asked about a descriptor
- * @mark:	tells who asks: an address on the stack
+ * @mark:	tells who asks: an address on the stack, of an int
  */
 void fdcache_ask(struct fdcache *cache, int fd, const void *mark);
 
 /**
  * fdcache_settle() - Remember what the kernel has said
  * @state:	one of the settled or foreign states
+ * @port:	that the socket has, in host byte order
  * @mark:	as given to fdcache_ask(); if the number was forgotten since, so is the answer
  */
-void fdcache_settle(struct fdcache *cache, int fd, enum fdcache_state state, const void *mark);
+void fdcache_settle(struct fdcache *cache, int fd, enum fdcache_state state, uint16_t port,
+		    const void *mark);
 
 /* fdcache_forget() - The number means a new socket, or the socket is no longer fresh */
 void fdcache_forget(struct fdcache *cache, int fd);

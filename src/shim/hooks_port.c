@@ -32,9 +32,17 @@
 /* An address that no IPv4 or IPv6 socket takes, for the functions of gated that ask for what was seen. */
 static const union addr foreign_address = { .sa.sa_family = AF_UNIX };
 
+/* Does the socket still have the port with which it was noted? Asks the kernel. */
+static bool has_noted_port(struct shim *shim, int fd)
+{
+	const uint16_t noted = fdcache_port(shim->fdcache, fd);
+
+	return noted && assign_port(&shim->fence, fd) == noted;
+}
+
 /*
  * The descriptor is remembered as settled. Is it still? Behind the gate nobody
- * looks again, so there the kernel is asked whether the socket has a port:
+ * looks again, so there the kernel is asked whether the socket has its port:
  * another system call than libc's may have given the number another socket.
  * Keeps errno.
  */
@@ -47,7 +55,7 @@ static bool is_settled(struct shim *shim, int fd)
 		return settled;
 	if (sandbox_is_filtered())
 		return false;
-	settled = assign_has_port(&shim->fence, fd);
+	settled = has_noted_port(shim, fd);
 	if (!settled)
 		fdcache_forget(shim->fdcache, fd);
 	errno = saved;
@@ -58,8 +66,7 @@ static bool is_settled(struct shim *shim, int fd)
 static bool is_bound(struct shim *shim, int fd)
 {
 	int saved = errno;
-	bool bound = fdcache_get(shim->fdcache, fd) == FDCACHE_BOUND &&
-		     assign_has_port(&shim->fence, fd);
+	bool bound = fdcache_get(shim->fdcache, fd) == FDCACHE_BOUND && has_noted_port(shim, fd);
 
 	errno = saved;
 	return bound;
@@ -93,7 +100,7 @@ static ssize_t take_back_port(struct shim *shim, int fd, ssize_t result)
 	error = errno;
 	if (error == EDESTADDRREQ || error == EMSGSIZE || error == EOPNOTSUPP ||
 	    error == EAFNOSUPPORT || error == EINVAL) {
-		/* the cache stays valid: such a port is never cached, see remember_if_settled() */
+		/* the cache stays valid: such a port is taken back, not cached, see remember_if_settled() */
 		if (assign_undo(&shim->fence, fd))
 			log_port_kept(&shim->log);
 		errno = error;
@@ -127,7 +134,8 @@ static int hook_bind(int fd, const struct sockaddr *addr, socklen_t len, uint16_
 		return gated_bind(fd, addr, len, NULL);
 	result = WITH_PORT(int, shim, &assign, "bind", gated_bind(fd, addr, len, &assign.addr));
 	if (!result && addr_port(&assign.addr))
-		fdcache_note_bound(shim->fdcache, fd);
+		fdcache_note_bound(shim->fdcache, fd,
+				   assign.port ? assign.port : addr_port(&assign.addr));
 	return result;
 }
 
@@ -209,26 +217,26 @@ EXPORT int listen(int fd, int backlog)
 static bool remember_if_settled(struct shim *shim, int fd)
 {
 	enum fdcache_state state = fdcache_get(shim->fdcache, fd);
-	char mark;
+	const uint16_t named = fdcache_port(shim->fdcache, fd);
+	uint16_t port;
+	int mark;
 
 	if (fdcache_is_settled(state) || state == FDCACHE_UDP4 || state == FDCACHE_UDP6)
 		return fdcache_is_settled(state);
 	/* that a socket is a fresh TCP one is a hint, too, and no bind would put it right */
 	fdcache_ask(shim->fdcache, fd, &mark);
-	switch (assign_state(&shim->fence, fd)) {
+	switch (assign_settle(&shim->fence, fd, named, sandbox_is_filtered(), &port)) {
 	case ASSIGN_OTHER_FAMILY:
-		fdcache_settle(shim->fdcache, fd, FDCACHE_FOREIGN, &mark);
+		fdcache_settle(shim->fdcache, fd, FDCACHE_FOREIGN, 0, &mark);
 		return true;
 	case ASSIGN_SETTLED:
-		fdcache_settle(shim->fdcache, fd, FDCACHE_SETTLED, &mark);
+		fdcache_settle(shim->fdcache, fd, FDCACHE_SETTLED, port, &mark);
+		return true;
+	case ASSIGN_SETTLED_UDP:
+		fdcache_settle(shim->fdcache, fd, FDCACHE_SETTLED_UDP, port, &mark);
 		return true;
 	case ASSIGN_FOREIGN_UDP:
 		/* the kernel chose the port for somebody else; whoever shares the socket can dissolve it */
-		if (state != FDCACHE_BOUND)
-			return true;
-		/* fallthrough */
-	case ASSIGN_SETTLED_UDP:
-		fdcache_settle(shim->fdcache, fd, FDCACHE_SETTLED_UDP, &mark);
 		return true;
 	default:
 		return false;

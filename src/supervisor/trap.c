@@ -243,7 +243,8 @@ static int choose_port(struct trapped_call *trapped, struct assign *assign)
 	rc = assign_begin(&fence, assign);
 
 	/* perhaps by ports that others have only just been given, and could share with this one by now */
-	if ((outcome_is_exhausted(assign->outcome) || assign->outcome == OUTCOME_FELL_BACK) &&
+	if (assign->proto != PROTO_UDP &&
+	    (outcome_is_exhausted(assign->outcome) || assign->outcome == OUTCOME_FELL_BACK) &&
 	    claims_wait(claims)) {
 		*assign = untouched;
 		claims_copy(claims, &own);

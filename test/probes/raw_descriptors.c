@@ -11,6 +11,11 @@
  *	foreign		the number was a UNIX socket's; libc connects
  *	foreign-send	likewise; libc sends
  *	connect		the new socket is TCP, and libc connects
+ *	written		the new socket has a port from a write() without destination, and libc sends
+ *	written-connect	likewise; libc connects
+ *	bound-written	the number's first socket was bound to a port that the program named; libc sends
+ *	bound-connect	likewise; libc connects
+ *	foreign-written	the number was a UNIX socket's, and send() failed before libc sends
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -59,6 +64,51 @@ static int reopen(int fd, int type)
 	return fd;
 }
 
+/* A UDP socket that libc has bound to a port that the program names. */
+static int new_bound(int port)
+{
+	struct sockaddr_in local = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	local.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (bind(fd, (struct sockaddr *)&local, sizeof(local)))
+		exit(2);
+	return fd;
+}
+
+static int written(int fd)
+{
+	if (write(fd, "x", 1) >= 0)
+		exit(2);
+	return fd;
+}
+
+static void show_written(void)
+{
+	const struct sockaddr *to = (struct sockaddr *)&peer;
+	int fd = written(reopen(new_known(), SOCK_DGRAM));
+
+	send_to_peer(fd);
+	show("written", fd);
+
+	fd = written(reopen(new_known(), SOCK_DGRAM));
+	connect(fd, to, sizeof(peer));
+	show("written-connect", fd);
+
+	fd = written(reopen(new_bound(7001), SOCK_DGRAM));
+	send_to_peer(fd);
+	show("bound-written", fd);
+
+	fd = written(reopen(new_bound(7002), SOCK_DGRAM));
+	connect(fd, to, sizeof(peer));
+	show("bound-connect", fd);
+
+	fd = reopen(socket(AF_UNIX, SOCK_DGRAM, 0), SOCK_DGRAM);
+	send(fd, "x", 1, 0);
+	send_to_peer(fd);
+	show("foreign-written", fd);
+}
+
 int main(int argc, char *argv[])
 {
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
@@ -94,5 +144,7 @@ int main(int argc, char *argv[])
 	fd = reopen(new_known(), SOCK_STREAM);
 	connect(fd, (struct sockaddr *)&peer, sizeof(peer));
 	show("connect", fd);
+
+	show_written();
 	return 0;
 }

@@ -24,8 +24,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -818,6 +820,124 @@ static void way_undo_connect(void)
 		die("connect to AF_UNIX");
 }
 
+/* ---- a send without a destination fails, and leaves the port that the kernel has chosen ---- */
+
+static void drew_port(long result, int fd)
+{
+	if (result >= 0 || errno != EDESTADDRREQ || !local_port(fd))
+		die("a send without destination");
+}
+
+static int written(int fd)
+{
+	drew_port(write(fd, "x", 1), fd);
+	return fd;
+}
+
+static void way_write(void)
+{
+	note(written(unbound));
+}
+
+static void way_writev(void)
+{
+	char byte = 'x';
+	const struct iovec data = { &byte, 1 };
+
+	drew_port(writev(unbound, &data, 1), unbound);
+	note(unbound);
+}
+
+static void way_sendfile(void)
+{
+	int file = check(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), "open");
+
+	drew_port(sendfile(unbound, file, NULL, 1), unbound);
+	note(unbound);
+}
+
+static void way_splice(void)
+{
+	int ends[2];
+
+	check(pipe(ends), "pipe");
+	check((int)write(ends[1], "x", 1), "write");
+	drew_port(splice(ends[0], NULL, unbound, NULL, 1, 0), unbound);
+	note(unbound);
+}
+
+/* By each call that may follow, before a send without one shows where it comes from. */
+static void way_write_connect(void)
+{
+	check(connect(written(unbound), (struct sockaddr *)&peer, len), "connect");
+	check((int)send(unbound, "x", 1, 0), "send");
+	say_number(local_port(unbound));
+}
+
+static void way_write_sendmsg(void)
+{
+	char byte = 'x';
+	struct iovec data = { &byte, 1 };
+	const struct msghdr message = {
+		.msg_name = &peer, .msg_namelen = len, .msg_iov = &data, .msg_iovlen = 1
+	};
+
+	check((int)sendmsg(written(unbound), &message, 0), "sendmsg");
+	say_number(local_port(unbound));
+}
+
+static void way_write_sendmmsg(void)
+{
+	char byte = 'x';
+	struct iovec data = { &byte, 1 };
+	struct mmsghdr message = { .msg_hdr = { .msg_name = &peer,
+						.msg_namelen = len,
+						.msg_iov = &data,
+						.msg_iovlen = 1 } };
+
+	check(sendmmsg(written(unbound), &message, 1, 0), "sendmmsg");
+	say_number(local_port(unbound));
+}
+
+static void way_write_reuse(void)
+{
+	set(unbound, SOL_SOCKET, SO_REUSEADDR);
+	note(written(unbound));
+}
+
+static void way_write_twin(void)
+{
+	note(check(dup(written(unbound)), "dup"));
+}
+
+static void way_write_child(void)
+{
+	pid_t pid;
+
+	written(unbound);
+	pid = fork();
+	if (!pid) {
+		note(unbound);
+		_exit(0);
+	}
+	wait_for(pid);
+}
+
+/* After its port of the range is gone, which one that was bound by hand is not. */
+static void way_write_unspec(void)
+{
+	note(unbound);
+	clear_range(unbound);
+	dissolve(unbound);
+	check(write(unbound, "x", 1) < 0 ? 0 : -1, "write");
+	note(unbound);
+}
+
+static void way_write_raw(void)
+{
+	note(written(check((int)syscall(SYS_socket, family, SOCK_DGRAM, 0), "SYS_socket")));
+}
+
 /* ---- above the numbers that are remembered, and at their end ---- */
 
 static void way_high(void)
@@ -955,7 +1075,9 @@ static const struct way {
 	{ "recvmsg-second", way_recvmsg_second, false, false },
 	{ "recvmsg-several", way_recvmsg_several, false, false },
 	{ "recvmsg-truncated", way_recvmsg_truncated, false, false },
+	{ "sendfile", way_sendfile, false, false },
 	{ "setns", way_setns, false, true },
+	{ "splice", way_splice, false, false },
 	{ "unshare-files", way_unshare_files, false, false },
 	{ "unshare-files-tcp", way_unshare_files_tcp, false, false },
 	{ "unshare-net", way_unshare_net, false, true },
@@ -969,6 +1091,16 @@ static const struct way {
 	{ "vfork", way_vfork, false, false },
 	{ "vfork-other", way_vfork_other, false, false },
 	{ "vfork-tcp", way_vfork_tcp, false, false },
+	{ "write", way_write, false, false },
+	{ "write-child", way_write_child, false, false },
+	{ "write-connect", way_write_connect, false, false },
+	{ "write-raw", way_write_raw, false, false },
+	{ "write-reuse", way_write_reuse, false, false },
+	{ "write-sendmmsg", way_write_sendmmsg, false, false },
+	{ "write-sendmsg", way_write_sendmsg, false, false },
+	{ "write-twin", way_write_twin, false, false },
+	{ "write-unspec", way_write_unspec, false, false },
+	{ "writev", way_writev, false, false },
 };
 
 static const struct way *find_way(const char *name)
