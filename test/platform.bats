@@ -105,6 +105,10 @@ holds() {
 	holds refused-connect-shows-a-stale-port
 }
 
+@test "SO_NOFCS stays with a socket that is no packet socket, and changes nothing" {
+	holds options-that-mark-a-socket
+}
+
 @test "IP_BIND_ADDRESS_NO_PORT leaves the port at 0 and the socket open to a second bind" {
 	holds bind-address-no-port
 }

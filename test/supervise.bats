@@ -327,6 +327,34 @@ exhaust='def has(s):
 	done
 }
 
+@test "however many sockets follow, a socket keeps the port that the system gave it, and one whose bind was refused still gets its port" {
+	local way
+	RANGES=([calls]=20000-20009 [both]=20000-20009)
+	for way in calls both; do
+		ruled "$way" 'full = [udp() for i in range(10)]; [s.bind(("", 0)) for s in full]; list(map(port, full))
+			def send(s): s.sendto(b"x", ("127.0.0.1", 9)); return port(s)
+			kept = [udp() for i in range(20)]; ports = list(map(send, kept))
+			kept[0].connect(("127.0.0.1", 9)); kept[1].connect(("127.0.0.1", 9))
+			bound = [udp() for i in range(4)]; [s.bind(("127.0.0.2", 0)) for s in bound]; ports += map(port, bound)
+			for i in range(2500):
+			    with udp() as s: send(s)
+			print(sum(20000 <= p <= 20009 for p in ports), len(set(ports)), ports == list(map(send, kept[:20])) + list(map(send, bound)),
+			    {s.getsockname()[0] for s in bound})' 'exhausted = system'
+		[ "$(tail -n 1 <<<"$output")" = "0 24 True {'127.0.0.2'}" ]
+		ruled "$way" 'def refused(new): s = new(); assert error(s.bind, ("127.0.0.1", 80)) == "EACCES"; return s
+			def mptcp(): return socket.socket(proto=262)
+			kinds = [tcp, udp] + ([mptcp] if error(mptcp) == "ok" else [])
+			kept = [refused(kinds[i % len(kinds)]) for i in range(9)]
+			# what the program asks for itself stays
+			asked = [new() for new in kinds]; [s.setsockopt(0, 24, 1) for s in asked]; [error(s.bind, ("127.0.0.1", 80)) for s in asked]
+			for i in range(2500): refused(kinds[i % 2]).close()
+			for s in kept + asked: s.bind(("127.0.0.1", 0))
+			print({20000 <= port(s) <= 20009 for s in kept}, {port(s) for s in asked},
+			    {s.getsockopt(0, 24) for s in kept}, {s.getsockopt(0, 24) for s in asked})' 'mptcp = allow'
+		[ "$(tail -n 1 <<<"$output")" = "{True} {0} {0} {1}" ]
+	done
+}
+
 @test "one port serves a connection to each destination" {
 	local way
 	RANGES=([calls]=20000 [both]=20000)

@@ -120,61 +120,99 @@ static bool is_confined(struct trapped_call *trapped)
 				 trapped_call_is_udp(trapped));
 }
 
-static _Atomic uint64_t *unported_slot(struct trapped_call *trapped)
+static int set_option(const struct trapped_call *trapped, int level, int option, int value)
 {
-	return &trapped->tree->unported[trapped->cookie % TREE_UNPORTED];
+	return setsockopt(trapped->fd, level, option, &value, sizeof(value)) ? -errno : 0;
 }
 
-static _Atomic uint64_t *fallback_slot(const struct trapped_call *trapped)
+/* Return: 0, -errno */
+static int get_option(const struct trapped_call *trapped, int level, int option, int *ret_value)
 {
-	return &trapped->tree->fallback[trapped->cookie % TREE_UNPORTED];
+	socklen_t len = sizeof(*ret_value);
+
+	return getsockopt(trapped->fd, level, option, ret_value, &len) ? -errno : 0;
 }
 
-/* Has the range been full when this socket needed a port, so that it has one of the system's? */
-static bool has_fallen_back(const struct trapped_call *trapped)
-{
-	return trapped->cookie && atomic_load(fallback_slot(trapped)) == trapped->cookie;
-}
+/*
+ * The mark of a socket that has got IP_BIND_ADDRESS_NO_PORT from us. The socket carries it, so
+ * that it is never lost, in an option that means nothing to it: SO_NOFCS is for packet sockets
+ * (net/packet/af_packet.c). MPTCP takes that one without keeping it (net/mptcp/sockopt.c), so
+ * there it is SO_INCOMING_CPU, which is -1 at first; no other negative number is of use.
+ */
+struct unported_mark {
+	int option, off, on;
+};
 
-static int set_no_port(const struct trapped_call *trapped, int on)
+/* Return: NULL if a socket has no room for it */
+static const struct unported_mark *find_mark(const struct trapped_call *trapped, bool *ret_on)
 {
-	return setsockopt(trapped->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on))
-		       ? -errno
-		       : 0;
+	static const struct unported_mark plain = { SO_NOFCS, 0, 1 },
+					  mptcp = { SO_INCOMING_CPU, -1, -24 };
+	const struct unported_mark *mark = &plain;
+	int protocol, value;
+
+	if (!get_option(trapped, SOL_SOCKET, SO_PROTOCOL, &protocol) && protocol == IPPROTO_MPTCP)
+		mark = &mptcp;
+	if (get_option(trapped, SOL_SOCKET, mark->option, &value) ||
+	    (value != mark->off && value != mark->on))
+		return NULL;
+	*ret_on = value == mark->on;
+	return mark;
 }
 
 /*
  * Lets a bind() to a port that the program names go on, so that the kernel decides
  * it by all of the caller's credentials. By the time that the kernel looks, another
  * thread may have made the port 0: then the option keeps the kernel from choosing
- * one. SCTP does not know the option (net/sctp/socket.c, sctp_do_bind).
+ * one. SCTP does not know the option (net/sctp/socket.c, sctp_do_bind). A socket that is
+ * none of the fenced kinds has no port to choose.
  *
  * Return: CALL_CONTINUES; -EOPNOTSUPP where the kernel could choose a port
  */
 static int let_kernel_bind(struct trapped_call *trapped)
 {
-	socklen_t len = sizeof(int);
+	const struct unported_mark *mark;
 	int protocol, before;
+	bool on;
 
-	if (getsockopt(trapped->fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) ||
+	if (get_option(trapped, SOL_SOCKET, SO_PROTOCOL, &protocol) ||
 	    policy_proto(protocol) == PROTO_SCTP ||
-	    getsockopt(trapped->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &before, &len))
+	    get_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &before))
 		return -EOPNOTSUPP;
-	if (before)
+	if (before || policy_proto(protocol) == PROTO_COUNT)
 		return CALL_CONTINUES;
-	if (set_no_port(trapped, 1))
+	mark = find_mark(trapped, &on);
+	if (!mark || set_option(trapped, SOL_SOCKET, mark->option, mark->on) ||
+	    set_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1))
 		return -EOPNOTSUPP;
-	atomic_store(unported_slot(trapped), trapped->cookie);
 	return CALL_CONTINUES;
 }
 
-/* If that bind() has failed, the next one may be to port 0: takes the option back. */
-static void forget_kernel_bind(struct trapped_call *trapped)
+/* Has the socket the option from let_kernel_bind()? */
+static bool is_unported(const struct trapped_call *trapped)
 {
-	uint64_t cookie = trapped->cookie;
+	int no_port;
+	bool on;
 
-	if (cookie && atomic_compare_exchange_strong(unported_slot(trapped), &cookie, 0))
-		set_no_port(trapped, 0);
+	return !get_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &no_port) && no_port &&
+	       find_mark(trapped, &on) && on;
+}
+
+/*
+ * Takes the option back. If that bind() has not got as far yet, the kernel could choose a port by then. So the
+ * socket has its port already, or the rule lets the kernel choose.
+ */
+static void forget_kernel_bind(const struct trapped_call *trapped)
+{
+	const struct unported_mark *mark;
+	bool on;
+
+	if (!is_unported(trapped))
+		return;
+	mark = find_mark(trapped, &on);
+	set_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0);
+	if (mark)
+		set_option(trapped, SOL_SOCKET, mark->option, mark->off);
 }
 
 static int refuse_confined(struct trapped_call *trapped)
@@ -253,6 +291,52 @@ static int choose_port(struct trapped_call *trapped, struct assign *assign)
 	return rc;
 }
 
+#define FALLBACK_TRIES 16
+
+/*
+ * The range is full, and the rule lets the kernel choose for a UDP socket. From its choice alone,
+ * is_settled() could not tell what a write() without destination has drawn. So the kernel chooses here, and
+ * the socket is bound to that port by hand, which is for good.
+ *
+ * Return: as assign_begin()
+ */
+static int bind_to_system_port(struct trapped_call *trapped, struct assign *assign)
+{
+	const bool binds = assign->call == ASSIGN_BIND;
+	union addr open = assign->addr, chosen;
+	socklen_t len = assign->len < sizeof(open) ? assign->len : sizeof(open), size;
+	int tries, rc = -EADDRINUSE, no_port = 0;
+
+	if (!binds) {
+		len = sizeof(open);
+		if (getsockname(trapped->fd, &open.sa, &len))
+			return -errno;
+	}
+	addr_set_port(&open, 0);
+	get_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &no_port);
+	for (tries = 0; rc == -EADDRINUSE && tries < FALLBACK_TRIES; tries++) {
+		set_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0);
+		rc = bind(trapped->fd, &open.sa, len) ? -errno : 0;
+		set_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, no_port);
+		size = sizeof(chosen);
+		/* in the range, it stays; perhaps somebody has just given that port back */
+		if (rc || getsockname(trapped->fd, &chosen.sa, &size) ||
+		    assign_state(trapped->fence, trapped->fd) != ASSIGN_FOREIGN_UDP)
+			break;
+		assign_undo(trapped->fence, trapped->fd);
+		rc = bind(trapped->fd, &chosen.sa, size) ? -errno : 0;
+	}
+	/* another thread has bound it */
+	if (rc == -EINVAL)
+		return ASSIGN_GO_ON;
+	if (!rc) {
+		remember(trapped);
+		return binds ? ASSIGN_MADE : ASSIGN_GO_ON;
+	}
+	assign->outcome = OUTCOME_EXHAUSTED;
+	return binds ? -EADDRINUSE : -EAGAIN;
+}
+
 /* Begins a call whose port is chosen, or that names one which the rule has a say in. */
 static int begin_assign(struct trapped_call *trapped, struct assign *assign)
 {
@@ -272,12 +356,12 @@ static int begin_assign(struct trapped_call *trapped, struct assign *assign)
 				 "not have in its network namespace, so the call fails");
 	rc = bind_as_caller(trapped, chooses && lowest < trapped->tree->port_start, choose_port,
 			    assign);
+	if (assign->outcome == OUTCOME_FELL_BACK && trapped_call_is_udp(trapped))
+		rc = bind_to_system_port(trapped, assign);
 	if (rc < 0 && assign->outcome != OUTCOME_FINE)
 		trapped_call_report(trapped, assign);
 	if (rc >= 0 && assign->engine == ENGINE_BIND)
 		remember(trapped);
-	if (assign->outcome == OUTCOME_FELL_BACK)
-		atomic_store(fallback_slot(trapped), trapped->cookie);
 	return rc;
 }
 
@@ -314,6 +398,8 @@ static int serve_made(struct trapped_call *trapped, struct assign *assign, bind_
 
 	if (rc < 0)
 		return rc;
+	if (assign->outcome == OUTCOME_FELL_BACK || has_range(trapped))
+		forget_kernel_bind(trapped);
 	if (rc != ASSIGN_MADE)
 		rc = bind_as_caller(trapped, false, make, assign);
 	else
@@ -374,21 +460,18 @@ static uint16_t moved_port(const struct trapped_call *trapped, const struct assi
 static int serve_unread_bind(struct trapped_call *trapped)
 {
 	const struct rule *rule = trapped->fence->rule;
-	socklen_t len = sizeof(int);
-	int before = 0;
 
 	if (!rule || rule->bind != BIND_ALLOW)
 		return trapped_call_refuse(
 			trapped, "the rule's 'bind' key polices binds, and the supervisor "
 				 "may not read this process's address, so its binds fail");
-	getsockopt(trapped->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &before, &len);
 	if (let_kernel_bind(trapped) != CALL_CONTINUES)
 		return trapped_call_refuse(trapped,
 					   "SCTP sockets have no IP_BIND_ADDRESS_NO_PORT, and the "
 					   "supervisor may not read this process's address, so "
 					   "their binds fail");
 	/* with the program's own option, the kernel puts the choice off in any case */
-	born_note_bind(trapped->tree->born, trapped->inode, !before);
+	born_note_bind(trapped->tree->born, trapped->inode, is_unported(trapped));
 	return CALL_CONTINUES;
 }
 
@@ -407,10 +490,10 @@ static int serve_bind(struct trapped_call *trapped)
 		return serve_unread_bind(trapped);
 	if (rc)
 		return rc;
-	forget_kernel_bind(trapped);
 	asked = translate_bind(trapped->fence, trapped->fd, &trapped->address.inet);
 	assign = new_assign(trapped, ASSIGN_BIND);
 	assign.program_port = asked;
+	assign.at_once = is_unported(trapped);
 	/* once it is bound, the socket is known, and its calls go on */
 	if (rule && addr_port(&assign.addr) && mptcp_admit(trapped->fence, trapped->fd)) {
 		assign.outcome = OUTCOME_MPTCP;
@@ -420,10 +503,13 @@ static int serve_bind(struct trapped_call *trapped)
 	if (!asked)
 		assign.moved = moved_port(trapped, &assign);
 	if (!asked && !assign.moved && addr_port(&assign.addr))
-		return serve_named_bind(trapped, &assign);
-	if (is_confined(trapped))
-		return refuse_confined(trapped);
-	return serve_made(trapped, &assign, make_bind);
+		rc = serve_named_bind(trapped, &assign);
+	else
+		rc = is_confined(trapped) ? refuse_confined(trapped)
+					  : serve_made(trapped, &assign, make_bind);
+	if (!rc && assign.at_once)
+		forget_kernel_bind(trapped);
+	return rc;
 }
 
 /* listen() on a socket that has its port, or gets none from us, goes on: so the caller's own rights count. */
@@ -447,8 +533,7 @@ static int serve_listen(struct trapped_call *trapped)
 /*
  * A UDP socket's port may be one that the kernel chose: a send without a
  * destination passes the filter and fails, but leaves the socket bound (see
- * assign_undo()). A port bound by hand survives being undone. One that the rule
- * has let the kernel choose stays.
+ * assign_undo()). A port bound by hand survives being undone.
  *
  * Return: true if nothing is left to choose
  */
@@ -457,7 +542,7 @@ static bool is_settled(struct trapped_call *trapped)
 	const struct fence *fence = trapped->fence;
 	enum assign_state state = assign_state(fence, trapped->fd);
 
-	if (state == ASSIGN_FOREIGN_UDP && !has_fallen_back(trapped)) {
+	if (state == ASSIGN_FOREIGN_UDP) {
 		assign_undo(fence, trapped->fd);
 		state = assign_state(fence, trapped->fd);
 		if (state != ASSIGN_NEEDY)
@@ -896,8 +981,7 @@ static int serve_kept(struct trapped_call *trapped, bool late)
 		return serve_watched(trapped);
 	if (rc == CALL_CONTINUES && !only_asks(trapped))
 		rc = serve_socket(trapped);
-	if (has_fallen_back(trapped) ? assign_has_port(trapped->fence, trapped->fd)
-				     : has_named_port(trapped->fd, trapped->fence)) {
+	if (has_named_port(trapped->fd, trapped->fence)) {
 		born_settle(tree->born, trapped->inode, false);
 		return rc;
 	}

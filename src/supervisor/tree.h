@@ -10,10 +10,6 @@
 #include "inner.h"
 #include "run_log.h"
 
-#include <stdint.h>
-
-#define TREE_UNPORTED 1024 /* a power of two */
-
 struct tree {
 	/* set once, before the first call is served */
 	int listener;              /* of the filter */
@@ -28,11 +24,6 @@ struct tree {
 	struct inners inners;
 	struct claims claims;
 	struct confinement confinement;
-
-	/* cookies of sockets that have got IP_BIND_ADDRESS_NO_PORT from us */
-	_Atomic uint64_t unported[TREE_UNPORTED];
-	/* cookies of sockets for which the range had no port left, and that have one of the system's */
-	_Atomic uint64_t fallback[TREE_UNPORTED];
 };
 
 #endif
