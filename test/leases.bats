@@ -749,6 +749,28 @@ time.sleep(600)' "$install/shared" >locked
 	[ "${lines[3]}" = "600 65534" ]
 }
 
+@test "leases, names and fresh states that are made under any umask serve the same user later" {
+	install_for_all
+	for umask in 777 277 200 400 077; do
+		run -0 --separate-stderr ns unshare -m sh -c 'mount -t tmpfs -o mode=1777 none /dev/shm
+			umask=$1; shift
+			twice() {
+				(umask $umask; "$@" -- true) && "$@" -- true || exit
+			}
+			twice "$@" run --lease 10 --pool 20000-20029
+			twice "$@" run --lease 10 --pool 20000-20029 --name shared
+			twice "$@" run --lease 10 --pool 20000-20029 --fresh
+			cd /dev/shm/portfence-65534
+			stat -c "%a %n" . fresh-0 leases names */lock' - "$umask" "${AS_NOBODY[@]}" env -u PORTFENCE_STATE "$PORTFENCE"
+		[ "$stderr" = "" ] || { echo "$umask: $stderr"; return 1; }
+		[ "$output" = "700 .
+700 fresh-0
+600 leases
+600 names
+600 fresh-0/lock" ] || { echo "$umask: $output"; return 1; }
+	done
+}
+
 @test "a run with a state of its own has its lease where all others have theirs" {
 	run leased --fresh -- "$PORTFENCE" leases
 	[[ ${lines[1]} = "20000-20009 "* ]]

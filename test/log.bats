@@ -213,6 +213,32 @@ for line in open("json", encoding="utf-8"):
 	[ "$(stat -c %a new)" = 644 ]
 }
 
+@test "a log and a record that are made under any umask take the same user's later lines" {
+	logs() {
+		as_nobody "$PORTFENCE" run --via both --range "$RANGE" "$@" -- "$install/spawn" child
+	}
+	# judged as safe, and as one where others can put files
+	for mode in 755 1777; do
+		mkdir -m $mode new
+		[ $mode = 1777 ] || chown 65534 new
+		for umask in 777 577 377 277 200 400 077; do
+			(
+				umask $umask
+				logs --log "$PWD/new/log" --record "$PWD/new/record" >said 2>errors
+			)
+			logs --log "$PWD/new/log" >>said 2>>errors
+			[ "$(wc -l <new/log)" = 4 ]
+			[ "$(grep -c call new/record)" = 2 ]
+			[ ! -s errors ]
+			# the umask holds for others
+			[ "$(stat -c %a new/log)" = "$(printf %o $((0644 & ~0$umask | 0600)))" ]
+			[ "$(stat -c %a new/record)" = "$(printf %o $((0666 & ~0$umask | 0600)))" ]
+			rm new/*
+		done
+		rm -r new
+	done
+}
+
 @test "the file of the configuration is used, and PORTFENCE_LOG goes before it" {
 	printf '[portfence]\nlog = %s\n[spawn]\nrange = 20000-20009\n' "$PWD/configured" >some.ini
 	preloaded PORTFENCE_CONFIG="$PWD/some.ini" "$PROBES/spawn" child

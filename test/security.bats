@@ -88,6 +88,25 @@ nothing_evil() {
 	[ -e "$files/evil/log" ]
 }
 
+@test "the umask of a user who starts a setuid program does not spoil the state of its owner" {
+	privileged_root
+	chown 65534 "$files/usr/local/bin/suid"
+	chmod 4755 "$files/usr/local/bin/suid"
+	echo "$trusted/libportfence.so" >"$files/etc/ld.so.preload"
+	for umask in 777 277 200 400; do
+		(
+			umask $umask
+			in_root setpriv --reuid 4711 --regid 4711 --clear-groups /usr/local/bin/suid child >said 2>errors
+		)
+		in_root "${AS_NOBODY[@]}" env -u PORTFENCE_STATE /usr/local/bin/suid child >>said 2>>errors
+		[ ! -s errors ] || { cat errors; return 1; }
+		sed -n 's/^port //p' said | all_within 20000 20099
+		[ "$(in_root stat -c '%a %u' /dev/shm/portfence-65534 /dev/shm/portfence-65534/suid.65534)" = "700 65534
+600 65534" ]
+		rm -r "$files/dev/shm/portfence-65534"
+	done
+}
+
 @test "a rule that a hostile environment hands over is ignored, too" {
 	privileged_root
 	echo "$trusted/libportfence.so" >"$files/etc/ld.so.preload"

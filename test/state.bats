@@ -306,6 +306,80 @@ fresh_file() {
 	done
 }
 
+# own_shm SCRIPT [ARG]...: with a /dev/shm of the test's own and no folder named; `turn` is one run of nobody's
+own_shm() {
+	local script=$1
+	shift
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns unshare -m env -u PORTFENCE_STATE -u XDG_RUNTIME_DIR sh -c '
+		mount -t tmpfs -o mode=1777 none /dev/shm
+		nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+		turn() { nobody "$0/portfence" run --range 20000-20099 --order sequential "$@" -- "$0/spawn" child; }
+		'"$script" "$install" "$@"
+}
+
+@test "a state that is made under any umask serves the same user's later programs" {
+	mkdir -m 777 open
+	for umask in 777 577 377 277 200 400 077 0; do
+		# shellcheck disable=SC2016 # the inner shell expands it
+		own_shm '(umask $1 && turn); turn
+			export PORTFENCE_STATE=$PWD/open/$1
+			(umask $1 && turn); turn
+			stat -c "%a %n" /dev/shm/* /dev/shm/*/* open/*/*' "$umask" >said 2>errors
+		[ ! -s errors ] || { cat errors; return 1; }
+		[ "$(ports <said)" = "20000 20001 20002 20003 20000 20001 20002 20003 " ]
+		[ "$(stat -c %a "open/$umask")" = 700 ]
+		[ "$(grep /dev/shm said)" = "700 /dev/shm/portfence-65534
+600 /dev/shm/portfence-65534/spawn.65534" ]
+		grep -qx "600 open/$umask/spawn.65534" said
+		rm -r "open/$umask"
+	done
+}
+
+@test "a folder under /dev/shm and a state file of the user's own get back the rights that a umask took" {
+	for mode in 0 100 300 400 500 600; do
+		for file in 0 200 400; do
+			# shellcheck disable=SC2016 # the inner shell expands it
+			own_shm 'turn; cd /dev/shm/portfence-65534
+				chmod $2 spawn.65534; chmod $1 .; turn
+				stat -c "%a %n" "$PWD" *' "$mode" "$file" >said 2>errors
+			[ ! -s errors ] || { cat errors; return 1; }
+			[ "$(ports <said)" = "20000 20001 20002 20003 " ]
+			[ "$(grep -v '^[a-z]' said)" = "700 /dev/shm/portfence-65534
+600 spawn.65534" ]
+		done
+	done
+}
+
+@test "no right is given to a file with a second name, nor to a folder that the user has made" {
+	mkdir -m 777 open
+	# shellcheck disable=SC2016 # the inner shell expands it
+	own_shm 'turn; cd /dev/shm/portfence-65534
+		nobody ln spawn.65534 second; chmod 400 second; turn
+		stat -c "%a %n" *
+		cd "$OLDPWD/open"
+		nobody mkdir -m 500 made; PORTFENCE_STATE=$PWD/made turn
+		stat -c "%a %n" *' >said 2>errors
+	[ "$(grep -c 'the state file is not used, it cannot be opened' errors)" = 2 ]
+	[ "$(wc -l <errors)" = 2 ]
+	[ "$(grep -v '^[a-z]' said)" = "400 second
+400 spawn.65534
+500 made" ]
+}
+
+@test "a folder under /dev/shm whose mode keeps the user out is told from one that is not the user's alone" {
+	mkdir -m 777 runtime
+	# on a file system that may not be written to, no mode can be changed
+	# shellcheck disable=SC2016 # the inner shell expands it
+	own_shm 'nobody mkdir -m 0 /dev/shm/portfence-65534
+		mount -o remount,ro /dev/shm
+		turn; XDG_RUNTIME_DIR=$PWD/runtime turn' >said 2>errors
+	[ "$(wc -l <errors)" = 2 ]
+	grep -q 'the state file is not used, the mode of its folder in /dev/shm keeps this user out;' errors
+	grep -q 'the state is in XDG_RUNTIME_DIR, as the mode of its folder in /dev/shm keeps this user out;' errors
+	[ -e runtime/portfence/spawn.65534 ]
+}
+
 @test "PORTFENCE_STATE goes before the configuration's folder" {
 	printf '[portfence]\nstate = %s\n[spawn]\nrange = 20000-20099\norder = sequential\n' "$PWD/configured" >some.ini
 	ns env -u PORTFENCE_STATE "$PORTFENCE" run --config some.ini -- "$PROBES/spawn" child

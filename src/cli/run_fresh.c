@@ -91,7 +91,8 @@ static int empty_slot(int slot)
 static int lock_slot(int slot)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int fd = fd_openat(slot, LEASE_FRESH_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600), rc;
+	int fd = ownership_open_own(slot, LEASE_FRESH_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	int rc;
 
 	if (fd < 0)
 		return fd;
@@ -115,9 +116,9 @@ static int take_slot(int folder, const char *name, int *ret_slot)
 
 	if (mkdirat(folder, name, 0700) && errno != EEXIST)
 		return -errno;
-	slot = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	slot = ownership_open_own(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0700);
 	if (slot < 0)
-		return errno == ENOTDIR || errno == ELOOP || errno == EACCES ? -EBUSY : -errno;
+		return slot == -ENOTDIR || slot == -ELOOP || slot == -EACCES ? -EBUSY : slot;
 	if (fstat(slot, &st) || st.st_uid != geteuid() || st.st_mode & (S_IRWXG | S_IRWXO))
 		fd = -EBUSY;
 	else
@@ -150,8 +151,8 @@ static int take_state(struct settings *settings, struct arena *arena)
 {
 	static char path[PATH_MAX], state[2 * PATH_MAX]; /* the stack may be small (setrlimit(2)) */
 	char name[32];
-	bool squatted;
-	int folder = state_folder(settings->state, settings->runtime, &squatted), slot = -1, fd;
+	enum state_shm shm;
+	int folder = state_folder(settings->state, settings->runtime, &shm), slot = -1, fd;
 	int rc = 0;
 
 	if (folder < 0)

@@ -263,6 +263,18 @@ int fd_stat_path(const char *path, int flags, struct stat *ret_status)
 #endif
 }
 
+int fd_chmod(int fd, mode_t mode)
+{
+	char path[PATH_SIZE];
+
+	if (!syscall(SYS_fchmod, fd, mode))
+		return 0;
+	if (errno != EBADF)
+		return -errno;
+	write_path(fd, path);
+	return syscall(SYS_fchmodat, AT_FDCWD, path, mode) ? -errno : 0;
+}
+
 void fd_close(int fd)
 {
 	syscall(SYS_close, fd);

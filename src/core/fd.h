@@ -62,6 +62,9 @@ void fd_open_nothing(void);
 int fd_stat(int fd, struct stat *ret_status);
 int fd_stat_path(const char *path, int flags, struct stat *ret_status);
 
+/* fd_chmod() - Change a file's mode; through /proc where @fd is one of O_PATH. Return: 0 or -errno */
+int fd_chmod(int fd, mode_t mode);
+
 /* fd_close() - Close a descriptor and ignore errors */
 void fd_close(int fd);
 

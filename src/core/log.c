@@ -57,7 +57,8 @@ int log_open(const struct log *log)
 	const char *path = log->destination.path;
 	bool safe;
 
-	return log->safe ? fd_open(path, flags, 0644) : ownership_open(path, flags, 0644, &safe);
+	return log->safe ? ownership_make_file(AT_FDCWD, path, flags, 0644)
+			 : ownership_open(path, flags, 0644, &safe);
 }
 
 static void write_file(struct log *log, const char *text, size_t len)

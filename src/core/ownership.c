@@ -32,6 +32,61 @@ struct walk {
 	char target[PATH_MAX];   /* of a link */
 };
 
+/*
+ * Gives the owner the rights of @mode that the file lacks. A umask took them when the file was made, and whoever
+ * starts a setuid program chooses its umask. What a umask takes from others stays taken.
+ *
+ * Return: was the mode changed?
+ */
+static bool restore_owner_rights(int fd, mode_t mode)
+{
+	const mode_t rights = mode & S_IRWXU;
+	struct stat st;
+
+	/* another name of the file may stand where portfence has no say */
+	if (fd_stat(fd, &st) || st.st_uid != geteuid() || (st.st_mode & rights) == rights ||
+	    !(S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink == 1)))
+		return false;
+	return !fd_chmod(fd, (st.st_mode & 07777) | rights);
+}
+
+/* The same for what cannot be opened yet. @flags: O_DIRECTORY for nothing but a folder */
+static bool restore_by_name(int folder, const char *name, int flags, mode_t mode)
+{
+	int fd = fd_openat(folder, name, O_PATH | O_NOFOLLOW | (flags & O_DIRECTORY), 0);
+	bool restored;
+
+	if (fd < 0)
+		return false;
+	restored = restore_owner_rights(fd, mode);
+	fd_close(fd);
+	return restored;
+}
+
+int ownership_make_file(int folder, const char *path, int flags, mode_t mode)
+{
+	int fd = flags & O_EXCL ? -ENOENT : fd_openat(folder, path, flags & ~O_CREAT, 0);
+
+	if (fd != -ENOENT || !(flags & O_CREAT))
+		return fd;
+	fd = fd_openat(folder, path, flags, mode);
+	if (fd >= 0)
+		restore_owner_rights(fd, mode);
+	return fd;
+}
+
+int ownership_open_own(int folder, const char *name, int flags, mode_t mode)
+{
+	int fd = ownership_make_file(folder, name, flags, mode);
+
+	if (fd == -EACCES && restore_by_name(folder, name, flags, mode))
+		fd = ownership_make_file(folder, name, flags, mode);
+	/* a folder that can be read may still lack the right to make files in it */
+	if (fd >= 0 && flags & O_DIRECTORY)
+		restore_owner_rights(fd, mode);
+	return fd;
+}
+
 static bool is_trusted(const struct walk *walk, uid_t uid)
 {
 	return uid == 0 || uid == walk->root || uid == walk->user;
@@ -181,7 +236,7 @@ static bool is_in_procfs(int folder)
 /* Opens the last part. Return: descriptor; -EAGAIN for a link that was put in front of the rest; -errno */
 static int open_last(struct walk *walk, int flags, mode_t mode)
 {
-	int fd = fd_openat(walk->folder, walk->name, flags | O_NOFOLLOW, mode);
+	int fd = ownership_make_file(walk->folder, walk->name, flags | O_NOFOLLOW, mode);
 	struct stat stat;
 	int rc;
 
@@ -238,7 +293,9 @@ int ownership_open_folder(const char *path)
 
 	while (!rc && fd == -EAGAIN) {
 		rc = go_to_last(walk);
-		if (!rc && mkdirat(walk->folder, walk->name, 0700) && errno != EEXIST)
+		if (!rc && !mkdirat(walk->folder, walk->name, 0700))
+			restore_by_name(walk->folder, walk->name, O_DIRECTORY, 0700);
+		else if (!rc && errno != EEXIST)
 			rc = -errno;
 		if (!rc)
 			fd = open_last(walk, O_RDONLY | O_DIRECTORY, 0);

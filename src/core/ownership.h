@@ -39,6 +39,29 @@ int ownership_open(const char *path, int flags, mode_t mode, bool *ret_safe);
  */
 int ownership_open_folder(const char *path);
 
+/**
+ * ownership_make_file() - Open a file, and with O_CREAT make it where it is not there
+ * @folder, @path, @flags, @mode: of openat(2); O_CLOEXEC is added
+ *
+ * Of a file that it makes, the umask takes rights from others only, never from its owner: other
+ * programs of the owner's shall be able to open it.
+ *
+ * Return: descriptor or -errno
+ */
+int ownership_make_file(int folder, const char *path, int flags, mode_t mode);
+
+/**
+ * ownership_open_own() - Open a file or folder that portfence alone has made, for this user
+ * @folder:	nobody else can put a file of this user's there
+ * @flags, @mode: as for ownership_make_file(); no folder is made
+ *
+ * Where its mode lacks what @mode gives the owner, it is given that: an older version may have
+ * made it under a umask that took it, or another program may be about to make it.
+ *
+ * Return: descriptor or -errno
+ */
+int ownership_open_own(int folder, const char *name, int flags, mode_t mode);
+
 /* ownership_is_private() - Is it a regular file that nobody but @user can open? @ret_size: its bytes */
 bool ownership_is_private(int fd, uid_t user, off_t *ret_size);
 

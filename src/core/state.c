@@ -185,7 +185,7 @@ static int open_own_folder(const char *path)
 
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
-	fd = fd_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	fd = ownership_open_own(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0700);
 	if (fd < 0)
 		return fd;
 	if (!fd_stat(fd, &st) && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)))
@@ -194,17 +194,28 @@ static int open_own_folder(const char *path)
 	return -EPERM;
 }
 
-int state_folder(const char *folder, const char *runtime, bool *ret_squatted)
+/* Why does the user's own folder in /dev/shm not serve? @error: of its opening */
+static enum state_shm judge_shm(const char *path, int error)
+{
+	struct stat st;
+
+	if (fd_stat_path(path, AT_SYMLINK_NOFOLLOW, &st))
+		return STATE_SHM_NONE;
+	if (st.st_uid != geteuid() || !S_ISDIR(st.st_mode) || st.st_mode & (S_IWGRP | S_IWOTH))
+		return STATE_SHM_SQUATTED;
+	return error == -EACCES ? STATE_SHM_CLOSED : STATE_SHM_NONE;
+}
+
+int state_folder(const char *folder, const char *runtime, enum state_shm *ret_shm)
 {
 	char path[PATH_MAX];
-	struct stat st;
 	int fd;
 
 	if (folder)
 		return ownership_open_folder(folder);
 	shm_folder(path);
 	fd = open_own_folder(path);
-	*ret_squatted = fd < 0 && !fd_stat_path(path, AT_SYMLINK_NOFOLLOW, &st);
+	*ret_shm = fd < 0 ? judge_shm(path, fd) : STATE_SHM_NONE;
 	if (fd < 0 && runtime && *runtime == '/' &&
 	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
 		fd = open_own_folder(path);
@@ -242,9 +253,9 @@ static int create_file(int folder, const char *name, const struct rule *repeated
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(draft, sizeof(draft), ".%u.%lx%09lx", (unsigned)getpid(), (long)now.tv_sec,
 		 now.tv_nsec);
-	fd = openat(folder, draft, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = ownership_make_file(folder, draft, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0) {
-		rc = -errno;
+		rc = fd;
 		goto unmap;
 	}
 	rc = write_whole(fd, file, sizeof(*file));
@@ -265,12 +276,12 @@ int state_make(int folder, const struct rule *rule)
 	return create_file(folder, name, rule);
 }
 
+/* O_NONBLOCK: another user may have put a FIFO there */
+#define FILE_FLAGS (O_RDWR | O_NOFOLLOW | O_NONBLOCK)
+
 static int open_file(int folder, const char *name)
 {
-	/* O_NONBLOCK: another user may have put a FIFO there */
-	int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-
-	return fd < 0 ? -errno : fd;
+	return ownership_open_own(folder, name, FILE_FLAGS, 0600);
 }
 
 static bool is_state_file(int fd)
@@ -306,7 +317,7 @@ static int open_usual(const char *folder, const char *name)
 		return -ENAMETOOLONG;
 	end = folder ? stpcpy(path, folder) : shm_folder(path);
 	stpcpy(stpcpy(end, "/"), name);
-	return open_file(AT_FDCWD, path);
+	return fd_open(path, FILE_FLAGS, 0);
 }
 
 /*
@@ -332,9 +343,20 @@ static int replace_older(int directory, const char *name, int older)
 }
 
 #define NOT_USED(why) "the state file is not used, " why "; ports are chosen without it"
-#define ELSEWHERE                                                                                  \
-	"the state is in XDG_RUNTIME_DIR, as its folder in /dev/shm is not this user's alone; "    \
-	"remove that one"
+#define ELSEWHERE(why) "the state is in XDG_RUNTIME_DIR, as " why "; remove that one"
+#define SQUATTED "its folder in /dev/shm is not this user's alone"
+#define CLOSED "the mode of its folder in /dev/shm keeps this user out"
+
+static const char *const not_used[] = {
+	[STATE_SHM_NONE] = NOT_USED("its folder cannot be used"),
+	[STATE_SHM_SQUATTED] = NOT_USED(SQUATTED),
+	[STATE_SHM_CLOSED] = NOT_USED(CLOSED),
+};
+
+static const char *const elsewhere[] = {
+	[STATE_SHM_SQUATTED] = ELSEWHERE(SQUATTED),
+	[STATE_SHM_CLOSED] = ELSEWHERE(CLOSED),
+};
 
 /*
  * As state_find(). @guess: open it where it nearly always is, even if it may turn out to be of an older version
@@ -342,7 +364,7 @@ static int replace_older(int directory, const char *name, int older)
 static int find_file(const char *folder, const char *runtime, const char *application, bool guess,
 		     const char **ret_warning)
 {
-	bool squatted = false;
+	enum state_shm shm = STATE_SHM_NONE;
 	char name[NAME_MAX + 1];
 	int directory, fd;
 
@@ -353,11 +375,9 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 		return fd;
 	if (fd >= 0)
 		fd_close(fd);
-	directory = state_folder(folder, runtime, &squatted);
+	directory = state_folder(folder, runtime, &shm);
 	if (directory < 0) {
-		*ret_warning = squatted
-				       ? NOT_USED("its folder in /dev/shm is not this user's alone")
-				       : NOT_USED("its folder cannot be used");
+		*ret_warning = not_used[shm];
 		return directory;
 	}
 	*ret_warning = NOT_USED("it cannot be opened");
@@ -370,7 +390,7 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	if (fd < 0)
 		return fd;
 	if (is_state_file(fd)) {
-		*ret_warning = squatted ? ELSEWHERE : NULL;
+		*ret_warning = elsewhere[shm];
 		return fd;
 	}
 	*ret_warning = NOT_USED("it is damaged, or of another version or user");

@@ -132,18 +132,24 @@ int state_use(int fd, const struct rule *rule, struct state *ret_state);
 /* state_close() - Give the memory of a state back, which no other thread may use any more */
 void state_close(struct state *state);
 
+/* What is wrong with the user's own folder in /dev/shm? */
+enum state_shm {
+	STATE_SHM_NONE,     /* nothing that is told: it serves, or it is not there */
+	STATE_SHM_SQUATTED, /* it is another user's, or others may change it */
+	STATE_SHM_CLOSED,   /* it is this user's alone, but its mode keeps the user out */
+};
+
 /**
  * state_folder() - Open the folder of the state files, and make it if it does not exist
  * @folder, @runtime:	as for state_open()
- * @ret_squatted:	set to true if the user's own folder in /dev/shm exists, but is not
- *			this user's alone
+ * @ret_shm:		set where no @folder is named
  *
  * A state file is called APPLICATION.USER, with the user as a number. No name begins with
  * a dot.
  *
  * Return: descriptor, -EPERM if other users may change files in the folder, another -errno
  */
-int state_folder(const char *folder, const char *runtime, bool *ret_squatted);
+int state_folder(const char *folder, const char *runtime, enum state_shm *ret_shm);
 
 /**
  * state_application() - The application that a state file is for

@@ -143,9 +143,9 @@ static bool above_fresh_state(const char *state, char ret_folder[PATH_MAX], bool
  */
 static int open_lease_folder(const char *state, const char *runtime)
 {
-	bool squatted;
+	enum state_shm shm;
 
-	return state_folder(state, access("/dev/shm", F_OK) ? runtime : NULL, &squatted);
+	return state_folder(state, access("/dev/shm", F_OK) ? runtime : NULL, &shm);
 }
 
 int lease_file_open_own(const struct settings *settings, const char *own_name, bool write,
@@ -179,7 +179,7 @@ int lease_file_open_own(const struct settings *settings, const char *own_name, b
 	/* only the kernel can tell */
 	if (ownership_path(folder, where))
 		*where = '\0';
-	fd = fd_openat(folder, name, flags, 0600);
+	fd = ownership_open_own(folder, name, flags, 0600);
 	close(folder);
 	if (fd < 0)
 		return reason_fail(fd, ret_why, "the lease file '%.160s/%s' cannot be opened: %s",
