@@ -366,6 +366,17 @@ EDESTADDRREQ True
 True" ]
 }
 
+@test "a send without destination leaves no port in a program that may have a filter of its own" {
+	rule 'range = 20000-20009'
+	# PR_SET_NO_NEW_PRIVS comes before a filter; SO_REUSEADDR makes the library forget that the socket is new
+	fenced_python 'import ctypes
+		assert ctypes.CDLL(None).prctl(38, 1, 0, 0, 0) == 0
+		u = udp(); u.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		print(error(u.send, b"x"), port(u)); u.sendto(b"x", ("127.0.0.1", 9)); print(20000 <= port(u) <= 20009)' --via preload
+	[ "$output" = "EDESTADDRREQ 0
+True" ]
+}
+
 # inherited VIA HOST: what becomes of UDP sockets that a program outside has made and used
 inherited() {
 	python_code 'import subprocess

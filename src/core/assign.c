@@ -158,7 +158,7 @@ static int disconnect(const struct fence *fence, int fd)
 	return rc;
 }
 
-/* Takes back the port of a UDP socket, if the kernel chose it. Return: 0; -EISCONN if it is connected; -errno */
+/* Takes back the port of a UDP socket, if the kernel chose it. Return: 0; 1 if it is connected; -errno */
 static int drop_kernel_port(const struct fence *fence, int fd)
 {
 	union addr peer;
@@ -166,7 +166,7 @@ static int drop_kernel_port(const struct fence *fence, int fd)
 
 	/* a connected socket had its port before, and must stay connected */
 	if (!fence->calls->getpeername(fd, &peer.sa, &len))
-		return -EISCONN;
+		return 1;
 	return errno == ENOTCONN ? disconnect(fence, fd) : -errno;
 }
 
@@ -1001,5 +1001,5 @@ int assign_undo(const struct fence *fence, int fd)
 	    (kind == KIND_FENCED && (!addr_port(&local) || is_udp_range(fence, addr_port(&local)))))
 		return 0;
 	rc = drop_kernel_port(fence, fd);
-	return rc == -EISCONN ? 0 : rc;
+	return rc > 0 ? 0 : rc;
 }

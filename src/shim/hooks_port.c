@@ -72,16 +72,17 @@ static bool is_bound(struct shim *shim, int fd)
 	return bound;
 }
 
-/* May the kernel be asked what a send that failed has left? */
-static bool may_ask_afterwards(const struct shim *shim, int fd)
+/* May the kernel be asked what a send that failed with this error has left? */
+static bool may_ask_afterwards(const struct shim *shim, int fd, int error)
 {
 	enum fdcache_state state = fdcache_get(shim->fdcache, fd);
 
 	if (fdcache_is_foreign(state) || (fdcache_is_settled(state) && !gate()))
 		return false;
-	/* a supervisor takes it back before the socket's next call */
-	return !sandbox_is_filtered() ||
-	       (!gate() && (state == FDCACHE_UDP4 || state == FDCACHE_UDP6));
+	if (!sandbox_is_filtered())
+		return true;
+	/* a supervisor takes it back before the socket's next call; what is not IP fails with other errors */
+	return !gate() && (state == FDCACHE_UDP4 || state == FDCACHE_UDP6 || error == EDESTADDRREQ);
 }
 
 /*
@@ -93,11 +94,10 @@ static bool may_ask_afterwards(const struct shim *shim, int fd)
  */
 static ssize_t take_back_port(struct shim *shim, int fd, ssize_t result)
 {
-	int error;
+	const int error = errno;
 
-	if (result >= 0 || !shim->fenced || !may_ask_afterwards(shim, fd))
+	if (result >= 0 || !shim->fenced || !may_ask_afterwards(shim, fd, error))
 		return result;
-	error = errno;
 	if (error == EDESTADDRREQ || error == EMSGSIZE || error == EOPNOTSUPP ||
 	    error == EAFNOSUPPORT || error == EINVAL) {
 		/* the cache stays valid: such a port is taken back, not cached, see remember_if_settled() */
@@ -227,7 +227,9 @@ static bool remember_if_settled(struct shim *shim, int fd)
 	fdcache_ask(shim->fdcache, fd, &mark);
 	switch (assign_settle(&shim->fence, fd, named, sandbox_is_filtered(), &port)) {
 	case ASSIGN_OTHER_FAMILY:
-		fdcache_settle(shim->fdcache, fd, FDCACHE_FOREIGN, 0, &mark);
+		if (!fdcache_is_foreign(state))
+			state = FDCACHE_FOREIGN;
+		fdcache_settle(shim->fdcache, fd, state, 0, &mark);
 		return true;
 	case ASSIGN_SETTLED:
 		fdcache_settle(shim->fdcache, fd, FDCACHE_SETTLED, port, &mark);

@@ -18,7 +18,8 @@
  * behind the gate nobody looks again. So a call on a foreign number passes the
  * gate only if its address says the same. Where the address cannot be read without
  * a system call, the supervisor looks at the call. In a process that nobody may
- * look into, the supervisor would have to refuse it, so there it passes.
+ * look into, the supervisor would have to refuse it, so there the kernel is asked, or
+ * if a filter may forbid that, the call passes.
  *
  * Where a seccomp filter of the process's own may forbid our questions, the
  * supervisor serves every call that may need a port. Without a supervisor there is
@@ -68,8 +69,10 @@ enum passing_way passing_way(const struct shim *shim, int fd, enum passing_targe
 		return PASSING_GATE;
 	if (target == PASSING_NOBODY && (foreign || sandbox_is_filtered()))
 		return PASSING_GATE;
+	if (target == PASSING_UNREAD && foreign && sandbox_is_closed())
+		return sandbox_is_filtered() ? PASSING_GATE : PASSING_FENCED;
 	if (target == PASSING_UNREAD && foreign)
-		return sandbox_is_closed() ? PASSING_GATE : PASSING_LIBC;
+		return PASSING_LIBC;
 	return sandbox_is_filtered() ? PASSING_LIBC : PASSING_FENCED;
 }
 

@@ -2,7 +2,9 @@
  * raw_descriptors: numbers through which libc has sent get other sockets by system calls of the program's
  * own, as a runtime beside C libraries makes them; then libc sends or connects through them again.
  *
- *   raw_descriptors [PORT]    "WAY LOCAL-PORT" for each way; destination is PORT of this host, by default 9
+ *   raw_descriptors [PORT [closed]]
+ *                             "WAY LOCAL-PORT" for each way; destination is PORT of this host, by default 9;
+ *                             with `closed`, by a process that forbids others to look into it
  *
  * WAY:	first		a socket as libc makes it
  *	reopened	closed and made again
@@ -15,6 +17,8 @@
  *	written-connect	likewise; libc connects
  *	bound-written	the number's first socket was bound to a port that the program named; libc sends
  *	bound-connect	likewise; libc connects
+ *	foreign-listen	the number was a UNIX socket's, and libc listens
+ *	foreign-several	likewise; libc sends by sendmmsg()
  *	foreign-written	the number was a UNIX socket's, and send() failed before libc sends
  */
 #include <arpa/inet.h>
@@ -22,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -86,6 +91,7 @@ static int written(int fd)
 static void show_written(void)
 {
 	const struct sockaddr *to = (struct sockaddr *)&peer;
+	struct mmsghdr several = { .msg_hdr = message };
 	int fd = written(reopen(new_known(), SOCK_DGRAM));
 
 	send_to_peer(fd);
@@ -107,13 +113,24 @@ static void show_written(void)
 	send(fd, "x", 1, 0);
 	send_to_peer(fd);
 	show("foreign-written", fd);
+
+	fd = reopen(socket(AF_UNIX, SOCK_STREAM, 0), SOCK_STREAM);
+	listen(fd, 1);
+	show("foreign-listen", fd);
+
+	fd = reopen(socket(AF_UNIX, SOCK_DGRAM, 0), SOCK_DGRAM);
+	sendmmsg(fd, &several, 1, 0);
+	show("foreign-several", fd);
 }
 
 int main(int argc, char *argv[])
 {
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
-	int fd = new_known(), other;
+	int fd, other;
 
+	if (argc > 2 && prctl(PR_SET_DUMPABLE, 0))
+		return 2;
+	fd = new_known();
 	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	peer.sin_port = htons((uint16_t)(argc > 1 ? atoi(argv[1]) : 9));
 	send_to_peer(fd);
