@@ -22,7 +22,7 @@ beside() {
 	shift
 	export TIMES=${times:-1}
 	mkfifo hold go
-	ns_background sh -c 'exec "$@" <go' - ${descriptors:+prlimit "--nofile=$descriptors:$descriptors"} "$PORTFENCE" run --via supervise --order random --range $RANGE --map 8000 --log "${log:-none}" -- \
+	ns_background sh -c 'exec "$@" <go 2>errors' - ${descriptors:+prlimit "--nofile=$descriptors:$descriptors"} "$PORTFENCE" run --via supervise --order random --range $RANGE --map 8000 --log "${log:-none}" -- \
 		sh -c '"$@" <hold >said & probe=$!; read line; for i in $(seq "$TIMES"); do "$0" native 7000; done >calls; echo end >>calls; wait $probe' "$install/raw" "$@"
 	exec 5>go 4>hold
 	wait_until grep -qx "$said" said
@@ -31,7 +31,7 @@ beside() {
 	kill -0 "$pid"
 	exec 4>&-; exec 5>&-
 	wait "$pid"
-	cat calls
+	cat errors calls
 	[ "$(grep -c ' 0$' calls)" = $((8 * TIMES)) ]
 }
 
@@ -64,6 +64,12 @@ beside() {
 	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
 	wait_tcp 7000
 	log=stderr beside held "$install/rights" hold stderr
+}
+
+@test "a program that keeps the file locked in which standard error ends delays no line of another's" {
+	ns_background /usr/bin/python3 -m http.server --bind 127.0.0.1 7000
+	wait_tcp 7000
+	log=stderr beside held "$install/rights" hold file
 }
 
 @test "a process that stalls calls, storms connects and is killed again and again delays no other" {

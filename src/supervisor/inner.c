@@ -175,6 +175,7 @@ static void withdraw_run(struct inners *inners, struct inner *inner)
 /* Frees a run that was withdrawn. Not under the lock: a member of the run may keep its record locked. */
 static void free_run(struct inner *inner)
 {
+	run_log_finish(&inner->run_log);
 	if (inner->log.record.file)
 		record_repair(&inner->log.record);
 	if (inner->log.record.file)
@@ -494,8 +495,7 @@ static int build(struct inner *new, const struct request *request, int files[FIL
 		return -EINVAL;
 	new->rule = *handover.rule;
 	new->rule.engine = ENGINE_BIND;
-	new->run_log.log = &new->log;
-	pthread_mutex_init(&new->run_log.lock, NULL);
+	run_log_start(&new->run_log, &new->log);
 	new->fence.calls = calls;
 	new->fence.rule = &new->rule;
 	new->fence.kernel = new->kernel;

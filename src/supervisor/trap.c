@@ -1321,10 +1321,9 @@ void trap_serve(int listener, struct born *born, const struct fence *fence, stru
 	tree.born = born;
 	if (born)
 		born_ask_by(born, has_named_port, fence);
-	tree.log.log = log;
+	run_log_start(&tree.log, log);
 	/* our own rights are not used by now */
 	tree.port_start = settings_port_start();
-	pthread_mutex_init(&tree.log.lock, NULL);
 	claims_start(&tree.claims, listener);
 	inner_start(&tree.inners, offer, &tree.claims);
 	confinement_start(&tree.confinement, starter);

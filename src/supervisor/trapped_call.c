@@ -78,98 +78,100 @@ static int find_errors(const struct trapped_call *trapped)
 	return log->stderr_ino ? open_errors(trapped->tree) : -EBADF;
 }
 
-/*
- * Lends the log the program's standard error, and the right to a file of another
- * user's. One thread at a time may write a line of a run. What a program has put in the
- * place of its standard error may keep whoever looks at it for ever: so that is
- * looked at before this thread takes the lock. Return: for end_line()
- */
-static int begin_line(struct trapped_call *trapped)
+/* A line about the caller. @line: what it says. What stands in the place of its standard error may keep this thread for ever. */
+static void write_about_caller(struct trapped_call *trapped, struct run_log_line line)
 {
-	struct log *log = trapped->log->log;
-	int pid = (int)caller_process(&trapped->caller), fd = find_errors(trapped);
-
-	pthread_mutex_lock(&trapped->log->lock);
-	log->pid = pid;
-	log->stderr_fd = fd;
-	rights_use(CAP_DAC_OVERRIDE);
-	return fd;
+	line.pid = (int)caller_process(&trapped->caller);
+	line.errors = find_errors(trapped);
+	run_log_write(trapped->log, &line);
 }
 
-static void end_line(struct trapped_call *trapped, int fd)
+static void write_assign(struct log *log, const struct run_log_line *line)
 {
-	rights_leave(CAP_DAC_OVERRIDE);
-	pthread_mutex_unlock(&trapped->log->lock);
-	if (fd >= 0)
-		close(fd);
+	log_assign(log, line->call, &line->assign,
+		   line->local.sa.sa_family == AF_UNSPEC ? NULL : &line->local);
 }
 
 void trapped_call_report(struct trapped_call *trapped, const struct assign *assign)
 {
 	const struct log *log = trapped->log->log;
-	const union addr *local;
-	union addr found;
-	int fd;
+	struct run_log_line line = { .write = write_assign };
 
 	assign_count(trapped->fence, assign);
 	if (!log_is_on(log) && !log->record.path && assign->outcome == OUTCOME_FINE &&
 	    (!log->warnings || atomic_exchange(&trapped->log->warned, true)))
 		return;
-	local = log_local(log, assign, &found);
-	fd = begin_line(trapped);
-	log_assign(trapped->log->log, call_name(trapped), assign, local);
-	end_line(trapped, fd);
+	line.call = call_name(trapped);
+	line.assign = *assign;
+	line.assign.addrs = NULL;
+	if (!log_local(log, assign, &line.local))
+		line.local.sa.sa_family = AF_UNSPEC;
+	write_about_caller(trapped, line);
+}
+
+static void write_mptcp(struct log *log, const struct run_log_line *line)
+{
+	log_mptcp(log, line->becomes);
 }
 
 void trapped_call_report_mptcp(struct trapped_call *trapped, enum mptcp becomes)
 {
-	int fd = begin_line(trapped);
+	write_about_caller(trapped,
+			   (struct run_log_line){ .write = write_mptcp, .becomes = becomes });
+}
 
-	log_mptcp(trapped->log->log, becomes);
-	end_line(trapped, fd);
+static void write_named_outside(struct log *log, const struct run_log_line *line)
+{
+	log_named_outside(log, line->rule, &line->assign);
 }
 
 void trapped_call_named(struct trapped_call *trapped, const struct assign *assign)
 {
-	int fd;
-
 	if (!log_is_on(trapped->log->log) && !trapped->log->log->verbose)
 		return;
-	fd = begin_line(trapped);
-	log_named_outside(trapped->log->log, trapped->fence->rule, assign);
-	end_line(trapped, fd);
+	write_about_caller(trapped, (struct run_log_line){ .write = write_named_outside,
+							   .assign = *assign,
+							   .rule = trapped->fence->rule });
 }
 
 /*
  * A socket is not opened anew, nor is another user's file or pipe. So if that is the standard error of a
  * program that nobody may look into, the line goes to syslog, which needs no right and never waits.
  */
-static void write_error(struct trapped_call *trapped, const char *text)
+static void write_error(struct log *log, const struct run_log_line *line)
 {
-	const int fd = begin_line(trapped);
-	struct log *log = trapped->log->log;
 	struct log syslog = { .destination = log->destination,
 			      .application = log->application,
 			      .pid = log->pid };
 
 	syslog.destination.to = LOG_TO_SYSLOG;
-	if (fd < 0 && fd != -EBADF && log->destination.to <= LOG_TO_STDERR)
+	if (line->errors < 0 && line->errors != -EBADF && log->destination.to <= LOG_TO_STDERR)
 		log = &syslog;
-	log_say(log, "error", text);
-	end_line(trapped, fd);
+	log_say(log, "error", line->text);
+}
+
+static void say_error(struct trapped_call *trapped, const char *text)
+{
+	write_about_caller(trapped, (struct run_log_line){ .write = write_error, .text = text });
+}
+
+static void write_address_unknown(struct log *log, const struct run_log_line *line)
+{
+	(void)line;
+	log_address_unknown(log);
 }
 
 int trapped_call_refuse(struct trapped_call *trapped, const char *why)
 {
 	if (atomic_exchange(&trapped->log->refusal, why) != why)
-		write_error(trapped, why);
+		say_error(trapped, why);
 	return -EACCES;
 }
 
 int trapped_call_unreachable(struct trapped_call *trapped)
 {
 	if (!atomic_exchange(&trapped->log->unreachable, true))
-		write_error(
+		say_error(
 			trapped,
 			"the supervisor may not look into this process (see ptrace(2) on access), so its "
 			"calls that need a port fail");
@@ -207,13 +209,11 @@ bool trapped_call_is_udp(const struct trapped_call *trapped)
 
 int trapped_call_translate(struct trapped_call *trapped)
 {
-	int rc = translate_to(trapped->fence, trapped->fd, &trapped->address.inet), fd;
+	int rc = translate_to(trapped->fence, trapped->fd, &trapped->address.inet);
 
-	if (rc < 0) {
-		fd = begin_line(trapped);
-		log_address_unknown(trapped->log->log);
-		end_line(trapped, fd);
-	}
+	if (rc < 0)
+		write_about_caller(trapped,
+				   (struct run_log_line){ .write = write_address_unknown });
 	return rc;
 }
 

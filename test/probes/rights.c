@@ -14,6 +14,8 @@
  *					that does not answer
  *	rights hold group		a UDP socket that is bound to port 0, and then locked while it joins a group,
  *					until standard input ends: "held"
+ *	rights hold file		a file that standard error ends in, locked while a write to it copies, until
+ *					standard input ends: "held"
  *	rights hold page N [USER]	N such binds; as that user, until the supervisor refuses one: "held"
  *	rights wait N			N connects to port 8000, whose queue is full: "N wait"
  *	rights linger			a process is killed whose connect to port 8000 is half made, with SO_LINGER and
@@ -461,6 +463,24 @@ static int run_hold_stderr(void)
 	return 0;
 }
 
+/* It has the lock of the file's position while it copies from the page (fs/file.c, fdget_pos). */
+static void *write_error(void *unused)
+{
+	return write(STDERR_FILENO, held_page, HELD_SIZE) == HELD_SIZE ? unused : NULL;
+}
+
+static int run_hold_file(void)
+{
+	pthread_t thread;
+	int fd;
+
+	held_page = held_make(&fd);
+	pthread_create(&thread, NULL, write_error, NULL);
+	held_wait(fd);
+	until_end();
+	return 0;
+}
+
 /* It has the socket's lock while it copies the group's address (net/ipv4/ip_sockglue.c, do_ip_setsockopt). */
 static void *join_group(void *fd)
 {
@@ -674,6 +694,8 @@ int main(int argc, char *argv[])
 		return run_bind(atoi(how), argc > 3);
 	if (!strcmp(what, "hold") && !strcmp(how, "stderr"))
 		return run_hold_stderr();
+	if (!strcmp(what, "hold") && !strcmp(how, "file"))
+		return run_hold_file();
 	if (!strcmp(what, "hold") && !strcmp(how, "group"))
 		return run_hold_group();
 	if (!strcmp(what, "hold"))
