@@ -30,7 +30,8 @@
 #define CHECK_US 20000
 #define CHECK_LATER_US 200000
 #define LATER_US 1000000
-#define SHARE 128 /* the checks take at most one part in so many of a processor */
+#define SHARE 128 /* a user's checks take at most one part in so many of a processor */
+#define NEVER INT64_MAX
 
 /*
  * Theory of operation
@@ -46,8 +47,9 @@
  * wait then, unless the socket's lock is held or another thread of the program uses the
  * socket, and in that case only this errand waits.
  *
- * That a caller has got a signal, nothing announces: /proc has to be read. The checks
- * are so far apart that all of them together take less than 1 % of a processor.
+ * That a caller has got a signal, nothing announces: /proc has to be read. The checks of a user's
+ * callers are so far apart that all of them together take less than 1 % of a processor. So the more a user
+ * has, the later they learn of their signals, and nobody else's do.
  *
  * An errand takes two of our descriptors, as long as it waits. So that nobody takes them all, a new one needs as
  * many free descriptors as its user has errands (reserve.h), and as many again as its process has. So a process
@@ -82,6 +84,12 @@ static struct {
 	struct pollfd *poll; /* the eventfd's, then two for each errand */
 	size_t count;
 	size_t room;
+	/* by number modulo RESERVE_USERS */
+	struct {
+		size_t count;  /* errands that wait */
+		int64_t check; /* when they are checked next */
+		bool young;    /* one of them has begun a short time before */
+	} user[RESERVE_USERS];
 } waiting = { .once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static int64_t now_us(void)
@@ -227,6 +235,15 @@ static bool make_room(void)
 	return true;
 }
 
+static void add_errand(struct errand *errand)
+{
+	const size_t user = errand->user % RESERVE_USERS;
+
+	waiting.errand[waiting.count++] = errand;
+	if (!waiting.user[user].count++)
+		waiting.user[user].check = now_us() + CHECK_US;
+}
+
 static void take_added(void)
 {
 	struct errand *errand, *next;
@@ -241,7 +258,7 @@ static void take_added(void)
 	while ((errand = next)) {
 		next = errand->next;
 		if (make_room())
-			waiting.errand[waiting.count++] = errand;
+			add_errand(errand);
 		else
 			end_aside(errand, -ENOBUFS);
 	}
@@ -249,6 +266,7 @@ static void take_added(void)
 
 static void drop_errand(size_t i)
 {
+	waiting.user[waiting.errand[i]->user % RESERVE_USERS].count--;
 	waiting.errand[i] = waiting.errand[--waiting.count];
 }
 
@@ -297,56 +315,79 @@ static int check_errand(const struct errand *errand, int64_t now)
 	return caller_waits(&errand->caller) ? CALL_CONTINUES : -ESRCH;
 }
 
-/* Return: when to check again, in microseconds from now */
-static int64_t check_all(void)
+/* Checks the errands of the users whose turn it is. @cost: of one check, changed if any was made */
+static void check_due(int64_t start, int64_t *cost)
 {
-	int64_t start = now_us(), spent, pause = CHECK_LATER_US, left;
+	const int64_t before = timing_ns(CLOCK_THREAD_CPUTIME_ID);
+	int64_t checked = 0, pause;
 	struct errand *errand;
-	size_t i = waiting.count;
+	size_t i, user;
 	int rc;
 
-	while (i--) {
+	for (i = waiting.count; i--;) {
 		errand = waiting.errand[i];
+		user = errand->user % RESERVE_USERS;
+		/* a limit is kept, however many others wait */
+		if (waiting.user[user].check > start &&
+		    (!errand->limit || errand->begun + errand->limit > start))
+			continue;
+		waiting.user[user].young |= start - errand->begun < LATER_US;
 		rc = check_errand(errand, start);
+		checked++;
 		if (rc != CALL_CONTINUES) {
 			drop_errand(i);
 			end_aside(errand, rc);
-			continue;
 		}
-		if (start - errand->begun < LATER_US)
-			pause = CHECK_US;
 	}
-	spent = now_us() - start;
-	if (pause < spent * SHARE)
-		pause = spent * SHARE;
-	/* a limit is kept, however many others wait */
+	if (checked)
+		*cost = (timing_ns(CLOCK_THREAD_CPUTIME_ID) - before) / checked / 1000;
+	for (user = 0; user < RESERVE_USERS; user++) {
+		if (waiting.user[user].check > start)
+			continue;
+		pause = (int64_t)waiting.user[user].count * *cost * SHARE;
+		if (pause < (waiting.user[user].young ? CHECK_US : CHECK_LATER_US))
+			pause = waiting.user[user].young ? CHECK_US : CHECK_LATER_US;
+		waiting.user[user].check = start + pause;
+		waiting.user[user].young = false;
+	}
+}
+
+/* Return: when the next check is due; NEVER: none is */
+static int64_t find_next_check(void)
+{
+	int64_t next = NEVER;
+	size_t i;
+
 	for (i = 0; i < waiting.count; i++) {
-		left = waiting.errand[i]->begun + waiting.errand[i]->limit - start;
-		if (waiting.errand[i]->limit && left < pause)
-			pause = left;
+		const struct errand *errand = waiting.errand[i];
+		const int64_t check = waiting.user[errand->user % RESERVE_USERS].check;
+
+		if (check < next)
+			next = check;
+		if (errand->limit && errand->begun + errand->limit < next)
+			next = errand->begun + errand->limit;
 	}
-	return pause > 0 ? pause : 0;
+	return next;
 }
 
 static void *poll_errands(void *context)
 {
-	int64_t next = 0, now;
+	int64_t next, now, cost = 0;
 	int timeout;
 
 	for (;;) {
 		fill_polls();
+		next = find_next_check();
 		now = now_us();
-		timeout = next > now ? (int)((next - now) / 1000) + 1 : 0;
-		if (poll(waiting.poll, 1 + 2 * waiting.count, waiting.count ? timeout : -1) < 0)
+		timeout = next == NEVER ? -1 : next > now ? (int)((next - now) / 1000) + 1 : 0;
+		if (poll(waiting.poll, 1 + 2 * waiting.count, timeout) < 0)
 			continue;
 		end_ready();
-		if (waiting.poll[0].revents) {
-			if (!waiting.count)
-				next = now_us() + CHECK_US;
+		if (waiting.poll[0].revents)
 			take_added();
-		}
-		if (waiting.count && now_us() >= next)
-			next = check_all() + now_us();
+		now = now_us();
+		if (now >= next)
+			check_due(now, &cost);
 	}
 	return context;
 }
