@@ -4,7 +4,6 @@
 #include "aside.h"
 #include "rights.h"
 
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,93 +15,100 @@ void run_log_start(struct run_log *run, struct log *log)
 {
 	run->log = log;
 	pthread_mutex_init(&run->lock, NULL);
+	aside_init_condition(&run->asked);
 	aside_init_condition(&run->ended);
 }
 
-static unsigned patience_ms(const struct run_log *run)
+/* With the lock held, but for the time of the writing. */
+static void write_line(struct run_log *run)
 {
-	return run->log->record.path ? RECORD_MS : LINE_MS;
-}
+	/* no other one comes meanwhile */
+	const struct run_log_line *line = &run->line;
 
-/*
- * Can a member of the run keep the line from being written? A file that is opened anew for each line has a lock for its
- * position that nobody else has, and what else a write waits for needs the right to write to that file.
- */
-static bool may_wait(const struct log *log)
-{
-	return log->destination.to <= LOG_TO_STDERR || log->file || log->record.path;
-}
-
-/* Return: false if the line before this one is stuck */
-static bool take_turn(struct run_log *run)
-{
-	const int64_t end = timing_ns(CLOCK_MONOTONIC) + (int64_t)patience_ms(run) * 1000000;
-	bool taken;
-
-	pthread_mutex_lock(&run->lock);
-	while (run->busy && !run->stuck && aside_wait_until(&run->ended, &run->lock, end))
-		;
-	taken = !run->busy;
-	run->stuck = run->busy;
-	run->busy = true;
 	pthread_mutex_unlock(&run->lock);
-	return taken;
+	run->log->pid = line->pid;
+	run->log->stderr_fd = line->errors;
+	rights_use(CAP_DAC_OVERRIDE);
+	line->write(run->log, line);
+	rights_leave(CAP_DAC_OVERRIDE);
+	/* this may wait, too */
+	if (line->errors >= 0)
+		close(line->errors);
+	pthread_mutex_lock(&run->lock);
+	run->busy = run->stuck = false;
+	pthread_cond_broadcast(&run->ended);
 }
 
-static void end_turn(struct run_log *run)
+static void *write_lines(void *context)
 {
+	struct run_log *run = context;
+
 	pthread_mutex_lock(&run->lock);
-	run->busy = false;
+	while (run->busy || !run->over)
+		if (run->busy)
+			write_line(run);
+		else
+			pthread_cond_wait(&run->asked, &run->lock);
+	run->writes = false;
 	pthread_cond_broadcast(&run->ended);
 	pthread_mutex_unlock(&run->lock);
-}
-
-struct job {
-	struct run_log *run;
-	struct run_log_line line;
-};
-
-static void *write_line(void *context)
-{
-	struct job *job = context;
-	struct log *log = job->run->log;
-
-	log->pid = job->line.pid;
-	log->stderr_fd = job->line.errors;
-	rights_use(CAP_DAC_OVERRIDE);
-	job->line.write(log, &job->line);
-	rights_leave(CAP_DAC_OVERRIDE);
-	/* close(2) may wait, too */
-	if (job->line.errors >= 0)
-		close(job->line.errors);
-	end_turn(job->run);
-	free(job);
 	return NULL;
 }
 
-void run_log_write(struct run_log *run, const struct run_log_line *line)
+/* With the lock held. Has the line written, by this thread if there can be no other one. */
+static void hand_over_line(struct run_log *run, const struct run_log_line *line)
 {
-	struct job *job = malloc(sizeof(*job));
+	run->line = *line;
+	run->lines++;
+	run->busy = true;
+	if (run->writes)
+		pthread_cond_signal(&run->asked);
+	else
+		run->writes = !aside_start(write_lines, run);
+	if (!run->writes)
+		write_line(run);
+}
 
-	if (job && take_turn(run)) {
-		*job = (struct job){ run, *line };
-		if (may_wait(run->log))
-			aside_wait(write_line, job, patience_ms(run));
-		else
-			write_line(job);
-		return;
-	}
-	free(job);
+/* With the lock held. Waits for the end of a line. Return: false if it is not over by then */
+static bool await_line(struct run_log *run, uint64_t line, int64_t until)
+{
+	while (run->busy && run->lines == line && !run->stuck)
+		if (!aside_wait_until(&run->ended, &run->lock, until))
+			break;
+	return !run->busy || run->lines != line;
+}
+
+/* A line that is not written */
+static void drop_line(struct run_log *run, const struct run_log_line *line)
+{
 	if (line->errors >= 0)
 		close(line->errors);
 	if (run->log->record.path)
 		atomic_fetch_or(&run->log->told, 1U << LOG_RECORD_LOST);
 }
 
+void run_log_write(struct run_log *run, const struct run_log_line *line)
+{
+	const unsigned ms = run->log->record.path ? RECORD_MS : LINE_MS;
+	const int64_t until = timing_ns(CLOCK_MONOTONIC) + (int64_t)ms * 1000000;
+
+	pthread_mutex_lock(&run->lock);
+	while (run->busy && await_line(run, run->lines, until))
+		;
+	if (!run->busy)
+		hand_over_line(run, line);
+	else
+		drop_line(run, line);
+	run->stuck = !await_line(run, run->lines, until);
+	pthread_mutex_unlock(&run->lock);
+}
+
 void run_log_finish(struct run_log *run)
 {
 	pthread_mutex_lock(&run->lock);
-	while (run->busy)
+	run->over = true;
+	pthread_cond_signal(&run->asked);
+	while (run->busy || run->writes)
 		pthread_cond_wait(&run->ended, &run->lock);
 	pthread_mutex_unlock(&run->lock);
 }

@@ -6,25 +6,13 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-
-struct run_log {
-	struct log *log; /* of the line that is being written, if there is one */
-	/* what was said already */
-	_Atomic bool unreachable;
-	_Atomic bool warned;
-	_Atomic(const char *) refusal;
-	/* run_log.c alone uses these */
-	pthread_mutex_t lock; /* of the rest */
-	pthread_cond_t ended;
-	bool busy;  /* a line is being written */
-	bool stuck; /* somebody has waited for that in vain */
-};
+#include <stdint.h>
 
 /* One line, and all that it needs: it may be written after its call is over. */
 struct run_log_line {
 	void (*write)(struct log *log, const struct run_log_line *line);
 	int pid;    /* the process that it is about */
-	int errors; /* its standard error, closed behind the line; -1 if it cannot be reached */
+	int errors; /* its standard error, closed behind the line; below 0 if it cannot be reached */
 	const char *text;
 	struct assign assign;
 	const char *call; /* these two are for log_assign() */
@@ -33,14 +21,32 @@ struct run_log_line {
 	enum mptcp becomes;
 };
 
+struct run_log {
+	struct log *log; /* of the thread that writes, but for what never changes */
+	/* what was said already */
+	_Atomic bool unreachable;
+	_Atomic bool warned;
+	_Atomic(const char *) refusal;
+	/* the rest is for run_log.c alone */
+	pthread_mutex_t lock; /* of all that follows */
+	pthread_cond_t asked;
+	pthread_cond_t ended;
+	struct run_log_line line;
+	uint64_t lines; /* so many have come */
+	bool busy;      /* the last of them is being written */
+	bool stuck;     /* somebody has waited for that in vain */
+	bool writes;    /* there is a thread that writes */
+	bool over;      /* it is to end */
+};
+
 void run_log_start(struct run_log *run, struct log *log);
 
 /**
  * run_log_write() - Write a line, with the right to a file of another user's
  *
- * A member of the run can keep standard error or the record locked for as long as it likes. So such a line is written
- * by another thread, and the call goes on after some milliseconds, or seconds if there is a record. Lines that come
- * while one is stuck are dropped; the record notes that.
+ * Whoever shares standard error, or may read the log or the record, can keep that locked for as long as it likes. So
+ * a line is written by another thread, and the call goes on after some milliseconds, or seconds if there is a record.
+ * Lines that come while one is stuck are dropped; the record notes that.
  */
 void run_log_write(struct run_log *run, const struct run_log_line *line);
 
