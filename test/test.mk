@@ -100,7 +100,7 @@ FUZZ_WRAP_target := open64
 FUZZ_WRAP_trap := syscall ioctl getsockopt setsockopt getsockname sendto close fcntl64 clock_gettime nanosleep poll
 
 # it includes trap.c, and is itself the caller
-$(BUILD)/test/fuzz/trap: $(patsubst %,$(BUILD)/supervisor/%.o,aside born claims confinement filter inner mark obstacle relay rights run_log trapped_call)
+$(BUILD)/test/fuzz/trap: $(patsubst %,$(BUILD)/supervisor/%.o,aside born claims confinement filter inner mark obstacle relay rights trapped_call)
 
 $(BUILD)/test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJECTS) test/test.mk
 	@mkdir -p $(@D)

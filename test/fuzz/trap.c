@@ -340,6 +340,26 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
 
 /* ---- the caller ---- */
 
+/* at once, by this thread */
+void run_log_write(struct run_log *run, const struct run_log_line *line)
+{
+	run->log->pid = line->pid;
+	run->log->stderr_fd = line->errors;
+	line->write(run->log, line);
+	if (line->errors >= 0)
+		close(line->errors);
+}
+
+void run_log_start(struct run_log *run, struct log *log)
+{
+	run->log = log;
+}
+
+void run_log_finish(struct run_log *run)
+{
+	(void)run;
+}
+
 int caller_open(int listener, uint64_t id, pid_t thread, struct caller *ret_caller)
 {
 	if (draw_result())
@@ -422,6 +442,18 @@ int caller_each(int (*each)(const struct caller *process, void *context), void *
 {
 	(void)each, (void)context;
 	return draw_error();
+}
+
+int caller_each_thread(const struct caller *caller,
+		       int (*each)(const struct caller *thread, void *context), void *context)
+{
+	return each(caller, context);
+}
+
+bool caller_waits(const struct caller *caller)
+{
+	(void)caller;
+	return fuzz_byte(answers) < 224;
 }
 
 int caller_sockets(const struct caller *caller, int (*found)(uint32_t inode, void *context),
