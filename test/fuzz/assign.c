@@ -24,6 +24,7 @@
 
 static struct fuzz *answers;
 static const struct range *allowed;
+static bool system_too; /* or any port that the kernel chooses, if those are in use */
 static bool puts_off; /* IP_BIND_ADDRESS_NO_PORT */
 static struct state_file *file;
 
@@ -115,9 +116,11 @@ static int on_bind(int fd, const struct sockaddr *sa, socklen_t len)
 	memcpy(&addr, sa, len);
 	/* a bind to port 0 that shows whether the socket has a port */
 	if (!addr_port(&addr)) {
-		CLAIM(puts_off);
+		CLAIM(puts_off || system_too);
 		return result(answer());
 	}
+	if (system_too && !range_has(allowed, addr_port(&addr)))
+		return result(answer());
 	CLAIM(allowed && range_has(allowed, addr_port(&addr)));
 	/* the guard of an SCTP socket */
 	if (fd == KERNEL_SOCKET)
@@ -266,6 +269,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		rule.range[proto] = rule.range[0];
 	fence.rule = flags & 64 ? NULL : &rule;
 	allowed = fence.rule ? rule.range[0] : NULL;
+	system_too = fence.rule && rule.exhausted == EXHAUSTED_SYSTEM;
 	fill_state(&fuzz);
 	fence.state.file = file;
 	fence.state.sequence = &file->sequence;
