@@ -771,6 +771,33 @@ time.sleep(600)' "$install/shared" >locked
 	done
 }
 
+@test "in a user namespace, no lease takes the name of another user's folder in the outer /dev/shm" {
+	install_for_all
+	run -125 --separate-stderr ns unshare -m env -u PORTFENCE_STATE sh -c 'mount -t tmpfs -o mode=1777 none /dev/shm
+		user() { setpriv --reuid 4711 --regid 4711 --clear-groups unshare -Ur "$@"; }
+		mkdir -m 1777 /dev/shm/shared
+		user "$0" leases || exit
+		user env PORTFENCE_STATE=/dev/shm/shared "$0" run --lease 10 -- true
+		user env PORTFENCE_STATE=/dev/shm/shared "$0" run --fresh --range 20000-20099 -- true
+		user "$0" run --fresh --range 20000-20099 -- true
+		user "$0" run --lease 10 -- true
+		rc=$?
+		ls -A /dev/shm /dev/shm/shared
+		exit $rc' "$PORTFENCE"
+	[ "$output" = "0 leases; of the 10000 ports of the pool 20000-29999, 0 are leased and 10000 are not
+/dev/shm:
+shared
+
+/dev/shm/shared:" ] || { echo "$output"; return 1; }
+	echo "$stderr" >errors
+	cat errors
+	[ "$(wc -l <errors)" = 4 ]
+	grep -qx "portfence: the lease file '/dev/shm/shared/.leases.0' cannot be opened: Operation not permitted" errors
+	[ "$(grep -c "'--fresh' needs a state of its own" errors)" = 2 ]
+	grep -qx "portfence: no folder for leases can be made, as /dev/shm belongs to another user namespace; set 'state' or \
+'lease-file'" errors
+}
+
 @test "a run with a state of its own has its lease where all others have theirs" {
 	run leased --fresh -- "$PORTFENCE" leases
 	[[ ${lines[1]} = "20000-20009 "* ]]

@@ -380,6 +380,62 @@ own_shm() {
 	[ -e runtime/portfence/spawn.65534 ]
 }
 
+# In own_shm: user 4711 in a user namespace, as root, as user 1000 or as a user without a number
+# shellcheck disable=SC2016 # the inner shell expands it
+INNER='user() { setpriv --reuid 4711 --regid 4711 --clear-groups "$@"; }
+	inside() { user unshare -U $map "$@"; }
+	take() { "$@" "$0/portfence" run --range 20000-20099 --order sequential -- "$0/spawn" child; }
+	'
+
+@test "in a user namespace, no other user's name is taken in the outer /dev/shm, nor in a shared folder" {
+	for map in --map-root-user --map-user=1000 ''; do
+		# shellcheck disable=SC2016 # the inner shell expands it
+		own_shm "$INNER"'map=$1; mkdir -m 1777 /dev/shm/shared
+			take inside
+			# only a child is inside
+			user "$0/portfence" run --range 20000-20099 -- unshare -U $map "$0/spawn" child
+			PORTFENCE_STATE=/dev/shm/shared take inside
+			ls -A /dev/shm /dev/shm/shared' "$map" >said 2>errors
+		[ "$(grep -v '^[a-z]* ' said)" = "/dev/shm:
+portfence-4711
+shared
+
+/dev/shm/shared:" ]
+		ports <said | tr ' ' '\n' | grep . | all_within 20000 20099
+		[ "$(wc -l <errors)" = 3 ]
+		[ "$(grep -c 'the state file is not used, /dev/shm belongs to another user namespace;' errors)" = 2 ]
+		[ "$(grep -c 'the state file is not used, it cannot be opened;' errors)" = 1 ]
+	done
+}
+
+@test "in a user namespace, XDG_RUNTIME_DIR or a /dev/shm of its own has the state, and so has the user's own folder" {
+	mkdir -m 777 runtime
+	# shellcheck disable=SC2016 # the inner shell expands it
+	own_shm "$INNER"'map=--map-root-user
+		XDG_RUNTIME_DIR=$PWD/runtime; export XDG_RUNTIME_DIR
+		user mkdir "$XDG_RUNTIME_DIR/4711"; XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR/4711
+		take inside; take inside
+		map=--map-user=4711
+		take user; take inside; take user
+		ls /dev/shm
+		for mode in 755 1777; do
+			for map in --map-root-user "--map-user=4711 --map-group=4711"; do
+				inside -m --keep-caps sh -c "mount -t tmpfs -o mode=\$2 none /dev/shm
+					for turn in 1 2; do
+						\"\$0\" run --range 20000-20099 --order sequential -- \"\$1\" child
+					done; stat -c %u.%n /dev/shm/*/*" "$0/portfence" "$0/spawn" $mode
+			done
+		done' >said 2>errors || { cat errors; return 1; }
+	[ ! -s errors ] || { cat errors; return 1; }
+	four="20000 20001 20002 20003 "
+	[ "$(ports <said)" = "${four}${four}20004 20005 $four$four$four$four" ]
+	[ "$(grep -v '^[a-z]* ' said)" = "portfence-4711
+0./dev/shm/portfence-0/spawn.0
+4711./dev/shm/portfence-4711/spawn.4711
+0./dev/shm/portfence-0/spawn.0
+4711./dev/shm/portfence-4711/spawn.4711" ]
+}
+
 @test "PORTFENCE_STATE goes before the configuration's folder" {
 	printf '[portfence]\nstate = %s\n[spawn]\nrange = 20000-20099\norder = sequential\n' "$PWD/configured" >some.ini
 	ns env -u PORTFENCE_STATE "$PORTFENCE" run --config some.ini -- "$PROBES/spawn" child

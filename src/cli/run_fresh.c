@@ -162,7 +162,9 @@ static int take_state(struct settings *settings, struct arena *arena)
 	rc = ownership_path(folder, path);
 	if (rc)
 		return say_cannot("/proc", "the folder cannot be found", -rc);
-	fd = take_first_slot(folder, settings->state != NULL, name, sizeof(name), &slot);
+	fd = !ownership_knows_user(folder)
+		     ? -EPERM
+		     : take_first_slot(folder, settings->state != NULL, name, sizeof(name), &slot);
 	close(folder);
 	if (fd == -EBUSY)
 		return say_failure(

@@ -14,6 +14,7 @@
 
 #define LINKS_MOST 40 /* MAXSYMLINKS of include/linux/namei.h */
 #define OTHERS_WRITE (S_IWGRP | S_IWOTH)
+#define OVERFLOW_UID 65534 /* what has no number in this user namespace: user_namespaces(7) */
 
 enum kind { SAFE, STICKY, FOREIGN };
 
@@ -36,7 +37,7 @@ struct walk {
  * Gives the owner the rights of @mode that the file lacks. A umask took them when the file was made, and whoever
  * starts a setuid program chooses its umask. What a umask takes from others stays taken.
  *
- * Return: was the mode changed?
+ * Return: has the owner the rights now?
  */
 static bool restore_owner_rights(int fd, mode_t mode)
 {
@@ -44,10 +45,10 @@ static bool restore_owner_rights(int fd, mode_t mode)
 	struct stat st;
 
 	/* another name of the file may stand where portfence has no say */
-	if (fd_stat(fd, &st) || st.st_uid != geteuid() || (st.st_mode & rights) == rights ||
+	if (fd_stat(fd, &st) || st.st_uid != geteuid() ||
 	    !(S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink == 1)))
 		return false;
-	return !fd_chmod(fd, (st.st_mode & 07777) | rights);
+	return (st.st_mode & rights) == rights || !fd_chmod(fd, (st.st_mode & 07777) | rights);
 }
 
 /* The same for what cannot be opened yet. @flags: O_DIRECTORY for nothing but a folder */
@@ -75,12 +76,24 @@ int ownership_make_file(int folder, const char *path, int flags, mode_t mode)
 	return fd;
 }
 
+bool ownership_knows_user(int folder)
+{
+	struct stat st;
+
+	if (fd_stat(folder, &st) || st.st_uid == 0 || !(st.st_mode & OTHERS_WRITE))
+		return true;
+	return st.st_uid == geteuid() && st.st_uid != OVERFLOW_UID;
+}
+
 int ownership_open_own(int folder, const char *name, int flags, mode_t mode)
 {
-	int fd = ownership_make_file(folder, name, flags, mode);
+	int fd = fd_openat(folder, name, flags & ~O_CREAT, 0);
 
+	if (fd == -ENOENT && flags & O_CREAT)
+		fd = ownership_knows_user(folder) ? ownership_make_file(folder, name, flags, mode)
+						  : -EPERM;
 	if (fd == -EACCES && restore_by_name(folder, name, flags, mode))
-		fd = ownership_make_file(folder, name, flags, mode);
+		fd = fd_openat(folder, name, flags & ~O_CREAT, 0);
 	/* a folder that can be read may still lack the right to make files in it */
 	if (fd >= 0 && flags & O_DIRECTORY)
 		restore_owner_rights(fd, mode);

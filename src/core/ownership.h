@@ -51,6 +51,15 @@ int ownership_open_folder(const char *path);
 int ownership_make_file(int folder, const char *path, int flags, mode_t mode);
 
 /**
+ * ownership_knows_user() - Does a name with this user's number stand for this user in the folder?
+ * @folder:	may be one of O_PATH
+ *
+ * Not in a shared folder of another user namespace: there the number is another user's, who would find
+ * the name taken. Such a folder's owner has no number in this namespace, or another than root and the user.
+ */
+bool ownership_knows_user(int folder);
+
+/**
  * ownership_open_own() - Open a file or folder that portfence alone has made, for this user
  * @folder:	nobody else can put a file of this user's there
  * @flags, @mode: as for ownership_make_file(); no folder is made
@@ -58,7 +67,7 @@ int ownership_make_file(int folder, const char *path, int flags, mode_t mode);
  * Where its mode lacks what @mode gives the owner, it is given that: an older version may have
  * made it under a umask that took it, or another program may be about to make it.
  *
- * Return: descriptor or -errno
+ * Return: descriptor; -EPERM if it is not there, and ownership_knows_user() denies; another -errno
  */
 int ownership_open_own(int folder, const char *name, int flags, mode_t mode);
 

@@ -168,7 +168,8 @@ void state_application(const char *name, char ret_application[NAME_MAX + 1])
  * In /dev/shm, because a user's logins, cron jobs, services and programs with a fresh
  * environment all find the same folder there, and it outlives a login.
  */
-#define SHM_FOLDER "/dev/shm/portfence-"
+#define SHM "/dev/shm"
+#define SHM_FOLDER SHM "/portfence-"
 #define SHM_FOLDER_SIZE (sizeof(SHM_FOLDER) + TEXT_NUMBER_MAX)
 
 /* Return: the end of the path */
@@ -177,13 +178,13 @@ static char *shm_folder(char ret_path[SHM_FOLDER_SIZE])
 	return text_put_number(stpcpy(ret_path, SHM_FOLDER), user(), 1);
 }
 
-/* Opens a folder of the user's own, and makes it where it is not there. Return: descriptor or -errno */
-static int open_own_folder(const char *path)
+/* Opens a folder of the user's own, and with @make makes it where it is not there. Return: descriptor or -errno */
+static int open_own_folder(const char *path, bool make)
 {
 	struct stat st;
 	int fd;
 
-	if (mkdir(path, 0700) && errno != EEXIST)
+	if (make && mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	fd = ownership_open_own(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0700);
 	if (fd < 0)
@@ -197,8 +198,14 @@ static int open_own_folder(const char *path)
 /* Why does the user's own folder in /dev/shm not serve? @error: of its opening */
 static enum state_shm judge_shm(const char *path, int error)
 {
+	int shm = fd_open(SHM, O_PATH, 0);
+	bool known = shm < 0 || ownership_knows_user(shm);
 	struct stat st;
 
+	if (shm >= 0)
+		fd_close(shm);
+	if (!known)
+		return STATE_SHM_FOREIGN;
 	if (fd_stat_path(path, AT_SYMLINK_NOFOLLOW, &st))
 		return STATE_SHM_NONE;
 	if (st.st_uid != geteuid() || !S_ISDIR(st.st_mode) || st.st_mode & (S_IWGRP | S_IWOTH))
@@ -214,11 +221,15 @@ int state_folder(const char *folder, const char *runtime, enum state_shm *ret_sh
 	if (folder)
 		return ownership_open_folder(folder);
 	shm_folder(path);
-	fd = open_own_folder(path);
+	fd = open_own_folder(path, false);
 	*ret_shm = fd < 0 ? judge_shm(path, fd) : STATE_SHM_NONE;
+	if (fd == -ENOENT && *ret_shm != STATE_SHM_FOREIGN) {
+		fd = open_own_folder(path, true);
+		*ret_shm = fd < 0 ? judge_shm(path, fd) : STATE_SHM_NONE;
+	}
 	if (fd < 0 && runtime && *runtime == '/' &&
 	    snprintf(path, sizeof(path), "%s/portfence", runtime) < (int)sizeof(path))
-		fd = open_own_folder(path);
+		fd = open_own_folder(path, true);
 	return fd;
 }
 
@@ -349,11 +360,14 @@ static int replace_older(int directory, const char *name, int older)
 
 static const char *const not_used[] = {
 	[STATE_SHM_NONE] = NOT_USED("its folder cannot be used"),
+	[STATE_SHM_FOREIGN] = NOT_USED("/dev/shm belongs to another user namespace"),
 	[STATE_SHM_SQUATTED] = NOT_USED(SQUATTED),
 	[STATE_SHM_CLOSED] = NOT_USED(CLOSED),
 };
 
 static const char *const elsewhere[] = {
+	[STATE_SHM_NONE] = NULL,
+	[STATE_SHM_FOREIGN] = NULL,
 	[STATE_SHM_SQUATTED] = ELSEWHERE(SQUATTED),
 	[STATE_SHM_CLOSED] = ELSEWHERE(CLOSED),
 };
@@ -384,7 +398,8 @@ static int find_file(const char *folder, const char *runtime, const char *applic
 	fd = open_file(directory, name);
 	if (fd >= 0 && is_older(fd))
 		fd = replace_older(directory, name, fd);
-	else if (fd == -ENOENT && !create_file(directory, name, NULL))
+	else if (fd == -ENOENT && ownership_knows_user(directory) &&
+		 !create_file(directory, name, NULL))
 		fd = open_file(directory, name);
 	fd_close(directory);
 	if (fd < 0)

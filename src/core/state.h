@@ -135,6 +135,7 @@ void state_close(struct state *state);
 /* What is wrong with the user's own folder in /dev/shm? */
 enum state_shm {
 	STATE_SHM_NONE,     /* nothing that is told: it serves, or it is not there */
+	STATE_SHM_FOREIGN,  /* /dev/shm belongs to another user namespace, so none is made there */
 	STATE_SHM_SQUATTED, /* it is another user's, or others may change it */
 	STATE_SHM_CLOSED,   /* it is this user's alone, but its mode keeps the user out */
 };

@@ -139,13 +139,12 @@ static bool above_fresh_state(const char *state, char ret_folder[PATH_MAX], bool
 /*
  * Opens the folder of a user's leases. If it changed with what others do, two runs
  * could have one block. So $XDG_RUNTIME_DIR serves only where there is no /dev/shm
- * at all, and not where another user has taken the name in it.
+ * at all, and not where another user has taken the name in it, or where it is another user
+ * namespace's.
  */
-static int open_lease_folder(const char *state, const char *runtime)
+static int open_lease_folder(const char *state, const char *runtime, enum state_shm *ret_shm)
 {
-	enum state_shm shm;
-
-	return state_folder(state, access("/dev/shm", F_OK) ? runtime : NULL, &shm);
+	return state_folder(state, access("/dev/shm", F_OK) ? runtime : NULL, ret_shm);
 }
 
 int lease_file_open_own(const struct settings *settings, const char *own_name, bool write,
@@ -154,13 +153,19 @@ int lease_file_open_own(const struct settings *settings, const char *own_name, b
 	const int flags = (write ? O_RDWR | O_CREAT : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK;
 	char name[32], where[PATH_MAX], outside[PATH_MAX];
 	const char *state = settings->state;
+	enum state_shm shm = STATE_SHM_NONE;
 	bool shared = state;
 	int folder, fd;
 	off_t bytes;
 
 	if (state && above_fresh_state(state, outside, &shared))
 		state = outside;
-	folder = open_lease_folder(state, settings->runtime);
+	folder = open_lease_folder(state, settings->runtime, &shm);
+	if (folder < 0 && shm == STATE_SHM_FOREIGN)
+		return reason_fail(
+			write ? -EPERM : -ENOENT, ret_why,
+			"no folder for leases can be made, as /dev/shm belongs to another user "
+			"namespace; set 'state' or 'lease-file'");
 	if (folder < 0 && !state)
 		return reason_fail(
 			folder == -ENOENT ? -ENOTDIR : folder, ret_why,
