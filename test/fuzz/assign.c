@@ -25,7 +25,7 @@
 static struct fuzz *answers;
 static const struct range *allowed;
 static bool system_too; /* or any port that the kernel chooses, if those are in use */
-static bool puts_off; /* IP_BIND_ADDRESS_NO_PORT */
+static bool puts_off;   /* IP_BIND_ADDRESS_NO_PORT */
 static struct state_file *file;
 
 /* What was asked of the kernel. */
