@@ -661,3 +661,32 @@ shared
 		print +(sockaddr_in(getsockname(S)))[0]' >said
 	[ "$(cat said)" = 20000 ]
 }
+
+@test "a process that gives up its user for good shares its state with nobody any more" {
+	cat >leave.py <<-'END'
+		import os, socket, sys
+		def shares(): return any("/spawn.0" in line for line in open("/proc/self/maps"))
+		def port():
+		    with socket.socket() as s:
+		        s.bind(("", 0))
+		        return s.getsockname()[1]
+		port()
+		name, *users = sys.argv[1:]
+		getattr(os, name)(*map(int, users))
+		print(shares(), 20000 <= port() <= 20099)
+	END
+	left() {
+		ns "$PORTFENCE" run --app spawn --range "$RANGE" --via "$1" -- $PYTHON -S leave.py "${@:2}"
+	}
+	local via
+	PYTHON=/usr/bin/python3
+	for via in preload both; do
+		[ "$(left $via setuid 65534)" = "False True" ]
+		[ "$(left $via setreuid 65534 65534)" = "False True" ]
+		[ "$(left $via setresuid 65534 65533 65534)" = "False True" ]
+		# these can become root again
+		[ "$(left $via seteuid 65534)" = "True True" ]
+		[ "$(left $via setreuid 65534 -1)" = "True True" ]
+		[ "$(left $via setresuid 65534 65534 0)" = "True True" ]
+	done
+}

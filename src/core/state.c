@@ -542,6 +542,18 @@ int state_open(const char *folder, const char *runtime, const struct rule *rule,
 	return rc;
 }
 
+void state_unshare(const struct state *state)
+{
+	struct state_file *file = state->file ? map_anonymous(sizeof(*file)) : MAP_FAILED;
+
+	if (file == MAP_FAILED)
+		return;
+	memcpy(file, state->file, sizeof(*file));
+	if (mremap(file, sizeof(*file), sizeof(*file), MREMAP_MAYMOVE | MREMAP_FIXED,
+		   state->file) == MAP_FAILED)
+		munmap(file, sizeof(*file));
+}
+
 void state_close(struct state *state)
 {
 	if (state->sequence != &state->file->sequence)

@@ -129,6 +129,9 @@ int state_find(const char *folder, const char *runtime, const struct rule *rule,
  */
 int state_use(int fd, const struct rule *rule, struct state *ret_state);
 
+/* state_unshare() - From now on, this process and its children have a copy of their own. Other threads may use it */
+void state_unshare(const struct state *state);
+
 /* state_close() - Give the memory of a state back, which no other thread may use any more */
 void state_close(struct state *state);
 

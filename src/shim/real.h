@@ -60,6 +60,9 @@
 	X(int, close, (int fd))                                                                    \
 	X(int, pidfd_getfd, (int pidfd, int fd, unsigned flags))                                   \
 	X(int, prctl, (int option, ...))                                                           \
+	X(int, setuid, (uid_t user))                                                               \
+	X(int, setreuid, (uid_t real, uid_t effective))                                            \
+	X(int, setresuid, (uid_t real, uid_t effective, uid_t kept))                               \
 	X(int, setns, (int fd, int type))                                                          \
 	X(int, unshare, (int flags))                                                               \
 	X(int, close_range, (unsigned first, unsigned last, int flags))                            \
