@@ -35,9 +35,9 @@ every_way() {
 	diff <(printf '%s\n' "$@") <(cut -d ' ' -f 1 said)
 }
 
-# All but the one that does not end with a port of its own.
+# All but the one that does not end with a port of its own, and those that keep a port from outside.
 all_ways() {
-	"$PROBES/settled" list | grep -v '^unspec-loop$'
+	"$PROBES/settled" list | grep -vE '^(unspec-loop|outside-undo-.*)$'
 }
 
 # ports FILE: those that the probe has told
@@ -104,6 +104,15 @@ stays() {
 		done
 	done <<<"bind $BIND
 kernel $KERNEL"
+}
+
+@test "a socket from outside keeps its port when a call without destination fails, also under another number" {
+	rule settled bind $BIND
+	every_way 4 outside-undo-connect outside-undo-twin
+	[ "$(wc -l <wire)" -ge 2 ]
+	run all_within 20000 20099 <wire
+	[ "$(grep -c '^out of range' <<<"$output")" = "$(wc -l <wire)" ]
+	diff <(ports said | sort -u) <(sort -u wire)
 }
 
 @test "a socket that another thread disconnects again and again stays in the range" {

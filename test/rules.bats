@@ -377,44 +377,67 @@ True" ]
 True" ]
 }
 
-# inherited VIA HOST: what becomes of UDP sockets that a program outside has made and used
-inherited() {
+# handed VIA HOST: what becomes of UDP sockets that a program outside has made and used, and of one that is handed
+# on inside
+handed() {
 	python_code 'import subprocess
 		host, family = sys.argv[1], socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 		to = (host, 7000)
-		def handed(place):
-		    s = socket.socket(family, socket.SOCK_DGRAM)
-		    os.dup2(s.fileno(), place); s.close()
-		    return socket.socket(fileno=place)
-		if sys.argv[2] == "inside":
-		    for fd in range(50, 54):
-		        s = socket.socket(fileno=fd); before = port(s)
-		        for i in range(2): s.sendto(b"x", to)
-		        first = port(s); s.connect(to); s.send(b"x")
-		        print("kept" if before == first == port(s) else "moved" if 20000 <= first == port(s) <= 20009 else "lost")
+		def new(fd=None): return socket.socket(family, socket.SOCK_DGRAM, fileno=fd)
+		def placed(place):
+		    s = new(); os.dup2(s.fileno(), place); s.close(); return new(place)
+		def told(s):
+		    before = port(s)
+		    for i in range(3): s.sendto(b"x", to)
+		    first = port(s); s.connect(to); s.send(b"x"); now = port(s)
+		    print("kept" if before == first == now else "moved" if 20000 <= first == now <= 20009 else "lost", flush=True)
+		if sys.argv[2] == "child":
+		    told(new(60))
+		elif sys.argv[2] == "inside":
+		    for fd in range(50, 56): told(new(fd))
+		    told(new(socket.recv_fds(socket.socket(fileno=49), 9, 1)[1][0]))
+		    drawn = placed(60); error(os.write, 60, b"x"); assert port(drawn)
+		    subprocess.run([sys.executable, "code.py", host, "child"], pass_fds=[60], check=True)
+		    twin = new(); error(os.write, twin.fileno(), b"x"); told(twin.dup())
 		else:
-		    sink = socket.socket(family, socket.SOCK_DGRAM); sink.bind(to)
-		    named = handed(50); named.bind((host, 5555))
-		    shared = handed(51); shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); shared.bind(("", 5556))
-		    joined = handed(52); joined.connect(to)
-		    drawn = handed(53); error(os.write, 53, b"x"); assert port(drawn)
-		    subprocess.run(sys.argv[2:], pass_fds=range(50, 54), check=True)'
+		    sink = new(); sink.bind(to)
+		    named = placed(50); named.bind((host, 5555))
+		    shared = placed(51); shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); shared.bind(("", 5556))
+		    joined = placed(52); joined.connect(to)
+		    drawn = placed(53); error(os.write, 53, b"x"); assert port(drawn)
+		    public = placed(54); public.bind(("", 0))
+		    local = placed(55); local.bind((host, 0))
+		    passed = new(); passed.bind(("", 0))
+		    ours, theirs = socket.socketpair(socket.AF_UNIX); os.dup2(theirs.fileno(), 49)
+		    socket.send_fds(ours, [b"x"], [passed.fileno()])
+		    subprocess.run(sys.argv[2:], pass_fds=range(49, 56), check=True)'
 	run ns $PYTHON code.py "$2" "$PORTFENCE" run --via "$1" --config app.ini --app app -- $PYTHON code.py "$2" inside
 	echo "$output"
-	[ "$output" = "kept
-kept
-kept
-moved" ]
+	[ "$(xargs <<<"$output")" = "kept kept kept kept kept kept kept moved moved" ]
 }
 
-@test "an inherited UDP socket that is bound by hand or connected keeps its port, and one that a write has bound loses it" {
+@test "a UDP socket from outside keeps its port, and one that a write has bound inside is moved, wherever it is handed to" {
 	local via host
 	rule 'range = 20000-20009'
 	for via in preload both; do
 		for host in 127.0.0.1 ::1 ::ffff:127.0.0.1; do
-			inherited "$via" "$host"
+			handed "$via" "$host"
 		done
 	done
+}
+
+@test "without 'portfence run', a UDP socket from outside keeps its port, too" {
+	rule 'range = 20000-20009'
+	python_code 's = socket.socket(fileno=50); before = port(s)
+		s.sendto(b"x", ("127.0.0.1", 9)); print(before == port(s))
+		u = udp(); error(os.write, u.fileno(), b"x"); u.sendto(b"x", ("127.0.0.1", 9)); print(20000 <= port(u) <= 20009)'
+	run ns $PYTHON -c 'import os, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 0)); os.dup2(s.fileno(), 50)
+os.environ.update(LD_PRELOAD=sys.argv[1], PORTFENCE_CONFIG=sys.argv[2], PORTFENCE_APP="app")
+os.execv(sys.argv[3], sys.argv[3:])' "$LIBRARY" "$PWD/app.ini" $PYTHON code.py
+	echo "$output"
+	[ "$output" = "True
+True" ]
 }
 
 @test "exhausted = system: a UDP socket keeps its port of the system's range, also in a child and under another number" {

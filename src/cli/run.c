@@ -1,3 +1,4 @@
+#include "../core/assign.h"
 #include "../core/log.h"
 #include "../machine/broker.h"
 #include "../machine/library.h"
@@ -5,6 +6,7 @@
 #include "../machine/programs.h"
 #include "../machine/target.h"
 #include "../supervisor/bind_rules.h"
+#include "../supervisor/newsocket.h"
 #include "../supervisor/supervise.h"
 #include "launch.h"
 #include "run_fresh.h"
@@ -413,11 +415,28 @@ static void enforce_bind(const struct rule *rule, struct way *way)
 		way->enforced = bind_rules_set(rule, way->loose, sizeof(way->loose));
 }
 
+static void keep_inherited(int fd, void *fence)
+{
+	assign_keep_port(fence, fd);
+}
+
+/* What the program inherits has its port from outside. */
+static void mark_inherited(const struct rule *rule)
+{
+	static const struct socket_calls calls = { .getsockname = getsockname,
+						   .getsockopt = getsockopt,
+						   .setsockopt = setsockopt };
+	struct fence fence = { .calls = &calls, .rule = rule };
+
+	newsocket_inherited(keep_inherited, &fence);
+}
+
 static int fence(const struct job *job, const char *library, struct settings *settings)
 {
 	struct way way;
 	int rc;
 
+	mark_inherited(settings->rule);
 	try_ways(job, settings, &way);
 	rc = say_unfenced(job, &way);
 	if (!rc)

@@ -158,7 +158,45 @@ static int disconnect(const struct fence *fence, int fd)
 	return rc;
 }
 
-/* Takes back the port of a UDP socket, if the kernel chose it. Return: 0; 1 if it is connected; -errno */
+/*
+ * The mark of assign_keep_port(). The socket carries it, so that its other numbers, and the processes that
+ * share it, have it, too: SO_LINGER means nothing to UDP (net/ipv4/udp.c has no use for udp_lib_close()'s
+ * timeout), and has room for the port.
+ */
+void assign_keep_port(const struct fence *fence, int fd)
+{
+	struct linger mark = { .l_onoff = 1 };
+	uint16_t port;
+
+	if (find_state(fence, fd, &port) != ASSIGN_FOREIGN_UDP)
+		return;
+	mark.l_linger = port;
+	fence->calls->setsockopt(fd, SOL_SOCKET, SO_LINGER, &mark, sizeof(mark));
+}
+
+/*
+ * Has a bind() given an unconnected UDP socket this port? One to an address and port 0 has, unless that put
+ * the choice off, and assign_keep_port() has seen others.
+ */
+static bool is_kept(const struct fence *fence, int fd)
+{
+	struct linger mark = { 0 };
+	socklen_t size = sizeof(mark), len;
+	union addr local;
+
+	if (local_address(fence, fd, &local, &len) != KIND_FENCED)
+		return false;
+	if (!addr_is_any(&local) && !get_int(fence, fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT))
+		return true;
+	return !fence->calls->getsockopt(fd, SOL_SOCKET, SO_LINGER, &mark, &size) && mark.l_onoff &&
+	       mark.l_linger == addr_port(&local);
+}
+
+/*
+ * Takes back the port of a UDP socket, if the kernel chose it for a send without destination.
+ *
+ * Return: 0; 1 if the socket is connected, or a bind() gave it that port; -errno
+ */
 static int drop_kernel_port(const struct fence *fence, int fd)
 {
 	union addr peer;
@@ -167,7 +205,9 @@ static int drop_kernel_port(const struct fence *fence, int fd)
 	/* a connected socket had its port before, and must stay connected */
 	if (!fence->calls->getpeername(fd, &peer.sa, &len))
 		return 1;
-	return errno == ENOTCONN ? disconnect(fence, fd) : -errno;
+	if (errno != ENOTCONN)
+		return -errno;
+	return is_kept(fence, fd) ? 1 : disconnect(fence, fd);
 }
 
 enum assign_state assign_settle(const struct fence *fence, int fd, uint16_t named, bool shy,

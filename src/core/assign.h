@@ -119,6 +119,14 @@ enum assign_state assign_settle(const struct fence *fence, int fd, uint16_t name
 				uint16_t *ret_port);
 
 /**
+ * assign_keep_port() - Mark a UDP socket that came from outside with a port outside the range
+ *
+ * The kernel does not tell a port that somebody's bind() to port 0 chose from one that a write() without
+ * a destination has left. With this mark, assign_settle() and assign_undo() leave it to the socket.
+ */
+void assign_keep_port(const struct fence *fence, int fd);
+
+/**
  * assign_begin() - Before the real call, give the socket a port of the range if it needs one
  *
  * Return: ASSIGN_GO_ON: make the real call, then call assign_end();

@@ -299,6 +299,7 @@ static bool take_over(struct arena *arena, struct settings *ret_settings)
 	ret_settings->tracer_space = handover.tracer_space;
 	ret_settings->verbose = handover.verbose;
 	ret_settings->unseen = handover.unseen;
+	ret_settings->taken_over = true;
 	return true;
 }
 

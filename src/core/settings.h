@@ -25,6 +25,7 @@ struct settings {
 	uint64_t gate;           /* page whose calls a supervisor's filter lets pass; 0: none */
 	uint64_t tracer;       /* process that each one has to name with PR_SET_PTRACER; 0: none */
 	uint64_t tracer_space; /* number of its PID namespace, as stat(2) shows it */
+	bool taken_over;       /* `portfence run` has found all this */
 	bool unseen;           /* the supervisor may not look into programs */
 };
 

@@ -314,6 +314,14 @@ void fdcache_note_bound(struct fdcache *cache, int fd, uint16_t port)
 		atomic_store_explicit(slot, make_note(FDCACHE_BOUND, port), memory_order_relaxed);
 }
 
+void fdcache_note_received(struct fdcache *cache, int fd)
+{
+	_Atomic uintptr_t *slot = find_slot(need_pages(cache), fd);
+
+	if (slot)
+		set_state(slot, FDCACHE_RECEIVED);
+}
+
 void fdcache_ask(struct fdcache *cache, int fd, const void *mark)
 {
 	_Atomic uintptr_t *slot = find_slot(need_pages(cache), fd);

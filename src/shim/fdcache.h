@@ -17,6 +17,7 @@ enum fdcache_state {
 	FDCACHE_SETTLED,          /* a socket through which no send needs a port from us */
 	FDCACHE_SETTLED_UDP,      /* a UDP socket through which no send and no connect needs one */
 	FDCACHE_BOUND,            /* a hint: bind() has given it a port, for good */
+	FDCACHE_RECEIVED,         /* came with a message; else ask the kernel */
 	FDCACHE_FOREIGN,          /* a socket that is not IPv4 or IPv6 */
 	FDCACHE_FOREIGN_WHOLE,    /* such a socket that sends a message whole or not at all */
 	FDCACHE_FOREIGN_NONBLOCK, /* such a socket that does not wait (O_NONBLOCK) */
@@ -88,6 +89,9 @@ void fdcache_note_reuse(struct fdcache *cache, int fd, bool on);
 
 /* fdcache_note_bound() - The program has bound @fd to a port that it named, and that the socket has now */
 void fdcache_note_bound(struct fdcache *cache, int fd, uint16_t port);
+
+/* fdcache_note_received() - @fd came with a message */
+void fdcache_note_received(struct fdcache *cache, int fd);
 
 /* fdcache_port() - The port with which a settled or bound socket was noted, in host byte order; else 0 */
 uint16_t fdcache_port(const struct fdcache *cache, int fd);

@@ -155,8 +155,8 @@ EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
 	return result;
 }
 
-/* Forgets the descriptors that came with a message. Keeps errno. */
-static void forget_received(const struct msghdr *message)
+/* Notes the descriptors that came with a message. Keeps errno. */
+static void note_received(const struct msghdr *message)
 {
 	struct fdcache *cache = shim_get()->fdcache;
 	const struct cmsghdr *control;
@@ -172,7 +172,7 @@ static void forget_received(const struct msghdr *message)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
-			fdcache_forget(cache, fd);
+			fdcache_note_received(cache, fd);
 		}
 	}
 }
@@ -202,7 +202,7 @@ static ssize_t hook_recvmsg(recvmsg_fn *real, int fd, struct msghdr *message, in
 					   : real(fd, message, flags);
 
 	if (result >= 0)
-		forget_received(message);
+		note_received(message);
 	return result;
 }
 
@@ -211,7 +211,7 @@ static int forget_all_received(const struct mmsghdr *messages, int count)
 	int i;
 
 	for (i = 0; i < count; i++)
-		forget_received(&messages[i].msg_hdr);
+		note_received(&messages[i].msg_hdr);
 	return count;
 }
 

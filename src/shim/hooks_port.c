@@ -219,13 +219,15 @@ static bool remember_if_settled(struct shim *shim, int fd)
 	enum fdcache_state state = fdcache_get(shim->fdcache, fd);
 	const uint16_t named = fdcache_port(shim->fdcache, fd);
 	uint16_t port;
+	bool shy;
 	int mark;
 
 	if (fdcache_is_settled(state) || state == FDCACHE_UDP4 || state == FDCACHE_UDP6)
 		return fdcache_is_settled(state);
 	/* that a socket is a fresh TCP one is a hint, too, and no bind would put it right */
+	shy = with_port_is_shy(shim, fd);
 	fdcache_ask(shim->fdcache, fd, &mark);
-	switch (assign_settle(&shim->fence, fd, named, sandbox_is_filtered(), &port)) {
+	switch (assign_settle(&shim->fence, fd, named, shy, &port)) {
 	case ASSIGN_OTHER_FAMILY:
 		if (!fdcache_is_foreign(state))
 			state = FDCACHE_FOREIGN;

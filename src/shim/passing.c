@@ -59,7 +59,8 @@ enum passing_target passing_message(const struct msghdr *message)
 enum passing_way passing_way(const struct shim *shim, int fd, enum passing_target target)
 {
 	enum fdcache_state state = fdcache_get(shim->fdcache, fd);
-	bool foreign = fdcache_is_foreign(state), unknown = state == FDCACHE_UNKNOWN;
+	const bool foreign = fdcache_is_foreign(state),
+		   unknown = state == FDCACHE_UNKNOWN || state == FDCACHE_RECEIVED;
 
 	if (!gate())
 		return (foreign && target != PASSING_INET) || (unknown && target == PASSING_FOREIGN)

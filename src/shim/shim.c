@@ -110,6 +110,7 @@ static void fill_shim(struct shim *new, const struct settings *settings,
 {
 	new->fenced = true;
 	new->run = settings->gate;
+	new->marked = settings->taken_over;
 	new->fence.calls = &gated_calls;
 	new->fence.kernel = new->kernel;
 	new->fdcache = fdcache_start();

@@ -18,7 +18,8 @@
 struct shim {
 	bool fenced;  /* false: the hooks make the program's own calls and nothing else */
 	uint64_t run; /* the address of the gate that was drawn for this run; 0 if there is none */
-	bool maps;    /* the rule has a map: addresses are translated */
+	bool marked; /* `portfence run` has marked the sockets from outside, see assign_keep_port() */
+	bool maps;   /* the rule has a map: addresses are translated */
 	struct fence fence;
 	struct engine_kernel kernel[PROTO_COUNT];
 	struct fdcache *fdcache;

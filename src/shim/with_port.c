@@ -19,6 +19,20 @@ static void use_fresh_hint(struct shim *shim, struct assign *assign)
 	assign->same_netns = fdcache_same_netns(shim->fdcache, assign->proto);
 }
 
+bool with_port_is_shy(struct shim *shim, int fd)
+{
+	const enum fdcache_state what = fdcache_get(shim->fdcache, fd);
+
+	/* whoever makes a socket and sends through it may do what a send without destination asks for */
+	if (what == FDCACHE_UDP4 || what == FDCACHE_UDP6)
+		return false;
+	if (sandbox_is_filtered() || !shim->marked)
+		return true;
+	if (what == FDCACHE_RECEIVED)
+		assign_keep_port(&shim->fence, fd);
+	return false;
+}
+
 static void write_assign(struct shim *shim, const struct assign *assign, const char *name)
 {
 	union addr local;
@@ -29,11 +43,9 @@ static void write_assign(struct shim *shim, const struct assign *assign, const c
 
 int with_port_begin(struct shim *shim, struct assign *assign, const char *name)
 {
-	enum fdcache_state what = fdcache_get(shim->fdcache, assign->fd);
 	int rc;
 
-	/* whoever makes a socket and sends through it may do what a send without destination asks for */
-	assign->shy = sandbox_is_filtered() && what != FDCACHE_UDP4 && what != FDCACHE_UDP6;
+	assign->shy = with_port_is_shy(shim, assign->fd);
 	use_fresh_hint(shim, assign);
 	if (!shim->fence.sources)
 		shim->fence.sources = fdcache_sources(shim->fdcache);

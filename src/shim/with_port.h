@@ -25,6 +25,14 @@ int with_port_begin(struct shim *shim, struct assign *assign, const char *name);
 bool with_port_end(struct shim *shim, struct assign *assign, const char *name, int *error);
 
 /**
+ * with_port_is_shy() - Has a socket to keep a port outside the range that the kernel may have chosen?
+ *
+ * So it is where a filter of the program's own may forbid the calls that take it back, and where the socket may come
+ * from outside, see assign_keep_port(). A socket that was received is marked. Keeps no errno.
+ */
+bool with_port_is_shy(struct shim *shim, int fd);
+
+/**
  * WITH_PORT() - Give the socket a port, then make the real call
  * @type:	of the call's result: int or ssize_t
  * @call:	an expression that makes the real call. It may be evaluated not at all, or twice.

@@ -291,52 +291,6 @@ static int choose_port(struct trapped_call *trapped, struct assign *assign)
 	return rc;
 }
 
-#define FALLBACK_TRIES 16
-
-/*
- * The range is full, and the rule lets the kernel choose for a UDP socket. From its choice alone,
- * is_settled() could not tell what a write() without destination has drawn. So the kernel chooses here, and
- * the socket is bound to that port by hand, which is for good.
- *
- * Return: as assign_begin()
- */
-static int bind_to_system_port(struct trapped_call *trapped, struct assign *assign)
-{
-	const bool binds = assign->call == ASSIGN_BIND;
-	union addr open = assign->addr, chosen;
-	socklen_t len = assign->len < sizeof(open) ? assign->len : sizeof(open), size;
-	int tries, rc = -EADDRINUSE, no_port = 0;
-
-	if (!binds) {
-		len = sizeof(open);
-		if (getsockname(trapped->fd, &open.sa, &len))
-			return -errno;
-	}
-	addr_set_port(&open, 0);
-	get_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &no_port);
-	for (tries = 0; rc == -EADDRINUSE && tries < FALLBACK_TRIES; tries++) {
-		set_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0);
-		rc = bind(trapped->fd, &open.sa, len) ? -errno : 0;
-		set_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, no_port);
-		size = sizeof(chosen);
-		/* in the range, it stays; perhaps somebody has just given that port back */
-		if (rc || getsockname(trapped->fd, &chosen.sa, &size) ||
-		    assign_state(trapped->fence, trapped->fd) != ASSIGN_FOREIGN_UDP)
-			break;
-		assign_undo(trapped->fence, trapped->fd);
-		rc = bind(trapped->fd, &chosen.sa, size) ? -errno : 0;
-	}
-	/* another thread has bound it */
-	if (rc == -EINVAL)
-		return ASSIGN_GO_ON;
-	if (!rc) {
-		remember(trapped);
-		return binds ? ASSIGN_MADE : ASSIGN_GO_ON;
-	}
-	assign->outcome = OUTCOME_EXHAUSTED;
-	return binds ? -EADDRINUSE : -EAGAIN;
-}
-
 /* Begins a call whose port is chosen, or that names one which the rule has a say in. */
 static int begin_assign(struct trapped_call *trapped, struct assign *assign)
 {
@@ -356,8 +310,6 @@ static int begin_assign(struct trapped_call *trapped, struct assign *assign)
 				 "not have in its network namespace, so the call fails");
 	rc = bind_as_caller(trapped, chooses && lowest < trapped->tree->port_start, choose_port,
 			    assign);
-	if (assign->outcome == OUTCOME_FELL_BACK && trapped_call_is_udp(trapped))
-		rc = bind_to_system_port(trapped, assign);
 	if (rc < 0 && assign->outcome != OUTCOME_FINE)
 		trapped_call_report(trapped, assign);
 	if (rc >= 0 && assign->engine == ENGINE_BIND)
