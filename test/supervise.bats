@@ -784,6 +784,42 @@ for pid in waiting: os.kill(pid, 9); os.waitpid(pid, 0)'
 	done
 }
 
+@test "where ports are the same each time, a connect that is late in getting a processor delays no other call for long" {
+	serve
+	mkfifo hold
+	cat >count.c <<-'END'
+		#define _GNU_SOURCE
+		#include <fcntl.h>
+		#include <stdlib.h>
+		#include <sys/syscall.h>
+		#include <time.h>
+		#include <unistd.h>
+		int nanosleep(const struct timespec *rest, struct timespec *left)
+		{
+		    int fd = open(getenv("COUNT"), O_WRONLY | O_APPEND | O_CLOEXEC);
+		    if (write(fd, "x", 1) != 1) _exit(1);
+		    close(fd);
+		    return syscall(SYS_nanosleep, rest, left);
+		}
+	END
+	cc -shared -fPIC -o count.so count.c
+	touch count
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background env LD_PRELOAD="$PWD/count.so" COUNT="$PWD/count" bash -c 'exec "$@" <hold >said' - \
+		"$PORTFENCE" run --via supervise --fresh --range 20000-20999 -- "$PROBES/late_connect" 7000 20
+	exec 4>hold
+	wait_line ready said
+	supervisor_of >&4
+	exec 4>&-
+	wait "$pid" || [ $? != 77 ] || skip "there are not two processors, or none is had in real time"
+	cat said
+	[ "$(tail -n 1 said)" = "0 0" ]
+	# a rest is of 100 microseconds, and they are to last for 30 milliseconds in all, not in each call
+	stat -c %s count
+	[ "$(stat -c %s count)" -gt 0 ]
+	[ "$(stat -c %s count)" -lt 600 ]
+}
+
 @test "every program that is executed is fenced: static, dynamic, and without an environment" {
 	local way
 	for way in $WAYS; do

@@ -142,12 +142,13 @@ void claims_hold_claim(struct claims *claims, const struct state *state, uint64_
 		.state = state,
 		.cookie = cookie,
 		.id = caller->id,
+		.taken = (uint64_t)timing_ns(CLOCK_MONOTONIC),
 		.thread = caller->thread,
 	};
 
 	pthread_mutex_lock(&claims->lock);
 	if (claims->own.count == STATE_OWN_CLAIMS_MOST)
-		release_unneeded(claims, (uint64_t)timing_ns(CLOCK_MONOTONIC));
+		release_unneeded(claims, call.taken);
 	if (claims->own.count == STATE_OWN_CLAIMS_MOST)
 		release_claim(claims, 0);
 	claims->call[claims->own.count] = call;
@@ -183,20 +184,31 @@ bool claims_tidy(struct claims *claims)
 	return any;
 }
 
-bool claims_wait(struct claims *claims)
+/* Is one of them worth waiting for? */
+static bool has_young(const struct claims *claims, const struct state *state, uint64_t now)
+{
+	unsigned i;
+
+	for (i = 0; i < claims->own.count; i++)
+		if (claims->call[i].state == state && now - claims->call[i].taken < WAIT_NS)
+			return true;
+	return false;
+}
+
+bool claims_wait(struct claims *claims, const struct state *state)
 {
 	const struct timespec rest = { 0, CLAIM_NEEDED_NS / 100 };
 	uint64_t start = (uint64_t)timing_ns(CLOCK_MONOTONIC), now = start;
-	bool any, had = false;
+	bool waits, had = false;
 
 	for (;;) {
 		pthread_mutex_lock(&claims->lock);
 		had |= claims->own.count != 0;
 		if (had)
 			release_unneeded(claims, now);
-		any = claims->own.count;
+		waits = has_young(claims, state, now);
 		pthread_mutex_unlock(&claims->lock);
-		if (!any || now - start >= WAIT_NS)
+		if (!waits || now - start >= WAIT_NS)
 			return had;
 		nanosleep(&rest, NULL);
 		now = (uint64_t)timing_ns(CLOCK_MONOTONIC);

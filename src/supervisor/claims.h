@@ -27,7 +27,8 @@ struct claims {
 	struct claims_call {
 		const struct state *state; /* where it is held */
 		uint64_t cookie;
-		uint64_t id; /* of its notification */
+		uint64_t id;    /* of its notification */
+		uint64_t taken; /* nanoseconds */
 		uint64_t woken; /* when its thread was seen to go on with it, in nanoseconds; 0: not yet */
 		pid_t thread;
 	} call[STATE_OWN_CLAIMS_MOST];
@@ -74,11 +75,13 @@ void claims_call_made(struct claims *claims, const struct caller *caller);
 bool claims_tidy(struct claims *claims);
 
 /**
- * claims_wait() - Wait until no claim is needed any more; for some time, as a thread may never go on
+ * claims_wait() - Wait until no claim of a state is needed any more
  *
- * Return: false if there was none to wait for
+ * A thread may never go on. So nobody waits for a claim that is older than some time, however many calls there are.
+ *
+ * Return: false if there is none, of any state
  */
-bool claims_wait(struct claims *claims);
+bool claims_wait(struct claims *claims, const struct state *state);
 
 /* claims_end() - Release the claims of a state, or of all for NULL, as nobody is left who makes calls */
 void claims_end(struct claims *claims, const struct state *state);

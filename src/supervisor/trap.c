@@ -275,7 +275,7 @@ static int choose_port(struct trapped_call *trapped, struct assign *assign)
 
 	/* where ports are to be the same each time, it must not matter how long a claim is held */
 	if (fence.state.repeats)
-		claims_wait(claims);
+		claims_wait(claims, &trapped->fence->state);
 	claims_copy(claims, &own);
 	fence.state.own_claims = &own;
 	rc = assign_begin(&fence, assign);
@@ -283,7 +283,7 @@ static int choose_port(struct trapped_call *trapped, struct assign *assign)
 	/* perhaps by ports that others have only just been given, and could share with this one by now */
 	if (assign->proto != PROTO_UDP &&
 	    (outcome_is_exhausted(assign->outcome) || assign->outcome == OUTCOME_FELL_BACK) &&
-	    claims_wait(claims)) {
+	    claims_wait(claims, &trapped->fence->state)) {
 		*assign = untouched;
 		claims_copy(claims, &own);
 		rc = assign_begin(&fence, assign);

@@ -2,10 +2,11 @@
  * late_connect: a thread's connect may go on, but the thread gets no processor; then another thread
  * connects. Both connect to PORT of this host, by system calls that no library sees.
  *
- *   late_connect PORT
+ *   late_connect PORT [BINDS]
  *
  * Prints "ready", then reads the supervisor's process id from standard input, then prints
- * "ERRNO ERRNO": the result of the late connect and of the other one. Exit status 77 where the
+ * "ERRNO ERRNO": the result of the late connect and of the other one. In the place of the other one, it may make so
+ * many sockets, and bind each to port 0. Exit status 77 where the
  * machine lacks two processors, or the right to run a thread in real time on one.
  */
 #include <arpa/inet.h>
@@ -48,6 +49,22 @@ static void pin(pid_t thread, int processor)
 static const char *connect_now(int fd)
 {
 	return syscall(SYS_connect, fd, &peer, sizeof(peer)) ? strerrorname_np(errno) : "0";
+}
+
+/* Return: the first error, else 0 */
+static const char *bind_now(int binds)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	const char *error = "0";
+
+	for (; binds && !strcmp(error, "0"); binds--) {
+		int fd = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+
+		if (syscall(SYS_bind, fd, &any, sizeof(any)))
+			error = strerrorname_np(errno);
+		close(fd);
+	}
+	return error;
 }
 
 static void *be_late(void *ret_error)
@@ -110,7 +127,7 @@ int main(int argc, char *argv[])
 
 	puts("ready");
 	fflush(stdout);
-	if (argc != 2 || scanf("%d", &supervisor) != 1)
+	if (argc < 2 || scanf("%d", &supervisor) != 1)
 		return 2;
 	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	peer.sin_port = htons((in_port_t)atoi(argv[1]));
@@ -143,7 +160,7 @@ int main(int argc, char *argv[])
 	while (!atomic_load(&busy))
 		;
 	kill(supervisor, SIGCONT);
-	second = connect_now(sockets[1]);
+	second = argc > 2 ? bind_now(atoi(argv[2])) : connect_now(sockets[1]);
 	atomic_store(&over, true);
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
