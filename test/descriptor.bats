@@ -281,6 +281,26 @@ counted() {
 	[ "$(grep -cxE 'connect-[2-4] setsockopt connect getsockname' both)" = 24 ]
 }
 
+@test "a port from outside is looked at closely before the first send alone" {
+	skip_missing strace
+	local via
+	rule perl bind $BIND
+	for via in preload both; do
+		# shellcheck disable=SC2016 # Perl's variables
+		ns perl -MSocket -e 'socket(my $s, PF_INET, SOCK_DGRAM, 0); bind($s, sockaddr_in(0, INADDR_ANY));
+			socket(my $sink, PF_INET, SOCK_DGRAM, 0); bind($sink, sockaddr_in(7777, INADDR_ANY));
+			use POSIX; POSIX::dup2(fileno($s), 50); $^F = 99; exec @ARGV' \
+			strace -f -o trace "$PORTFENCE" run --via $via --config rule.ini --log none -- \
+			perl -MSocket -e 'open(my $s, "+<&=50"); send($s, "x", 0, sockaddr_in(7777, INADDR_LOOPBACK)) for 1 .. 4'
+		[ "$(grep -c 'sendto(50,.* = 1$' trace)" = 4 ]
+		[ "$(grep -c 'getpeername(50,' trace)" = 1 ]
+		[ "$(grep -c 'connect(50,' trace)" = 0 ]
+		# what it is, each time: the port could be gone
+		awk '/sendto\(50,/ { n++ } n == 2 && /\(50,/ { sub(/^[0-9]+ +/, ""); sub(/\(.*/, ""); print }' trace >third
+		[ "$(xargs <third)" = "sendto getsockname getsockopt getsockopt" ]
+	done
+}
+
 # AddressSanitizer's runtime stands between the library and libc: then the supervisor looks at each call.
 has_gate() {
 	[ -z "${ASAN_OPTIONS:-}" ]

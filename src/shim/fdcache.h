@@ -13,11 +13,12 @@
  * hints. If one is wrong, the bind that follows fails, and the kernel is asked.
  */
 enum fdcache_state {
-	FDCACHE_UNKNOWN,          /* ask the kernel */
-	FDCACHE_SETTLED,          /* a socket through which no send needs a port from us */
-	FDCACHE_SETTLED_UDP,      /* a UDP socket through which no send and no connect needs one */
-	FDCACHE_BOUND,            /* a hint: bind() has given it a port, for good */
-	FDCACHE_RECEIVED,         /* came with a message; else ask the kernel */
+	FDCACHE_UNKNOWN,     /* ask the kernel */
+	FDCACHE_SETTLED,     /* a socket through which no send needs a port from us */
+	FDCACHE_SETTLED_UDP, /* a UDP socket through which no send and no connect needs one */
+	FDCACHE_BOUND,       /* a hint: bind() has given it a port, for good */
+	FDCACHE_RECEIVED,    /* came with a message; else ask the kernel */
+	FDCACHE_KEPT, /* a hint: a UDP socket that keeps a port outside the range, as long as it is connected or shared */
 	FDCACHE_FOREIGN,          /* a socket that is not IPv4 or IPv6 */
 	FDCACHE_FOREIGN_WHOLE,    /* such a socket that sends a message whole or not at all */
 	FDCACHE_FOREIGN_NONBLOCK, /* such a socket that does not wait (O_NONBLOCK) */
@@ -93,7 +94,7 @@ void fdcache_note_bound(struct fdcache *cache, int fd, uint16_t port);
 /* fdcache_note_received() - @fd came with a message */
 void fdcache_note_received(struct fdcache *cache, int fd);
 
-/* fdcache_port() - The port with which a settled or bound socket was noted, in host byte order; else 0 */
+/* fdcache_port() - The port with which a settled, bound or kept socket was noted, in host byte order; else 0 */
 uint16_t fdcache_port(const struct fdcache *cache, int fd);
 
 /**
@@ -104,7 +105,7 @@ void fdcache_ask(struct fdcache *cache, int fd, const void *mark);
 
 /**
  * fdcache_settle() - Remember what the kernel has said
- * @state:	one of the settled or foreign states
+ * @state:	FDCACHE_KEPT, or one of the settled or foreign states
  * @port:	that the socket has, in host byte order
  * @mark:	as given to fdcache_ask(); if the number was forgotten since, so is the answer
  */

@@ -216,35 +216,42 @@ EXPORT int listen(int fd, int backlog)
 /* Does no send through this socket need a port from us? Asks the kernel if needed, and remembers it if so. */
 static bool remember_if_settled(struct shim *shim, int fd)
 {
+	const uint16_t noted = fdcache_port(shim->fdcache, fd);
 	enum fdcache_state state = fdcache_get(shim->fdcache, fd);
-	const uint16_t named = fdcache_port(shim->fdcache, fd);
+	const bool kept = state == FDCACHE_KEPT;
+	enum assign_state found;
 	uint16_t port;
 	bool shy;
 	int mark;
 
 	if (fdcache_is_settled(state) || state == FDCACHE_UDP4 || state == FDCACHE_UDP6)
 		return fdcache_is_settled(state);
-	/* that a socket is a fresh TCP one is a hint, too, and no bind would put it right */
 	shy = with_port_is_shy(shim, fd);
+	/* that a socket is a fresh TCP one is a hint, too, and no bind would put it right */
 	fdcache_ask(shim->fdcache, fd, &mark);
-	switch (assign_settle(&shim->fence, fd, named, shy, &port)) {
+	found = assign_settle(&shim->fence, fd, kept ? 0 : noted, kept || shy, &port);
+	/* not the port that was left to the socket then */
+	if (found == ASSIGN_FOREIGN_UDP && kept && port != noted)
+		found = assign_settle(&shim->fence, fd, 0, shy, &port);
+	switch (found) {
 	case ASSIGN_OTHER_FAMILY:
-		if (!fdcache_is_foreign(state))
-			state = FDCACHE_FOREIGN;
-		fdcache_settle(shim->fdcache, fd, state, 0, &mark);
-		return true;
+		state = fdcache_is_foreign(state) ? state : FDCACHE_FOREIGN;
+		break;
 	case ASSIGN_SETTLED:
-		fdcache_settle(shim->fdcache, fd, FDCACHE_SETTLED, port, &mark);
-		return true;
+		state = FDCACHE_SETTLED;
+		break;
 	case ASSIGN_SETTLED_UDP:
-		fdcache_settle(shim->fdcache, fd, FDCACHE_SETTLED_UDP, port, &mark);
-		return true;
+		state = FDCACHE_SETTLED_UDP;
+		break;
 	case ASSIGN_FOREIGN_UDP:
 		/* the kernel chose the port for somebody else; whoever shares the socket can dissolve it */
-		return true;
+		state = FDCACHE_KEPT;
+		break;
 	default:
 		return false;
 	}
+	fdcache_settle(shim->fdcache, fd, state, port, &mark);
+	return true;
 }
 
 /* Does a send to an address need a port first? Keeps errno. */
