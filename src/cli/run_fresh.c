@@ -111,12 +111,15 @@ static int lock_slot(int slot)
  */
 static int take_slot(int folder, const char *name, int *ret_slot)
 {
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 	struct stat st;
 	int slot, fd;
 
-	if (mkdirat(folder, name, 0700) && errno != EEXIST)
+	slot = ownership_open_own(folder, name, flags, 0700);
+	if (slot == -ENOENT && mkdirat(folder, name, 0700) && errno != EEXIST)
 		return -errno;
-	slot = ownership_open_own(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0700);
+	if (slot == -ENOENT)
+		slot = ownership_open_own(folder, name, flags, 0700);
 	if (slot < 0)
 		return slot == -ENOTDIR || slot == -ELOOP || slot == -EACCES ? -EBUSY : slot;
 	if (fstat(slot, &st) || st.st_uid != geteuid() || st.st_mode & (S_IRWXG | S_IRWXO))

@@ -306,9 +306,14 @@ int ownership_open_folder(const char *path)
 
 	while (!rc && fd == -EAGAIN) {
 		rc = go_to_last(walk);
-		if (!rc && !mkdirat(walk->folder, walk->name, 0700))
+		if (!rc)
+			fd = open_last(walk, O_RDONLY | O_DIRECTORY, 0);
+		/* only then: mkdir(2) waits for whoever reads the folder above, even if this one exists */
+		if (fd != -ENOENT)
+			continue;
+		if (!mkdirat(walk->folder, walk->name, 0700))
 			restore_by_name(walk->folder, walk->name, O_DIRECTORY, 0700);
-		else if (!rc && errno != EEXIST)
+		else if (errno != EEXIST)
 			rc = -errno;
 		if (!rc)
 			fd = open_last(walk, O_RDONLY | O_DIRECTORY, 0);
