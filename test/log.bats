@@ -714,3 +714,26 @@ print(subprocess.run(sys.argv[1:], stderr=w, stdout=subprocess.DEVNULL, timeout=
 	[ "$(grep -c engine=none log)" = 3 ]
 	diff <(sort said) <(sed -nE 's/.* udp4 127\.0\.0\.1:([0-9]+) .*/\1/p' log | sort)
 }
+
+@test "what is said once in a run is said to the first whose standard error is not led elsewhere" {
+	cat >binds.py <<-'END'
+		import socket
+		for i in range(3): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).bind(("", 0))
+	END
+	printf '[*]\nrange = 20000-20001\nexhausted = system\n' >full.ini
+	# both ports are in use for as long as the shell has them
+	cat >both.sh <<-'END'
+		/usr/bin/python3 -c 'import socket, subprocess, sys
+		held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for i in range(2)]
+		for s in held: s.bind(("", 0))
+		for to in subprocess.DEVNULL, None, None:
+		    subprocess.run([sys.executable, "binds.py"], stderr=to)'
+	END
+	ns "$PORTFENCE" run --via supervise --config full.ini -- sh both.sh 2>said
+	cat said
+	[ "$(grep -c 'no port is left in the range' said)" = 1 ]
+	# what cannot be said there, a log has
+	ns "$PORTFENCE" run --via supervise --config full.ini --log "$PWD/log" -- sh both.sh 2>said
+	[ ! -s said ]
+	[ "$(grep -c 'no port is left in the range' log)" = 1 ]
+}

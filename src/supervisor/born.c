@@ -36,7 +36,8 @@
  * is done with our lock held, nor where a call of somebody else's would wait for it.
  *
  * A number is another socket's only after 2^32 more inodes (fs/inode.c, get_next_ino).
- * While we have the duplicate it is no other's.
+ * While we have the duplicate it is no other's. So what is remembered of a number is right for as long as the socket
+ * lives, and is never given up: a program may listen on a socket long after it has bound it.
  */
 
 /* the first look comes after 2 milliseconds, each other one after twice the time: for 2 seconds */
@@ -48,7 +49,8 @@
 /* how long a call waits for the end of a search, if it has no room, and of a look at all */
 #define SWEEP_MS 1000
 #define LOOK_MS 20
-#define EARLY (1ULL << 63)
+/* what is remembered of a socket that is settled */
+enum { NOT_SETTLED, SETTLED, EARLY };
 
 void born_start(struct born *born)
 {
@@ -146,9 +148,32 @@ static int take_out(struct born *born, struct born_socket *socket, int chain)
 	return place;
 }
 
-static void note_settled(struct born *born, uint64_t inode, bool early)
+/* Return: what is remembered, in two bits from @ret_shift on; NULL: nothing, and there is no memory for it if @make */
+static uint8_t *find_settled(struct born *born, uint64_t inode, bool make, int *ret_shift)
 {
-	born->settled[inode % BORN_REMEMBERED] = early ? inode | EARLY : inode;
+	uint8_t **chunk = &born->settled[(uint32_t)inode / BORN_CHUNK];
+
+	if (!*chunk && make)
+		*chunk = calloc(BORN_CHUNK / 4, 1);
+	*ret_shift = (int)(inode % 4) * 2;
+	return *chunk ? *chunk + (uint32_t)inode % BORN_CHUNK / 4 : NULL;
+}
+
+static int get_settled(struct born *born, uint64_t inode)
+{
+	int shift;
+	const uint8_t *place = find_settled(born, inode, false, &shift);
+
+	return place ? *place >> shift & 3 : NOT_SETTLED;
+}
+
+static void set_settled(struct born *born, uint64_t inode, int settled)
+{
+	int shift;
+	uint8_t *place = find_settled(born, inode, settled != NOT_SETTLED, &shift);
+
+	if (place)
+		*place = (uint8_t)((*place & ~(3 << shift)) | settled << shift);
 }
 
 /* ---- without it ---- */
@@ -299,8 +324,7 @@ int born_keep(struct born *born, int fd, uint64_t *ret_inode)
 		rc = 0;
 	}
 	/* of another socket that had this number */
-	if ((born->settled[st.st_ino % BORN_REMEMBERED] & ~EARLY) == st.st_ino)
-		born->settled[st.st_ino % BORN_REMEMBERED] = 0;
+	set_settled(born, st.st_ino, NOT_SETTLED);
 	pthread_mutex_unlock(&born->lock);
 	return rc;
 }
@@ -320,18 +344,18 @@ enum born_state born_find(struct born *born, uint64_t inode, int *ret_fd, bool *
 {
 	const struct born_socket *socket;
 	enum born_state state = BORN_UNKNOWN;
-	uint64_t settled;
+	int settled;
 
 	pthread_mutex_lock(&born->lock);
 	socket = find_kept(born, inode);
-	settled = born->settled[inode % BORN_REMEMBERED];
+	settled = get_settled(born, inode);
 	if (socket) {
 		state = BORN_KEPT;
 		*ret_fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 0);
 		*ret_late = socket->bound_late;
-	} else if (settled == inode) {
+	} else if (settled == SETTLED) {
 		state = BORN_SETTLED;
-	} else if (settled == (inode | EARLY)) {
+	} else if (settled == EARLY) {
 		state = BORN_EARLY;
 	}
 	pthread_mutex_unlock(&born->lock);
@@ -347,7 +371,7 @@ void born_settle(struct born *born, uint64_t inode, bool early)
 	socket = find_kept(born, inode);
 	if (socket)
 		closed = take_out(born, socket, -1);
-	note_settled(born, inode, early);
+	set_settled(born, inode, early ? EARLY : SETTLED);
 	pthread_mutex_unlock(&born->lock);
 	close_chain(born, closed);
 }
@@ -425,7 +449,7 @@ static void look_at(struct born *born, struct born_socket *socket)
 	if (socket && socket->looked_at) {
 		socket->looked_at = false;
 		if (has_port) {
-			note_settled(born, inode, false);
+			set_settled(born, inode, SETTLED);
 			closed = take_out(born, socket, -1);
 		} else if (socket->looks && socket->due <= now_ms() && --socket->looks) {
 			set_due(socket);

@@ -10,7 +10,8 @@
 #include <sys/types.h>
 
 #define BORN_SOCKETS 16384
-#define BORN_REMEMBERED 65536
+#define BORN_CHUNK 16384 /* inode numbers of one chunk, at two bits each */
+#define BORN_CHUNKS (((uint64_t)UINT32_MAX + 1) / BORN_CHUNK)
 
 /* A socket that has no port yet, and our duplicate of it. */
 struct born_socket {
@@ -60,7 +61,8 @@ struct born {
 	uint64_t wanted;              /* such a one is wanted, of this number or a higher one */
 	pthread_cond_t asked;         /* the thread has something to do */
 	pthread_cond_t looked_around; /* round_of_all is another one */
-	uint64_t settled[BORN_REMEMBERED];
+	/* By inode number, of all that ever were settled: SETTLED or EARLY, see born.c. A chunk is made when it is needed */
+	uint8_t *settled[BORN_CHUNKS];
 };
 
 /* What is known of a socket. */

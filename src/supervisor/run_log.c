@@ -4,6 +4,7 @@
 #include "aside.h"
 #include "rights.h"
 
+#include <errno.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,11 +20,17 @@ void run_log_start(struct run_log *run, struct log *log)
 	aside_init_condition(&run->ended);
 }
 
+bool run_log_is_lost(const struct run_log *run, int errors)
+{
+	return errors == -EBADF && run->log->destination.to <= LOG_TO_STDERR;
+}
+
 /* With the lock held, but for the time of the writing. */
 static void write_line(struct run_log *run)
 {
 	/* no other one comes meanwhile */
 	const struct run_log_line *line = &run->line;
+	const unsigned told = atomic_load(&run->log->told);
 
 	pthread_mutex_unlock(&run->lock);
 	run->log->pid = line->pid;
@@ -31,6 +38,9 @@ static void write_line(struct run_log *run)
 	rights_use(CAP_DAC_OVERRIDE);
 	line->write(run->log, line);
 	rights_leave(CAP_DAC_OVERRIDE);
+	/* nobody has read it, so it has to be said again: to one whose standard error is not led elsewhere */
+	if (run_log_is_lost(run, line->errors))
+		atomic_fetch_and(&run->log->told, told | 1U << LOG_RECORD_LOST);
 	/* this may wait, too */
 	if (line->errors >= 0)
 		close(line->errors);

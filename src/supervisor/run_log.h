@@ -11,8 +11,9 @@
 /* One line, and all that it needs: it may be written after its call is over. */
 struct run_log_line {
 	void (*write)(struct log *log, const struct run_log_line *line);
-	int pid;    /* the process that it is about */
-	int errors; /* its standard error, closed behind the line; below 0 if it cannot be reached */
+	int pid; /* the process that it is about */
+	/* its standard error, closed behind the line; -EBADF if that is led elsewhere, below 0 if it cannot be reached */
+	int errors;
 	const char *text;
 	struct assign assign;
 	const char *call; /* these two are for log_assign() */
@@ -49,6 +50,9 @@ void run_log_start(struct run_log *run, struct log *log);
  * Lines that come while one is stuck are dropped; the record notes that.
  */
 void run_log_write(struct run_log *run, const struct run_log_line *line);
+
+/* run_log_is_lost() - Does a line go nowhere, as it would go to standard error? @errors: as in a line */
+bool run_log_is_lost(const struct run_log *run, int errors);
 
 /* run_log_finish() - Wait until no line is being written, for as long as that takes. No other line may come any more */
 void run_log_finish(struct run_log *run);

@@ -83,6 +83,11 @@ static void write_about_caller(struct trapped_call *trapped, struct run_log_line
 {
 	line.pid = (int)caller_process(&trapped->caller);
 	line.errors = find_errors(trapped);
+	if (run_log_is_lost(trapped->log, line.errors)) {
+		atomic_store(&trapped->log->refusal, NULL);
+		atomic_store(&trapped->log->unreachable, false);
+		atomic_store(&trapped->log->warned, false);
+	}
 	run_log_write(trapped->log, &line);
 }
 
