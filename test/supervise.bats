@@ -845,6 +845,32 @@ for i in range(2): print(libc.syscall(49, socket.socket().detach(), b"\2" + byte
 	done
 }
 
+@test "what is said once is not lost in a process that has led its standard error elsewhere" {
+	local way
+	RANGES=([calls]=20000-20001 [both]=20000-20001)
+	for way in calls both; do
+		printf '[app]\nrange = 20000-20001\nexhausted = system\n' >app.ini
+		python_code 's = [udp() for i in range(4)]; [x.sendto(b"x", ("127.0.0.1", 9)) for x in s]; print({port(x) > 0 for x in s})'
+		# shellcheck disable=SC2016 # the inner shell expands it
+		run as_nobody sh -c '"$@" 2>&1 | cat' - "$PORTFENCE" run --config app.ini --app app --via "${VIA[$way]}" -- \
+			sh -c '"$@" 2>/dev/null; "$@" 2>/dev/null; "$@"; "$@"' - $PYTHON code.py
+		echo "$output"
+		[ "$(grep -c '^{True}$' <<<"$output")" = 4 ]
+		# the library tells in each process
+		[ "$(grep -c 'no port is left' <<<"$output")" = "$([ "$way" = calls ] && echo 1 || echo 2)" ]
+	done
+	# a refusal, but where the kernel refuses by itself
+	needs_landlock
+	RANGES=([calls]=20000-20999)
+	# shellcheck disable=SC2016 # the inner shell expands it
+	run fenced_told calls sh -c '"$@" 2>/dev/null; "$@"; "$@"' - $PYTHON -c 'import ctypes, socket
+libc = ctypes.CDLL(None); libc.prctl(38, 1, 0, 0, 0); libc.syscall(446, libc.syscall(444, (ctypes.c_uint64 * 2)(0, 3), 16, 0), 0)
+print(libc.bind(socket.socket().detach(), b"\2" + bytes(15), 16))'
+	echo "$output"
+	[ "$(grep -c '^-1$' <<<"$output")" = 3 ]
+	[ "$(grep -c 'may be under Landlock rules' <<<"$output")" = "$(is_unread && echo 0 || echo 1)" ]
+}
+
 @test "netlink works in a process that cannot be looked into, and a short address gives no port" {
 	local way
 	cat >short.py <<-'END'

@@ -30,12 +30,22 @@
 #define SYSLOG_INFO "<30>"
 #define SYSLOG_WARNING "<28>"
 
-static void write_stderr(const struct log *log, const char *text, size_t len)
+bool log_goes_to_stderr(const struct log *log)
+{
+	return log->destination.to == LOG_TO_WARNINGS || log->destination.to == LOG_TO_STDERR;
+}
+
+static bool has_stderr(const struct log *log)
 {
 	struct stat st;
 
-	if (!fd_stat(log->stderr_fd, &st) && st.st_dev == log->stderr_dev &&
-	    st.st_ino == log->stderr_ino)
+	return !fd_stat(log->stderr_fd, &st) && st.st_dev == log->stderr_dev &&
+	       st.st_ino == log->stderr_ino;
+}
+
+static void write_stderr(const struct log *log, const char *text, size_t len)
+{
+	if (has_stderr(log))
 		fd_write_now(log->stderr_fd, text, len);
 }
 
@@ -119,7 +129,7 @@ static void write_line(struct log *log, const char *severity, const char *text, 
 	const struct log_destination *destination = &log->destination;
 	struct signals signals;
 
-	if (destination->to == LOG_TO_WARNINGS || destination->to == LOG_TO_STDERR) {
+	if (log_goes_to_stderr(log)) {
 		write_stderr(log, text, len);
 		return;
 	}
@@ -164,11 +174,19 @@ void log_say(struct log *log, const char *level, const char *message)
 		write_message(log, level, message);
 }
 
-/* @topic:	of enum outcome or enum log_topic */
+/*
+ * One process of a supervised run may have led its standard error elsewhere. What would be lost there is left for
+ * another process to be said. But LOG_START would be looked at in each call, and a record has to know that it has lost a line.
+ *
+ * @topic:	of enum outcome or enum log_topic
+ */
 static bool first_time(struct log *log, unsigned topic)
 {
 	unsigned bit = 1U << topic;
 
+	if (topic != LOG_START && topic != LOG_RECORD_LOST && log_goes_to_stderr(log) &&
+	    !has_stderr(log))
+		return false;
 	return !(atomic_fetch_or_explicit(&log->told, bit, memory_order_relaxed) & bit);
 }
 

@@ -78,8 +78,12 @@ static int find_errors(const struct trapped_call *trapped)
 	return log->stderr_ino ? open_errors(trapped->tree) : -EBADF;
 }
 
-/* A line about the caller. @line: what it says. What stands in the place of its standard error may keep this thread for ever. */
-static void write_about_caller(struct trapped_call *trapped, struct run_log_line line)
+/*
+ * A line about the caller. @line: what it says. What stands in the place of its standard error may keep this thread for ever.
+ *
+ * Return: false if the line has nowhere to go, as the caller has led its standard error elsewhere
+ */
+static bool write_about_caller(struct trapped_call *trapped, struct run_log_line line)
 {
 	line.pid = (int)caller_process(&trapped->caller);
 	line.errors = find_errors(trapped);
@@ -89,6 +93,7 @@ static void write_about_caller(struct trapped_call *trapped, struct run_log_line
 		atomic_store(&trapped->log->warned, false);
 	}
 	run_log_write(trapped->log, &line);
+	return line.errors != -EBADF || !log_goes_to_stderr(trapped->log->log);
 }
 
 static void write_assign(struct log *log, const struct run_log_line *line)
@@ -155,9 +160,10 @@ static void write_error(struct log *log, const struct run_log_line *line)
 	log_say(log, "error", line->text);
 }
 
-static void say_error(struct trapped_call *trapped, const char *text)
+static bool say_error(struct trapped_call *trapped, const char *text)
 {
-	write_about_caller(trapped, (struct run_log_line){ .write = write_error, .text = text });
+	return write_about_caller(trapped,
+				  (struct run_log_line){ .write = write_error, .text = text });
 }
 
 static void write_address_unknown(struct log *log, const struct run_log_line *line)
@@ -168,18 +174,20 @@ static void write_address_unknown(struct log *log, const struct run_log_line *li
 
 int trapped_call_refuse(struct trapped_call *trapped, const char *why)
 {
-	if (atomic_exchange(&trapped->log->refusal, why) != why)
-		say_error(trapped, why);
+	/* what has gone nowhere is said once more */
+	if (atomic_exchange(&trapped->log->refusal, why) != why && !say_error(trapped, why))
+		trapped->log->refusal = NULL;
 	return -EACCES;
 }
 
 int trapped_call_unreachable(struct trapped_call *trapped)
 {
-	if (!atomic_exchange(&trapped->log->unreachable, true))
-		say_error(
-			trapped,
-			"the supervisor may not look into this process (see ptrace(2) on access), so its "
-			"calls that need a port fail");
+	static const char text[] =
+		"the supervisor may not look into this process (see ptrace(2) on access), so its "
+		"calls that need a port fail";
+
+	if (!atomic_exchange(&trapped->log->unreachable, true) && !say_error(trapped, text))
+		trapped->log->unreachable = false;
 	return -EACCES;
 }
 
