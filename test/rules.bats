@@ -426,6 +426,23 @@ handed() {
 	done
 }
 
+@test "a UDP socket that a program has bound to a port and a device keeps both in its children, which dissolve nothing" {
+	local via
+	skip_missing strace
+	rule 'range = 20000-20009'
+	python_code 's = udp(); s.bind(("", 5555)); s.setsockopt(socket.SOL_SOCKET, 25, b"lo")
+		if os.fork(): os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+		for i in range(3): s.sendto(b"x", ("127.0.0.1", 5555))
+		print(port(s), s.getsockopt(socket.SOL_SOCKET, 25, 16).strip(bytes(1)).decode())'
+	for via in preload both; do
+		run ns strace -f -o trace "$PORTFENCE" run --via "$via" --config app.ini --app app -- $PYTHON code.py
+		echo "$output"
+		[ "$output" = "5555 lo" ]
+		grep -q 'sendto(' trace
+		[ "$(grep -c 'AF_UNSPEC' trace)" = 0 ]
+	done
+}
+
 @test "without 'portfence run', a UDP socket from outside keeps its port, too" {
 	rule 'range = 20000-20009'
 	python_code 's = socket.socket(fileno=50); before = port(s)

@@ -360,7 +360,7 @@ time64() {
 	cat >allowed <<-'END'
 		clock_gettime dl_iterate_phdr dlsym environ fnmatch ftruncate getauxval getcwd geteuid getpid
 		getpeername getsockname getsockopt in6addr_loopback linkat lseek memchr memrchr memcpy memmove mempcpy memset memcmp
-		madvise memmem mkdir mmap munmap open openat program_invocation_short_name read readlink
+		madvise memmem mkdir mmap mremap munmap open openat program_invocation_short_name read readlink
 		sbrk sched_yield secure_getenv strcasecmp strncasecmp uname snprintf stpcpy strchr strchrnul strcmp strcpy
 		strcspn strerror strlen strncmp strncpy strnlen strrchr strspn strtol strtoul strtoull syscall
 		unlinkat vsnprintf write

@@ -210,6 +210,15 @@ static int drop_kernel_port(const struct fence *fence, int fd)
 	return is_kept(fence, fd) ? 1 : disconnect(fence, fd);
 }
 
+/* Is a socket bound to a device? A disconnect would take that away for a moment, and without rights for good. */
+static bool is_tied(const struct fence *fence, int fd)
+{
+	socklen_t len = IFNAMSIZ;
+	char device[IFNAMSIZ];
+
+	return !fence->calls->getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, &len) && len;
+}
+
 enum assign_state assign_settle(const struct fence *fence, int fd, uint16_t named, bool shy,
 				uint16_t *ret_port)
 {
@@ -218,7 +227,7 @@ enum assign_state assign_settle(const struct fence *fence, int fd, uint16_t name
 
 	if (state != ASSIGN_FOREIGN_UDP)
 		return state;
-	if (before != named && (shy || drop_kernel_port(fence, fd)))
+	if (before != named && (shy || is_tied(fence, fd) || drop_kernel_port(fence, fd)))
 		return state;
 	if (before != named)
 		*ret_port = assign_port(fence, fd);

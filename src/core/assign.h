@@ -113,7 +113,7 @@ enum assign_state assign_state(const struct fence *fence, int fd);
  * @ret_port:	the port that the socket has, 0: none
  *
  * A send without a destination leaves such a port, see assign_undo(). Another port survives this,
- * so it is one that was bound by hand: ASSIGN_SETTLED_UDP. A connected socket is left alone.
+ * so it is one that was bound by hand: ASSIGN_SETTLED_UDP. A socket that is connected or bound to a device is left alone.
  */
 enum assign_state assign_settle(const struct fence *fence, int fd, uint16_t named, bool shy,
 				uint16_t *ret_port);

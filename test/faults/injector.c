@@ -390,6 +390,19 @@ EXPORT void *mmap(void *at, size_t size, int protection, int flags, int fd, off_
 	return with ? MAP_FAILED : NEXT(mmap)(at, size, protection, flags, fd, offset);
 }
 
+EXPORT void *mremap(void *at, size_t size, size_t new_size, int flags, ...)
+{
+	int with = fault(CALLER, "mremap", NULL);
+	va_list more;
+	void *to;
+
+	va_start(more, flags);
+	to = va_arg(more, void *);
+	va_end(more);
+	errno = with ? with : errno;
+	return with ? MAP_FAILED : NEXT(mremap)(at, size, new_size, flags, to);
+}
+
 EXPORT int munmap(void *at, size_t size)
 {
 	MAY_FAIL("munmap", NULL);
