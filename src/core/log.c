@@ -30,22 +30,12 @@
 #define SYSLOG_INFO "<30>"
 #define SYSLOG_WARNING "<28>"
 
-bool log_goes_to_stderr(const struct log *log)
-{
-	return log->destination.to == LOG_TO_WARNINGS || log->destination.to == LOG_TO_STDERR;
-}
-
-static bool has_stderr(const struct log *log)
+static void write_stderr(const struct log *log, const char *text, size_t len)
 {
 	struct stat st;
 
-	return !fd_stat(log->stderr_fd, &st) && st.st_dev == log->stderr_dev &&
-	       st.st_ino == log->stderr_ino;
-}
-
-static void write_stderr(const struct log *log, const char *text, size_t len)
-{
-	if (has_stderr(log))
+	if (!fd_stat(log->stderr_fd, &st) && st.st_dev == log->stderr_dev &&
+	    st.st_ino == log->stderr_ino)
 		fd_write_now(log->stderr_fd, text, len);
 }
 
@@ -129,7 +119,7 @@ static void write_line(struct log *log, const char *severity, const char *text, 
 	const struct log_destination *destination = &log->destination;
 	struct signals signals;
 
-	if (log_goes_to_stderr(log)) {
+	if (destination->to == LOG_TO_WARNINGS || destination->to == LOG_TO_STDERR) {
 		write_stderr(log, text, len);
 		return;
 	}
@@ -174,19 +164,11 @@ void log_say(struct log *log, const char *level, const char *message)
 		write_message(log, level, message);
 }
 
-/*
- * One process of a supervised run may have led its standard error elsewhere. What would be lost there is left for
- * another process to be said. But LOG_START would be looked at in each call, and a record has to know that it has lost a line.
- *
- * @topic:	of enum outcome or enum log_topic
- */
+/* @topic:	of enum outcome or enum log_topic */
 static bool first_time(struct log *log, unsigned topic)
 {
 	unsigned bit = 1U << topic;
 
-	if (topic != LOG_START && topic != LOG_RECORD_LOST && log_goes_to_stderr(log) &&
-	    !has_stderr(log))
-		return false;
 	return !(atomic_fetch_or_explicit(&log->told, bit, memory_order_relaxed) & bit);
 }
 

@@ -54,9 +54,6 @@ int log_open(const struct log *log);
 /* log_is_on() - Does a line for each port go to the log? The record is another matter */
 bool log_is_on(const struct log *log);
 
-/* log_goes_to_stderr() - Is the log standard error? */
-bool log_goes_to_stderr(const struct log *log);
-
 /**
  * log_local() - Find the socket's address for log_assign()
  *

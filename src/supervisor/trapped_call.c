@@ -87,13 +87,8 @@ static bool write_about_caller(struct trapped_call *trapped, struct run_log_line
 {
 	line.pid = (int)caller_process(&trapped->caller);
 	line.errors = find_errors(trapped);
-	if (run_log_is_lost(trapped->log, line.errors)) {
-		atomic_store(&trapped->log->refusal, NULL);
-		atomic_store(&trapped->log->unreachable, false);
-		atomic_store(&trapped->log->warned, false);
-	}
 	run_log_write(trapped->log, &line);
-	return line.errors != -EBADF || !log_goes_to_stderr(trapped->log->log);
+	return !run_log_is_lost(trapped->log, line.errors);
 }
 
 static void write_assign(struct log *log, const struct run_log_line *line)
@@ -116,7 +111,8 @@ void trapped_call_report(struct trapped_call *trapped, const struct assign *assi
 	line.assign.addrs = NULL;
 	if (!log_local(log, assign, &line.local))
 		line.local.sa.sa_family = AF_UNSPEC;
-	write_about_caller(trapped, line);
+	if (!write_about_caller(trapped, line) && assign->outcome == OUTCOME_FINE)
+		trapped->log->warned = false;
 }
 
 static void write_mptcp(struct log *log, const struct run_log_line *line)
