@@ -3,6 +3,8 @@
 # What a rule says beyond its range: explicit binds, exhaustion, engines, and what happens when the
 # system's own ranges change under a running program.
 
+# shellcheck disable=SC2030,SC2031 # each test is a process of its own, and what it sets is its own
+
 load lib/helpers
 
 PYTHON=/usr/bin/python3

@@ -549,8 +549,8 @@ void state_unshare(const struct state *state)
 	if (file == MAP_FAILED)
 		return;
 	memcpy(file, state->file, sizeof(*file));
-	if (mremap(file, sizeof(*file), sizeof(*file), MREMAP_MAYMOVE | MREMAP_FIXED,
-		   state->file) == MAP_FAILED)
+	if (syscall(SYS_mremap, file, sizeof(*file), sizeof(*file), MREMAP_MAYMOVE | MREMAP_FIXED,
+		    state->file) == -1)
 		munmap(file, sizeof(*file));
 }
 
