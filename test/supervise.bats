@@ -1065,7 +1065,8 @@ print(s.getsockname()[1]); print(c.getsockname()[1])'
 			continue
 		fi
 		[ "$status" = 0 ]
-		within "$way" <<<"$output"
+		# its number inside is another user's in the folder of the states, which users share
+		within "$way" < <(grep -v ' warning: the state file is not used' <<<"$output")
 	done
 }
 
