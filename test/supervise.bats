@@ -871,6 +871,20 @@ print(libc.bind(socket.socket().detach(), b"\2" + bytes(15), 16))'
 	[ "$(grep -c 'may be under Landlock rules' <<<"$output")" = "$(is_unread && echo 0 || echo 1)" ]
 }
 
+@test "in a file that standard error is, the program goes on behind a line of the supervisor's" {
+	local way
+	RANGES=([calls]=20000 [both]=20000)
+	for way in calls both; do
+		printf '[app]\nrange = 20000\nexhausted = system\n' >app.ini
+		python_code 'os.write(2, b"before\n"); s = [udp() for i in range(2)]; [x.sendto(b"x", ("127.0.0.1", 9)) for x in s]; os.write(2, b"behind, and longer than what stands before\n" * 9)'
+		as_nobody "$PORTFENCE" run --config app.ini --app app --via "${VIA[$way]}" -- $PYTHON code.py 2>errors
+		cat errors
+		[ "$(head -n 1 errors)" = before ]
+		[[ $(sed -n 2p errors) = *"portfence["*" app: warning: no port is left in the range"* ]]
+		[ "$(sed -n '3,$p' errors | sort | uniq -c | xargs)" = "9 behind, and longer than what stands before" ]
+	done
+}
+
 @test "netlink works in a process that cannot be looked into, and a short address gives no port" {
 	local way
 	cat >short.py <<-'END'

@@ -25,6 +25,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@
  * Theory of operation
  *
  * The supervisor is made before the filter, under which it must not be itself, by
- * beside.c. It is in a session of its own, holds no file of the program's, and ends
+ * beside.c. It is in a session of its own, holds no file of the program's but standard error, and ends
  * when nobody is left under the filter.
  *
  * The listener is the filtered process's, which cannot send it: sendmsg(2) stops at
@@ -308,6 +309,22 @@ static struct inner_offer make_offer(const struct supervisor *supervisor, bool m
 	};
 }
 
+/*
+ * Keeps the program's standard error: a file as a duplicate, so that the program goes on writing behind our lines.
+ * Anything else by its path alone: a pipe has no writer by it (open(2), O_PATH). What was not open to write stays so.
+ * Return: descriptor, -1
+ */
+static int keep_errors(void)
+{
+	struct stat st;
+
+	if ((fcntl(STDERR_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		return -1;
+	if (!fstat(STDERR_FILENO, &st) && S_ISREG(st.st_mode))
+		return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	return open("/dev/fd/2", O_PATH | O_CLOEXEC);
+}
+
 /* Leaves the program's files, session and signals. Return: 0, -errno */
 static int leave_program(struct supervisor *supervisor, struct caller *program, int *channel,
 			 int *ret_errors)
@@ -316,9 +333,7 @@ static int leave_program(struct supervisor *supervisor, struct caller *program, 
 	beside_rename("supervises", program->thread);
 	if (supervisor->filter.born)
 		newsocket_inherited(note_inherited, &supervisor->fence);
-	/* by its path alone: a pipe has no writer by it (open(2), O_PATH). What was not open to write stays so */
-	if ((fcntl(STDERR_FILENO, F_GETFL) & O_ACCMODE) != O_RDONLY)
-		*ret_errors = open("/dev/fd/2", O_PATH | O_CLOEXEC);
+	*ret_errors = keep_errors();
 	return detach(channel, &program->pidfd, ret_errors);
 }
 

@@ -15,7 +15,7 @@
  * @log:	its standard error is the program's own, looked up for each line
  * @offer:	what runs inside are told, see inner.h
  * @program:	a pidfd of the program that was started first
- * @errors:	what was its standard error, opened with O_PATH; -1 for none
+ * @errors:	what was its standard error: a duplicate, or opened with O_PATH; -1 for none
  * @starter:	as for confinement_start()
  */
 void trap_serve(int listener, struct born *born, const struct fence *fence, struct log *log,

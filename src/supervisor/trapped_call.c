@@ -33,11 +33,13 @@ static const char *call_name(const struct trapped_call *trapped)
 		       : names[trapped->call];
 }
 
-/* Of a program that nobody may look into: opens a file, a terminal or a pipe anew. Return: descriptor, -errno */
+/* Of a program that nobody may look into: opens a terminal or a pipe anew. Return: descriptor, -errno */
 static int open_errors(const struct tree *tree)
 {
 	char path[64];
 
+	if (tree->errors >= 0 && !(fcntl(tree->errors, F_GETFL) & O_PATH))
+		return fcntl(tree->errors, F_DUPFD_CLOEXEC, 3);
 	snprintf(path, sizeof(path), "/dev/fd/%d", tree->errors);
 	return fd_open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY, 0);
 }
@@ -141,7 +143,7 @@ void trapped_call_named(struct trapped_call *trapped, const struct assign *assig
 }
 
 /*
- * A socket is not opened anew, nor is another user's file or pipe. So if that is the standard error of a
+ * A socket is not opened anew, nor is another user's pipe or terminal. So if that is the standard error of a
  * program that nobody may look into, the line goes to syslog, which needs no right and never waits.
  */
 static void write_error(struct log *log, const struct run_log_line *line)

@@ -14,7 +14,7 @@ struct tree {
 	/* set once, before the first call is served */
 	int listener;              /* of the filter */
 	int program;               /* a pidfd of the program that was started first */
-	int errors;                /* what was its standard error, opened with O_PATH; or -1 */
+	int errors;                /* what was its standard error, see trap_serve() */
 	const struct fence *fence; /* its rule is served by the bind engine */
 	struct born *born;   /* sockets that are born here; NULL: callers can be looked into */
 	unsigned port_start; /* lowest port that needs no right, in our network namespace */
