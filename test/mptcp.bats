@@ -300,3 +300,18 @@ client() {
 	END
 	[ "$(cat said)" = 93 ]
 }
+
+@test "a second bind of an MPTCP socket that is connected fails as the kernel has it, and no line says otherwise" {
+	local way
+	plain_server
+	for way in preload both; do
+		python ns "$PORTFENCE" run --via "$way" --range "$INSIDE" -- >said 2>err <<-'END'
+			s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262); s.connect(("10.9.0.1", 7777))
+			try: s.bind(("", 0))
+			except OSError as e: print(e.errno)
+		END
+		cat said err
+		[ "$(cat said)" = 22 ]
+		[ ! -s err ]
+	done
+}

@@ -595,6 +595,20 @@ static bool was_bound_by_hand(const struct fence *fence, int fd, const union add
 	return named;
 }
 
+/*
+ * Is a TCP socket connecting, connected or listening? Then it has its port, and we
+ * must not try a bind(): that would change the options by which its port is shared.
+ */
+static bool is_in_use(const struct fence *fence, int fd)
+{
+	/* the state is the first byte of struct tcp_info, and the kernel cuts the rest */
+	uint8_t state = TCP_CLOSE;
+	socklen_t len = sizeof(state);
+
+	return !fence->calls->getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) &&
+	       state != TCP_CLOSE;
+}
+
 static int give_port(const struct fence *fence, struct assign *assign, const union addr *local,
 		     socklen_t len)
 {
@@ -605,6 +619,9 @@ static int give_port(const struct fence *fence, struct assign *assign, const uni
 		return -EACCES;
 	}
 	if (assign->mptcp && mptcp_keep(fence, assign->fd) && fence->rule->mptcp != MPTCP_ALLOW) {
+		/* the kernel takes no range for a subflow that is in use, and no second bind() */
+		if (assign->call == ASSIGN_BIND && is_in_use(fence, assign->fd))
+			return -EINVAL;
 		assign->outcome = OUTCOME_MPTCP;
 		return -EACCES;
 	}
@@ -742,20 +759,6 @@ static bool kernel_would_choose(const struct assign *assign, int family, bool sh
 			return assign->backlog && !shows_port;
 		return !shows_port && is_whole_sctp(assign, family);
 	}
-}
-
-/*
- * Is a TCP socket connecting, connected or listening? Then it has its port, and we
- * must not try a bind(): that would change the options by which its port is shared.
- */
-static bool is_in_use(const struct fence *fence, int fd)
-{
-	/* the state is the first byte of struct tcp_info, and the kernel cuts the rest */
-	uint8_t state = TCP_CLOSE;
-	socklen_t len = sizeof(state);
-
-	return !fence->calls->getsockopt(fd, IPPROTO_TCP, TCP_INFO, &state, &len) &&
-	       state != TCP_CLOSE;
 }
 
 /* Finds protocol and address. Return: KIND_FENCED, KIND_OTHER, -errno if the kernel does not say */
