@@ -419,12 +419,14 @@ for port in 7770, 7771:
 	ns_background bash -c 'exec "$@" <go >calls 2>&1' - "${AS_NOBODY[@]}" "${SANDBOX[@]}" "$PORTFENCE" run \
 		--via supervise --range 20000-20999 -- $PYTHON -S -c 'import _socket, posix, sys, _thread
 def bind():
+    posix.write(1, b"begun\n")
     for i in range(500):
         s = _socket.socket(); s.bind(("", 0)); s.close()
     posix.write(1, b"end\n")
 for i in range(8): _thread.start_new_thread(bind, ())
 sys.stdin.read()'
 	exec 4>go
+	wait_until grep -qs . calls
 	until [ "$(grep -cx end calls)" = 8 ]; do
 		threads=$(sed -n 's/^Threads:\t//p' "/proc/$(supervisor_of)/status")
 		((threads <= most)) || most=$threads
