@@ -82,7 +82,8 @@ static bool may_ask_afterwards(const struct shim *shim, int fd, int error)
 	if (!sandbox_is_filtered())
 		return true;
 	/* a supervisor takes it back before the socket's next call; what is not IP fails with other errors */
-	return !gate() && (state == FDCACHE_UDP4 || state == FDCACHE_UDP6 || error == EDESTADDRREQ);
+	return !gate() && (state == FDCACHE_UDP4 || state == FDCACHE_UDP6 ||
+			   error == EDESTADDRREQ || error == EAFNOSUPPORT);
 }
 
 /*
