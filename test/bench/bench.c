@@ -8,6 +8,7 @@
  */
 #include "calls.h"
 #include "curves.h"
+#include "dear.h"
 #include "leases.h"
 #include "measure.h"
 #include "place.h"
@@ -45,6 +46,7 @@ static void print_help(FILE *to)
 	      "  --calls        only count system calls; exit status 1 if they are more than known\n"
 	      "  --known FILE   the counts that are known; default: test/bench/calls.txt\n"
 	      "  --cpu          count CPU time, not time; for a machine that has other work\n"
+	      "  --dear NS      first make a system call take so long, as on other machines\n"
 	      "  --json FILE    write all results to FILE\n"
 	      "  --svg FILE     plot the occupancy curves (needs gnuplot)\n"
 	      "  --build DIR    what is measured; default: $BUILD, else build\n"
@@ -288,7 +290,7 @@ static unsigned parse_number(const char *text, unsigned least, unsigned most)
 
 int main(int argc, char **argv)
 {
-	enum { QUICK = 256, ROUNDS, BATCH, CALLS, KNOWN, CPU, JSON, SVG, FOLDER };
+	enum { QUICK = 256, ROUNDS, BATCH, CALLS, KNOWN, CPU, DEAR, JSON, SVG, FOLDER };
 	static const struct option options[] = {
 		{ "quick", no_argument, NULL, QUICK },
 		{ "rounds", required_argument, NULL, ROUNDS },
@@ -296,6 +298,7 @@ int main(int argc, char **argv)
 		{ "calls", no_argument, NULL, CALLS },
 		{ "known", required_argument, NULL, KNOWN },
 		{ "cpu", no_argument, NULL, CPU },
+		{ "dear", required_argument, NULL, DEAR },
 		{ "json", required_argument, NULL, JSON },
 		{ "svg", required_argument, NULL, SVG },
 		{ "build", required_argument, NULL, FOLDER },
@@ -304,6 +307,7 @@ int main(int argc, char **argv)
 	};
 	const char *json = NULL, *svg = NULL, *build = getenv("BUILD");
 	const char *known = "test/bench/calls.txt";
+	unsigned dear = 0;
 	int option, rc;
 
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -328,6 +332,9 @@ int main(int argc, char **argv)
 		case CPU:
 			effort.cpu = true;
 			break;
+		case DEAR:
+			dear = parse_number(optarg, 1, 100000);
+			break;
 		case JSON:
 			json = optarg;
 			break;
@@ -348,7 +355,10 @@ int main(int argc, char **argv)
 	patterns = argv + optind;
 	calls_read(known);
 	scene_begin(build && *build ? build : "build");
+	if (dear)
+		dear_make(dear);
 	report_machine(&effort);
+	report_note("a system call that does nothing takes %u ns", dear_call_ns());
 	run_all();
 	rc = json ? report_json(json, &effort) : 0;
 	if (rc)

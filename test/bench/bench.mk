@@ -6,7 +6,7 @@ BUILD ?= build
 CC ?= cc
 CFLAGS ?= -O2 -g
 
-BENCH_DRIVER := bench calls curves leases measure report scene subject supervised views
+BENCH_DRIVER := bench calls curves dear leases measure report scene subject supervised views
 BENCH_WORKER := worker holder rows server
 BENCH_SHIMS := floor least lean
 BENCH_PROGRAMS := $(BUILD)/test/bench/bench $(BUILD)/test/bench/ways $(BUILD)/test/bench/worker \
