@@ -264,6 +264,13 @@ processes of a run are known, may not be set here ('ulimit -Hm' is not unlimited
 without a lease, with '--range'" ]]
 	run -125 as_nobody unshare -rpf "${SANDBOX[@]}" "$PORTFENCE" run --fresh --range 20000-20029 -- true
 	echo "$output"
+	[[ $output = *"'--fresh' needs a state of its own, and '$PORTFENCE_STATE' belongs to another user namespace; name \
+another folder with PORTFENCE_STATE" ]]
+	mkdir -m 700 own
+	chown 65534 own
+	PORTFENCE_STATE=$PWD/own
+	run -125 as_nobody unshare -rpf "${SANDBOX[@]}" "$PORTFENCE" run --fresh --range 20000-20029 -- true
+	echo "$output"
 	[[ $output = *"the state of 'true' would not last as long as it runs: /proc does not show the processes of this \
 PID namespace, so nothing tells when the run has ended; run it without '--fresh'" ]]
 	none_leased

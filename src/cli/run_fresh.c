@@ -156,6 +156,7 @@ static int take_state(struct settings *settings, struct arena *arena)
 	char name[32];
 	enum state_shm shm;
 	int folder = state_folder(settings->state, settings->runtime, &shm), slot = -1, fd;
+	bool knows;
 	int rc = 0;
 
 	if (folder < 0)
@@ -165,10 +166,15 @@ static int take_state(struct settings *settings, struct arena *arena)
 	rc = ownership_path(folder, path);
 	if (rc)
 		return say_cannot("/proc", "the folder cannot be found", -rc);
-	fd = !ownership_knows_user(folder)
-		     ? -EPERM
-		     : take_first_slot(folder, settings->state != NULL, name, sizeof(name), &slot);
+	knows = ownership_knows_user(folder);
+	fd = knows ? take_first_slot(folder, settings->state != NULL, name, sizeof(name), &slot)
+		   : -EPERM;
 	close(folder);
+	if (!knows)
+		return say_failure(
+			"'--fresh' needs a state of its own, and '%s' belongs to another user "
+			"namespace; name another folder with PORTFENCE_STATE",
+			path);
 	if (fd == -EBUSY)
 		return say_failure(
 			"'--fresh' needs a state of its own, and %d other runs have theirs "
