@@ -143,17 +143,22 @@ own_filter() {
 		os.chmod("/dev/log", 0o666)
 		log.settimeout(600)
 		kept = socket.socketpair()
-		foreign = open("/dev/errors", "w", opener=lambda *a: os.open(*a, 0o600))
-		for errors in kept[0], foreign:
+		foreign = os.pipe()
+		for errors in kept[0], foreign[1]:
 		    subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=errors)
 		    print(log.recv(65536).decode())
+		# a file is not opened anew, but kept
+		file = open("/dev/errors", "w+", opener=lambda name, flags: os.open(name, flags, 0o600))
+		subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=file)
+		file.seek(0)
+		print("<28>" + file.readline(), end="")
 	END
 	# a /dev of the test's own, where anybody may write to the log
 	run -0 ns unshare -m sh -c 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && exec "$@"' - \
 		python3 journal.py "${AS_NOBODY[@]}" "$install/portfence" run --via supervise --range $LOW-$HIGH -- \
 		"$install/own_filter" errno prctl closed 7777
 	echo "$output"
-	[ "${#lines[@]}" = 2 ]
+	[ "${#lines[@]}" = 3 ]
 	for line in "${lines[@]}"; do
 		[[ $line == "<28>"*": error: the supervisor may not look into this process"* ]]
 	done
