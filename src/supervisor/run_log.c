@@ -4,7 +4,6 @@
 #include "aside.h"
 #include "rights.h"
 
-#include <errno.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,11 +17,6 @@ void run_log_start(struct run_log *run, struct log *log)
 	pthread_mutex_init(&run->lock, NULL);
 	aside_init_condition(&run->asked);
 	aside_init_condition(&run->ended);
-}
-
-bool run_log_is_lost(const struct run_log *run, int errors)
-{
-	return errors == -EBADF && run->log->destination.to <= LOG_TO_STDERR;
 }
 
 /* With the lock held, but for the time of the writing. */

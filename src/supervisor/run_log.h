@@ -4,6 +4,7 @@
 
 #include "../core/log.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,7 +53,10 @@ void run_log_start(struct run_log *run, struct log *log);
 void run_log_write(struct run_log *run, const struct run_log_line *line);
 
 /* run_log_is_lost() - Does a line go nowhere, as it would go to standard error? @errors: as in a line */
-bool run_log_is_lost(const struct run_log *run, int errors);
+static inline bool run_log_is_lost(const struct run_log *run, int errors)
+{
+	return errors == -EBADF && run->log->destination.to <= LOG_TO_STDERR;
+}
 
 /* run_log_finish() - Wait until no line is being written, for as long as that takes. No other line may come any more */
 void run_log_finish(struct run_log *run);
