@@ -151,9 +151,10 @@ static int on_setsockopt(int fd, int level, int option, const void *value, sockl
 	if (level == IPPROTO_IP && option == IP_LOCAL_PORT_RANGE && !error) {
 		CLAIM(len == sizeof(both));
 		memcpy(&both, value, sizeof(both));
+		/* all of the range, or a part of it */
 		CLAIM(!both ||
-		      (allowed && allowed->spans == 1 &&
-		       both == ((uint32_t)range_last(allowed) << 16 | range_first(allowed))));
+		      (allowed && allowed->spans == 1 && range_has(allowed, (uint16_t)both) &&
+		       range_has(allowed, both >> 16) && (uint16_t)both <= both >> 16));
 		range_set = both;
 	}
 	return result(error);
