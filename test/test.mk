@@ -89,7 +89,7 @@ $(BUILD)/test/soak/soak: $(wildcard test/soak/*.c) $(wildcard test/soak/*.h) tes
 
 # The calls of each target's subject that it answers itself.
 FUZZ_WRAP_assign := clock_gettime getpeername getsockname getsockopt syscall
-FUZZ_WRAP_state := clock_gettime openat64
+FUZZ_WRAP_state := clock_gettime fd_open fd_openat
 FUZZ_WRAP_diag := syscall
 FUZZ_WRAP_fenced := fd_open open64
 FUZZ_WRAP_lease := fcntl64

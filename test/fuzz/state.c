@@ -25,18 +25,25 @@ static int file_fd = -1;
 static struct state_file *file;
 static uint64_t clock_ms, clock_readings;
 
-int __wrap_openat64(int folder, const char *name, int flags, ...);
+int __wrap_fd_openat(int folder, const char *path, int flags, mode_t mode);
+int __wrap_fd_open(const char *path, int flags, mode_t mode);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now);
 
-/* The state file, whatever it is called. */
-int __wrap_openat64(int folder, const char *name, int flags, ...)
+/* The state file, whatever it is called; folders are real. */
+int __wrap_fd_openat(int folder, const char *path, int flags, mode_t mode)
 {
-	char path[32];
+	char own[32];
+	int fd;
 
-	(void)folder;
-	(void)name;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file_fd);
-	return open(path, (flags & O_ACCMODE) | O_CLOEXEC);
+	snprintf(own, sizeof(own), "/proc/self/fd/%d", file_fd);
+	fd = flags & (O_DIRECTORY | O_PATH) ? openat(folder, path, flags | O_CLOEXEC, mode)
+					    : open(own, (flags & O_ACCMODE) | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int __wrap_fd_open(const char *path, int flags, mode_t mode)
+{
+	return __wrap_fd_openat(AT_FDCWD, path, flags, mode);
 }
 
 /* A clock that moves on with each reading, so that nothing waits in real time. */
