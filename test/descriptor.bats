@@ -407,7 +407,7 @@ known() {
 @test "the manual's table of calls is the bench's" {
 	local names='TCP connect, IPv4=tcp4-connect|TCP connect, IPv6=tcp6-connect|bind to port 0, TCP=bind-tcp
 		bind to port 0, UDP=bind-udp|listen, unbound=listen|first sendto, UDP=udp-first|connect, UDP=udp-connect
-		sendto, port known=sendto|sendmsg, port known=sendmsg|sendmmsg of 16, port known=sendmmsg
+		sendto, port known=sendto|sendmsg, port known=sendmsg|sendmmsg of 16=sendmmsg
 		send, UDP=udp-send|send, TCP=tcp-send|write=write|connect, UNIX socket=unix-connect
 		TCP connect, shared port=shared'
 	diff <(known | sed -E 's/ (kernel|bind)//' | uniq) <(awk -F'|' -v names="${names//[$'\t']/}" '
