@@ -763,22 +763,26 @@ for pid in waiting: os.kill(pid, 9); os.waitpid(pid, 0)'
 	done
 }
 
+# late COMMAND...: a run of probes/late_connect, which is told its supervisor's number; what it says is in `said`
+late() {
+	rm -f hold said
+	mkfifo hold
+	# shellcheck disable=SC2016 # the inner shell expands it
+	ns_background bash -c 'exec "$@" <hold >said' - "$@"
+	exec 4>hold
+	wait_line ready said
+	supervisor_of >&4
+	exec 4>&-
+	wait "$pid" || [ $? != 77 ] || skip "there are not two processors, or none is had in real time"
+	cat said
+}
+
 @test "a connect that is late in getting a processor keeps the port that was chosen for it" {
 	local way
 	for way in calls both; do
 		anew
 		serve
-		rm -f hold said
-		mkfifo hold
-		# shellcheck disable=SC2016 # the inner shell expands it
-		ns_background bash -c 'exec "$@" <hold >said' - \
-			"$PORTFENCE" run --via "${VIA[$way]}" --range 20000 -- "$PROBES/late_connect" 7000
-		exec 4>hold
-		wait_line ready said
-		supervisor_of >&4
-		exec 4>&-
-		wait "$pid" || [ $? != 77 ] || skip "there are not two processors, or none is had in real time"
-		cat said
+		late "$PORTFENCE" run --via "${VIA[$way]}" --range 20000 -- "$PROBES/late_connect" 7000
 		# the one port was taken
 		[ "$(tail -n 1 said)" = "0 EADDRNOTAVAIL" ]
 	done
@@ -786,7 +790,6 @@ for pid in waiting: os.kill(pid, 9); os.waitpid(pid, 0)'
 
 @test "where ports are the same each time, a connect that is late in getting a processor delays no other call for long" {
 	serve
-	mkfifo hold
 	cat >count.c <<-'END'
 		#define _GNU_SOURCE
 		#include <fcntl.h>
@@ -804,15 +807,8 @@ for pid in waiting: os.kill(pid, 9); os.waitpid(pid, 0)'
 	END
 	cc -shared -fPIC -o count.so count.c
 	touch count
-	# shellcheck disable=SC2016 # the inner shell expands it
-	ns_background env LD_PRELOAD="$PWD/count.so" COUNT="$PWD/count" bash -c 'exec "$@" <hold >said' - \
+	late env LD_PRELOAD="$PWD/count.so" COUNT="$PWD/count" \
 		"$PORTFENCE" run --via supervise --fresh --range 20000-20999 -- "$PROBES/late_connect" 7000 20
-	exec 4>hold
-	wait_line ready said
-	supervisor_of >&4
-	exec 4>&-
-	wait "$pid" || [ $? != 77 ] || skip "there are not two processors, or none is had in real time"
-	cat said
 	[ "$(tail -n 1 said)" = "0 0" ]
 	# a rest is of 100 microseconds, and they are to last for 30 milliseconds in all, not in each call
 	stat -c %s count
