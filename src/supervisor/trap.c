@@ -188,14 +188,17 @@ static int let_kernel_bind(struct trapped_call *trapped)
 	return CALL_CONTINUES;
 }
 
-/* Has the socket the option from let_kernel_bind()? */
-static bool is_unported(const struct trapped_call *trapped)
+/* Return: the mark of a socket that has the option from let_kernel_bind(), else NULL */
+static const struct unported_mark *find_unported(const struct trapped_call *trapped)
 {
+	const struct unported_mark *mark;
 	int no_port;
 	bool on;
 
-	return !get_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &no_port) && no_port &&
-	       find_mark(trapped, &on) && on;
+	if (get_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &no_port) || !no_port)
+		return NULL;
+	mark = find_mark(trapped, &on);
+	return mark && on ? mark : NULL;
 }
 
 /*
@@ -204,15 +207,12 @@ static bool is_unported(const struct trapped_call *trapped)
  */
 static void forget_kernel_bind(const struct trapped_call *trapped)
 {
-	const struct unported_mark *mark;
-	bool on;
+	const struct unported_mark *mark = find_unported(trapped);
 
-	if (!is_unported(trapped))
+	if (!mark)
 		return;
-	mark = find_mark(trapped, &on);
 	set_option(trapped, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 0);
-	if (mark)
-		set_option(trapped, SOL_SOCKET, mark->option, mark->off);
+	set_option(trapped, SOL_SOCKET, mark->option, mark->off);
 }
 
 static int refuse_confined(struct trapped_call *trapped)
@@ -423,7 +423,7 @@ static int serve_unread_bind(struct trapped_call *trapped)
 					   "supervisor may not read this process's address, so "
 					   "their binds fail");
 	/* with the program's own option, the kernel puts the choice off in any case */
-	born_note_bind(trapped->tree->born, trapped->inode, is_unported(trapped));
+	born_note_bind(trapped->tree->born, trapped->inode, find_unported(trapped) != NULL);
 	return CALL_CONTINUES;
 }
 
@@ -445,7 +445,7 @@ static int serve_bind(struct trapped_call *trapped)
 	asked = translate_bind(trapped->fence, trapped->fd, &trapped->address.inet);
 	assign = new_assign(trapped, ASSIGN_BIND);
 	assign.program_port = asked;
-	assign.at_once = is_unported(trapped);
+	assign.at_once = find_unported(trapped) != NULL;
 	/* once it is bound, the socket is known, and its calls go on */
 	if (rule && addr_port(&assign.addr) && mptcp_admit(trapped->fence, trapped->fd)) {
 		assign.outcome = OUTCOME_MPTCP;
